@@ -1,0 +1,1 @@
+//! Restless Stream on tokio: a socket, a resolver, a sleep

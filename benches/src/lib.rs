@@ -1,0 +1,1 @@
+//! What the benchmarks share: fixtures from a seed, and an allocator that counts

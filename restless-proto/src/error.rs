@@ -1,0 +1,385 @@
+//! Errors, one type for each party that must act.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+/// Why a call or a subscription ended without what was asked for.
+///
+/// | variant | who acts |
+/// | --- | --- |
+/// | [`Config`](Self::Config), [`Misuse`](Self::Misuse) | the developer |
+/// | [`Limit`](Self::Limit) | whoever set the limit |
+/// | [`Refused`](Self::Refused) | the operator: the service said no |
+/// | [`Content`](Self::Content) | the service: its reply is not what the contract says |
+/// | [`Redirect`](Self::Redirect) | the service: its redirect leads nowhere |
+/// | [`Transport`](Self::Transport), [`Timeout`](Self::Timeout) | the network |
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value that can't work was given, before anything was sent.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A call came in a state that forbids it.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    /// The peer sent more than a limit allows.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// The service answered, and said no.
+    #[error(transparent)]
+    Refused(#[from] Box<Refused>),
+    /// The service's reply can't be read as what is due.
+    #[error(transparent)]
+    Content(#[from] Box<ContentError>),
+    /// A redirect could not be followed.
+    #[error(transparent)]
+    Redirect(#[from] RedirectError),
+    /// No connection, or it broke.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// Something took longer than its timer allows.
+    #[error(transparent)]
+    Timeout(#[from] TimeoutError),
+}
+
+impl Error {
+    /// The status of the service's answer, where it gave one that was refused.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused(refused) => Some(refused.status()),
+            Self::Content(content) => content.status(),
+            _ => None,
+        }
+    }
+
+    /// The id that the service gave this request, for a support ticket.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refused) => refused.request_id(),
+            _ => None,
+        }
+    }
+}
+
+/// A value that can't work, found before anything was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} can't be {value:?}: {accepted}")]
+pub struct ConfigError {
+    field: &'static str,
+    value: String,
+    accepted: &'static str,
+}
+
+impl ConfigError {
+    /// States the field, the value that it was given (never a secret) and what it accepts.
+    pub fn new(field: &'static str, value: impl Into<String>, accepted: &'static str) -> Self {
+        Self { field, value: value.into(), accepted }
+    }
+
+    /// The field or option, as the caller spells it.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// What was given.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// What would be accepted.
+    pub fn accepted(&self) -> &'static str {
+        self.accepted
+    }
+}
+
+/// A call that the present state forbids.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{call} makes no sense here: {state}")]
+pub struct Misuse {
+    call: &'static str,
+    state: &'static str,
+}
+
+impl Misuse {
+    /// States the call and the state that forbids it.
+    pub fn new(call: &'static str, state: &'static str) -> Self {
+        Self { call, state }
+    }
+}
+
+/// The peer sent more than one of our [`Limits`](crate::Limits) allows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} is over its limit: {seen} bytes seen, at most {maximum} accepted")]
+pub struct LimitError {
+    limit: &'static str,
+    maximum: usize,
+    seen: usize,
+}
+
+impl LimitError {
+    /// States which limit, its maximum and what was seen when it was passed, in bytes.
+    pub fn new(limit: &'static str, maximum: usize, seen: usize) -> Self {
+        Self { limit, maximum, seen }
+    }
+
+    /// What was too large.
+    pub fn limit(&self) -> &'static str {
+        self.limit
+    }
+
+    /// The most that is accepted, in bytes.
+    pub fn maximum(&self) -> usize {
+        self.maximum
+    }
+
+    /// What had come when the limit was found passed, in bytes. There may have been more to come.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+}
+
+/// The service answered and said no: a status outside 2xx, or for a subscription one other
+/// than 200.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the service refused with {status}{}", Message(.message))]
+pub struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) excerpt: Bytes,
+}
+
+struct Message<'a>(&'a str);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", one_line(self.0)) }
+    }
+}
+
+/// A `Display` is one line, whatever the peer wrote, and no longer than a log line should be.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line: String =
+        text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.len() < text.len() {
+        line.push('…');
+    }
+    line
+}
+
+impl Refused {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The `message` of the JSON object in the answer's content where there is one, else the JSON
+    /// value or the text itself.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The answer's `x-request-id` (or `request-id`) field, where there is one.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// How long the service asks to wait (RFC 9110 §10.2.3), a date read against the same
+    /// answer's `Date`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The first bytes of the answer's content, at most
+    /// [`Limits::excerpt_bytes`](crate::Limits::excerpt_bytes).
+    pub fn excerpt(&self) -> &Bytes {
+        &self.excerpt
+    }
+}
+
+/// A reply with a good status that is not what is due.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContentError {
+    /// The content is not JSON of the form that the call returns.
+    #[error("the reply to {call} with status {status} can't be read")]
+    Json {
+        /// The call, as `METHOD /path`.
+        call: String,
+        /// The reply's status.
+        status: StatusCode,
+        /// What is wrong, and where in the text.
+        source: Arc<serde_json::Error>,
+        /// The first bytes of the content.
+        excerpt: Bytes,
+    },
+    /// There is no content where a model is due.
+    #[error("the reply to {call} with status {status} has no content, and one is due")]
+    Missing {
+        /// The call, as `METHOD /path`.
+        call: String,
+        /// The reply's status.
+        status: StatusCode,
+    },
+    /// A subscription's answer is no event stream (WHATWG HTML §9.2.3).
+    #[error("expected content of type text/event-stream, got {}", .seen.as_deref().unwrap_or("none"))]
+    NotAnEventStream {
+        /// The `Content-Type` field as it came, `None` where there was none.
+        seen: Option<String>,
+        /// The first bytes of the content.
+        excerpt: Bytes,
+    },
+}
+
+impl ContentError {
+    fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Json { status, .. } | Self::Missing { status, .. } => Some(*status),
+            Self::NotAnEventStream { .. } => Some(StatusCode::OK),
+        }
+    }
+}
+
+/// A redirect that leads nowhere (RFC 9110 §15.4).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedirectError {
+    /// There is no `Location`, or an empty one.
+    #[error("a redirect with status {status} has no location")]
+    NoLocation {
+        /// The redirect's status.
+        status: StatusCode,
+    },
+    /// `Location` can't be read, or is not http or https.
+    #[error("a redirect leads to {location:?}, which is no http or https URL")]
+    BadLocation {
+        /// The field's value, at most 300 characters of it.
+        location: String,
+    },
+    /// One redirect after another.
+    #[error("more than {limit} redirects in a row")]
+    TooMany {
+        /// How many are followed.
+        limit: u8,
+    },
+}
+
+/// What failed between us and the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The host's name could not be resolved.
+    Resolve,
+    /// No connection: refused, unreachable.
+    Connect,
+    /// The TLS handshake failed for another reason than the certificate.
+    Tls,
+    /// The peer's certificate is not to be trusted, or ours was refused.
+    Certificate,
+    /// The connection broke: reset, or closed before the end of the content.
+    Broken,
+    /// The peer does not speak HTTP as it should.
+    Protocol,
+    /// This request can't be sent, now or later (no host in its URL, say).
+    Request,
+}
+
+/// No connection, or it broke.
+///
+/// Drivers make it from what their HTTP stack reports; the kind decides whether to try again.
+#[derive(Clone, Debug)]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl TransportError {
+    /// States what failed, with the cause as the HTTP stack tells it.
+    pub fn new(
+        kind: TransportErrorKind,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { kind, source: Some(Arc::from(source.into())) }
+    }
+
+    /// What failed.
+    pub fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+}
+
+impl From<TransportErrorKind> for TransportError {
+    fn from(kind: TransportErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            TransportErrorKind::Resolve => "the host's name could not be resolved",
+            TransportErrorKind::Connect => "no connection to the host",
+            TransportErrorKind::Tls => "the TLS handshake failed",
+            TransportErrorKind::Certificate => "the certificate is not trusted",
+            TransportErrorKind::Broken => "the connection broke",
+            TransportErrorKind::Protocol => "the peer broke the HTTP protocol",
+            TransportErrorKind::Request => "the request can't be sent",
+        })
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// Which timer ran out. The table of defaults stands at [`timing`](crate::timing).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timer {
+    /// From the start of connecting to the first byte that can be sent; kept by the driver.
+    Connect,
+    /// From sending a request to the head of its response.
+    ResponseHead,
+    /// From one piece of a stream to the next.
+    Idle,
+    /// A whole call, redirects included.
+    Total,
+}
+
+/// Something took longer than its timer allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} within {after:?}", match .timer {
+    Timer::Connect => "no connection",
+    Timer::ResponseHead => "no answer to the request",
+    Timer::Idle => "nothing was heard",
+    Timer::Total => "the call did not finish",
+})]
+pub struct TimeoutError {
+    timer: Timer,
+    after: Duration,
+}
+
+impl TimeoutError {
+    /// States which timer ran out, and what it was set to.
+    pub fn new(timer: Timer, after: Duration) -> Self {
+        Self { timer, after }
+    }
+
+    /// The timer that ran out.
+    pub fn timer(&self) -> Timer {
+        self.timer
+    }
+
+    /// What it was set to.
+    pub fn after(&self) -> Duration {
+        self.after
+    }
+}

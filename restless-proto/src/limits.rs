@@ -1,0 +1,77 @@
+//! What one peer may make us hold in memory.
+
+/// The most bytes that one thing may take, each with a default that no honest peer reaches.
+///
+/// Every limit is a hard one: what would pass it yields a [`LimitError`](crate::LimitError), and
+/// memory stays within the limit plus one chunk of input.
+///
+/// ```
+/// use restless_proto::Limits;
+///
+/// let limits = Limits::default().event_bytes(1024 * 1024);
+/// assert_eq!(limits.event(), 1024 * 1024);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    line: usize,
+    event: usize,
+    content: usize,
+    excerpt: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { line: 16 << 20, event: 16 << 20, content: 16 << 20, excerpt: 8 << 10 }
+    }
+}
+
+impl Limits {
+    /// Longest line of an event stream, in bytes without its end. Default 16 MiB.
+    #[must_use]
+    pub fn line_bytes(mut self, maximum: usize) -> Self {
+        self.line = maximum;
+        self
+    }
+
+    /// Most data of one event, in bytes after its lines are joined. Default 16 MiB.
+    #[must_use]
+    pub fn event_bytes(mut self, maximum: usize) -> Self {
+        self.event = maximum;
+        self
+    }
+
+    /// Most content of one REST reply, in bytes. Default 16 MiB.
+    #[must_use]
+    pub fn content_bytes(mut self, maximum: usize) -> Self {
+        self.content = maximum;
+        self
+    }
+
+    /// Most of a refusal's content that an error keeps, in bytes. Default 8 KiB; what is over it
+    /// is cut off without an error.
+    #[must_use]
+    pub fn excerpt_bytes(mut self, maximum: usize) -> Self {
+        self.excerpt = maximum;
+        self
+    }
+
+    /// The limit set by [`line_bytes`](Self::line_bytes).
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The limit set by [`event_bytes`](Self::event_bytes).
+    pub fn event(&self) -> usize {
+        self.event
+    }
+
+    /// The limit set by [`content_bytes`](Self::content_bytes).
+    pub fn content(&self) -> usize {
+        self.content
+    }
+
+    /// The limit set by [`excerpt_bytes`](Self::excerpt_bytes).
+    pub fn excerpt(&self) -> usize {
+        self.excerpt
+    }
+}

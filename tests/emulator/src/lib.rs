@@ -1,0 +1,1 @@
+//! A Restless Stream server for loopback, with faults on demand

@@ -1,0 +1,1 @@
+//! The shared suite: vectors, conformance, scenarios over real sockets

@@ -1,0 +1,26 @@
+//! Every case of every file in `tests/vectors/`: what the official Python SDK does, recorded.
+//!
+//! A case is to be matched, unless it says `advice: "better"`: then the runner of its file knows it
+//! by name and asserts the better behaviour that its note describes. A `better` case that no runner
+//! knows is run all the same, must not panic, and what came out is printed.
+//!
+//! With `RESTLESS_VECTORS` set, the files of that folder are run instead.
+
+mod harness;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use harness::Runner;
+
+/// One line a file: its name and what runs a case of it.
+const RUNNERS: &[(&str, Runner)] = &[];
+
+fn main() -> ExitCode {
+    let (folder, own) = match std::env::var_os("RESTLESS_VECTORS") {
+        Some(folder) => (PathBuf::from(folder), false),
+        None => (PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors"), true),
+    };
+    // Our own folder must be whole; another one may hold any subset of the files.
+    harness::run_folder(&folder, RUNNERS, own)
+}
