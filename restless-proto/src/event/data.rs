@@ -1,0 +1,82 @@
+//! JSON text, parsed into the caller's type on demand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::error::Error;
+
+/// A JSON value as it arrived: a piece of the event's text, byte for byte, parsed when asked to be.
+///
+/// It is known to be one JSON value, without white space around it, that nests at most
+/// [200 levels](super::DATA_LEVELS) deep.
+///
+/// ```
+/// use restless_proto::event::Envelope;
+///
+/// let text = r#"{"type":"update","meta":{"timestamp":"t"},"data":{"total": 1.50}}"#;
+/// let data = Envelope::parse(text)?.data().unwrap_or_default();
+/// assert_eq!(data.get(), r#"{"total": 1.50}"#);
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order {
+///     total: f64,
+/// }
+/// assert_eq!(data.parse::<Order>()?.total, 1.5);
+/// # Ok::<(), restless_proto::event::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RawJson<'a>(&'a str);
+
+impl<'a> RawJson<'a> {
+    /// Takes a value that the scanner has read.
+    pub(super) fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+
+    /// Reads the text as a value of the caller's type, which may borrow from it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Data`] where the text is of another form, with the reason in its source.
+    pub fn parse<T: Deserialize<'a>>(self) -> Result<T, Error> {
+        let mut reader = serde_json::Deserializer::from_str(self.0);
+        // How deep the text nests has been checked, and is less than what the stack bears.
+        reader.disable_recursion_limit();
+        T::deserialize(&mut reader).map_err(|error| Error::Data(Arc::new(error)))
+    }
+}
+
+/// `null`
+impl Default for RawJson<'_> {
+    fn default() -> Self {
+        Self("null")
+    }
+}
+
+impl fmt::Debug for RawJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Display for RawJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Writes the text as it is, where the serializer is `serde_json`'s.
+impl Serialize for RawJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}

@@ -1,0 +1,416 @@
+//! What stands around an event's data.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::data::RawJson;
+use super::error::Error;
+use super::fields::{ExtraFields, Field, read, read_at};
+use crate::error::one_line;
+use crate::json::{Span, unescape};
+
+/// An event lent from the text that it arrived in: nothing is copied or allocated to read it.
+///
+/// [`StreamEvent`](super::StreamEvent) is the same with the text in its own hands. The texts it
+/// lends are borrowed unless they are spelt with escapes.
+///
+/// ```
+/// use restless_proto::event::{Envelope, Kind};
+///
+/// let event = Envelope::parse(
+///     r#"{"type":"update","meta":{"timestamp":"2026-03-24T00:00:00Z","latencyMs":43},"data":[1.0]}"#,
+/// )?;
+/// assert_eq!(event.kind(), Kind::Update);
+/// assert_eq!(event.meta().latency_ms(), Some(43));
+/// assert_eq!(event.data().map(|data| data.get()), Some("[1.0]"));
+/// # Ok::<(), restless_proto::event::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Envelope<'a> {
+    text: &'a str,
+    parts: Parts,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads an event's JSON text.
+    ///
+    /// Keys are taken in snake_case and in camelCase; of such twins the one with a value counts (not
+    /// null, not an empty string), else the camelCase one. Of equal keys the last one counts.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not JSON, or not an event: `type` and `meta.timestamp` are required, and
+    /// what has a name here must have its type or be null. See [`Error`].
+    pub fn parse(text: &'a str) -> Result<Self, Error> {
+        Ok(Self { text, parts: Parts::parse(text)? })
+    }
+
+    /// Takes what was found in the same text before.
+    pub(super) fn of(text: &'a str, parts: Parts) -> Self {
+        Self { text, parts }
+    }
+
+    pub(super) fn parts(&self) -> Parts {
+        self.parts
+    }
+
+    /// The event's `type`: an update or an error.
+    pub fn kind(&self) -> Kind {
+        self.parts.kind
+    }
+
+    /// When and how the service asked its upstream.
+    pub fn meta(&self) -> Meta<'a> {
+        Meta { text: self.text, parts: self.parts.meta }
+    }
+
+    /// The payload as it arrived; `None` where it is absent or null.
+    pub fn data(&self) -> Option<RawJson<'a>> {
+        self.parts.data.map(|data| RawJson::new(data.of(self.text)))
+    }
+
+    /// What went wrong, for an error event. The service may leave it out.
+    pub fn error(&self) -> Option<ErrorDetail<'a>> {
+        self.parts.error.map(|parts| ErrorDetail { text: self.text, parts })
+    }
+
+    /// The [signature](crate::signature) of the data.
+    pub fn signature(&self) -> Option<Cow<'a, str>> {
+        self.parts.signature.map(|signature| unescape(signature.of(self.text)))
+    }
+
+    /// The id in the JSON text, which may be empty. An id of the event's SSE frame comes before it:
+    /// see [`StreamEvent`](super::StreamEvent).
+    pub fn event_id(&self) -> Option<Cow<'a, str>> {
+        self.parts.event_id.map(|id| unescape(id.of(self.text)))
+    }
+
+    /// The fields beside those above.
+    pub fn extra(&self) -> ExtraFields<'a> {
+        ExtraFields::of(self.text, EVENT_KEYS)
+    }
+
+    /// The whole text.
+    pub fn raw(&self) -> &'a str {
+        self.text
+    }
+
+    pub(super) fn serialize_with_id<S: Serializer>(
+        &self,
+        serializer: S,
+        id: Option<&str>,
+    ) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", self.kind().as_str())?;
+        map.serialize_entry("meta", &self.meta())?;
+        map.serialize_entry("data", &self.data())?;
+        map.serialize_entry("error", &self.error())?;
+        map.serialize_entry("signature", &self.signature())?;
+        map.serialize_entry("event_id", &id)?;
+        serialize_extra(map, self.extra())
+    }
+}
+
+/// Writes all fields in snake_case, null where they are absent, and the extra ones as they came.
+impl Serialize for Envelope<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize_with_id(serializer, self.event_id().as_deref())
+    }
+}
+
+impl fmt::Debug for Envelope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Envelope").field(&format_args!("{}", one_line(self.text))).finish()
+    }
+}
+
+/// An event's `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// New data, or a change to it: see [`Envelope::data`].
+    Update,
+    /// The service could not get data: see [`Envelope::error`].
+    Error,
+}
+
+impl Kind {
+    /// The type as it stands in the event: `update` or `error`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// When and how the service asked its upstream: an event's `meta`.
+#[derive(Clone, Copy)]
+pub struct Meta<'a> {
+    text: &'a str,
+    parts: MetaParts,
+}
+
+impl<'a> Meta<'a> {
+    /// When the service asked, as it wrote it. Any text will do; the service's own is ISO 8601, and
+    /// [`timestamp::unix_ms`](super::timestamp::unix_ms) reads it.
+    pub fn timestamp(&self) -> Cow<'a, str> {
+        unescape(self.parts.timestamp.of(self.text))
+    }
+
+    /// Which attempt this was, for a support ticket.
+    pub fn attempt_id(&self) -> Option<Cow<'a, str>> {
+        self.parts.attempt_id.map(|id| unescape(id.of(self.text)))
+    }
+
+    /// The HTTP status that the upstream answered with. Whole floats count as integers; it is not
+    /// checked against the statuses that there are.
+    pub fn status(&self) -> Option<i64> {
+        self.parts.status
+    }
+
+    /// How long the upstream took, in milliseconds.
+    pub fn latency_ms(&self) -> Option<i64> {
+        self.parts.latency_ms
+    }
+
+    /// The payload mode that was used instead of the one asked for: `FULL_DATA` where there was
+    /// nothing to make a patch from.
+    pub fn payload_mode_fallback(&self) -> Option<Cow<'a, str>> {
+        self.parts.payload_mode_fallback.map(|mode| unescape(mode.of(self.text)))
+    }
+
+    /// The fields beside those above.
+    pub fn extra(&self) -> ExtraFields<'a> {
+        ExtraFields::of(self.raw(), META_KEYS)
+    }
+
+    /// The whole object's text.
+    pub fn raw(&self) -> &'a str {
+        self.parts.object.of(self.text)
+    }
+}
+
+/// Writes all fields in snake_case, null where they are absent, and the extra ones as they came.
+impl Serialize for Meta<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("timestamp", &self.timestamp())?;
+        map.serialize_entry("attempt_id", &self.attempt_id())?;
+        map.serialize_entry("status", &self.status())?;
+        map.serialize_entry("latency_ms", &self.latency_ms())?;
+        map.serialize_entry("payload_mode_fallback", &self.payload_mode_fallback())?;
+        serialize_extra(map, self.extra())
+    }
+}
+
+impl fmt::Debug for Meta<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Meta").field(&format_args!("{}", one_line(self.raw()))).finish()
+    }
+}
+
+/// What went wrong between the service and its upstream: an event's `error`.
+#[derive(Clone, Copy)]
+pub struct ErrorDetail<'a> {
+    text: &'a str,
+    parts: ErrorParts,
+}
+
+impl<'a> ErrorDetail<'a> {
+    /// The service's name for it.
+    pub fn code(&self) -> Cow<'a, str> {
+        unescape(self.parts.code.of(self.text))
+    }
+
+    /// The same for people.
+    pub fn message(&self) -> Cow<'a, str> {
+        unescape(self.parts.message.of(self.text))
+    }
+
+    /// The fields beside those above.
+    pub fn extra(&self) -> ExtraFields<'a> {
+        ExtraFields::of(self.raw(), ERROR_KEYS)
+    }
+
+    /// The whole object's text.
+    pub fn raw(&self) -> &'a str {
+        self.parts.object.of(self.text)
+    }
+}
+
+/// Writes the code, the message, and the extra fields as they came.
+impl Serialize for ErrorDetail<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("code", &self.code())?;
+        map.serialize_entry("message", &self.message())?;
+        serialize_extra(map, self.extra())
+    }
+}
+
+/// The code and the message, on one line.
+impl fmt::Display for ErrorDetail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", one_line(&self.code()), one_line(&self.message()))
+    }
+}
+
+impl fmt::Debug for ErrorDetail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ErrorDetail").field(&format_args!("{}", one_line(self.raw()))).finish()
+    }
+}
+
+fn serialize_extra<M: SerializeMap>(mut map: M, extra: ExtraFields<'_>) -> Result<M::Ok, M::Error> {
+    for (key, value) in extra {
+        map.serialize_entry(&key, &value)?;
+    }
+    map.end()
+}
+
+/// Where an event's parts stand in its text. A string is what stands between its quotes.
+#[derive(Clone, Copy)]
+pub(super) struct Parts {
+    kind: Kind,
+    meta: MetaParts,
+    data: Option<Span>,
+    error: Option<ErrorParts>,
+    signature: Option<Span>,
+    pub(super) event_id: Option<Span>,
+}
+
+#[derive(Clone, Copy)]
+struct MetaParts {
+    object: Span,
+    timestamp: Span,
+    attempt_id: Option<Span>,
+    status: Option<i64>,
+    latency_ms: Option<i64>,
+    payload_mode_fallback: Option<Span>,
+}
+
+#[derive(Clone, Copy)]
+struct ErrorParts {
+    object: Span,
+    code: Span,
+    message: Span,
+}
+
+const EVENT_KEYS: &[&str] = &["type", "meta", "data", "error", "signature", "event_id", "eventId"];
+const META_KEYS: &[&str] = &[
+    "timestamp",
+    "attempt_id",
+    "attemptId",
+    "status",
+    "latency_ms",
+    "latencyMs",
+    "payload_mode_fallback",
+    "payloadModeFallback",
+];
+const ERROR_KEYS: &[&str] = &["code", "message"];
+
+impl Parts {
+    fn parse(text: &str) -> Result<Self, Error> {
+        let [mut kind, mut meta, mut data, mut error, mut signature] = [None; 5];
+        let [mut id_snake, mut id_camel] = [None; 2];
+        read(text, |key, value| {
+            let field = match key {
+                "type" => &mut kind,
+                "meta" => &mut meta,
+                "data" => &mut data,
+                "error" => &mut error,
+                "signature" => &mut signature,
+                "event_id" => &mut id_snake,
+                "eventId" => &mut id_camel,
+                _ => return,
+            };
+            *field = Some(value);
+        })?;
+        let field = |path, value| Field { text, path, value };
+        Ok(Self {
+            kind: Kind::parse(text, field("type", kind).required_string()?)?,
+            meta: MetaParts::parse(text, field("meta", meta).required_object()?)?,
+            data: field("data", data).non_null(),
+            error: field("error", error)
+                .object()?
+                .map(|object| ErrorParts::parse(text, object))
+                .transpose()?,
+            signature: field("signature", signature).string()?,
+            event_id: field("eventId", id_camel).or_twin("event_id", id_snake).string()?,
+        })
+    }
+}
+
+impl MetaParts {
+    fn parse(text: &str, object: Span) -> Result<Self, Error> {
+        let [mut timestamp, mut status] = [None; 2];
+        let [mut attempt_snake, mut latency_snake, mut fallback_snake] = [None; 3];
+        let [mut attempt_camel, mut latency_camel, mut fallback_camel] = [None; 3];
+        read_at(text, object, |key, value| {
+            let field = match key {
+                "timestamp" => &mut timestamp,
+                "status" => &mut status,
+                "attempt_id" => &mut attempt_snake,
+                "attemptId" => &mut attempt_camel,
+                "latency_ms" => &mut latency_snake,
+                "latencyMs" => &mut latency_camel,
+                "payload_mode_fallback" => &mut fallback_snake,
+                "payloadModeFallback" => &mut fallback_camel,
+                _ => return,
+            };
+            *field = Some(value);
+        })?;
+        let field = |path, value| Field { text, path, value };
+        Ok(Self {
+            object,
+            timestamp: field("meta.timestamp", timestamp).required_string()?,
+            attempt_id: field("meta.attemptId", attempt_camel)
+                .or_twin("meta.attempt_id", attempt_snake)
+                .string()?,
+            status: field("meta.status", status).integer()?,
+            latency_ms: field("meta.latencyMs", latency_camel)
+                .or_twin("meta.latency_ms", latency_snake)
+                .integer()?,
+            payload_mode_fallback: field("meta.payloadModeFallback", fallback_camel)
+                .or_twin("meta.payload_mode_fallback", fallback_snake)
+                .string()?,
+        })
+    }
+}
+
+impl ErrorParts {
+    fn parse(text: &str, object: Span) -> Result<Self, Error> {
+        let [mut code, mut message] = [None; 2];
+        read_at(text, object, |key, value| match key {
+            "code" => code = Some(value),
+            "message" => message = Some(value),
+            _ => {}
+        })?;
+        let field = |path, value| Field { text, path, value };
+        Ok(Self {
+            object,
+            code: field("error.code", code).required_string()?,
+            message: field("error.message", message).required_string()?,
+        })
+    }
+}
+
+impl Kind {
+    fn parse(text: &str, value: Span) -> Result<Self, Error> {
+        match &*unescape(value.of(text)) {
+            "update" => Ok(Self::Update),
+            "error" => Ok(Self::Error),
+            other => Err(Error::UnknownType { found: other.chars().take(64).collect() }),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Numbers (RFC 8259 §6): how they are spelt, and how Python spells them.
+
+use std::fmt::{self, Write};
+
+use super::JsonProblem;
+
+/// A number as it is spelt, known to be well-formed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number<'a> {
+    text: &'a str,
+    /// Whether it has a fraction or an exponent: then it is a double, else an integer of any size.
+    float: bool,
+}
+
+impl<'a> Number<'a> {
+    /// Reads the number at the start of the text.
+    pub(super) fn parse(text: &'a str) -> Result<Self, JsonProblem> {
+        let bytes = text.as_bytes();
+        let digits = |from: usize| {
+            let rest = bytes.get(from..).unwrap_or_default();
+            rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+        };
+        let byte = |at: usize| bytes.get(at).copied();
+        let due = |count: usize, at: usize| match (count, byte(at)) {
+            (0, None) => Err(JsonProblem::EndsEarly),
+            (0, Some(_)) => Err(JsonProblem::Number),
+            _ => Ok(count),
+        };
+
+        let start = usize::from(byte(0) == Some(b'-'));
+        let whole = due(digits(start), start)?;
+        if whole > 1 && byte(start) == Some(b'0') {
+            return Err(JsonProblem::Number);
+        }
+        let mut at = start + whole;
+        let mut exponent = 0;
+        let mut float = false;
+        if byte(at) == Some(b'.') {
+            at += 1;
+            at += due(digits(at), at)?;
+            float = true;
+        }
+        if let Some(b'e' | b'E') = byte(at) {
+            at += 1;
+            at += usize::from(matches!(byte(at), Some(b'+' | b'-')));
+            exponent = due(digits(at), at)?;
+            at += exponent;
+            float = true;
+        }
+
+        let number = Self { text: text.get(..at).unwrap_or_default(), float };
+        // With at most 200 digits and an exponent below 100 it can't be: that is below 1e300.
+        let may_be_huge = float && (whole > 200 || exponent > 2);
+        if may_be_huge && number.double().is_infinite() {
+            return Err(JsonProblem::NumberRange);
+        }
+        Ok(number)
+    }
+
+    /// The number as it is spelt.
+    pub(crate) fn text(self) -> &'a str {
+        self.text
+    }
+
+    /// The number as an integer, where it is one: a float without a fraction counts.
+    pub(crate) fn integer(self) -> Option<i64> {
+        if !self.float {
+            return self.text.parse().ok();
+        }
+        // -2^63 and 2^63, which doubles hold exactly; every whole double between them is an i64.
+        const BOUND: f64 = 9_223_372_036_854_775_808.0;
+        let double = self.double();
+        let whole = double.fract() == 0.0 && (-BOUND..BOUND).contains(&double);
+        whole.then_some(double as i64)
+    }
+
+    /// The number as Python writes it: an integer in full, a float as `repr` spells it, in the
+    /// shortest form that reads back the same.
+    pub(crate) fn canonical<'s>(self, buffer: &'s mut StackText) -> &'s str
+    where
+        'a: 's,
+    {
+        if self.float {
+            buffer.clear();
+            // Its longest text is shorter than the buffer.
+            let _ = write_repr(self.double(), buffer);
+            buffer.as_str()
+        } else if self.text == "-0" {
+            // Only a float has a negative zero.
+            "0"
+        } else {
+            self.text
+        }
+    }
+
+    fn double(self) -> f64 {
+        // Rust's parser reads all that the grammar allows, and rounds as IEEE 754 has it.
+        self.text.parse().unwrap_or(f64::NAN)
+    }
+}
+
+/// Writes a finite double as Python's `repr` does: plain from 0.0001 up to 1e16, and with an
+/// exponent of at least two digits elsewhere. Rust's formatting gives the shortest digits.
+fn write_repr(double: f64, out: &mut StackText) -> fmt::Result {
+    let mut scientific = StackText::default();
+    write!(scientific, "{double:e}")?;
+    let (digits, exponent) = scientific.as_str().split_once('e').ok_or(fmt::Error)?;
+    let exponent: i32 = exponent.parse().map_err(|_| fmt::Error)?;
+    if !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return write!(out, "{digits}e{sign}{:02}", exponent.unsigned_abs());
+    }
+    write!(out, "{double}")?;
+    if double.fract() == 0.0 { out.write_str(".0") } else { Ok(()) }
+}
+
+/// A short text on the stack, long enough for any double: a sign, 17 digits, a point and what
+/// stands before or after them.
+#[derive(Debug, Default)]
+pub(crate) struct StackText {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl StackText {
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    fn as_str(&self) -> &str {
+        let written = self.bytes.get(..self.len).unwrap_or_default();
+        std::str::from_utf8(written).unwrap_or_default()
+    }
+}
+
+impl Write for StackText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> String {
+        let number = Number::parse(text).unwrap();
+        assert_eq!(number.text(), text);
+        number.canonical(&mut StackText::default()).to_owned()
+    }
+
+    #[test]
+    fn integers_are_kept_in_full() {
+        for text in ["0", "-1", "18446744073709551616", &"9".repeat(5000)] {
+            assert_eq!(canonical(text), text);
+        }
+        assert_eq!(canonical("-0"), "0");
+    }
+
+    #[test]
+    fn floats_are_spelt_as_python_spells_them() {
+        for (text, due) in [
+            ("1.0", "1.0"),
+            ("-0.0", "-0.0"),
+            ("0e7", "0.0"),
+            ("100.50", "100.5"),
+            ("1E5", "100000.0"),
+            ("9999999999999998.0", "9999999999999998.0"),
+            ("1e16", "1e+16"),
+            ("-12345678901234567.0", "-1.2345678901234568e+16"),
+            ("0.0001", "0.0001"),
+            ("-0.00012345678901234567", "-0.00012345678901234567"),
+            ("0.00001", "1e-05"),
+            ("1e-7", "1e-07"),
+            ("1.5e300", "1.5e+300"),
+            ("-2.2250738585072014e-308", "-2.2250738585072014e-308"),
+            ("5e-324", "5e-324"),
+            ("1e-400", "0.0"),
+        ] {
+            assert_eq!(canonical(text), due);
+        }
+    }
+
+    #[test]
+    fn a_float_beyond_a_double_is_refused_and_an_integer_never() {
+        let long = format!("{}.0", "9".repeat(309));
+        let with_exponent = format!("{}e99", "9".repeat(250));
+        for text in ["1e400", "-1e309", "1.8e308", "1e+00000400", &long, &with_exponent] {
+            assert_eq!(Number::parse(text).err(), Some(JsonProblem::NumberRange), "{text}");
+        }
+        assert_eq!(canonical("1.7976931348623157e308"), "1.7976931348623157e+308");
+        assert!(Number::parse(&"9".repeat(400)).is_ok());
+    }
+
+    #[test]
+    fn whole_floats_are_integers() {
+        for (text, due) in [
+            ("200", Some(200)),
+            ("-0", Some(0)),
+            ("7.0", Some(7)),
+            ("2e2", Some(200)),
+            ("-1e-400", Some(0)),
+            ("7.5", None),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("-9223372036854775808.0", Some(i64::MIN)),
+            ("9223372036854775808.0", None),
+        ] {
+            assert_eq!(Number::parse(text).unwrap().integer(), due, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["-", "1.", "1e", "1e+"] {
+            assert_eq!(Number::parse(text).err(), Some(JsonProblem::EndsEarly), "{text}");
+        }
+        for text in ["01", "-01", "00", "-x", "1.e5", "1ex", "-.5", "-Infinity"] {
+            assert_eq!(Number::parse(text).err(), Some(JsonProblem::Number), "{text}");
+        }
+    }
+}

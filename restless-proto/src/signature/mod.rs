@@ -1,0 +1,209 @@
+//! Signatures of payloads: HMAC-SHA256 over canonical JSON.
+//!
+//! The service signs the `data` of an event with a stream's secret. Both sides write the payload as
+//! *canonical JSON* first, so that neither white space nor the order of keys counts:
+//!
+//! - the keys of an object sorted by code point; of equal keys the last one counts;
+//! - no white space;
+//! - in strings no escapes but `\"`, `\\`, `\b`, `\f`, `\n`, `\r`, `\t` and, for other characters
+//!   below U+0020, `\u00xx` in lower case; everything else as UTF-8;
+//! - integers in full, of any length; floats in the shortest form that reads back the same, spelt
+//!   as Python's `repr` spells them (`1.0`, `1e+16`, `1e-07`, `-0.0`).
+//!
+//! The signature is the HMAC (RFC 2104) with the secret's UTF-8 as its key, in lower-case
+//! hexadecimal digits.
+//!
+//! All of it is computed from the raw text. A parsed tree would have lost how numbers were spelt,
+//! and with that the signature: `1.0` and `1` are signed differently.
+//!
+//! ```
+//! use restless_proto::signature::Signer;
+//!
+//! let signer = Signer::new("secret");
+//! let signature = signer.sign(r#"{"total": 42, "id": "order_123"}"#)?.to_string();
+//! assert!(signature.starts_with("0e8d5075"));
+//! signer.verify(r#"{"id":"order_123","total":42}"#, &signature)?;
+//! # Ok::<(), restless_proto::signature::Error>(())
+//! ```
+//!
+//! A signature proves who wrote a payload, not when: whoever recorded an event can send it again.
+
+mod canonical;
+mod order;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::JsonError;
+use crate::event::StreamEvent;
+
+/// How deep a payload may nest to be signed: no value stands inside more than 511 others. An
+/// event's data is at most [200 levels](crate::event::DATA_LEVELS) deep.
+pub const PAYLOAD_LEVELS: u32 = 512;
+
+/// Why a payload can't be signed, or its signature not be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The payload is no JSON text that has a canonical form.
+    #[error("the payload can't be signed")]
+    Payload(#[source] JsonError),
+    /// The event carries no signature, or an empty one.
+    #[error("the event has no signature")]
+    Missing,
+    /// The signature is not 64 lower-case hexadecimal digits.
+    #[error("the signature is not 64 lower-case hexadecimal digits")]
+    Malformed,
+    /// The signature belongs to another payload or another secret.
+    #[error("the signature does not match the payload")]
+    Mismatch,
+}
+
+impl From<JsonError> for Error {
+    fn from(error: JsonError) -> Self {
+        Self::Payload(error)
+    }
+}
+
+/// The canonical form of JSON text: what is signed.
+///
+/// Text that is in canonical form already is lent back.
+///
+/// ```
+/// let canonical = restless_proto::signature::canonicalize(r#" {"b": 1E5, "a": "\u00e9"} "#)?;
+/// assert_eq!(canonical, r#"{"a":"é","b":100000.0}"#);
+/// # Ok::<(), restless_proto::JsonError>(())
+/// ```
+///
+/// # Errors
+///
+/// Where the text is not JSON, or nests deeper than [`PAYLOAD_LEVELS`].
+pub fn canonicalize(json: &str) -> Result<Cow<'_, str>, JsonError> {
+    canonical::write(json, Cow::default)
+}
+
+/// The signature of a payload, in lower-case hexadecimal digits.
+///
+/// For more than one payload, a [`Signer`] saves the work that depends on the secret alone.
+///
+/// # Errors
+///
+/// [`Error::Payload`] where the payload has no canonical form.
+pub fn compute(secret: impl AsRef<[u8]>, payload: &str) -> Result<String, Error> {
+    Signer::new(secret).sign(payload).map(|signature| signature.to_string())
+}
+
+/// Whether the signature is that of the payload, compared in constant time. What is not even a
+/// signature, or not even JSON, is no match; [`Signer::verify`] tells which.
+pub fn verify(secret: impl AsRef<[u8]>, payload: &str, signature: &str) -> bool {
+    Signer::new(secret).verify(payload, signature).is_ok()
+}
+
+/// Signs and verifies with one secret, whose key schedule it keeps: what depends on the secret
+/// alone is computed once. `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct Signer {
+    keyed: Hmac<Sha256>,
+}
+
+impl Signer {
+    /// Takes a stream's secret: its text, as UTF-8. Any length will do, none included.
+    pub fn new(secret: impl AsRef<[u8]>) -> Self {
+        let keyed = Hmac::new_from_slice(secret.as_ref());
+        Self { keyed: keyed.unwrap_or_else(|_| unreachable!("HMAC takes a key of any length")) }
+    }
+
+    /// Signs a payload, given as JSON text in any form.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Payload`] where the payload has no canonical form.
+    pub fn sign(&self, payload: &str) -> Result<Signature, Error> {
+        let mac = self.mac(payload)?;
+        Ok(Signature(mac.finalize().into_bytes().into()))
+    }
+
+    /// Checks the signature of a payload in constant time: how long it takes says nothing about
+    /// the right signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Payload`] where the payload has no canonical form, [`Error::Malformed`] for what
+    /// is not 64 lower-case hexadecimal digits, [`Error::Mismatch`] for a wrong signature.
+    pub fn verify(&self, payload: &str, signature: &str) -> Result<(), Error> {
+        let mac = self.mac(payload)?;
+        let claimed = from_hex(signature).ok_or(Error::Malformed)?;
+        mac.verify_slice(&claimed).map_err(|_| Error::Mismatch)
+    }
+
+    /// Checks an event's own signature over its [`data`](StreamEvent::data), from the text that
+    /// arrived. An event without data is signed as `null`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] where the event has no signature, else as [`verify`](Self::verify).
+    pub fn verify_event(&self, event: &StreamEvent) -> Result<(), Error> {
+        let signature = event.signature().unwrap_or_default();
+        if signature.is_empty() {
+            return Err(Error::Missing);
+        }
+        self.verify(event.data().map_or("null", |data| data.get()), &signature)
+    }
+
+    fn mac(&self, payload: &str) -> Result<Hmac<Sha256>, JsonError> {
+        canonical::write(payload, || self.keyed.clone())
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(redacted)")
+    }
+}
+
+/// A payload's signature. It prints as 64 lower-case hexadecimal digits.
+///
+/// It can't be compared with `==`, which would tell an attacker by its timing how much of a guess
+/// was right: see [`Signer::verify`].
+#[derive(Clone, Copy)]
+pub struct Signature([u8; 32]);
+
+impl Signature {
+    /// The 32 bytes of the HMAC.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({self})")
+    }
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digits.iter().try_fold(0, |byte, digit| {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => return None,
+            };
+            Some(byte << 4 | value)
+        })?;
+    }
+    Some(bytes)
+}
