@@ -1,0 +1,123 @@
+//! The contract between the protocol and whoever moves its bytes.
+
+use bytes::Bytes;
+
+use crate::{ApiKey, Instant, TimeoutError, TransportError};
+
+/// A protocol that is driven: inputs go in, outputs come out, and nothing happens in between.
+///
+/// A driver calls [`poll`](Self::poll) and does what the answer says, until the answer is
+/// [`Output::Wait`] or [`Output::Done`]. At `Wait` it waits for the network or for the deadline,
+/// whichever is first, tells the machine by [`handle`](Self::handle), and polls again. The guide
+/// [Writing a driver](crate::guide) walks through it.
+///
+/// The same inputs give the same outputs: a machine reads no clock and draws no randomness.
+pub trait Machine {
+    /// What the user of this machine gets.
+    type Event;
+
+    /// Takes one input, and the time it came in.
+    ///
+    /// May be called any number of times, in any state, and never fails: what is late, repeated or
+    /// of an older exchange changes nothing. `now` must not go back; if it does, the latest one
+    /// counts.
+    fn handle(&mut self, input: Input, now: Instant);
+
+    /// The next thing to do or to know. To be asked until it is `Wait` or `Done`.
+    fn poll(&mut self) -> Output<Self::Event>;
+}
+
+/// One request and what follows from it.
+///
+/// Ids rise with each [`Output::Open`]; an input for an older one changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(u64);
+
+impl ExchangeId {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
+    /// The number in it, for logs: 1 for a machine's first exchange.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// What a driver tells a machine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// The head of the response has come. Interim responses (1xx save 101) are not reported.
+    Response {
+        /// The exchange that it answers.
+        exchange: ExchangeId,
+        /// Status and fields.
+        head: Box<http::response::Parts>,
+    },
+    /// Some content of the response, with the transfer coding taken off. May be empty.
+    Data {
+        /// The exchange that it belongs to.
+        exchange: ExchangeId,
+        /// The bytes. A machine keeps slices of them, so a buffer that is reused must be copied.
+        bytes: Bytes,
+    },
+    /// The exchange is over, and its connection no longer the machine's.
+    Ended {
+        /// Which one.
+        exchange: ExchangeId,
+        /// How it ended.
+        why: End,
+    },
+    /// The answer to [`Output::Authorize`].
+    Credentials(Option<ApiKey>),
+    /// The deadline of the last [`Output::Wait`] has passed. Too early or too often does no harm.
+    Elapsed,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum End {
+    /// The response's content is complete, as its framing tells (RFC 9112 §6.3).
+    Complete,
+    /// No connection, or it broke before that.
+    Failed(TransportError),
+    /// A timer of the driver's own ran out, such as [`Timer::Connect`](crate::Timer::Connect).
+    TimedOut(TimeoutError),
+}
+
+/// What a machine wants done, or known.
+///
+/// Exhaustive on purpose: a duty that a driver has never heard of must not compile.
+#[derive(Debug)]
+#[must_use = "each output is a duty"]
+#[expect(clippy::exhaustive_enums, reason = "a new duty must not be ignorable")]
+pub enum Output<E> {
+    /// Send this request. Any earlier exchange is over: drop what is left of it.
+    Open {
+        /// The id to name in every input that follows from it.
+        exchange: ExchangeId,
+        /// An absolute URI, all fields but `Host`, `Content-Length` and `Connection`, and the whole
+        /// content.
+        request: Box<http::Request<Bytes>>,
+    },
+    /// Write these bytes to the connection of the open exchange, after its response's head.
+    Send(Bytes),
+    /// Drop the open exchange and its connection. No input is due for it.
+    Hangup,
+    /// Ask the user for the credentials and answer with [`Input::Credentials`].
+    Authorize {
+        /// Whether the ones given last were refused, so that the same ones won't do.
+        rejected: bool,
+    },
+    /// For the user.
+    Event(E),
+    /// Nothing to do until the network has something, or until this time where there is one: then
+    /// [`Input::Elapsed`] is due. Bytes that are there by then go in before it.
+    Wait(Option<Instant>),
+    /// It is over, and stays so.
+    Done,
+}

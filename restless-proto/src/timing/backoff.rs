@@ -1,0 +1,147 @@
+//! How long to wait before connecting again.
+
+use std::time::Duration;
+
+use crate::Entropy;
+
+/// The delay before each reconnect: it starts at the reconnection time, and grows with jitter up to
+/// a bound while no event comes.
+///
+/// With `base` the reconnection time (the caller's, or the server's `retry:`, or its `Retry-After`
+/// where that is longer) and `n` the losses in a row before this one, the delay is drawn from
+///
+/// | n | from | to |
+/// | --- | --- | --- |
+/// | 0 | `base` | `base` and a quarter |
+/// | 1, 2, … | `base` | `max(base, 100 ms) × 2ⁿ`, but no more than the bound (1 minute unless set), unless `base` is |
+///
+/// so it is never shorter than what the server asked for (WHATWG HTML §9.2.3: the wait may be
+/// longer, never shorter; RFC 9110 §10.2.3), and clients that lost the same server do not come back
+/// in the same instant. A `base` of zero connects at once the first time, and backs off from
+/// 100 ms if that brings nothing, so no setting makes a tight loop.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    reconnection_time: Duration,
+    maximum: Duration,
+    losses: u32,
+    entropy: Entropy,
+}
+
+/// A server's `retry:` above this is taken as this: one odd line must not silence a feed for years.
+const LONGEST_SERVER_RETRY: Duration = Duration::from_secs(3600);
+const LEAST_STEP: Duration = Duration::from_millis(100);
+
+impl Backoff {
+    /// Starts with the caller's reconnection time, the bound of the growth, and a source of jitter.
+    pub fn new(reconnection_time: Duration, maximum: Duration, entropy: Entropy) -> Self {
+        Self { reconnection_time, maximum, losses: 0, entropy }
+    }
+
+    /// The server's `retry:` takes the place of the reconnection time, for good. At most an hour.
+    pub fn server_retry(&mut self, reconnection_time: Duration) {
+        self.reconnection_time = reconnection_time.min(LONGEST_SERVER_RETRY);
+    }
+
+    /// An event came: the next loss is the first in a row again.
+    pub fn reset(&mut self) {
+        self.losses = 0;
+    }
+
+    /// The delay after one more loss, no shorter than `retry_after`.
+    pub fn next_delay(&mut self, retry_after: Option<Duration>) -> Duration {
+        let base = self.reconnection_time.max(retry_after.unwrap_or_default());
+        let spread = match self.losses {
+            0 => base / 4,
+            n => {
+                let grown = base.max(LEAST_STEP).saturating_mul(1_u32 << n.min(20));
+                grown.min(self.maximum.max(base)).saturating_sub(base)
+            }
+        };
+        self.losses = self.losses.saturating_add(1);
+        let nanos = u64::try_from(spread.as_nanos()).unwrap_or(u64::MAX);
+        base.saturating_add(Duration::from_nanos(self.entropy.up_to(nanos)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backoff(base_ms: u64, seed: u64) -> Backoff {
+        Backoff::new(
+            Duration::from_millis(base_ms),
+            Duration::from_secs(60),
+            Entropy::from_seed(seed),
+        )
+    }
+
+    #[test]
+    fn delays_grow_from_the_reconnection_time_to_the_bound() {
+        for seed in 0..200 {
+            let mut backoff = backoff(1000, seed);
+            for n in 0..12_u32 {
+                let upper = if n == 0 { 1250 } else { (1000_u64 << n).min(60_000) };
+                let delay = u64::try_from(backoff.next_delay(None).as_millis()).unwrap();
+                assert!((1000..=upper).contains(&delay), "loss {n}: {delay} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_delay_doubles_while_no_event_comes() {
+        let mean = |n: usize| {
+            let total: Duration = (0..400)
+                .map(|seed| {
+                    let mut backoff = backoff(1000, seed);
+                    (0..=n).map(|_| backoff.next_delay(None)).last().unwrap()
+                })
+                .sum();
+            total / 400
+        };
+        assert!(mean(3) > mean(1) * 2 && mean(5) > mean(3) * 2);
+    }
+
+    #[test]
+    fn an_event_starts_the_growth_anew() {
+        let mut backoff = backoff(1000, 1);
+        for _ in 0..8 {
+            backoff.next_delay(None);
+        }
+        backoff.reset();
+        assert!(backoff.next_delay(None) <= Duration::from_millis(1250));
+    }
+
+    #[test]
+    fn retry_after_is_a_floor_even_above_the_bound() {
+        let mut backoff = backoff(10, 1);
+        let delay = backoff.next_delay(Some(Duration::from_secs(7200)));
+        assert!(delay >= Duration::from_secs(7200));
+    }
+
+    #[test]
+    fn a_reconnection_time_of_zero_connects_at_once_and_then_backs_off() {
+        let mut backoff = backoff(0, 3);
+        assert_eq!(backoff.next_delay(None), Duration::ZERO);
+        let rest: Duration = (0..10).map(|_| backoff.next_delay(None)).sum();
+        assert!(rest > Duration::from_secs(1), "{rest:?}");
+    }
+
+    #[test]
+    fn a_server_s_retry_is_taken_up_to_an_hour() {
+        let mut backoff = backoff(1000, 1);
+        backoff.server_retry(Duration::from_millis(50));
+        assert!(backoff.next_delay(None) < Duration::from_millis(100));
+        backoff.reset();
+        backoff.server_retry(Duration::MAX);
+        assert!(backoff.next_delay(None) <= Duration::from_secs(4500));
+    }
+
+    #[test]
+    fn clients_that_lose_one_server_together_come_back_spread_out() {
+        let mut delays: Vec<Duration> =
+            (0..1000).map(|seed| backoff(1000, seed).next_delay(None)).collect();
+        delays.sort();
+        let (earliest, latest) = (delays[0], delays[999]);
+        assert!(latest - earliest > Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,69 @@
+//! Time as a value: it comes in as an argument, and goes out as a deadline.
+//!
+//! | timer | armed | stopped | default | what it causes |
+//! | --- | --- | --- | --- | --- |
+//! | [`Connect`](crate::Timer::Connect) | by the driver, on `Open` | when bytes can be sent | 10 s | `Ended` with a timeout |
+//! | [`ResponseHead`](crate::Timer::ResponseHead) | on `Open` | by the response's head | 30 s | a loss, then a reconnect |
+//! | [`Idle`](crate::Timer::Idle) | by the head, and again by each piece of content, comments too | at the end of the exchange | 5 min | a loss, then a reconnect |
+//! | [`Total`](crate::Timer::Total) | when a call starts | when it is done | 30 s | the call fails |
+//!
+//! The delay before a reconnect is a deadline too: see [`Backoff`].
+
+mod backoff;
+
+use std::fmt;
+use std::ops::Add;
+use std::time::Duration;
+
+pub use backoff::Backoff;
+
+/// A point in time: the time since an origin that the driver picks.
+///
+/// `std::time::Instant` can't be made up, which a test, a recording and `wasm32-unknown-unknown`
+/// need. Take the origin once, and pass `Instant::from_origin(origin.elapsed())`.
+///
+/// ```
+/// use std::time::Duration;
+/// use restless_proto::Instant;
+///
+/// let start = Instant::ORIGIN;
+/// let later = start + Duration::from_secs(5);
+/// assert_eq!(later.saturating_duration_since(start), Duration::from_secs(5));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(Duration);
+
+impl Instant {
+    /// The origin itself.
+    pub const ORIGIN: Self = Self(Duration::ZERO);
+
+    /// The point this long after the origin.
+    pub fn from_origin(since: Duration) -> Self {
+        Self(since)
+    }
+
+    /// How long after the origin this is.
+    pub fn since_origin(self) -> Duration {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub fn saturating_duration_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Later by a span; the end of time where that can't be told.
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} after the origin", self.0)
+    }
+}
