@@ -1,0 +1,245 @@
+//! Direct streams: a REST API followed without a stream of its own.
+
+use std::fmt;
+
+use http::Method;
+use serde::Serialize;
+
+use super::body_builder;
+use crate::call::{Body, OwnKey, Segment::Literal};
+use crate::model::{
+    DirectSessionResponse, DirectSetupResponse, HttpMethod, Json, PayloadMode, PollingStrategy,
+};
+use crate::{ApiKey, Call, ConfigError};
+
+/// What a direct stream polls: one description for [`setup`], [`session`],
+/// [`Subscription::direct`](crate::Subscription::direct) and the
+/// [URLs](crate::url::direct_sse).
+///
+/// ```
+/// use restless_proto::{Subscription, direct};
+///
+/// let target = direct::target("https://api.example.com/orders")
+///     .polling_interval(30)
+///     .jq_filter(".items");
+/// let subscription = Subscription::direct(target);
+/// # let _ = subscription;
+/// ```
+pub fn target(url: impl Into<String>) -> Target {
+    Target {
+        url: url.into(),
+        method: None,
+        headers: None,
+        body: None,
+        jq_filter: None,
+        payload_mode: None,
+        polling_interval: None,
+        polling_strategies: Vec::new(),
+        api_key: None,
+        error: None,
+    }
+}
+
+/// Commands, URLs and code for a direct stream.
+pub fn setup(target: impl Into<Target>) -> Setup {
+    Setup { body: target.into().into_body() }
+}
+
+/// A session: a URL for a direct stream that stays. With a dedupe key, the session that has it is
+/// used again, which makes the call idempotent.
+///
+/// ```
+/// use restless_proto::{Call, Service, direct, model::DirectSessionResponse};
+///
+/// let call: Call<DirectSessionResponse> =
+///     direct::session("https://api.example.com/orders").dedupe_key("orders-v1").into();
+/// let request = call.request(&Service::default())?;
+/// assert_eq!(
+///     request.body(),
+///     r#"{"url":"https://api.example.com/orders","dedupeKey":"orders-v1"}"#
+/// );
+/// # Ok::<(), restless_proto::ConfigError>(())
+/// ```
+pub fn session(target: impl Into<Target>) -> Session {
+    Session { body: target.into().into_body() }
+}
+
+/// See [`target`].
+#[derive(Clone)]
+#[must_use = "a target is a value: subscribe to it, or make a session of it"]
+pub struct Target {
+    pub(crate) url: String,
+    pub(crate) method: Option<HttpMethod>,
+    pub(crate) headers: Option<Json>,
+    pub(crate) body: Option<Json>,
+    pub(crate) jq_filter: Option<String>,
+    pub(crate) payload_mode: Option<PayloadMode>,
+    pub(crate) polling_interval: Option<u64>,
+    pub(crate) polling_strategies: Vec<PollingStrategy>,
+    pub(crate) api_key: Option<ApiKey>,
+    pub(crate) error: Option<ConfigError>,
+}
+
+impl Target {
+    /// How the API is asked. Default: GET.
+    pub fn method(mut self, method: impl Into<HttpMethod>) -> Self {
+        self.method = Some(method.into());
+        self
+    }
+
+    /// Fields that are sent to the API: anything that is a JSON object, sent as it is. In a URL
+    /// they can be read by whoever sees the URL; a [`session`] hides them.
+    pub fn headers(mut self, headers: impl Serialize) -> Self {
+        self.headers = self.json("headers", headers);
+        self
+    }
+
+    /// Content that is sent to the API: anything that is JSON, sent as it is. In a URL it can be
+    /// read by whoever sees the URL.
+    pub fn body(mut self, body: impl Serialize) -> Self {
+        self.body = self.json("body", body);
+        self
+    }
+
+    /// A jq filter over the API's answers.
+    pub fn jq_filter(mut self, filter: impl Into<String>) -> Self {
+        self.jq_filter = Some(filter.into());
+        self
+    }
+
+    /// What updates hold. Default: all data.
+    pub fn payload_mode(mut self, mode: impl Into<PayloadMode>) -> Self {
+        self.payload_mode = Some(mode.into());
+        self
+    }
+
+    /// Seconds between two questions; 0 leaves it to the service, which is the default.
+    pub fn polling_interval(mut self, seconds: u64) -> Self {
+        self.polling_interval = Some(seconds);
+        self
+    }
+
+    /// Other intervals at other times of day.
+    pub fn polling_strategies(
+        mut self,
+        strategies: impl IntoIterator<Item = PollingStrategy>,
+    ) -> Self {
+        self.polling_strategies = Vec::from_iter(strategies);
+        self
+    }
+
+    /// Puts a key into the URL's query, where proxies and logs can read it, or into a call's body.
+    /// A subscription then sends no other. Default: none; the client's key goes into a field.
+    pub fn api_key_in_url(mut self, key: impl Into<ApiKey>) -> Self {
+        self.api_key = Some(key.into()).filter(|key| !key.is_empty());
+        self
+    }
+
+    fn json(&mut self, field: &'static str, value: impl Serialize) -> Option<Json> {
+        Json::new(value)
+            .map_err(|error| {
+                let accepted = "a value that can be written as JSON";
+                let refuse = || ConfigError::new(field, error.to_string(), accepted);
+                self.error.get_or_insert_with(refuse);
+            })
+            .ok()
+    }
+
+    fn into_body(self) -> Body {
+        let mut body = Body::default();
+        if let Some(error) = self.error {
+            body.fail(error);
+        }
+        body.set("url", self.url);
+        if let Some(method) = self.method {
+            body.set("method", method);
+        }
+        if let Some(headers) = self.headers {
+            body.set("headers", headers);
+        }
+        if let Some(content) = self.body {
+            body.set("body", content);
+        }
+        if let Some(filter) = self.jq_filter {
+            body.set("jqFilter", filter);
+        }
+        if let Some(mode) = self.payload_mode {
+            body.set("payloadMode", mode);
+        }
+        if let Some(seconds) = self.polling_interval {
+            body.set("pollingInterval", seconds);
+        }
+        if !self.polling_strategies.is_empty() {
+            body.set("pollingStrategies", self.polling_strategies);
+        }
+        if let Some(key) = self.api_key {
+            body.set("apiKey", key.expose());
+        }
+        body
+    }
+}
+
+impl<T: Into<String>> From<T> for Target {
+    fn from(url: T) -> Self {
+        target(url)
+    }
+}
+
+/// The URL's host at most: URLs, headers and bodies hold keys of the API.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("url", &crate::service::redact_url(&self.url))
+            .field("method", &self.method)
+            .field("payload_mode", &self.payload_mode)
+            .field("polling_interval", &self.polling_interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// See [`setup`].
+#[derive(Clone)]
+#[must_use = "a call is a value: give it to a client"]
+pub struct Setup {
+    body: Body,
+}
+
+/// See [`session`].
+#[derive(Clone)]
+#[must_use = "a call is a value: give it to a client"]
+pub struct Session {
+    body: Body,
+}
+
+body_builder!(Setup);
+body_builder!(Session);
+
+impl Setup {
+    /// The language to select for code.
+    pub fn language(mut self, language: impl Into<String>) -> Self {
+        self.body.set("language", language.into());
+        self
+    }
+}
+
+impl Session {
+    /// The key that the session is found again by.
+    pub fn dedupe_key(mut self, key: impl Into<String>) -> Self {
+        self.body.set("dedupeKey", key.into());
+        self
+    }
+}
+
+impl From<Setup> for Call<DirectSetupResponse> {
+    fn from(setup: Setup) -> Self {
+        Self::new(Method::POST, &[Literal("streams"), Literal("direct"), Literal("setup")])
+            .body(setup.body, OwnKey::Omitted)
+    }
+}
+
+impl From<Session> for Call<DirectSessionResponse> {
+    fn from(session: Session) -> Self {
+        Self::new(Method::POST, &[Literal("streams"), Literal("direct"), Literal("sessions")])
+            .body(session.body, OwnKey::Omitted)
+    }
+}

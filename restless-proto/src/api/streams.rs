@@ -1,0 +1,309 @@
+//! Streams: list, get, create, update, start, stop, delete.
+
+use http::Method;
+use serde::Serialize;
+
+use super::body_builder;
+use crate::call::{Body, OwnKey, Segment::Id, Segment::Literal};
+use crate::model::{
+    BaseActionResponse, HttpMethod, PayloadMode, PollingStrategy, Stream, StreamStatus,
+    StreamsResponse,
+};
+use crate::{ApiKey, Call};
+
+/// Lists streams: 20 from the first one, unless told otherwise.
+///
+/// ```
+/// use restless_proto::{Call, Service, model::StreamsResponse, streams};
+///
+/// let call: Call<StreamsResponse> = streams::list().limit(5).offset(40).into();
+/// let request = call.request(&Service::default())?;
+/// assert_eq!(request.uri().path_and_query().unwrap(), "/streams?limit=5&offset=40");
+/// # Ok::<(), restless_proto::ConfigError>(())
+/// ```
+pub fn list() -> List {
+    List { limit: 20, offset: 0 }
+}
+
+/// Gets one stream.
+pub fn get(id: impl AsRef<str>) -> Call<Stream> {
+    Call::new(Method::GET, &[Literal("streams"), Id(id.as_ref())])
+}
+
+/// Creates a stream that polls `url`.
+///
+/// ```
+/// use restless_proto::model::PayloadMode;
+/// use restless_proto::{Call, Service, model::Stream, streams};
+///
+/// let call: Call<Stream> = streams::create("Orders", "https://api.example.com/orders")
+///     .payload_mode(PayloadMode::JsonPatch)
+///     .polling_interval(30)
+///     .into();
+/// let request = call.request(&Service::new("rs_1"))?;
+/// assert_eq!(
+///     request.body(),
+///     r#"{"name":"Orders","url":"https://api.example.com/orders","payloadMode":"JSON_PATCH","pollingInterval":30,"apiKey":"rs_1"}"#
+/// );
+/// # Ok::<(), restless_proto::ConfigError>(())
+/// ```
+pub fn create(name: impl Into<String>, url: impl Into<String>) -> Create {
+    let mut body = Body::default();
+    body.set("name", name.into());
+    body.set("url", url.into());
+    Create { body }
+}
+
+/// Creates a stream from a whole JSON object, for what this version does not know. Its names in
+/// snake_case go out in camelCase; the caller's own `headers` and `body` go out as they are.
+pub fn create_from(object: impl Serialize) -> Create {
+    let mut body = Body::default();
+    body.merge(object);
+    Create { body }
+}
+
+/// Changes a stream. What is not named stays; what is set is changed; what is cleared is taken
+/// away, by null on the wire.
+///
+/// ```
+/// use restless_proto::{Call, Service, model::Stream, streams};
+///
+/// let call: Call<Stream> =
+///     streams::update("stream_1").name("Orders v2").clear_jq_filter().into();
+/// let request = call.request(&Service::default())?;
+/// assert_eq!(request.body(), r#"{"name":"Orders v2","jqFilter":null}"#);
+/// # Ok::<(), restless_proto::ConfigError>(())
+/// ```
+pub fn update(id: impl Into<String>) -> Update {
+    Update { id: id.into(), body: Body::default() }
+}
+
+/// Lets a stream poll.
+pub fn start(id: impl AsRef<str>) -> Call<Stream> {
+    Call::new(Method::POST, &[Literal("streams"), Id(id.as_ref()), Literal("start")])
+}
+
+/// Stops a stream's polling.
+pub fn stop(id: impl AsRef<str>) -> Call<Stream> {
+    Call::new(Method::POST, &[Literal("streams"), Id(id.as_ref()), Literal("stop")])
+}
+
+/// Deletes a stream.
+pub fn delete(id: impl AsRef<str>) -> Call<BaseActionResponse> {
+    Call::new(Method::DELETE, &[Literal("streams"), Id(id.as_ref())])
+}
+
+/// Asks whether a key is good: the client's own, unless another is given.
+pub fn validate_api_key() -> ValidateApiKey {
+    ValidateApiKey { key: None }
+}
+
+/// See [`list`].
+#[derive(Clone, Debug)]
+#[must_use = "a call is a value: give it to a client"]
+pub struct List {
+    limit: u64,
+    offset: u64,
+}
+
+impl List {
+    /// How many at the most. Default: 20.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// How many to pass over first. Default: 0.
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+}
+
+impl From<List> for Call<StreamsResponse> {
+    fn from(list: List) -> Self {
+        Self::new(Method::GET, &[Literal("streams")])
+            .query("limit", list.limit)
+            .query("offset", list.offset)
+    }
+}
+
+/// See [`create`].
+#[derive(Clone)]
+#[must_use = "a call is a value: give it to a client"]
+pub struct Create {
+    body: Body,
+}
+
+/// See [`update`].
+#[derive(Clone)]
+#[must_use = "a call is a value: give it to a client"]
+pub struct Update {
+    id: String,
+    body: Body,
+}
+
+body_builder!(Create);
+body_builder!(Update);
+
+/// What a stream can be given when it is created and when it is changed.
+macro_rules! stream_fields {
+    ($name:ident) => {
+        impl $name {
+            /// What it is for.
+            pub fn description(mut self, description: impl Into<String>) -> Self {
+                self.body.set("description", description.into());
+                self
+            }
+
+            /// Whether it polls.
+            pub fn status(mut self, status: impl Into<StreamStatus>) -> Self {
+                self.body.set("status", status.into());
+                self
+            }
+
+            /// How it asks the API.
+            pub fn method(mut self, method: impl Into<HttpMethod>) -> Self {
+                self.body.set("method", method.into());
+                self
+            }
+
+            /// Fields that it sends to the API: anything that is a JSON object, sent as it is.
+            pub fn headers(mut self, headers: impl Serialize) -> Self {
+                self.body.set("headers", headers);
+                self
+            }
+
+            /// Content that it sends to the API: anything that is JSON, sent as it is.
+            pub fn body(mut self, body: impl Serialize) -> Self {
+                self.body.set("body", body);
+                self
+            }
+
+            /// What its updates hold.
+            pub fn payload_mode(mut self, mode: impl Into<PayloadMode>) -> Self {
+                self.body.set("payloadMode", mode.into());
+                self
+            }
+
+            /// A jq filter over the API's answers.
+            pub fn jq_filter(mut self, filter: impl Into<String>) -> Self {
+                self.body.set("jqFilter", filter.into());
+                self
+            }
+
+            /// Whether its updates are signed.
+            pub fn hmac_signature_enabled(mut self, enabled: bool) -> Self {
+                self.body.set("hmacSignatureEnabled", enabled);
+                self
+            }
+
+            /// Seconds between two questions.
+            pub fn polling_interval(mut self, seconds: u64) -> Self {
+                self.body.set("pollingInterval", seconds);
+                self
+            }
+
+            /// Other intervals at other times of day.
+            pub fn polling_strategies(
+                mut self,
+                strategies: impl IntoIterator<Item = PollingStrategy>,
+            ) -> Self {
+                self.body.set("pollingStrategies", Vec::from_iter(strategies));
+                self
+            }
+
+            /// The key that the stream is billed to. Default: the client's own.
+            pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
+                self.body.set("apiKey", key.into().expose());
+                self
+            }
+        }
+    };
+}
+
+stream_fields!(Create);
+stream_fields!(Update);
+
+impl Update {
+    /// Its name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.body.set("name", name.into());
+        self
+    }
+
+    /// The API's URL.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.body.set("url", url.into());
+        self
+    }
+
+    /// Takes the description away.
+    pub fn clear_description(self) -> Self {
+        self.clear("description")
+    }
+
+    /// Takes the fields for the API away.
+    pub fn clear_headers(self) -> Self {
+        self.clear("headers")
+    }
+
+    /// Takes the content for the API away.
+    pub fn clear_body(self) -> Self {
+        self.clear("body")
+    }
+
+    /// Takes the filter away.
+    pub fn clear_jq_filter(self) -> Self {
+        self.clear("jqFilter")
+    }
+
+    /// Takes the other intervals away.
+    pub fn clear_polling_strategies(self) -> Self {
+        self.clear("pollingStrategies")
+    }
+
+    fn clear(mut self, field: &'static str) -> Self {
+        self.body.set(field, ());
+        self
+    }
+}
+
+impl From<Create> for Call<Stream> {
+    fn from(create: Create) -> Self {
+        Self::new(Method::POST, &[Literal("streams")]).body(create.body, OwnKey::Added)
+    }
+}
+
+impl From<Update> for Call<Stream> {
+    fn from(update: Update) -> Self {
+        Self::new(Method::PATCH, &[Literal("streams"), Id(&update.id)])
+            .body(update.body, OwnKey::Added)
+    }
+}
+
+/// See [`validate_api_key`].
+#[derive(Clone, Debug)]
+#[must_use = "a call is a value: give it to a client"]
+pub struct ValidateApiKey {
+    key: Option<ApiKey>,
+}
+
+impl ValidateApiKey {
+    /// The key to ask about; an empty one means the client's own.
+    pub fn key(mut self, key: impl Into<ApiKey>) -> Self {
+        self.key = Some(key.into()).filter(|key| !key.is_empty());
+        self
+    }
+}
+
+impl From<ValidateApiKey> for Call<BaseActionResponse> {
+    fn from(validate: ValidateApiKey) -> Self {
+        let mut body = Body::default();
+        if let Some(key) = &validate.key {
+            body.set("apiKey", key.expose());
+        }
+        Self::new(Method::POST, &[Literal("streams"), Literal("validate-api-key")])
+            .body(body, OwnKey::Required)
+    }
+}

@@ -1,0 +1,13 @@
+//! What streams cost.
+
+use http::Method;
+
+use crate::Call;
+use crate::call::{Segment::Id, Segment::Literal};
+use crate::model::StreamCreditUsageStats;
+
+/// Credits that a stream has used, in all and day by day.
+pub fn credit_usage_stats(id: impl AsRef<str>) -> Call<StreamCreditUsageStats> {
+    let path = [Literal("streams"), Id(id.as_ref()), Literal("credit-usage-stats")];
+    Call::new(Method::GET, &path)
+}

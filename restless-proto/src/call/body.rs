@@ -1,0 +1,146 @@
+//! The JSON object that goes out with a call.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::ConfigError;
+use crate::json::object::Object;
+
+/// Fields in the order that they were given in, each as it is spelt.
+#[derive(Clone, Default)]
+pub(crate) struct Body {
+    fields: Object,
+    error: Option<ConfigError>,
+}
+
+impl Body {
+    pub(crate) fn error(&self) -> Option<ConfigError> {
+        self.error.clone()
+    }
+
+    pub(crate) fn fail(&mut self, error: ConfigError) {
+        self.error.get_or_insert(error);
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some()
+    }
+
+    /// Sets a field in its place; a value that is no JSON is remembered as the body's error.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Serialize) {
+        match to_raw_value(&value) {
+            Ok(raw) => self.fields.set(name.to_owned(), raw),
+            Err(error) => self.fail(ConfigError::new(name, error.to_string(), JSON)),
+        }
+    }
+
+    /// Sets a field of the service's that this crate does not know: a name in snake_case becomes
+    /// camelCase, and so do the names in polling strategies. The caller's own values stay.
+    pub(crate) fn set_other(&mut self, name: &str, value: impl Serialize) {
+        let name = camel_case(name);
+        let raw = match to_raw_value(&value) {
+            Ok(raw) if name == "pollingStrategies" => camel_case_strategies(&raw).unwrap_or(raw),
+            Ok(raw) => raw,
+            Err(error) => return self.fail(ConfigError::new("field", error.to_string(), JSON)),
+        };
+        self.fields.set(name, raw);
+    }
+
+    /// Sets all fields of a JSON object, likewise.
+    pub(crate) fn merge(&mut self, object: impl Serialize) {
+        let read = to_raw_value(&object).and_then(|raw| serde_json::from_str::<Object>(raw.get()));
+        match read {
+            Ok(object) => {
+                for (name, value) in object.into_fields() {
+                    self.set_other(&name, value);
+                }
+            }
+            Err(error) => {
+                self.fail(ConfigError::new("body", error.to_string(), "a JSON object"));
+            }
+        }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        self.fields.to_string().into()
+    }
+}
+
+const JSON: &str = "a value that can be written as JSON";
+
+/// `polling_interval` as `pollingInterval`, by the rule of the official SDK for any name with an
+/// underscore in it.
+pub(crate) fn camel_case(name: &str) -> String {
+    let mut parts = name.split('_');
+    let mut camel = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut letters = part.chars();
+        camel.extend(letters.next().into_iter().flat_map(char::to_uppercase));
+        camel.push_str(letters.as_str());
+    }
+    camel
+}
+
+fn camel_case_strategies(raw: &RawValue) -> Option<Box<RawValue>> {
+    let strategies: Vec<Object> = serde_json::from_str(raw.get()).ok()?;
+    let texts: Vec<String> = strategies
+        .into_iter()
+        .map(|strategy| {
+            let mut camel = Object::default();
+            for (name, value) in strategy.into_fields() {
+                camel.set(camel_case(&name), value);
+            }
+            camel.to_string()
+        })
+        .collect();
+    RawValue::from_string(format!("[{}]", texts.join(","))).ok()
+}
+
+/// Names only: values may be keys.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.fields.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_camel_case_as_the_official_sdk_does_it() {
+        for (name, due) in [
+            ("name", "name"),
+            ("polling_interval", "pollingInterval"),
+            ("payloadMode", "payloadMode"),
+            ("_a", "A"),
+            ("a__b", "aB"),
+            ("X_Y", "XY"),
+            ("a_1", "a1"),
+            ("_", ""),
+            ("", ""),
+            ("with space_x", "with spaceX"),
+        ] {
+            assert_eq!(camel_case(name), due, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_spelling_takes_the_place_of_an_earlier_one() {
+        let mut body = Body::default();
+        body.merge(serde_json::json!({"payloadMode": "FULL_DATA"}));
+        body.set("name", "n");
+        body.set_other("payload_mode", "JSON_PATCH");
+        assert_eq!(body.to_bytes(), r#"{"payloadMode":"JSON_PATCH","name":"n"}"#);
+    }
+
+    #[test]
+    fn what_is_no_object_can_t_be_a_body() {
+        let mut body = Body::default();
+        body.merge([1, 2]);
+        assert_eq!(body.error().map(|error| error.field()), Some("body"));
+    }
+}

@@ -1,0 +1,83 @@
+//! Somebody else's JSON, as it is spelt.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+
+/// Any JSON value, kept as text: no number loses its spelling. Equal if the texts are.
+///
+/// ```
+/// use restless_proto::model::Json;
+///
+/// let body: Json = "[1.0, 18446744073709551616]".parse()?;
+/// assert_eq!(body.get(), "[1.0, 18446744073709551616]");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Json(Box<RawValue>);
+
+impl Json {
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written: a map whose keys are no texts, say.
+    pub fn new(value: impl Serialize) -> Result<Self, serde_json::Error> {
+        to_raw_value(&value).map(Self)
+    }
+
+    /// The text.
+    pub fn get(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The value, in a type of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// When it is none of that type.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.get())
+    }
+
+    pub(crate) fn is_object(&self) -> bool {
+        self.get().trim_start().starts_with('{')
+    }
+}
+
+impl std::str::FromStr for Json {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        serde_json::from_str(text)
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for Json {}
+
+/// Its length: whose JSON it is knows whether there are secrets in it.
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Json({} bytes)", self.get().len())
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Self)
+    }
+}

@@ -1,0 +1,478 @@
+//! The URLs of the runtime, where streams are followed.
+//!
+//! Subscriptions make these themselves. They are here for who hands a URL to somebody else.
+//!
+//! ```
+//! let url = restless_proto::url::sse().stream_id("stream_123").cursor("42").build()?;
+//! assert_eq!(url.expose(), "https://stream.restlessapi.stream?streamId=stream_123&cursor=42");
+//! # Ok::<(), restless_proto::ConfigError>(())
+//! ```
+
+use std::fmt;
+
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
+};
+use url::Url;
+
+use crate::direct::Target;
+use crate::service::{STREAM_BASE_URL, http_url, redact_url};
+use crate::{ApiKey, ConfigError};
+
+/// The URL to follow a stream or a session at, over server-sent events.
+pub fn sse() -> ManagedUrl {
+    ManagedUrl::new(false)
+}
+
+/// The URL to follow a stream or a session at, over WebSocket.
+pub fn websocket() -> ManagedUrl {
+    ManagedUrl::new(true)
+}
+
+/// The URL to follow a REST API at, over server-sent events.
+pub fn direct_sse(target: impl Into<Target>) -> DirectUrl {
+    DirectUrl::new(target.into(), false)
+}
+
+/// The URL to follow a REST API at, over WebSocket.
+pub fn direct_websocket(target: impl Into<Target>) -> DirectUrl {
+    DirectUrl::new(target.into(), true)
+}
+
+/// The WebSocket URL that belongs to an SSE URL: `https` becomes `wss`, `http` becomes `ws`, and
+/// the path ends in `/ws`, once. The query stays as it is spelt.
+///
+/// # Errors
+///
+/// When it is not an absolute http, https, ws or wss URL.
+pub fn to_websocket_url(url: &str) -> Result<RuntimeUrl, ConfigError> {
+    let accepted = "an absolute http, https, ws or wss URL";
+    let refuse = || ConfigError::new("url", redact_url(url), accepted);
+    let parsed = Url::parse(url).ok().filter(|url| url.host().is_some()).ok_or_else(refuse)?;
+    let scheme = match parsed.scheme() {
+        "http" | "ws" => "ws",
+        "https" | "wss" => "wss",
+        _ => return Err(refuse()),
+    };
+    let mut parts = Parts::of(url);
+    parts.scheme = scheme.to_owned();
+    parts.path = utf8_percent_encode(parts.path.trim_end_matches('/'), CONTROLS).to_string();
+    if !parts.path.ends_with("/ws") {
+        parts.path.push_str("/ws");
+    }
+    Ok(RuntimeUrl(parts.to_string()))
+}
+
+/// Sets the `cursor` of any URL: in the place of an old one, else at the end. All else stays as it
+/// is spelt.
+///
+/// ```
+/// use restless_proto::url::set_cursor;
+///
+/// assert_eq!(set_cursor("https://s.test/?cursor=1&a=b+c", "2"), "https://s.test/?cursor=2&a=b+c");
+/// ```
+pub fn set_cursor(url: &str, cursor: &str) -> String {
+    let mut parts = Parts::of(url);
+    parts.set("cursor", cursor);
+    parts.to_string()
+}
+
+/// Sets the `since` of any URL, as [`set_cursor`] does.
+pub fn set_since(url: &str, since: &str) -> String {
+    let mut parts = Parts::of(url);
+    parts.set("since", since);
+    parts.to_string()
+}
+
+/// A URL of the runtime. It may hold a key, so printing it hides all that could be one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RuntimeUrl(String);
+
+impl RuntimeUrl {
+    /// The whole text. Mind where it goes from here.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The values of `apiKey`, `headers` and `body`, the target's URL, and user information are hidden.
+impl fmt::Display for RuntimeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Parts::of(&self.0);
+        if let Some((_, host)) = parts.authority.rsplit_once('@') {
+            parts.authority = format!("…@{host}");
+        }
+        for name in ["apiKey", "headers", "body", "url"] {
+            if parts.get(name).is_some() {
+                parts.query = parts.query.map(|query| set_in(&query, name, Some("…")));
+            }
+        }
+        fmt::Display::fmt(&parts, f)
+    }
+}
+
+impl fmt::Debug for RuntimeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RuntimeUrl({self})")
+    }
+}
+
+/// See [`sse`].
+#[derive(Clone, Debug)]
+#[must_use = "build it"]
+pub struct ManagedUrl {
+    base: String,
+    stream_id: String,
+    session_id: String,
+    cursor: Option<String>,
+    since: Option<String>,
+    websocket: bool,
+}
+
+impl ManagedUrl {
+    fn new(websocket: bool) -> Self {
+        Self {
+            base: STREAM_BASE_URL.to_owned(),
+            stream_id: String::new(),
+            session_id: String::new(),
+            cursor: None,
+            since: None,
+            websocket,
+        }
+    }
+
+    /// Where the runtime is. Default: [`STREAM_BASE_URL`].
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base = url.into();
+        self
+    }
+
+    /// The stream. An empty id is none.
+    pub fn stream_id(mut self, id: impl Into<String>) -> Self {
+        self.stream_id = id.into();
+        self
+    }
+
+    /// The session. An empty id is none.
+    pub fn session_id(mut self, id: impl Into<String>) -> Self {
+        self.session_id = id.into();
+        self
+    }
+
+    /// Where to start. Default: none.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+
+    /// When to start. Default: none.
+    pub fn since(mut self, since: impl Into<String>) -> Self {
+        self.since = Some(since.into());
+        self
+    }
+
+    /// The URL.
+    ///
+    /// # Errors
+    ///
+    /// When there is not exactly one of a stream and a session, or the base is not http or https.
+    pub fn build(self) -> Result<RuntimeUrl, ConfigError> {
+        let mut parts = base(&self.base)?;
+        match (self.stream_id.as_str(), self.session_id.as_str()) {
+            ("", "") => {
+                let accepted = "exactly one of stream_id and session_id";
+                return Err(ConfigError::new("stream_id", "", accepted));
+            }
+            (id, "") => parts.set("streamId", id),
+            ("", id) => parts.set("sessionId", id),
+            (id, _) => {
+                let accepted = "exactly one of stream_id and session_id";
+                return Err(ConfigError::new("stream_id", id, accepted));
+            }
+        }
+        parts.set_position(self.cursor.as_deref(), self.since.as_deref());
+        finish(&parts, self.websocket)
+    }
+}
+
+/// See [`direct_sse`].
+#[derive(Clone, Debug)]
+#[must_use = "build it"]
+pub struct DirectUrl {
+    base: String,
+    target: Target,
+    cursor: Option<String>,
+    since: Option<String>,
+    websocket: bool,
+}
+
+impl DirectUrl {
+    fn new(target: Target, websocket: bool) -> Self {
+        Self { base: STREAM_BASE_URL.to_owned(), target, cursor: None, since: None, websocket }
+    }
+
+    /// Where the runtime is. Default: [`STREAM_BASE_URL`].
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base = url.into();
+        self
+    }
+
+    /// Where to start. Default: none.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+
+    /// When to start. Default: none.
+    pub fn since(mut self, since: impl Into<String>) -> Self {
+        self.since = Some(since.into());
+        self
+    }
+
+    /// The URL. What is empty or the default is left out of it.
+    ///
+    /// # Errors
+    ///
+    /// When the target has no URL or a value that is no JSON, or the base is not http or https.
+    pub fn build(self) -> Result<RuntimeUrl, ConfigError> {
+        let target = self.target;
+        if let Some(error) = target.error {
+            return Err(error);
+        }
+        if target.url.is_empty() {
+            return Err(ConfigError::new("url", "", "the URL of a REST API"));
+        }
+        let mut parts = base(&self.base)?;
+        parts.set("url", &target.url);
+        parts.set_position(self.cursor.as_deref(), self.since.as_deref());
+        let method = target.method.map(|method| method.as_str().trim().to_uppercase());
+        parts.set_if("method", method.filter(|method| method != "GET"));
+        parts.set_if("headers", target.headers.map(|json| ascii_json(json.get())).filter(says));
+        parts.set_if("body", target.body.map(|json| ascii_json(json.get())).filter(says));
+        parts.set_if("jq", target.jq_filter);
+        let mode = target.payload_mode.map(|mode| mode.as_str().to_uppercase());
+        parts.set_if("payloadMode", mode.filter(|mode| mode != "FULL_DATA"));
+        let seconds = target.polling_interval.filter(|&seconds| seconds > 0);
+        parts.set_if("pollingInterval", seconds.map(|seconds| seconds.to_string()));
+        if !target.polling_strategies.is_empty() {
+            let json = serde_json::to_string(&target.polling_strategies).ok();
+            parts.set_if("pollingStrategies", json.map(|json| ascii_json(&json)));
+        }
+        parts.set_if("apiKey", target.api_key.as_ref().map(ApiKey::expose).map(str::to_owned));
+        finish(&parts, self.websocket)
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "a filter over Option<String>")]
+fn says(json: &String) -> bool {
+    !matches!(json.as_str(), "null" | "{}" | "[]" | "\"\"" | "false" | "0")
+}
+
+fn base(url: &str) -> Result<Parts, ConfigError> {
+    if http_url(url).is_none() {
+        let accepted = "an absolute http or https URL";
+        return Err(ConfigError::new("stream_base_url", redact_url(url), accepted));
+    }
+    let mut parts = Parts::of(url);
+    parts.scheme.make_ascii_lowercase();
+    parts.authority.make_ascii_lowercase();
+    if parts.query.is_none() && parts.fragment.is_none() {
+        parts.path.truncate(parts.path.trim_end_matches('/').len());
+    }
+    Ok(parts)
+}
+
+fn finish(parts: &Parts, websocket: bool) -> Result<RuntimeUrl, ConfigError> {
+    let url = parts.to_string();
+    if websocket { to_websocket_url(&url) } else { Ok(RuntimeUrl(url)) }
+}
+
+/// A URL's parts as they are spelt (RFC 3986 appendix B).
+#[derive(Clone, Debug)]
+struct Parts {
+    scheme: String,
+    authority: String,
+    path: String,
+    query: Option<String>,
+    fragment: Option<String>,
+}
+
+impl Parts {
+    fn of(url: &str) -> Self {
+        let split = |text: &str, at: char| match text.split_once(at) {
+            Some((head, tail)) => (head.to_owned(), Some(tail.to_owned())),
+            None => (text.to_owned(), None),
+        };
+        let (rest, fragment) = split(url, '#');
+        let (rest, query) = split(&rest, '?');
+        let (scheme, rest) = rest.split_once("://").unwrap_or(("", &rest));
+        let path = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(path);
+        let [scheme, authority, path] = [scheme, authority, path].map(str::to_owned);
+        Self { scheme, authority, path, query, fragment }
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        get_in(self.query.as_deref()?, name)
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        let query = self.query.as_deref().unwrap_or_default();
+        self.query = Some(set_in(query, name, Some(value)));
+    }
+
+    fn set_if(&mut self, name: &str, value: Option<String>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.set(name, &value);
+        }
+    }
+
+    fn set_position(&mut self, cursor: Option<&str>, since: Option<&str>) {
+        for (name, value) in [("cursor", cursor), ("since", since)] {
+            if let Some(value) = value {
+                self.set(name, value);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.scheme.is_empty() { "" } else { "://" };
+        write!(f, "{}{separator}{}{}", self.scheme, self.authority, self.path)?;
+        if let Some(query) = &self.query {
+            write!(f, "?{query}")?;
+        }
+        match &self.fragment {
+            Some(fragment) => write!(f, "#{fragment}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A parameter's value, decoded as form data is (WHATWG URL §5.1).
+fn get_in(query: &str, name: &str) -> Option<String> {
+    pairs(query).find_map(|(_, key, value)| (key == name).then(|| decode(value)))
+}
+
+/// `query` with one parameter set where it stood first, or at the end; `None` takes it out. Every
+/// other parameter stays as it is spelt.
+fn set_in(query: &str, name: &str, value: Option<&str>) -> String {
+    let mut value = value.map(|value| format!("{name}={}", encode(value)));
+    let mut kept = Vec::new();
+    for (text, key, _) in pairs(query) {
+        if key == name {
+            kept.extend(value.take());
+        } else {
+            kept.push(text.to_owned());
+        }
+    }
+    kept.extend(value);
+    kept.join("&")
+}
+
+/// Each parameter: as it is spelt, its name decoded, its value as it is spelt.
+fn pairs(query: &str) -> impl Iterator<Item = (&str, String, &str)> {
+    query.split('&').filter(|text| !text.is_empty()).map(|text| {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        (text, decode(key), value)
+    })
+}
+
+fn decode(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// As Python's `quote_plus`: all but the unreserved characters are encoded, a space as a plus.
+fn encode(text: &str) -> String {
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
+    utf8_percent_encode(text, KEPT).to_string().replace(' ', "+")
+}
+
+/// JSON without white space between its tokens, and with no character but ASCII's printable ones.
+fn ascii_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for letter in json.chars() {
+        if !in_string && letter.is_ascii_whitespace() {
+            continue;
+        }
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = in_string,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        if letter.is_ascii() && letter != '\u{7f}' {
+            out.push(letter);
+        } else {
+            let mut units = [0; 2];
+            for unit in letter.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}
+
+// What the cursor of a subscription does to a URL that is parsed already.
+
+pub(crate) fn query_value(url: &Url, name: &str) -> Option<String> {
+    get_in(url.query()?, name)
+}
+
+pub(crate) fn with_cursor(url: &Url, cursor: &str) -> Url {
+    with(url, "cursor", Some(cursor))
+}
+
+pub(crate) fn with_since(url: &Url, since: &str) -> Url {
+    with(url, "since", Some(since))
+}
+
+pub(crate) fn without_since(url: &Url) -> Url {
+    if query_value(url, "since").is_some() { with(url, "since", None) } else { url.clone() }
+}
+
+fn with(url: &Url, name: &str, value: Option<&str>) -> Url {
+    let query = set_in(url.query().unwrap_or_default(), name, value);
+    let mut url = url.clone();
+    url.set_query(if query.is_empty() { None } else { Some(&query) });
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_parameters_stay_as_they_are_spelt() {
+        let url = "https://s.test/a%2Fb?x=%41&b&c=d+e%20f&cursor=1&x=2&cursor=9#f";
+        assert_eq!(
+            set_cursor(url, "é +"),
+            "https://s.test/a%2Fb?x=%41&b&c=d+e%20f&cursor=%C3%A9+%2B&x=2#f"
+        );
+    }
+
+    #[test]
+    fn printing_a_url_shows_no_key() {
+        let target = crate::direct::target("https://u:p@api.test/?token=t")
+            .headers(serde_json::json!({"authorization": "secret"}))
+            .api_key_in_url("rs_0123");
+        let url = direct_sse(target).base_url("http://me:pass@s.test").build().unwrap();
+        assert!(url.expose().contains("rs_0123") && url.expose().contains("me:pass"));
+        for text in [url.to_string(), format!("{url:?}")] {
+            for secret in ["rs_0123", "secret", "pass", "token"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn json_in_a_url_is_compact_and_ascii() {
+        assert_eq!(
+            ascii_json("{ \"a b\" : [1.0, \"\\\" é😀\"] }"),
+            r#"{"a b":[1.0,"\" \u00e9\ud83d\ude00"]}"#
+        );
+    }
+}
