@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde_json::value::RawValue;
+
+use crate::json::object::Object;
 
 /// Why a call or a subscription ended without what was asked for.
 ///
@@ -18,6 +21,7 @@ use http::StatusCode;
 /// | [`Content`](Self::Content) | the service: its reply is not what the contract says |
 /// | [`Redirect`](Self::Redirect) | the service: its redirect leads nowhere |
 /// | [`Transport`](Self::Transport), [`Timeout`](Self::Timeout) | the network |
+/// | [`GaveUp`](Self::GaveUp) | whoever the last error, its source, names |
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -45,6 +49,9 @@ pub enum Error {
     /// Something took longer than its timer allows.
     #[error(transparent)]
     Timeout(#[from] TimeoutError),
+    /// Reconnecting brought no event as often as is allowed.
+    #[error(transparent)]
+    GaveUp(#[from] Box<GaveUp>),
 }
 
 impl Error {
@@ -53,6 +60,7 @@ impl Error {
         match self {
             Self::Refused(refused) => Some(refused.status()),
             Self::Content(content) => content.status(),
+            Self::GaveUp(gave_up) => gave_up.last.status(),
             _ => None,
         }
     }
@@ -61,8 +69,34 @@ impl Error {
     pub fn request_id(&self) -> Option<&str> {
         match self {
             Self::Refused(refused) => refused.request_id(),
+            Self::GaveUp(gave_up) => gave_up.last.request_id(),
             _ => None,
         }
+    }
+
+    pub(crate) fn gave_up(reconnects: u32, last: Self) -> Self {
+        Self::GaveUp(Box::new(GaveUp { reconnects, last }))
+    }
+}
+
+/// Reconnecting brought no event as often as is allowed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("gave up after {reconnects} reconnects in a row without an event")]
+pub struct GaveUp {
+    reconnects: u32,
+    #[source]
+    last: Error,
+}
+
+impl GaveUp {
+    /// How many reconnects were made, the first connect not counted.
+    pub fn reconnects(&self) -> u32 {
+        self.reconnects
+    }
+
+    /// How the last connection failed.
+    pub fn last(&self) -> &Error {
+        &self.last
     }
 }
 
@@ -173,7 +207,41 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// The `message` of a JSON object, else the JSON value, else the text. What is no text in JSON is
+/// given as JSON.
+fn message(fields: &http::HeaderMap, content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(content);
+    let Ok(value) = serde_json::from_str::<Box<RawValue>>(&text) else {
+        return if crate::http::media_type::is_latin1(fields) {
+            content.iter().copied().map(char::from).collect()
+        } else {
+            text.into_owned()
+        };
+    };
+    let said = match serde_json::from_str::<Object>(value.get()) {
+        Ok(mut object) => object.take("message").unwrap_or(value),
+        Err(_) => value,
+    };
+    serde_json::from_str::<String>(said.get()).unwrap_or_else(|_| said.get().to_owned())
+}
+
 impl Refused {
+    /// Reads a refusal: `content` is what has been read of it.
+    pub(crate) fn from_response(
+        head: &http::response::Parts,
+        content: &[u8],
+        limits: &crate::Limits,
+    ) -> Self {
+        let end = content.len().min(limits.excerpt());
+        Self {
+            status: head.status,
+            message: message(&head.headers, content),
+            request_id: crate::http::request_id(&head.headers),
+            retry_after: crate::http::retry_after::retry_after(&head.headers),
+            excerpt: Bytes::copy_from_slice(content.get(..end).unwrap_or_default()),
+        }
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.status

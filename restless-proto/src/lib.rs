@@ -1,14 +1,95 @@
 //! The Restless Stream protocol without I/O.
+//!
+//! [Restless Stream](https://restlessapi.stream) turns REST APIs into live streams of events. This
+//! crate builds the requests, reads the replies, decodes the event streams as their bytes come, and
+//! drives reconnecting and cursors. It opens no socket, reads no clock, starts no thread, draws no
+//! randomness, and compiles for any target: a *driver* does these things for it. Ready-made drivers
+//! are the adapters, `restless-tokio` and its siblings; [Writing a driver](guide) tells how to make
+//! one, over any HTTP stack.
+//!
+//! # What is in it
+//!
+//! | for | see |
+//! | --- | --- |
+//! | REST calls as values | [`streams`], [`direct`], [`usage`], [`snippets`], [`Call`], [`model`] |
+//! | subscriptions as values | [`Subscription`], [`subscription`] |
+//! | the URLs of the runtime | [`mod@url`] |
+//! | events and their data | [`event`] |
+//! | signatures over events | [`signature`] |
+//! | the decoder of event streams, alone | [`sse`] |
+//! | driving it all | [`machine`], [`guide`], [`timing`] |
+//!
+//! # What is not
+//!
+//! Sockets, TLS, name resolution, proxies: the adapters'. HTTP itself: `Host`, transfer codings and
+//! connections are the business of the HTTP stack below the driver.
+//!
+//! # The loop
+//!
+//! ```no_run
+//! # use restless_proto::{machine::*, subscription::*, *};
+//! # fn network_or(_: Option<Instant>) -> Input { Input::Elapsed }
+//! # fn now() -> Instant { Instant::ORIGIN }
+//! # fn run() -> Result<(), ConfigError> {
+//! let service = Service::new("rs_0123456789abcdef");
+//! let mut machine =
+//!     Subscription::stream("stream_123").start(&service, Entropy::from_seed(7), now())?;
+//! loop {
+//!     match machine.poll() {
+//!         Output::Open { exchange, request } => { /* connect, send the request */ }
+//!         Output::Send(bytes) => { /* write them to the connection */ }
+//!         Output::Hangup => { /* close the connection */ }
+//!         Output::Authorize { rejected } => { /* ask for a key, answer with it */ }
+//!         Output::Event(event) => println!("{event:?}"),
+//!         Output::Wait(deadline) => machine.handle(network_or(deadline), now()),
+//!         Output::Done => break,
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Glossary
+//!
+//! - **call**: one REST request and what its reply becomes.
+//! - **subscription**: a stream that is followed over as many connections as it takes.
+//! - **exchange**: one request and what follows from it.
+//! - **cursor**: a position in a stream, as the service understands it; sent to resume there.
+//! - **machine**: the protocol of a call or a subscription, as inputs and outputs.
+//! - **driver**: what moves bytes and time for a machine. **adapter**: a driver made for a runtime.
+//! - **event stream**, **field**, **dispatch**, **last event ID**, **reconnection time**: as in
+//!   WHATWG HTML §9.2. **content**, **field**, **origin**, **credentials**: as in RFC 9110.
 
+pub mod api;
+mod call;
 mod entropy;
 mod error;
+pub mod event;
+pub mod guide;
+mod http;
+mod json;
 mod limits;
+pub mod machine;
+pub mod model;
 mod secret;
+mod service;
+pub mod signature;
+pub mod sse;
+pub mod subscription;
+pub mod timing;
+pub mod url;
 
+pub use api::{direct, snippets, streams, usage};
+pub use call::{Call, CallMachine};
 pub use entropy::Entropy;
 pub use error::{
-    ConfigError, ContentError, Error, LimitError, Misuse, RedirectError, Refused, TimeoutError,
-    Timer, TransportError, TransportErrorKind,
+    ConfigError, ContentError, Error, GaveUp, LimitError, Misuse, RedirectError, Refused,
+    TimeoutError, Timer, TransportError, TransportErrorKind,
 };
+pub use event::StreamEvent;
+pub use json::{JsonError, JsonProblem};
 pub use limits::Limits;
 pub use secret::ApiKey;
+pub use service::{API_BASE_URL, STREAM_BASE_URL, Service};
+pub use subscription::Subscription;
+pub use timing::{Backoff, Instant};

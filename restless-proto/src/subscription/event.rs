@@ -1,0 +1,180 @@
+//! What a subscription tells its user.
+
+use bytes::Bytes;
+
+use crate::event::{self, StreamEvent};
+use crate::{Error, Instant, LimitError, signature};
+
+/// What happened in a subscription, in order.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection stands. Comes once a connection, before its first item.
+    Opened(Opened),
+    /// The stream said something.
+    Item(Item),
+    /// The connection is gone, and another one is planned.
+    Lost(Lost),
+    /// It is over. Comes once, and is the last.
+    Ended(Ended),
+}
+
+/// A connection stands: the server answered 200 with an event stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The cursor that this connection resumed at; `None` where there was none.
+    pub cursor: Option<String>,
+    /// The id that the service gave this request, for a support ticket.
+    pub request_id: Option<String>,
+}
+
+/// What an event stream carries: an event, or something that should have been one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Item {
+    /// An update or an error, verified where a secret was given.
+    Event(StreamEvent),
+    /// Something that is not to be trusted as an event. The stream goes on.
+    Rejected(Rejected),
+}
+
+impl Item {
+    /// The event, where it is one.
+    pub fn event(&self) -> Option<&StreamEvent> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Rejected(_) => None,
+        }
+    }
+
+    /// The event, or what was rejected.
+    ///
+    /// # Errors
+    ///
+    /// The [`Rejected`], which is an error of its own, for code that lets one bad event end it.
+    pub fn into_event(self) -> Result<StreamEvent, Rejected> {
+        match self {
+            Self::Event(event) => Ok(event),
+            Self::Rejected(rejected) => Err(rejected),
+        }
+    }
+}
+
+/// An event that was not accepted. Its id has moved the cursor all the same, so that one bad event
+/// is not sent again for ever.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("an event was rejected")]
+#[non_exhaustive]
+pub struct Rejected {
+    /// What came, byte for byte; empty where it was too large to keep.
+    pub data: Bytes,
+    /// The id that came with it, where there was one.
+    pub id: Option<String>,
+    /// Why it was not accepted.
+    #[source]
+    pub reason: RejectReason,
+}
+
+/// Why an event was not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// It is not an event of the service.
+    #[error(transparent)]
+    Malformed(#[from] event::Error),
+    /// It is an update, a secret was given, and the signature is missing or wrong.
+    #[error(transparent)]
+    Signature(#[from] signature::Error),
+    /// It is larger than [`Limits`](crate::Limits) allow.
+    #[error(transparent)]
+    TooLarge(#[from] LimitError),
+}
+
+/// The connection is gone; another one is planned.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Lost {
+    /// Why.
+    pub reason: LossReason,
+    /// Connects in a row that brought no event, the planned one included.
+    pub attempt: u32,
+    /// When the next connect is planned.
+    pub retry_at: Instant,
+}
+
+/// Why a connection is gone.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// The server ended the stream in good order.
+    #[error("the server ended the stream")]
+    Complete,
+    /// Anything else.
+    #[error(transparent)]
+    Error(#[from] Error),
+}
+
+/// Why a subscription is over.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The user closed it.
+    Closed,
+    /// The server ended the stream in good order, and reconnecting is off.
+    Complete,
+    /// The server answered 204: do not come back.
+    NoContent,
+    /// As many connects in a row as allowed brought no event.
+    GaveUp {
+        /// How many were made, the first one not counted.
+        reconnects: u32,
+        /// How the last connection went.
+        last: LossReason,
+    },
+    /// An error that would come back the same, or any error while reconnecting is off.
+    Failed(Error),
+}
+
+impl Ended {
+    /// The error in it, if it is one: the end in good order is none, even where it was the last of
+    /// the connects that are allowed.
+    pub fn into_error(self) -> Option<Error> {
+        match self {
+            Self::Closed | Self::Complete | Self::NoContent => None,
+            Self::GaveUp { last: LossReason::Complete, .. } => None,
+            Self::GaveUp { reconnects, last: LossReason::Error(error) } => {
+                Some(Error::gave_up(reconnects, error))
+            }
+            Self::Failed(error) => Some(error),
+        }
+    }
+}
+
+/// Where a subscription stands, at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// What it is doing.
+    pub state: State,
+    /// Connects in a row that brought no event so far.
+    pub reconnects: u32,
+    /// The cursor to store, and to resume at.
+    pub cursor: Option<String>,
+    /// When the last bytes of a stream came, comments too; `None` before the first.
+    pub last_heard: Option<Instant>,
+}
+
+/// What a subscription is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum State {
+    /// A request is out, or about to go.
+    Connecting,
+    /// A connection stands.
+    Open,
+    /// The last connection is gone, and the next one is planned.
+    Waiting(Lost),
+    /// It is over.
+    Ended(Ended),
+}

@@ -1,0 +1,312 @@
+//! Subscriptions: what to follow, and the machine that follows it.
+//!
+//! A [`Subscription`] is a value. An adapter's `client.subscribe(subscription)` runs it; without an
+//! adapter, [`Subscription::start`] makes the [`SubscriptionMachine`] to drive.
+//!
+//! # What is promised
+//!
+//! - The cursor moves exactly when an item is handed out, so what is stored after handling an item
+//!   is where the next process resumes: nothing is lost, and what was handled is not sent again by
+//!   a service that keeps to its cursor.
+//! - After each event the cursor is the event's id, else its timestamp as Unix milliseconds, else
+//!   what it was. An id in a block without data moves it too (WHATWG HTML §9.2.6), and so does the
+//!   id of a rejected event, or one bad event would come again for ever.
+//! - Each connect sends `cursor`; only while there is none does it send `since`.
+//! - A connection that ends, breaks, or falls silent is replaced, after a [delay](crate::Backoff).
+//!   See [`Event::Lost`].
+//!
+//! # What is not
+//!
+//! - Events of a service that sends no ids share the cursor of their millisecond: two events with
+//!   one timestamp, parted by a cut, are one position to the service.
+//! - The id of an earlier connection is not carried into the next one's events. Browsers do so; the
+//!   service's contract does not.
+
+mod cursor;
+mod event;
+mod machine;
+mod policy;
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use url::Url;
+
+pub use event::{
+    Ended, Event, Item, LossReason, Lost, Opened, RejectReason, Rejected, State, Status,
+};
+pub use machine::SubscriptionMachine;
+
+use crate::direct::Target;
+use crate::service::{http_url, redact_url};
+use crate::signature::Signer;
+use crate::timing::Backoff;
+use crate::url::{RuntimeUrl, direct_sse, query_value, sse};
+use crate::{ConfigError, Entropy, Instant, Limits, Service};
+use cursor::Position;
+use machine::{Credentials, Plan};
+
+/// What to follow, from where, and how stubbornly.
+///
+/// ```
+/// use std::time::Duration;
+/// use restless_proto::Subscription;
+///
+/// let orders = Subscription::stream("stream_123")
+///     .cursor("1700000000000")
+///     .max_reconnects(10)
+///     .idle_timeout(Duration::from_secs(120));
+/// # let _ = orders;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a subscription is a value: give it to a client, or start it"]
+pub struct Subscription {
+    source: Source,
+    cursor: Option<String>,
+    since: Option<String>,
+    reconnect: bool,
+    max_reconnects: Option<u32>,
+    retry: Duration,
+    max_retry: Duration,
+    head_timeout: Duration,
+    idle_timeout: Option<Duration>,
+    limits: Limits,
+    signer: Option<Signer>,
+    fields: Vec<(String, String)>,
+    on_demand: bool,
+}
+
+#[derive(Clone)]
+enum Source {
+    Url(String),
+    Stream(String),
+    Session(String),
+    Direct(Box<Target>),
+}
+
+/// A URL may hold a key: it is not printed.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(_) => f.write_str("Url(..)"),
+            Self::Stream(id) => f.debug_tuple("Stream").field(id).finish(),
+            Self::Session(id) => f.debug_tuple("Session").field(id).finish(),
+            Self::Direct(target) => f.debug_tuple("Direct").field(target).finish(),
+        }
+    }
+}
+
+impl Subscription {
+    /// Follows a runtime URL, such as a stream's `sse_url`.
+    ///
+    /// The client's key goes to that URL, wherever it leads: take URLs from the service only.
+    pub fn url(url: impl Into<String>) -> Self {
+        Self::new(Source::Url(url.into()))
+    }
+
+    /// Follows a stream by its id.
+    pub fn stream(id: impl Into<String>) -> Self {
+        Self::new(Source::Stream(id.into()))
+    }
+
+    /// Follows a direct session by its id.
+    pub fn session(id: impl Into<String>) -> Self {
+        Self::new(Source::Session(id.into()))
+    }
+
+    /// Follows a REST API directly, without a stream of its own.
+    pub fn direct(target: impl Into<Target>) -> Self {
+        Self::new(Source::Direct(Box::new(target.into())))
+    }
+
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            cursor: None,
+            since: None,
+            reconnect: true,
+            max_reconnects: None,
+            retry: Duration::from_secs(1),
+            max_retry: Duration::from_secs(60),
+            head_timeout: Duration::from_secs(30),
+            idle_timeout: Some(Duration::from_secs(300)),
+            limits: Limits::default(),
+            signer: None,
+            fields: Vec::new(),
+            on_demand: false,
+        }
+    }
+
+    /// Where to start: what [`SubscriptionMachine::cursor`] said last time, or an event's id.
+    /// Default: none; an empty text is none too.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+
+    /// A timestamp or cursor to start at as long as no event has given a cursor. Default: none.
+    pub fn since(mut self, since: impl Into<String>) -> Self {
+        self.since = Some(since.into());
+        self
+    }
+
+    /// Whether to connect again after the stream ends or fails. Default: true.
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// The most reconnects in a row that bring no event; an event sets the count back. Default:
+    /// unbounded.
+    pub fn max_reconnects(mut self, most: u32) -> Self {
+        self.max_reconnects = Some(most);
+        self
+    }
+
+    /// The reconnection time, until the server's `retry:` sets another. Default: 1 s. See
+    /// [`Backoff`] for how the delay grows from it.
+    pub fn retry(mut self, delay: Duration) -> Self {
+        self.retry = delay;
+        self
+    }
+
+    /// The bound to which the delay grows while no event comes. Default: 60 s. `Retry-After` and a
+    /// longer reconnection time go over it.
+    pub fn max_retry(mut self, delay: Duration) -> Self {
+        self.max_retry = delay;
+        self
+    }
+
+    /// Longest wait for the head of the response, connecting included. Default: 30 s. Reaching it
+    /// is a loss.
+    pub fn response_head_timeout(mut self, timeout: Duration) -> Self {
+        self.head_timeout = timeout;
+        self
+    }
+
+    /// Longest silence accepted. Default: 5 min; comments count as sound. Reaching it is a loss.
+    /// Keep it above the polling interval of a service that sends no comments.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Accepts any silence. A connection that died without a word then looks alive for ever.
+    pub fn no_idle_timeout(mut self) -> Self {
+        self.idle_timeout = None;
+        self
+    }
+
+    /// What the stream may make us hold in memory. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Verifies each update. One whose signature is missing or wrong comes out as
+    /// [`Item::Rejected`], not as an event. Error events bear no signature. Default: off.
+    pub fn verify(mut self, signer: Signer) -> Self {
+        self.signer = Some(signer);
+        self
+    }
+
+    /// A field of the caller's own, sent with the first request and each later one. `Authorization`
+    /// belongs to the client where it has a key.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// Asks the user for credentials before each connect, by
+    /// [`Output::Authorize`](crate::Output::Authorize), and once more when they are refused with
+    /// 401, instead of sending the service's key. Default: off.
+    pub fn credentials_on_demand(mut self) -> Self {
+        self.on_demand = true;
+        self
+    }
+
+    /// The machine for this subscription. `entropy` gives the jitter of its delays.
+    ///
+    /// # Errors
+    ///
+    /// When a value in it can't work: a URL that is not http or https, an empty id, a field that
+    /// HTTP can't carry, an `Authorization` of the caller's own beside a key.
+    pub fn start(
+        self,
+        service: &Service,
+        entropy: Entropy,
+        now: Instant,
+    ) -> Result<SubscriptionMachine, ConfigError> {
+        let url = self.resolve(service)?;
+        let credentials = if query_value(&url, "apiKey").is_some_and(|key| !key.is_empty()) {
+            // One credential is enough, and the caller asked for this one.
+            Credentials::None
+        } else if self.on_demand {
+            Credentials::OnDemand
+        } else {
+            service.api_key().cloned().map_or(Credentials::None, Credentials::Fixed)
+        };
+        if let Credentials::Fixed(key) = &credentials {
+            if crate::http::bearer(key).is_none() {
+                return Err(ConfigError::new("api_key", "(hidden)", "visible ASCII characters"));
+            }
+        }
+        let fields = fields(&self.fields, &credentials)?;
+        Ok(SubscriptionMachine::new(
+            Plan {
+                position: Position::new(&url, self.cursor, self.since),
+                url,
+                fields,
+                credentials,
+                reconnect: self.reconnect,
+                max_reconnects: self.max_reconnects,
+                head_timeout: self.head_timeout,
+                idle_timeout: self.idle_timeout,
+                limits: self.limits,
+                signer: self.signer,
+                backoff: Backoff::new(self.retry, self.max_retry, entropy),
+            },
+            now,
+        ))
+    }
+
+    fn resolve(&self, service: &Service) -> Result<Url, ConfigError> {
+        let base = service.stream_base_url();
+        let url = match &self.source {
+            Source::Url(url) => url.clone(),
+            Source::Stream(id) => exposed(sse().base_url(base).stream_id(id).build()?),
+            Source::Session(id) => exposed(sse().base_url(base).session_id(id).build()?),
+            Source::Direct(target) => {
+                exposed(direct_sse((**target).clone()).base_url(base).build()?)
+            }
+        };
+        http_url(&url).ok_or_else(|| {
+            ConfigError::new("url", redact_url(&url), "an absolute http or https URL")
+        })
+    }
+}
+
+fn exposed(url: RuntimeUrl) -> String {
+    url.expose().to_owned()
+}
+
+fn fields(given: &[(String, String)], credentials: &Credentials) -> Result<HeaderMap, ConfigError> {
+    let mut fields = HeaderMap::new();
+    for (name, value) in given {
+        let Ok(name) = HeaderName::try_from(name.as_str()) else {
+            return Err(ConfigError::new("header", name, "a field name (RFC 9110 §5.1)"));
+        };
+        let Ok(mut value) = HeaderValue::try_from(value.as_str()) else {
+            let accepted = "a value without line ends or other control characters";
+            return Err(ConfigError::new("header", name.as_str(), accepted));
+        };
+        if name == header::AUTHORIZATION && !matches!(credentials, Credentials::None) {
+            let accepted = "left to the client, which has a key";
+            return Err(ConfigError::new("header", name.as_str(), accepted));
+        }
+        // A caller's own field may be a secret; nothing is lost by not printing it.
+        value.set_sensitive(true);
+        fields.append(name, value);
+    }
+    Ok(fields)
+}

@@ -1,0 +1,224 @@
+//! Nothing lost, nothing twice: a server with a log, a wire that is cut, and no clock.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
+use restless_proto::subscription::{Event, Item, SubscriptionMachine};
+use restless_proto::{Entropy, Instant, Service, Subscription, TransportErrorKind};
+
+const EVENTS: usize = 50;
+
+/// What the server has sent since ever, in order: ids and whole SSE blocks of several shapes.
+fn log() -> &'static [(String, String)] {
+    static LOG: LazyLock<Vec<(String, String)>> = LazyLock::new(write_log);
+    &LOG
+}
+
+fn write_log() -> Vec<(String, String)> {
+    (1..=EVENTS)
+        .map(|n| {
+            let id = (1_700_000_000_000_u64 + n as u64).to_string();
+            let json = format!(
+                r#"{{"type":"update","meta":{{"timestamp":"2026-03-24T00:00:00Z"}},"data":{{"n":{n},"text":"é2028"}}}}"#
+            );
+            let block = match n % 4 {
+                0 => format!("id: {id}\r\ndata: {json}\r\n\r\n"),
+                1 => format!(": beat\nid: {id}\ndata: {json}\n\n"),
+                2 => format!("data: {json}\rid: {id}\r\r"),
+                _ => {
+                    let (head, tail) = json.split_once(',').unwrap();
+                    format!("retry: 10\ndata: {head},\ndata: {tail}\nid: {id}\n\n")
+                }
+            };
+            (id, block)
+        })
+        .collect()
+}
+
+/// The bytes that a connection resuming at the request's cursor gets.
+fn served(request: &http::Request<Bytes>) -> Vec<u8> {
+    let query = request.uri().query().unwrap_or_default();
+    let cursor = query.split('&').find_map(|pair| pair.strip_prefix("cursor="));
+    let log = log();
+    let from = cursor.map_or(0, |cursor| log.iter().position(|(id, _)| id == cursor).unwrap() + 1);
+    log[from..].iter().flat_map(|(_, block)| block.bytes()).collect()
+}
+
+/// A wire that ends after `cuts[n]` bytes on the n-th connection, in pieces of `piece` bytes.
+struct Wire<'a> {
+    cuts: &'a [usize],
+    piece: usize,
+}
+
+/// Runs a subscription until it has seen the whole log, and gives the ids in the order they came.
+fn run(wire: &Wire<'_>) -> (Vec<String>, usize) {
+    let mut machine = machine();
+    let mut now = Instant::ORIGIN;
+    let mut connections = 0;
+    let mut arriving: std::collections::VecDeque<Input> = std::collections::VecDeque::new();
+    let mut ids = Vec::new();
+    while ids.len() < EVENTS {
+        match machine.poll() {
+            Output::Open { exchange, request } => {
+                arriving = answer(exchange, &request, wire, connections);
+                connections += 1;
+                assert!(connections <= wire.cuts.len() + 2, "no progress");
+            }
+            Output::Hangup => arriving.clear(),
+            Output::Event(Event::Item(Item::Event(event))) => {
+                let id = event.event_id().unwrap().to_owned();
+                assert_eq!(machine.cursor(), Some(id.as_str()), "the cursor moves with the event");
+                ids.push(id);
+            }
+            Output::Event(Event::Item(Item::Rejected(rejected))) => panic!("{rejected:?}"),
+            Output::Event(_) => {}
+            Output::Wait(deadline) => match arriving.pop_front() {
+                Some(input) => machine.handle(input, now),
+                None => {
+                    now = deadline.expect("something to wait for");
+                    machine.handle(Input::Elapsed, now);
+                }
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+    (ids, connections)
+}
+
+fn machine() -> SubscriptionMachine {
+    Subscription::url("http://s/?streamId=a")
+        .start(&Service::new("rs_test"), Entropy::from_seed(1), Instant::ORIGIN)
+        .unwrap()
+}
+
+fn answer(
+    exchange: ExchangeId,
+    request: &http::Request<Bytes>,
+    wire: &Wire<'_>,
+    connection: usize,
+) -> std::collections::VecDeque<Input> {
+    let bytes = served(request);
+    let cut = wire.cuts.get(connection).copied().unwrap_or(bytes.len()).min(bytes.len());
+    let head = http::Response::builder()
+        .header("content-type", "text/event-stream")
+        .body(())
+        .unwrap()
+        .into_parts()
+        .0;
+    let mut inputs = std::collections::VecDeque::new();
+    inputs.push_back(Input::Response { exchange, head: Box::new(head) });
+    for piece in bytes[..cut].chunks(wire.piece.max(1)) {
+        inputs.push_back(Input::Data { exchange, bytes: Bytes::copy_from_slice(piece) });
+    }
+    let broken = End::Failed(TransportErrorKind::Broken.into());
+    inputs.push_back(Input::Ended { exchange, why: broken });
+    inputs
+}
+
+fn all_ids() -> Vec<String> {
+    log().iter().map(|(id, _)| id.clone()).collect()
+}
+
+#[test]
+fn a_cut_at_every_byte_loses_nothing_and_repeats_nothing() {
+    let length: usize = log().iter().map(|(_, block)| block.len()).sum();
+    let ids = all_ids();
+    for cut in 0..=length {
+        let (seen, connections) = run(&Wire { cuts: &[cut], piece: usize::MAX });
+        assert_eq!(seen, ids, "cut after {cut} bytes");
+        assert!(connections == 2 || cut == length || seen.len() == EVENTS);
+    }
+}
+
+#[test]
+fn a_wire_that_brings_one_byte_more_each_time_gets_there() {
+    // Cuts at 200, 400, … bytes of each connection: many reconnects, each with some progress.
+    let cuts: Vec<usize> = (1..120).map(|n| 200 + n % 170).collect();
+    let (seen, connections) = run(&Wire { cuts: &cuts, piece: 7 });
+    assert_eq!(seen, all_ids());
+    assert!(connections > 20, "{connections} connections");
+}
+
+proptest! {
+    #[test]
+    fn any_cuts_and_any_pieces_give_the_log(
+        cuts in proptest::collection::vec(0_usize..4000, 0..6),
+        piece in 1_usize..300,
+    ) {
+        let (seen, _) = run(&Wire { cuts: &cuts, piece });
+        prop_assert_eq!(seen, all_ids());
+    }
+
+    /// A driver that is confused, or a peer that is hostile: no order of inputs ends the process,
+    /// makes the machine talk without end, or leaves it waiting for something after the end.
+    #[test]
+    fn no_order_of_inputs_breaks_the_machine(
+        steps in proptest::collection::vec((0_u8..12, 0_usize..400, 0_u64..70_000), 0..60),
+    ) {
+        let mut machine = machine();
+        let stream: Vec<u8> = log().iter().flat_map(|(_, block)| block.bytes()).collect();
+        let mut exchanges = Vec::new();
+        let mut now = 0;
+        for (step, number, pause) in steps {
+            let mut over = false;
+            for turn in 0.. {
+                prop_assert!(turn < 1000, "the machine talks without end");
+                match machine.poll() {
+                    Output::Open { exchange, .. } => {
+                        prop_assert!(exchanges.last() < Some(&exchange), "ids rise");
+                        exchanges.push(exchange);
+                    }
+                    Output::Wait(_) => break,
+                    Output::Done => {
+                        over = true;
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+            now += pause;
+            let at = Instant::from_origin(std::time::Duration::from_millis(now));
+            let Some(&exchange) = exchanges.iter().rev().nth(number % 3) else { continue };
+            let status = [200, 200, 200, 204, 302, 401, 404, 429, 500][number % 9];
+            let input = match step {
+                0..=2 => Input::Response {
+                    exchange,
+                    head: Box::new(
+                        http::Response::builder()
+                            .status(status)
+                            .header("content-type", "text/event-stream")
+                            .header("location", "/elsewhere")
+                            .header("retry-after", number.to_string())
+                            .body(())
+                            .unwrap()
+                            .into_parts()
+                            .0,
+                    ),
+                },
+                3..=6 => {
+                    let bytes = Bytes::copy_from_slice(&stream[number..number * 2]);
+                    Input::Data { exchange, bytes }
+                }
+                7 => Input::Ended { exchange, why: End::Complete },
+                8 => Input::Ended {
+                    exchange,
+                    why: End::Failed(TransportErrorKind::Broken.into()),
+                },
+                9 => Input::Credentials(None),
+                10 if number == 7 => {
+                    machine.close();
+                    continue;
+                }
+                _ => Input::Elapsed,
+            };
+            machine.handle(input, at);
+            if over {
+                prop_assert!(matches!(machine.poll(), Output::Done), "over is over");
+            }
+        }
+    }
+}

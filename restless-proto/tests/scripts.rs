@@ -1,0 +1,305 @@
+//! Scripted time: every file in `scripts/` is a conversation with the machine of a subscription,
+//! replayed without a clock. The files' form:
+//!
+//! ```text
+//! # the rule, in words
+//! set URL [OPTION=VALUE …]
+//! TIME  INPUT  > OUTPUT; OUTPUT; …
+//! ```
+//!
+//! Inputs: `start`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an update, whole),
+//! `< "BYTES"`, `end`, `fail KIND`, `elapsed`, `key KEY`, `close`, and `old ` before any of the
+//! first ones to name the exchange before. Outputs are what the machine says until it waits;
+//! `wait SPAN` is compared only where the script names it. A retry is given as `FROM..TO` after now.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
+use restless_proto::signature::Signer;
+use restless_proto::subscription::{
+    Ended, Event, Item, LossReason, RejectReason, SubscriptionMachine,
+};
+use restless_proto::{
+    ApiKey, Entropy, Error, Instant, Limits, Service, Subscription, TransportErrorKind,
+};
+
+#[test]
+fn every_script_is_answered_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 20, "{} scripts found", files.len());
+    let failures: String = files
+        .iter()
+        .filter_map(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            replay(&text).err().map(|why| format!("\n{name}: {why}"))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{failures}");
+}
+
+struct Replay {
+    machine: SubscriptionMachine,
+    now: Instant,
+    exchanges: Vec<ExchangeId>,
+}
+
+fn replay(text: &str) -> Result<(), String> {
+    let mut lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    let (_, settings) = lines.next().ok_or("empty")?;
+    let machine = configure(settings)?;
+    let mut replay = Replay { machine, now: Instant::ORIGIN, exchanges: Vec::new() };
+    for (number, line) in lines {
+        let (step, due) = line.split_once("  > ").unwrap_or((line, ""));
+        replay
+            .step(step.trim(), due.trim())
+            .map_err(|why| format!("line {}: {why}", number + 1))?;
+    }
+    Ok(())
+}
+
+fn configure(settings: &str) -> Result<SubscriptionMachine, String> {
+    let mut words = settings.split_whitespace();
+    if words.next() != Some("set") {
+        return Err("the first line must be `set URL …`".to_owned());
+    }
+    let mut subscription = Subscription::url(words.next().ok_or("no URL")?);
+    let mut service = Service::new("rs_test");
+    for word in words {
+        let (option, value) = word.split_once('=').ok_or_else(|| format!("{word}: no value"))?;
+        subscription = match option {
+            "cursor" => subscription.cursor(value),
+            "since" => subscription.since(value),
+            "reconnect" => subscription.reconnect(value == "true"),
+            "max_reconnects" => subscription.max_reconnects(value.parse().unwrap()),
+            "retry" => subscription.retry(span(value)?),
+            "idle" => subscription.idle_timeout(span(value)?),
+            "verify" => subscription.verify(Signer::new(value)),
+            "event_limit" => {
+                subscription.limits(Limits::default().event_bytes(value.parse().unwrap()))
+            }
+            "key" if value == "none" => {
+                service = Service::default();
+                subscription
+            }
+            "key" if value == "on-demand" => subscription.credentials_on_demand(),
+            _ => return Err(format!("unknown option {option}")),
+        };
+    }
+    subscription
+        .start(&service, Entropy::from_seed(42), Instant::ORIGIN)
+        .map_err(|error| error.to_string())
+}
+
+impl Replay {
+    fn step(&mut self, step: &str, due: &str) -> Result<(), String> {
+        let (at, input) = step.split_once(char::is_whitespace).ok_or("no input")?;
+        let at = Instant::ORIGIN + span(at)?;
+        assert!(at >= self.now, "a script goes forward");
+        self.now = at;
+        self.input(input.trim())?;
+        let said = self.outputs();
+        let due: Vec<&str> =
+            due.split(';').map(str::trim).filter(|word| !word.is_empty()).collect();
+        let waits = due.iter().any(|word| word.starts_with("wait"));
+        let said: Vec<&str> = said
+            .iter()
+            .map(String::as_str)
+            .filter(|word| waits || !word.starts_with("wait"))
+            .collect();
+        let same = said.len() == due.len() && said.iter().zip(&due).all(|(a, b)| matches(a, b));
+        if same { Ok(()) } else { Err(format!("expected {due:?}, got {said:?}")) }
+    }
+
+    fn input(&mut self, input: &str) -> Result<(), String> {
+        let (old, input) = match input.strip_prefix("old ") {
+            Some(rest) => (1, rest),
+            None => (0, input),
+        };
+        let exchange = self.exchanges.iter().rev().nth(old).copied();
+        let exchange = || exchange.ok_or("no exchange is open");
+        let (verb, rest) = input.split_once(' ').unwrap_or((input, ""));
+        let input = match verb {
+            "start" => return Ok(()),
+            "close" => {
+                self.machine.close();
+                return Ok(());
+            }
+            "elapsed" => Input::Elapsed,
+            "key" => Input::Credentials(Some(ApiKey::new(rest))),
+            "response" => Input::Response { exchange: exchange()?, head: head(rest)? },
+            "event" => {
+                let (id, data) = rest.split_once(' ').ok_or("event ID DATA")?;
+                Input::Data { exchange: exchange()?, bytes: update(id, data) }
+            }
+            "<" => Input::Data { exchange: exchange()?, bytes: unquote(rest)? },
+            "end" => Input::Ended { exchange: exchange()?, why: End::Complete },
+            "fail" => Input::Ended { exchange: exchange()?, why: End::Failed(kind(rest)?.into()) },
+            _ => return Err(format!("unknown input {verb}")),
+        };
+        self.machine.handle(input, self.now);
+        Ok(())
+    }
+
+    fn outputs(&mut self) -> Vec<String> {
+        let mut said = Vec::new();
+        loop {
+            match self.machine.poll() {
+                Output::Open { exchange, request } => {
+                    self.exchanges.push(exchange);
+                    let mut text = format!("open {}", request.uri());
+                    if let Some(key) = request.headers().get("authorization") {
+                        let _ = write!(text, " as {}", key.to_str().unwrap());
+                    }
+                    said.push(text);
+                }
+                Output::Send(bytes) => said.push(format!("send {} bytes", bytes.len())),
+                Output::Hangup => said.push("hangup".to_owned()),
+                Output::Authorize { rejected: false } => said.push("authorize".to_owned()),
+                Output::Authorize { rejected: true } => said.push("authorize again".to_owned()),
+                Output::Event(event) => said.push(self.describe(&event)),
+                Output::Wait(None) => {
+                    said.push("wait for ever".to_owned());
+                    return said;
+                }
+                Output::Wait(Some(until)) => {
+                    said.push(format!("wait {:?}", until.saturating_duration_since(self.now)));
+                    return said;
+                }
+                Output::Done => {
+                    said.push("done".to_owned());
+                    return said;
+                }
+            }
+        }
+    }
+
+    fn describe(&self, event: &Event) -> String {
+        match event {
+            Event::Opened(opened) => match &opened.cursor {
+                Some(cursor) => format!("opened at {cursor}"),
+                None => "opened".to_owned(),
+            },
+            Event::Item(Item::Event(event)) => {
+                let id = event.event_id().unwrap_or("-").to_owned();
+                let data = event.data().map(|data| data.get().to_owned());
+                format!("event {id} {}", data.unwrap_or_else(|| "none".to_owned()))
+            }
+            Event::Item(Item::Rejected(rejected)) => {
+                let reason = match &rejected.reason {
+                    RejectReason::Malformed(_) => "malformed",
+                    RejectReason::Signature(_) => "signature",
+                    RejectReason::TooLarge(_) => "too-large",
+                    _ => "?",
+                };
+                format!("rejected {reason} {}", rejected.id.as_deref().unwrap_or("-"))
+            }
+            Event::Lost(lost) => {
+                let retry = lost.retry_at.saturating_duration_since(self.now).as_secs_f64();
+                format!("lost {} #{} retry {retry}", reason(&lost.reason), lost.attempt)
+            }
+            Event::Ended(ended) => match ended {
+                Ended::Closed => "ended closed".to_owned(),
+                Ended::Complete => "ended complete".to_owned(),
+                Ended::NoContent => "ended no-content".to_owned(),
+                Ended::Failed(error) => format!("ended {}", failure(error)),
+                Ended::GaveUp { reconnects, last } => {
+                    format!("ended gave-up {reconnects} {}", reason(last))
+                }
+                _ => "ended ?".to_owned(),
+            },
+            _ => "?".to_owned(),
+        }
+    }
+}
+
+/// Equal, or a retry within the range that is due.
+fn matches(said: &str, due: &str) -> bool {
+    match (said.split_once(" retry "), due.split_once(" retry ")) {
+        (Some((said, delay)), Some((due, range))) => {
+            let delay: f64 = delay.parse().unwrap();
+            let (from, to) = range.split_once("..").expect("a range");
+            let seconds = |text| span(text).unwrap().as_secs_f64();
+            said == due && (seconds(from)..=seconds(to)).contains(&delay)
+        }
+        _ => said == due,
+    }
+}
+
+fn reason(reason: &LossReason) -> String {
+    match reason {
+        LossReason::Complete => "complete".to_owned(),
+        LossReason::Error(error) => failure(error),
+        _ => "?".to_owned(),
+    }
+}
+
+fn failure(error: &Error) -> String {
+    match error {
+        Error::Refused(refused) => format!("status {}", refused.status().as_u16()),
+        Error::Transport(error) => format!("{:?}", error.kind()).to_lowercase(),
+        Error::Timeout(error) => format!("{:?}", error.timer()).to_lowercase(),
+        Error::Content(_) => "content-type".to_owned(),
+        Error::Redirect(_) => "redirect".to_owned(),
+        _ => "?".to_owned(),
+    }
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    let parse = |number: &str, unit: f64| {
+        number.parse::<f64>().map(|n| Duration::from_secs_f64(n * unit)).map_err(|e| e.to_string())
+    };
+    if let Some(number) = text.strip_suffix("ms") {
+        parse(number, 1e-3)
+    } else {
+        parse(text.strip_suffix('s').ok_or_else(|| format!("{text}: no unit"))?, 1.0)
+    }
+}
+
+fn head(text: &str) -> Result<Box<http::response::Parts>, String> {
+    let mut words = text.split_whitespace();
+    let mut response = http::Response::builder().status(words.next().ok_or("no status")?);
+    for word in words {
+        response = match word.split_once('=') {
+            Some((name, value)) => response.header(name, value.replace('_', " ")),
+            None => response.header("content-type", word),
+        };
+    }
+    Ok(Box::new(response.body(()).map_err(|error| error.to_string())?.into_parts().0))
+}
+
+fn update(id: &str, data: &str) -> Bytes {
+    let id = if id == "-" { String::new() } else { format!("id: {id}\n") };
+    format!(
+        "{id}data: {{\"type\":\"update\",\"meta\":{{\"timestamp\":\"1970-01-01T00:00:01Z\"}},\
+         \"data\":{data}}}\n\n"
+    )
+    .into()
+}
+
+fn unquote(text: &str) -> Result<Bytes, String> {
+    serde_json::from_str::<String>(text).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+fn kind(text: &str) -> Result<TransportErrorKind, String> {
+    Ok(match text {
+        "resolve" => TransportErrorKind::Resolve,
+        "connect" => TransportErrorKind::Connect,
+        "tls" => TransportErrorKind::Tls,
+        "certificate" => TransportErrorKind::Certificate,
+        "broken" => TransportErrorKind::Broken,
+        "protocol" => TransportErrorKind::Protocol,
+        "request" => TransportErrorKind::Request,
+        _ => return Err(format!("unknown failure {text}")),
+    })
+}
