@@ -1,1 +1,85 @@
-//! A Restless Stream server for loopback, with faults on demand
+//! A Restless Stream server for loopback, with faults on demand.
+//!
+//! [`Emulator`] is the service as its SDKs see it: the REST API, direct streams and sessions, and
+//! event streams with cursors, signatures and both payload modes, polled from a real upstream. It
+//! listens on 127.0.0.1 only, runs on a thread of its own, and stops when it is dropped.
+//! [`Fault`]s make it misbehave where a test wants it to, [`Emulator::publish`] emits events
+//! without an upstream, and [`Upstream`] is an upstream whose answer a test can change.
+//!
+//! The crate's `README.md` lists what is emulated and what is not.
+//!
+//! ```
+//! use std::io::{BufRead, BufReader, Write};
+//! use std::net::TcpStream;
+//! use restless_emulator::{Emulator, Fault};
+//!
+//! let emulator = Emulator::start()?;
+//! let id = emulator.add_stream(r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#)?;
+//! emulator.inject(Fault::end_after_events(1));
+//!
+//! let mut socket = TcpStream::connect(emulator.address())?;
+//! write!(
+//!     socket,
+//!     "GET /?streamId={id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
+//!     emulator.api_key(),
+//! )?;
+//! emulator.until_subscribers(1).wait()?;
+//! let event = emulator.publish(&id, r#"{"total":42}"#)?;
+//!
+//! let lines = BufReader::new(socket).lines();
+//! let ids = lines.map_while(Result::ok).find(|line| line.starts_with("id: "));
+//! assert_eq!(ids, Some(format!("id: {event}")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod body;
+mod emulator;
+mod fault;
+mod feed;
+mod fields;
+mod filter;
+mod hub;
+mod json;
+mod log;
+mod poll;
+mod reply;
+mod rest;
+mod runtime;
+mod server;
+mod sign;
+mod signal;
+mod socket;
+mod source;
+mod sse;
+mod time;
+mod upstream;
+mod urls;
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+pub use emulator::{
+    AddStreamError, Builder, DEFAULT_API_KEY, DEFAULT_HMAC_SECRET, Emulator, PublishError,
+    StartError,
+};
+pub use fault::Fault;
+pub use log::{LoggedEvent, LoggedKind, RecordedRequest};
+pub use signal::{TimedOut, Until};
+pub use upstream::Upstream;
+
+/// Binds without blocking on the runtime, so that a caller may stand inside another one.
+fn listen(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let _guard = runtime.enter();
+    TcpListener::from_std(listener)
+}
+
+/// Sixty-four bits for an id that is not guessed by accident; nothing secret hangs on it.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,367 @@
+//! Faults that a test orders: what goes wrong, for whom, and how often.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+/// One thing that goes wrong, once, on the next request it fits.
+///
+/// A fault is ordered with [`Emulator::inject`](crate::Emulator::inject). Faults wait in a queue;
+/// each request takes the first one that fits it. By default a fault fits runtime requests (event
+/// streams) of any stream; [`for_stream`](Self::for_stream) and [`on_rest`](Self::on_rest) say
+/// otherwise. Faults come before everything else, authorisation included, so a 401 can be ordered
+/// too.
+///
+/// Counts of bytes are counts of the content, without the head and without the chunked coding's own
+/// bytes. The parts combine: `Fault::content_type("text/plain").header("x-a", "b").times(2)`.
+///
+/// ```
+/// use restless_emulator::Fault;
+///
+/// let cut_the_second = [Fault::none(), Fault::cut_after(100)];
+/// let busy = Fault::status(503).header("retry-after", "2").body("busy").times(3);
+/// let odd = Fault::raw(["id: 1\nda", "ta: {}\n\n"]).then_stall();
+/// # let _ = (cut_the_second, busy, odd);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a fault does nothing before it is injected"]
+pub struct Fault {
+    pub(crate) target: Target,
+    pub(crate) head: Head,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) plan: Plan,
+    times: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Rest,
+    Runtime,
+    Stream(String),
+}
+
+/// What becomes of the response's head.
+#[derive(Debug, Clone)]
+pub(crate) enum Head {
+    /// The connection closes before any byte of a response.
+    Close,
+    /// The same, with a TCP reset.
+    Reset,
+    /// The service's own response.
+    Serve,
+    /// A scripted event stream.
+    Script(Vec<Bytes>),
+    /// Nothing, for ever.
+    Silence,
+    /// A response of its own.
+    Status(StatusCode, Bytes),
+}
+
+/// What becomes of the response's content.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plan {
+    /// Sent before everything else.
+    pub(crate) prelude: Option<Bytes>,
+    pub(crate) limit: Option<Limit>,
+    /// What happens at the limit, or after the last byte of a script.
+    pub(crate) end: End,
+    /// Most bytes in one piece, each flushed before the next.
+    pub(crate) piece: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limit {
+    Bytes(u64),
+    Events(u64),
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The content ends as it should.
+    #[default]
+    Clean,
+    /// The connection closes in the middle of the content.
+    Cut,
+    /// The same, with a TCP reset.
+    Reset,
+    /// Nothing more comes, and the connection stays open.
+    Stall,
+}
+
+impl Fault {
+    /// No fault: the request is served as usual. It holds a place in the queue, so that "the first
+    /// is fine, the second is cut" can be said.
+    pub fn none() -> Self {
+        Self::new(Head::Serve)
+    }
+
+    /// The connection closes without a byte of a response.
+    ///
+    /// A connection that is refused by TCP has no request to choose by; see
+    /// [`Emulator::stop_listening`](crate::Emulator::stop_listening) for that.
+    pub fn refuse() -> Self {
+        Self::new(Head::Close)
+    }
+
+    /// The connection is reset (TCP RST) without a byte of a response.
+    pub fn reset() -> Self {
+        Self::new(Head::Reset)
+    }
+
+    /// No response ever comes, and the connection stays open.
+    pub fn stall_head() -> Self {
+        Self::new(Head::Silence)
+    }
+
+    /// A response with this status, with [`header`](Self::header)s and a [`body`](Self::body) if
+    /// they are set.
+    ///
+    /// # Panics
+    /// If `status` is not between 100 and 999.
+    pub fn status(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).expect("a status has three digits");
+        Self::new(Head::Status(status, Bytes::new()))
+    }
+
+    /// A redirect to `location`.
+    ///
+    /// # Panics
+    /// As [`status`](Self::status).
+    pub fn redirect(status: u16, location: impl Into<String>) -> Self {
+        Self::status(status).header("location", location)
+    }
+
+    /// The service's response with another content type. An empty one means none.
+    pub fn content_type(value: impl Into<String>) -> Self {
+        Self::none().header("content-type", value)
+    }
+
+    /// The connection closes after `bytes` of the content, without its end: an error to any HTTP
+    /// client.
+    pub fn cut_after(bytes: u64) -> Self {
+        Self::none().limit(Limit::Bytes(bytes), End::Cut)
+    }
+
+    /// As [`cut_after`](Self::cut_after), after this many events (heartbeats don't count).
+    pub fn cut_after_events(events: u64) -> Self {
+        Self::none().limit(Limit::Events(events), End::Cut)
+    }
+
+    /// The connection is reset (TCP RST) after `bytes` of the content. The reset may overtake bytes
+    /// that the client has not read yet.
+    pub fn reset_after(bytes: u64) -> Self {
+        Self::none().limit(Limit::Bytes(bytes), End::Reset)
+    }
+
+    /// Nothing comes after `bytes` of the content, heartbeats neither; the connection stays open.
+    pub fn stall_after(bytes: u64) -> Self {
+        Self::none().limit(Limit::Bytes(bytes), End::Stall)
+    }
+
+    /// As [`stall_after`](Self::stall_after), after this many events.
+    pub fn stall_after_events(events: u64) -> Self {
+        Self::none().limit(Limit::Events(events), End::Stall)
+    }
+
+    /// The content ends as it should after `bytes` of it.
+    pub fn end_after(bytes: u64) -> Self {
+        Self::none().limit(Limit::Bytes(bytes), End::Clean)
+    }
+
+    /// As [`end_after`](Self::end_after), after this many events.
+    pub fn end_after_events(events: u64) -> Self {
+        Self::none().limit(Limit::Events(events), End::Clean)
+    }
+
+    /// The stream begins with a `retry:` field, in whole milliseconds.
+    pub fn retry(after: Duration) -> Self {
+        Self::none().and_retry(after)
+    }
+
+    /// An event stream of exactly these chunks, then its end; or what
+    /// [`then_cut`](Self::then_cut), [`then_reset`](Self::then_reset) or
+    /// [`then_stall`](Self::then_stall) say. Each chunk is flushed before the next.
+    pub fn raw<C: Into<Bytes>>(chunks: impl IntoIterator<Item = C>) -> Self {
+        Self::new(Head::Script(chunks.into_iter().map(Into::into).collect()))
+    }
+
+    /// Only for this stream, session or direct stream, by its id.
+    pub fn for_stream(mut self, id: impl Into<String>) -> Self {
+        self.target = Target::Stream(id.into());
+        self
+    }
+
+    /// For REST calls instead of runtime requests.
+    pub fn on_rest(mut self) -> Self {
+        self.target = Target::Rest;
+        self
+    }
+
+    /// This many times instead of once.
+    pub fn times(mut self, times: usize) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Adds a header field to the response, in place of the service's own of that name; an empty
+    /// value takes that one away.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The content of a [`status`](Self::status) or [`redirect`](Self::redirect); without effect on
+    /// other faults.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        if let Head::Status(_, content) = &mut self.head {
+            *content = body.into();
+        }
+        self
+    }
+
+    /// The stream begins with a `retry:` field, too.
+    pub fn and_retry(mut self, after: Duration) -> Self {
+        self.plan.prelude = Some(crate::sse::retry(after));
+        self
+    }
+
+    /// The content comes in pieces of at most `bytes`, each flushed before the next.
+    pub fn in_pieces_of(mut self, bytes: usize) -> Self {
+        self.plan.piece = Some(bytes.max(1));
+        self
+    }
+
+    /// After the last byte the connection closes, without the content's end.
+    pub fn then_cut(self) -> Self {
+        self.then(End::Cut)
+    }
+
+    /// After the last byte the connection is reset.
+    pub fn then_reset(self) -> Self {
+        self.then(End::Reset)
+    }
+
+    /// After the last byte nothing comes, and the connection stays open.
+    pub fn then_stall(self) -> Self {
+        self.then(End::Stall)
+    }
+
+    fn new(head: Head) -> Self {
+        Self { target: Target::Runtime, head, headers: Vec::new(), plan: Plan::default(), times: 1 }
+    }
+
+    fn limit(mut self, limit: Limit, end: End) -> Self {
+        self.plan.limit = Some(limit);
+        self.plan.end = end;
+        self
+    }
+
+    fn then(mut self, end: End) -> Self {
+        self.plan.end = end;
+        self
+    }
+}
+
+/// The faults that wait for their request.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Mutex<VecDeque<Fault>>);
+
+impl Faults {
+    pub(crate) fn push(&self, fault: Fault) {
+        if fault.times > 0 {
+            self.lock().push_back(fault);
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// How many requests will still meet a fault.
+    pub(crate) fn pending(&self) -> usize {
+        self.lock().iter().map(|fault| fault.times).sum()
+    }
+
+    /// The fault for a REST call.
+    pub(crate) fn take_rest(&self) -> Option<Fault> {
+        self.take(|target| *target == Target::Rest)
+    }
+
+    /// The fault for a runtime request of the stream with this id, if it has one.
+    pub(crate) fn take_runtime(&self, id: Option<&str>) -> Option<Fault> {
+        self.take(|target| match target {
+            Target::Rest => false,
+            Target::Runtime => true,
+            Target::Stream(wanted) => id == Some(wanted),
+        })
+    }
+
+    fn take(&self, fits: impl Fn(&Target) -> bool) -> Option<Fault> {
+        let mut faults = self.lock();
+        let at = faults.iter().position(|fault| fits(&fault.target))?;
+        let fault = faults.get_mut(at)?;
+        if fault.times > 1 {
+            fault.times -= 1;
+            return Some(fault.clone());
+        }
+        faults.remove(at)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Fault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status_of(fault: Option<Fault>) -> Option<u16> {
+        match fault?.head {
+            Head::Status(status, _) => Some(status.as_u16()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn faults_are_taken_in_order() {
+        let faults = Faults::default();
+        faults.push(Fault::status(500));
+        faults.push(Fault::status(501));
+        assert_eq!(status_of(faults.take_runtime(None)), Some(500));
+        assert_eq!(status_of(faults.take_runtime(None)), Some(501));
+        assert_eq!(status_of(faults.take_runtime(None)), None);
+    }
+
+    #[test]
+    fn fault_for_a_stream_waits_for_that_stream() {
+        let faults = Faults::default();
+        faults.push(Fault::status(500).for_stream("a"));
+        faults.push(Fault::status(501));
+        assert_eq!(status_of(faults.take_runtime(Some("b"))), Some(501));
+        assert_eq!(status_of(faults.take_runtime(Some("b"))), None);
+        assert_eq!(status_of(faults.take_runtime(Some("a"))), Some(500));
+    }
+
+    #[test]
+    fn fault_fits_one_side_only() {
+        let faults = Faults::default();
+        faults.push(Fault::status(500).on_rest());
+        assert_eq!(status_of(faults.take_runtime(None)), None);
+        assert_eq!(status_of(faults.take_rest()), Some(500));
+    }
+
+    #[test]
+    fn fault_is_taken_as_often_as_it_says() {
+        let faults = Faults::default();
+        faults.push(Fault::status(500).times(2));
+        faults.push(Fault::status(501).times(0));
+        assert_eq!(faults.pending(), 2);
+        assert_eq!(status_of(faults.take_runtime(None)), Some(500));
+        assert_eq!(status_of(faults.take_runtime(None)), Some(500));
+        assert_eq!(status_of(faults.take_runtime(None)), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! A response before it is sent.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::body::Source;
+use crate::fields::{self, Invalid};
+
+/// Status, header fields, and where the content comes from.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: Source,
+}
+
+impl Reply {
+    pub(crate) fn new(status: StatusCode, content: Source) -> Self {
+        Self { status, headers: HeaderMap::new(), content }
+    }
+
+    pub(crate) fn json(status: StatusCode, model: &impl Serialize) -> Self {
+        Self::new(status, Source::Bytes(Bytes::from(fields::to_json(model))))
+            .with(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+    }
+
+    /// The service's error object.
+    pub(crate) fn error(status: StatusCode, message: &str) -> Self {
+        Self::json(
+            status,
+            &serde_json::json!({
+                "statusCode": status.as_u16(),
+                "message": message,
+                "error": status.canonical_reason(),
+            }),
+        )
+    }
+
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// A request that is not granted: a status and a message.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) message: Cow<'static, str>,
+}
+
+impl Refused {
+    pub(crate) fn new(status: StatusCode, message: &'static str) -> Self {
+        Self { status, message: message.into() }
+    }
+}
+
+impl From<Invalid> for Refused {
+    fn from(invalid: Invalid) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, message: invalid.0.into() }
+    }
+}
+
+impl From<Refused> for Reply {
+    fn from(refused: Refused) -> Self {
+        Self::error(refused.status, &refused.message)
+    }
+}

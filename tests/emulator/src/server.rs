@@ -1,0 +1,241 @@
+//! Accepting connections, and serving a request: record it, meet a fault, answer.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::body::{Content, Source};
+use crate::fault::{Fault, Head};
+use crate::hub::Hub;
+use crate::log::RecordedRequest;
+use crate::reply::Reply;
+use crate::rest;
+use crate::runtime::{self, Subject, WEBSOCKET_PATH};
+use crate::socket::{Control, Socket};
+
+/// Most bytes of a request's content.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Longest time for a request's head, and for its content.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the accept loop can be told.
+pub(crate) enum Command {
+    /// To stop or to begin again, and whom to tell when it is done.
+    Listen(bool, std::sync::mpsc::Sender<std::io::Result<()>>),
+}
+
+/// Serves until `stop` says so or is dropped.
+pub(crate) async fn serve(
+    hub: Arc<Hub>,
+    listener: TcpListener,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut stop: oneshot::Receiver<Infallible>,
+) {
+    let mut listener = Some(listener);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stop => return,
+            Some(Command::Listen(on, done)) = commands.recv() => {
+                let result = listen(&mut listener, on, hub.address.port()).await;
+                hub.listening.store(listener.is_some(), Ordering::Release);
+                // Whoever asked may be gone; the listener is as it was told to be.
+                let _ = done.send(result);
+            }
+            stream = accept(listener.as_ref()) => {
+                connections.spawn(connection(Arc::clone(&hub), stream));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn listen(listener: &mut Option<TcpListener>, on: bool, port: u16) -> std::io::Result<()> {
+    *listener = match (listener.take(), on) {
+        (_, false) => None,
+        (Some(listener), true) => Some(listener),
+        (None, true) => {
+            Some(TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?)
+        }
+    };
+    Ok(())
+}
+
+async fn accept(listener: Option<&TcpListener>) -> TcpStream {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _peer)) => return stream,
+            // Out of file descriptors, or the peer was gone already: neither is the end.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Counts a connection until it is dropped.
+struct Open(Arc<Hub>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+        self.0.signal.tell();
+    }
+}
+
+async fn connection(hub: Arc<Hub>, stream: TcpStream) {
+    hub.connections.fetch_add(1, Ordering::AcqRel);
+    // Declared before the socket lives in this frame, so dropped after it.
+    let _open = Open(Arc::clone(&hub));
+    hub.signal.tell();
+    let mut hang_up = hub.hang_up.subscribe();
+    // Events are small and due at once. Without the option they are late, not wrong.
+    let _ = stream.set_nodelay(true);
+    let (socket, control) = Socket::new(stream);
+    let serving = {
+        let hub = Arc::clone(&hub);
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(READ_TIMEOUT)
+            .serve_connection(
+                socket,
+                service_fn(move |request| {
+                    exchange(Arc::clone(&hub), Arc::clone(&control), request)
+                }),
+            )
+    };
+    tokio::select! {
+        // A connection's failure is its peer's or a fault's doing, and nobody else's concern.
+        _ = serving => {}
+        _ = hang_up.changed() => {}
+    }
+}
+
+/// The connection closes without a response.
+#[derive(Debug, thiserror::Error)]
+#[error("closed on purpose")]
+struct Hangup;
+
+async fn exchange(
+    hub: Arc<Hub>,
+    control: Arc<Control>,
+    request: Request<Incoming>,
+) -> Result<Response<Content>, Hangup> {
+    let started = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    hide_credentials(&mut parts);
+    let body = read_body(body).await;
+    hub.record(RecordedRequest {
+        method: parts.method.clone(),
+        uri: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+        headers: parts.headers.clone(),
+        body: body.as_ref().cloned().unwrap_or_default(),
+    });
+
+    let is_runtime = matches!(parts.uri.path(), "/" | WEBSOCKET_PATH);
+    let query = runtime::query(&parts);
+    let subject = if is_runtime { Some(Subject::parse(&query).await) } else { None };
+    let fault = match &subject {
+        Some(subject) => {
+            let id = subject.as_ref().ok().map(Subject::id);
+            hub.faults.take_runtime(id.as_deref())
+        }
+        None => hub.faults.take_rest(),
+    };
+    hub.signal.tell();
+    let Fault { head, headers, plan, .. } = fault.unwrap_or_else(Fault::none);
+    let mut reply = match head {
+        Head::Close => return Err(Hangup),
+        Head::Reset => {
+            control.reset();
+            return Err(Hangup);
+        }
+        Head::Silence => std::future::pending().await,
+        Head::Status(status, body) => Reply::new(status, Source::Bytes(body)),
+        Head::Script(chunks) => Reply::new(StatusCode::OK, Source::Script(chunks.into_iter()))
+            .with(http::header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        Head::Serve => match (subject, body) {
+            (_, Err(refused)) => refused,
+            (Some(subject), Ok(_)) => runtime::respond(&hub, &parts, &query, subject),
+            (None, Ok(body)) => rest::respond(&hub, &parts, &query, &body).await,
+        },
+    };
+    set_headers(&mut reply, &headers);
+    let mut response = Response::new(Content::new(reply.content, plan, control));
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    let id = format!("req_{:016x}", crate::random());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().entry("x-request-id").or_insert(id);
+    }
+    if hub.config.log {
+        log(&parts, &query, response.status(), started.elapsed());
+    }
+    Ok(response)
+}
+
+/// The whole content, or the reply to one that is too long, too slow, or cut.
+async fn read_body(body: Incoming) -> Result<Bytes, Reply> {
+    let read = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(READ_TIMEOUT, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Reply::error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("body must not be longer than {MAX_BODY_BYTES} bytes"),
+        )),
+        Ok(Err(_)) => Err(Reply::error(StatusCode::BAD_REQUEST, "body could not be read")),
+        Err(_) => Err(Reply::error(StatusCode::REQUEST_TIMEOUT, "body took too long")),
+    }
+}
+
+/// Puts a fault's header fields in place of the service's own; one that HTTP can't carry is left
+/// out.
+fn set_headers(reply: &mut Reply, headers: &[(String, String)]) {
+    let headers = headers.iter().filter_map(|(name, value)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+    });
+    for (name, _) in headers.clone() {
+        reply.headers.remove(name);
+    }
+    // A false length would be hyper's error, not the client's.
+    for (name, value) in headers.filter(|(name, value)| name != CONTENT_LENGTH && !value.is_empty())
+    {
+        reply.headers.append(name, value);
+    }
+}
+
+fn hide_credentials(parts: &mut Parts) {
+    for name in [AUTHORIZATION, HeaderName::from_static("x-api-key")] {
+        if let Some(value) = parts.headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+/// One line for a request: of the query only what holds no key, no header and no content.
+fn log(parts: &Parts, query: &[(String, String)], status: StatusCode, took: Duration) {
+    let mut target = parts.uri.path().to_owned();
+    let shown = ["streamId", "sessionId", "cursor", "since", "limit", "offset"];
+    for (index, (name, value)) in
+        query.iter().filter(|(name, _)| shown.contains(&name.as_str())).enumerate()
+    {
+        let separator = if index == 0 { '?' } else { '&' };
+        target.extend([separator.to_string(), name.clone(), "=".to_owned(), value.clone()]);
+    }
+    // `escape_debug`: a line end in a value must not begin a line of its own.
+    let target = target.escape_debug();
+    eprintln!("{} {target} {} {} ms", parts.method, status.as_u16(), took.as_millis());
+}

@@ -1,0 +1,118 @@
+//! A connection's socket, and the two things a fault needs of it that HTTP doesn't offer: to know
+//! when everything written is out, and to close with a reset.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// A socket under hyper.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: TokioIo<TcpStream>,
+    control: Arc<Control>,
+}
+
+/// The handle that a response keeps of its connection's socket.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    reset: AtomicBool,
+    flushes: AtomicU64,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream) -> (Self, Arc<Control>) {
+        let control = Arc::new(Control::default());
+        (Self { stream: TokioIo::new(stream), control: Arc::clone(&control) }, control)
+    }
+}
+
+impl Control {
+    /// Makes the socket close with a TCP reset instead of a FIN.
+    pub(crate) fn reset(&self) {
+        self.reset.store(true, Ordering::Release);
+    }
+
+    /// Completes when everything handed to hyper so far is with the operating system.
+    ///
+    /// hyper flushes its socket only after it has written all it holds, whenever the response has
+    /// nothing more to say for now. Awaited inside a response's body, the next flush is that one.
+    pub(crate) async fn flushed(&self) {
+        let before = self.flushes.load(Ordering::Acquire);
+        std::future::poll_fn(|cx| {
+            *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+            if self.flushes.load(Ordering::Acquire) == before {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.control.reset.load(Ordering::Acquire) {
+            // Lingering for no time at all is what makes the close a reset. Should it fail, the
+            // connection closes all the same.
+            let _ = self.stream.inner().set_zero_linger();
+        }
+    }
+}
+
+impl Read for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl Write for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.control.flushes.fetch_add(1, Ordering::AcqRel);
+        let waker = self.control.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.control.reset.load(Ordering::Acquire) {
+            // A FIN first would spoil the reset.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+}

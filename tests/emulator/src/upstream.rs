@@ -1,0 +1,176 @@
+//! An upstream REST API on loopback, whose answer a test can change.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::emulator::StartError;
+use crate::log::RecordedRequest;
+use crate::signal::{Signal, Until};
+
+/// An endpoint that answers every request with the same JSON, until it is set to another.
+///
+/// It runs on a thread of its own on 127.0.0.1; dropping it stops it.
+///
+/// ```
+/// use restless_emulator::{Emulator, Upstream};
+///
+/// let orders = Upstream::start(r#"{"total":1}"#)?;
+/// let emulator = Emulator::builder().seconds_are(std::time::Duration::from_millis(5)).start()?;
+/// let id = emulator.add_stream(&format!(
+///     r#"{{"name":"Orders","url":"{}","pollingInterval":1}}"#,
+///     orders.url(),
+/// ))?;
+/// emulator.until_logged(&id, 1).wait()?;
+/// orders.set(r#"{"total":2}"#);
+/// emulator.until_logged(&id, 2).wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Upstream {
+    address: SocketAddr,
+    state: Arc<State>,
+    stop: Option<oneshot::Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    answer: Mutex<(StatusCode, Bytes)>,
+    requests: Mutex<Vec<RecordedRequest>>,
+    signal: Signal,
+}
+
+impl Upstream {
+    /// Starts an upstream that answers 200 with `body`.
+    ///
+    /// # Errors
+    /// [`StartError`], if no port can be bound or no thread started.
+    pub fn start(body: impl Into<Bytes>) -> Result<Self, StartError> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let bind = |source| StartError::Bind { address, source };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .map_err(StartError::Thread)?;
+        let listener = crate::listen(&runtime, address).map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let state = Arc::new(State::default());
+        let (stop, stopped) = oneshot::channel();
+        let serving = serve(Arc::clone(&state), listener, stopped);
+        let thread = std::thread::Builder::new()
+            .name("restless-upstream".to_owned())
+            .spawn(move || runtime.block_on(serving))
+            .map_err(StartError::Thread)?;
+        let upstream = Self { address, state, stop: Some(stop), thread: Some(thread) };
+        upstream.set(body);
+        Ok(upstream)
+    }
+
+    /// From now on the answer is 200 with `body`.
+    pub fn set(&self, body: impl Into<Bytes>) {
+        self.answer(200, body);
+    }
+
+    /// From now on the answer is this.
+    ///
+    /// # Panics
+    /// If `status` is not between 100 and 999.
+    pub fn answer(&self, status: u16, body: impl Into<Bytes>) {
+        let status = StatusCode::from_u16(status).expect("a status has three digits");
+        *lock(&self.state.answer) = (status, body.into());
+    }
+
+    /// The endpoint's URL. Any other path and query answers the same.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// How often it was asked.
+    pub fn hits(&self) -> usize {
+        lock(&self.state.requests).len()
+    }
+
+    /// The requests it got, oldest first.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        lock(&self.state.requests).clone()
+    }
+
+    /// Waits until it was asked at least `count` times.
+    pub fn until_hits(&self, count: usize) -> Until<'_> {
+        Until::new(&self.state.signal, format!("{count} upstream requests"), move || {
+            self.hits() >= count
+        })
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been reported over there; a second one in a drop would abort.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn serve(state: Arc<State>, listener: TcpListener, mut stop: oneshot::Receiver<Infallible>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stop => return,
+            accepted = listener.accept() => {
+                let Ok((stream, _peer)) = accepted else { continue };
+                let state = Arc::clone(&state);
+                let service = service_fn(move |request| answer(Arc::clone(&state), request));
+                connections.spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn answer(
+    state: Arc<State>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, 1024 * 1024).collect().await?.to_bytes();
+    lock(&state.requests).push(RecordedRequest {
+        uri: parts.uri.to_string(),
+        method: parts.method,
+        headers: parts.headers,
+        body,
+    });
+    let (status, body) = lock(&state.answer).clone();
+    state.signal.tell();
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
