@@ -1,1 +1,60 @@
-//! Restless Stream on tokio: a socket, a resolver, a sleep
+//! Restless Stream on tokio.
+//!
+//! ```no_run
+//! use restless_tokio::{Client, Subscription, streams};
+//!
+//! # async fn run() -> Result<(), restless_tokio::Error> {
+//! let client = Client::new("rs_0123456789abcdef");
+//! let stream = client
+//!     .send(streams::create("Orders", "https://api.example.com/orders").polling_interval(30))
+//!     .await?;
+//! let mut events = client.subscribe(Subscription::stream(stream.id))?;
+//! while let Some(item) = events.next().await {
+//!     if let Some(event) = item?.event() {
+//!         println!("{}", event.raw());
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use restless_hyper::Runtime;
+use tokio::net::TcpStream;
+
+pub use restless_hyper::{Watch, rustls};
+pub use restless_proto::*;
+
+/// A client on tokio. Its futures want a tokio runtime with I/O and time enabled.
+pub type Client = restless_hyper::Client<Tokio>;
+/// Settings of a [`Client`].
+pub type ClientBuilder = restless_hyper::ClientBuilder<Tokio>;
+/// A running subscription on tokio.
+pub type Events = restless_hyper::Events<Tokio>;
+
+/// Tokio's sockets, resolver and clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokio;
+
+impl Runtime for Tokio {
+    type Socket = TokioIo<TcpStream>;
+    type Sleep = tokio::time::Sleep;
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Socket> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        Ok(TokioIo::new(socket))
+    }
+
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        tokio::time::sleep(span)
+    }
+}

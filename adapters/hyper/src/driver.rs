@@ -1,0 +1,152 @@
+//! The driver: does what a machine asks for.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
+use restless_proto::{ApiKey, Instant, TransportError, TransportErrorKind};
+
+use crate::Runtime;
+use crate::connect::Connector;
+use crate::exchange::Exchange;
+
+/// A machine, and all that it needs of the world. Everything happens while it is polled; all state
+/// is in it, so a poll that is not followed by another loses nothing.
+pub(crate) struct Driver<R: Runtime, M> {
+    pub(crate) machine: M,
+    connector: Arc<Connector<R>>,
+    /// The answer to `Authorize`.
+    key: Option<ApiKey>,
+    reuse: bool,
+    origin: std::time::Instant,
+    open: Option<(ExchangeId, Exchange<R>)>,
+    alarm: Option<Alarm<R>>,
+}
+
+struct Alarm<R: Runtime> {
+    deadline: Instant,
+    sleep: Pin<Box<R::Sleep>>,
+    last_look: bool,
+}
+
+/// Inputs taken in one poll before the task makes way for others: a peer that floods us with
+/// comments must not starve them.
+const INPUTS_PER_POLL: usize = 64;
+
+/// A deadline noticed later than this was noticed late because nobody polled. What has arrived
+/// meanwhile is still with the operating system: the reactor gets one turn to tell, before the
+/// machine is told that nothing came.
+const LATE: Duration = Duration::from_millis(20);
+
+impl<R: Runtime, M: Machine> Driver<R, M> {
+    pub(crate) fn new(
+        machine: M,
+        connector: Arc<Connector<R>>,
+        key: Option<ApiKey>,
+        reuse: bool,
+        origin: std::time::Instant,
+    ) -> Self {
+        Self { machine, connector, key, reuse, origin, open: None, alarm: None }
+    }
+
+    /// Drops the open exchange and its connection, if there is one.
+    pub(crate) fn hang_up(&mut self) {
+        self.open = None;
+        self.alarm = None;
+    }
+
+    /// The machine's next event; `None` once it is done.
+    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
+        let mut inputs = 0;
+        loop {
+            match self.machine.poll() {
+                Output::Open { exchange, request } => {
+                    let connector = Arc::clone(&self.connector);
+                    let opened = Exchange::new(exchange, connector, *request, self.reuse);
+                    self.open = Some((exchange, opened));
+                }
+                Output::Send(_) => self.refuse_to_send(),
+                Output::Hangup => self.open = None,
+                Output::Authorize { .. } => {
+                    self.tell(Input::Credentials(self.key.clone()));
+                }
+                Output::Event(event) => return Poll::Ready(Some(event)),
+                Output::Wait(deadline) => {
+                    if inputs == INPUTS_PER_POLL {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    inputs += 1;
+                    match self.poll_input(deadline, cx) {
+                        Poll::Ready(input) => self.tell(input),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                Output::Done => {
+                    self.hang_up();
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_origin(self.origin.elapsed())
+    }
+
+    fn tell(&mut self, input: Input) {
+        let now = self.now();
+        self.machine.handle(input, now);
+    }
+
+    /// What the network has, and only if it has nothing, whether the time is up.
+    fn poll_input(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Some((_, exchange)) = &mut self.open {
+            if let Poll::Ready(input) = exchange.poll_input(cx) {
+                return Poll::Ready(input);
+            }
+        }
+        let Some(deadline) = deadline else {
+            self.alarm = None;
+            return Poll::Pending;
+        };
+        loop {
+            let now = self.now();
+            let runtime = self.connector.runtime();
+            let alarm = match &mut self.alarm {
+                Some(alarm) if alarm.deadline == deadline => alarm,
+                alarm => {
+                    let span = deadline.saturating_duration_since(now);
+                    alarm.insert(Alarm {
+                        deadline,
+                        sleep: Box::pin(runtime.sleep(span)),
+                        last_look: false,
+                    })
+                }
+            };
+            if alarm.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let late = now.saturating_duration_since(deadline) > LATE;
+            if late && !alarm.last_look && self.open.is_some() {
+                alarm.sleep = Box::pin(runtime.sleep(LATE));
+                alarm.last_look = true;
+                continue;
+            }
+            self.alarm = None;
+            return Poll::Ready(Input::Elapsed);
+        }
+    }
+
+    /// Only an upgraded connection takes bytes, and no machine of ours asks for one over HTTP/1.1
+    /// content. A machine of another make that does is told at once that it can't be.
+    fn refuse_to_send(&mut self) {
+        if let Some((exchange, _)) = self.open.take() {
+            let why = "bytes can't be sent after the request of an exchange that is not upgraded";
+            let error = TransportError::new(TransportErrorKind::Request, why);
+            self.tell(Input::Ended { exchange, why: End::Failed(error) });
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A subscription, running.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use restless_proto::Error;
+use restless_proto::machine::Machine;
+use restless_proto::subscription::{Event, Item, Status, SubscriptionMachine};
+use tokio::sync::watch;
+
+use crate::driver::Driver;
+use crate::{Runtime, Watch};
+
+/// The events of a [`Subscription`](restless_proto::Subscription), as they come.
+///
+/// It is a [`Stream`] of items, and moves only while it is polled: reading slowly slows the server
+/// down (TCP), and nothing is queued. To keep it moving beside other work, give it a task:
+///
+/// ```ignore
+/// let (sender, receiver) = channel(16);
+/// spawn(async move {
+///     while let Some(item) = events.next().await {
+///         if sender.send(item).await.is_err() { break }
+///     }
+/// });
+/// ```
+///
+/// An `Err` is the end, once; then comes `None`. Dropping it closes its connection at once.
+#[must_use = "a subscription moves only while it is polled"]
+pub struct Events<R: Runtime> {
+    driver: Driver<R, SubscriptionMachine>,
+    status: watch::Sender<Status>,
+    origin: std::time::Instant,
+}
+
+impl<R: Runtime> Events<R> {
+    pub(crate) fn new(driver: Driver<R, SubscriptionMachine>, origin: std::time::Instant) -> Self {
+        let (status, _) = watch::channel(driver.machine.status());
+        Self { driver, status, origin }
+    }
+
+    /// The next item; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the subscription can't go on: refused, an error that would come back the same, or as
+    /// many reconnects without an event as are allowed. It is the last thing to come.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the item comes from the next call.
+    pub async fn next(&mut self) -> Option<Result<Item, Error>> {
+        poll_fn(|cx| self.poll_item(cx)).await
+    }
+
+    /// The next thing that happened, connections included; `None` after
+    /// [`Event::Ended`]. Takes the place of [`next`](Self::next) for who wants to know more.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`next`](Self::next).
+    pub async fn next_event(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// The position to store, and to resume at: where the last item handed out has moved it.
+    pub fn cursor(&self) -> Option<&str> {
+        self.driver.machine.cursor()
+    }
+
+    /// Where the subscription stands.
+    pub fn status(&self) -> Status {
+        self.driver.machine.status()
+    }
+
+    /// A handle that watches the status from elsewhere.
+    pub fn watch(&self) -> Watch {
+        self.status.send_replace(self.driver.machine.status());
+        Watch { status: self.status.subscribe(), origin: self.origin }
+    }
+
+    /// Ends the subscription and closes its connection at once. What has not been handed out is
+    /// not lost: it comes after [`cursor`](Self::cursor) the next time.
+    pub fn close(&mut self) {
+        self.driver.machine.close();
+        self.driver.hang_up();
+        // The events that are left tell only of the end.
+        while let restless_proto::machine::Output::Hangup
+        | restless_proto::machine::Output::Event(_) = self.driver.machine.poll()
+        {}
+        self.status.send_replace(self.driver.machine.status());
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
+        loop {
+            return match std::task::ready!(self.poll_event(cx)) {
+                Some(Event::Item(item)) => Poll::Ready(Some(Ok(item))),
+                Some(Event::Ended(ended)) => match ended.into_error() {
+                    Some(error) => Poll::Ready(Some(Err(error))),
+                    None => Poll::Ready(None),
+                },
+                Some(_) => continue,
+                None => Poll::Ready(None),
+            };
+        }
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let polled = self.driver.poll_event(cx);
+        if self.status.receiver_count() > 0 {
+            let status = self.driver.machine.status();
+            let turned =
+                matches!(polled, Poll::Ready(Some(ref event)) if !matches!(event, Event::Item(_)));
+            self.status.send_if_modified(|last| {
+                *last = status;
+                turned
+            });
+        }
+        polled
+    }
+}
+
+impl<R: Runtime> Stream for Events<R> {
+    type Item = Result<Item, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_item(cx)
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Events<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! One exchange: a request out, the head of its response, its content.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header};
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use restless_proto::machine::{End, ExchangeId, Input};
+use restless_proto::{TransportError, TransportErrorKind};
+
+use crate::Runtime;
+use crate::connect::{Connection, Connector, Origin, failure};
+
+/// Polled for the inputs that it yields; dropping it closes its connection.
+pub(crate) struct Exchange<R> {
+    id: ExchangeId,
+    connector: Arc<Connector<R>>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Connecting, sending, waiting for the head.
+    Request(Pin<Box<dyn Future<Output = Result<Answer, End>> + Send>>),
+    /// The content comes.
+    Content {
+        content: Incoming,
+        connection: Connection,
+        origin: Origin,
+    },
+    Over,
+}
+
+struct Answer {
+    response: Response<Incoming>,
+    connection: Connection,
+    origin: Origin,
+}
+
+impl<R: Runtime> Exchange<R> {
+    /// Starts with the first poll. `reuse`: whether an idle connection will do, and this one is
+    /// kept for the next exchange; a subscription wants one of its own.
+    pub(crate) fn new(
+        id: ExchangeId,
+        connector: Arc<Connector<R>>,
+        request: Request<Bytes>,
+        reuse: bool,
+    ) -> Self {
+        let stage = Stage::Request(Box::pin(send(Arc::clone(&connector), request, reuse)));
+        Self { id, connector, stage }
+    }
+
+    /// The next input; pending for ever once it has ended.
+    pub(crate) fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        let exchange = self.id;
+        match &mut self.stage {
+            Stage::Request(request) => match ready!(request.as_mut().poll(cx)) {
+                Ok(Answer { response, connection, origin }) => {
+                    let (head, content) = response.into_parts();
+                    self.stage = Stage::Content { content, connection, origin };
+                    Poll::Ready(Input::Response { exchange, head: Box::new(head) })
+                }
+                Err(why) => {
+                    self.stage = Stage::Over;
+                    Poll::Ready(Input::Ended { exchange, why })
+                }
+            },
+            Stage::Content { content, connection, .. } => loop {
+                connection.drive(cx);
+                let why = match ready!(Pin::new(&mut *content).poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(bytes) => return Poll::Ready(Input::Data { exchange, bytes }),
+                        // Trailers say nothing that the protocol knows.
+                        Err(_) => continue,
+                    },
+                    Some(Err(error)) => End::Failed(failure(error)),
+                    None => End::Complete,
+                };
+                let stage = std::mem::replace(&mut self.stage, Stage::Over);
+                if let (End::Complete, Stage::Content { connection, origin, .. }) = (&why, stage) {
+                    self.connector.keep(origin, connection, cx);
+                }
+                return Poll::Ready(Input::Ended { exchange, why });
+            },
+            Stage::Over => Poll::Pending,
+        }
+    }
+}
+
+async fn send<R: Runtime>(
+    connector: Arc<Connector<R>>,
+    request: Request<Bytes>,
+    reuse: bool,
+) -> Result<Answer, End> {
+    let origin = Origin::of(request.uri()).map_err(End::Failed)?;
+    let mut request = wire_form(request).map_err(End::Failed)?;
+    if reuse {
+        while let Some(connection) = poll_fn(|cx| Poll::Ready(connector.reuse(&origin, cx))).await {
+            match answer(connection, request).await {
+                Ok((response, connection)) => return Ok(Answer { response, connection, origin }),
+                // The peer closed it as we took it, and not a byte of the request has gone out.
+                Err((_, Some(unsent))) => request = unsent,
+                Err((error, None)) => return Err(End::Failed(failure(error))),
+            }
+        }
+    }
+    let connection = connector.connect(&origin).await?;
+    match answer(connection, request).await {
+        Ok((response, connection)) => Ok(Answer { response, connection, origin }),
+        Err((error, _)) => Err(End::Failed(failure(error))),
+    }
+}
+
+/// The error, and the request if none of it was sent.
+type Unanswered = (hyper::Error, Option<Request<Full<Bytes>>>);
+
+async fn answer(
+    mut connection: Connection,
+    request: Request<Full<Bytes>>,
+) -> Result<(Response<Incoming>, Connection), Unanswered> {
+    let mut response = pin!(connection.sender.try_send_request(request));
+    let response = poll_fn(|cx| {
+        connection.drive(cx);
+        response.as_mut().poll(cx)
+    })
+    .await;
+    match response {
+        Ok(response) => Ok((response, connection)),
+        Err(mut error) => {
+            let unsent = error.take_message();
+            Err((error.into_error(), unsent))
+        }
+    }
+}
+
+/// In origin form, with a `Host` (RFC 9112 §3.2), and without the user information that a URI may
+/// hold.
+fn wire_form(request: Request<Bytes>) -> Result<Request<Full<Bytes>>, TransportError> {
+    let (mut head, content) = request.into_parts();
+    let bad = |error| TransportError::new(TransportErrorKind::Request, error);
+    let authority = head.uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = HeaderValue::try_from(host).map_err(|error| bad(http::Error::from(error)))?;
+    head.headers.insert(header::HOST, host);
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    head.uri = Uri::try_from(path).map_err(|error| bad(http::Error::from(error)))?;
+    Ok(Request::from_parts(head, Full::new(content)))
+}

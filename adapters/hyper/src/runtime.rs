@@ -1,0 +1,31 @@
+//! What a runtime is to this crate.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Three things that only a runtime can do: resolve a name, connect a socket, sleep.
+///
+/// An adapter is an implementation of this trait and little else. Nothing is spawned: whatever
+/// these futures do, they do while a call or a subscription is polled.
+pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
+    /// A connected socket. `TCP_NODELAY` and keep-alive are the implementation's to set.
+    type Socket: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static;
+    /// Wakes its task once a span is over. Dropping it takes the wake-up back.
+    type Sleep: Future<Output = ()> + Send + 'static;
+
+    /// The addresses of a host name, best first. Asked anew for each connection; never asked for
+    /// a literal address.
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// Connects to one address. The time it may take is bounded by the caller, who drops it.
+    fn connect(&self, address: SocketAddr)
+    -> impl Future<Output = io::Result<Self::Socket>> + Send;
+
+    /// Sleeps from the first poll, or from now, whichever the runtime does.
+    fn sleep(&self, span: Duration) -> Self::Sleep;
+}

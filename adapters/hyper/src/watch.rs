@@ -1,0 +1,37 @@
+//! Watching a subscription without disturbing it.
+
+use restless_proto::Instant;
+use restless_proto::subscription::Status;
+use tokio::sync::watch;
+
+/// The status of a subscription, for a health check or a display. Cheap to clone.
+///
+/// It shows what the subscription knew when it was last polled: one that nobody polls stands still.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) origin: std::time::Instant,
+}
+
+impl Watch {
+    /// The status now.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Waits for another state: opened, lost, connecting again, ended. `None` once the
+    /// subscription is dropped. Events that come in do not wake it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing: the next call tells of a change that was missed.
+    pub async fn changed(&mut self) -> Option<Status> {
+        self.status.changed().await.ok()?;
+        Some(self.status.borrow_and_update().clone())
+    }
+
+    /// A point in time from a status, as the standard library's.
+    pub fn time(&self, at: Instant) -> std::time::Instant {
+        self.origin + at.since_origin()
+    }
+}
