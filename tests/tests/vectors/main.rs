@@ -6,7 +6,16 @@
 //!
 //! With `RESTLESS_VECTORS` set, the files of that folder are run instead.
 
+mod api_errors;
+mod direct;
 mod harness;
+mod hmac;
+mod models;
+mod parse_event;
+mod requests;
+mod timestamp;
+mod traces;
+mod urls;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +23,20 @@ use std::process::ExitCode;
 use harness::Runner;
 
 /// One line a file: its name and what runs a case of it.
-const RUNNERS: &[(&str, Runner)] = &[];
+const RUNNERS: &[(&str, Runner)] = &[
+    ("api_errors", api_errors::run),
+    ("hmac", hmac::run),
+    ("models", models::run),
+    ("parse_event", parse_event::run),
+    ("reconnect_traces", traces::run_trace),
+    ("requests", requests::run),
+    ("sse_streams", traces::run_stream_by_the_standard),
+    ("timestamp_to_unix_ms", timestamp::run),
+    ("to_websocket_url", urls::run_to_websocket),
+    ("url_with_params", urls::run_with_params),
+    ("urls_direct", urls::run_direct),
+    ("urls_managed", urls::run_managed),
+];
 
 fn main() -> ExitCode {
     let (folder, own) = match std::env::var_os("RESTLESS_VECTORS") {
