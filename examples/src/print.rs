@@ -1,0 +1,131 @@
+//! What happens, in lines.
+
+use std::error::Error as StdError;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use restless_proto::event::Kind;
+use restless_proto::subscription::{Ended, Event, Item, LossReason, Rejected};
+use restless_proto::{Error, StreamEvent};
+
+/// Prints events to stdout and everything else to stderr.
+#[derive(Debug)]
+pub struct Printer {
+    left: Option<u64>,
+}
+
+impl Printer {
+    /// Stops after this many events.
+    pub fn new(limit: Option<u64>) -> Self {
+        Self { left: limit }
+    }
+
+    /// Whether the limit is reached before anything came.
+    pub fn is_full(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// Prints what happened; `cursor` is the subscription's, after it. Breaks with the exit status
+    /// when it is over or the limit is reached.
+    pub fn print(&mut self, event: Event, cursor: Option<&str>) -> ControlFlow<u8> {
+        match event {
+            Event::Item(Item::Event(event)) => {
+                let written = writeln!(io::stdout().lock(), "{}", line(&event, cursor));
+                if written.is_err() {
+                    // Whoever read us has enough: `subscribe … | head -1`.
+                    return ControlFlow::Break(0);
+                }
+                if let Some(left) = &mut self.left {
+                    *left -= 1;
+                    if *left == 0 {
+                        return ControlFlow::Break(0);
+                    }
+                }
+            }
+            Event::Item(Item::Rejected(rejected)) => note(&rejection(&rejected)),
+            Event::Opened(opened) => match opened.cursor {
+                Some(cursor) => note(&format!("connected, resuming after {cursor}")),
+                None => note("connected"),
+            },
+            Event::Lost(lost) => {
+                note(&format!(
+                    "lost: {}; reconnect {} is planned",
+                    causes(&lost.reason),
+                    lost.attempt
+                ));
+            }
+            Event::Ended(ended) => {
+                match &ended {
+                    Ended::Complete => note("the server ended the stream"),
+                    Ended::NoContent => note("the server said: no more (204)"),
+                    Ended::GaveUp { reconnects, last: LossReason::Complete } => {
+                        note(&format!("ended: {reconnects} reconnects brought no event"));
+                    }
+                    _ => {}
+                }
+                return ControlFlow::Break(match ended.into_error() {
+                    None => 0,
+                    Some(error) => {
+                        note(&causes(&error));
+                        exit_code(&error)
+                    }
+                });
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The exit status that an error calls for.
+pub fn exit_code(error: &Error) -> u8 {
+    match error {
+        Error::Config(_) | Error::Misuse(_) => 2,
+        Error::Refused(_) | Error::Content(_) | Error::Redirect(_) => 3,
+        _ => 4,
+    }
+}
+
+fn note(text: &str) {
+    // With stderr gone there is nobody left to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// An error and its causes, in one line.
+fn causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn rejection(rejected: &Rejected) -> String {
+    let excerpt: String = String::from_utf8_lossy(&rejected.data)
+        .chars()
+        .take(200)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    format!("{}: {excerpt}", causes(rejected))
+}
+
+/// One JSON object, in one line. `data` is byte for byte what arrived, save that a line end, which
+/// JSON allows only between tokens, becomes a space.
+fn line(event: &StreamEvent, cursor: Option<&str>) -> String {
+    let text = |value: Option<&str>| serde_json::json!(value).to_string();
+    let kind = event.kind().as_str();
+    let meta = serde_json::to_string(&event.meta()).unwrap_or_else(|_| "null".to_owned());
+    let (name, payload) = if event.kind() == Kind::Update {
+        ("data", event.data().map(|data| data.get().replace(['\n', '\r'], " ")))
+    } else {
+        ("error", event.error().and_then(|error| serde_json::to_string(&error).ok()))
+    };
+    format!(
+        r#"{{"type":"{kind}","event_id":{},"cursor":{},"meta":{meta},"{name}":{}}}"#,
+        text(event.event_id()),
+        text(cursor),
+        payload.unwrap_or_else(|| "null".to_owned()),
+    )
+}
