@@ -2,7 +2,7 @@
 //!
 //! A *machine* ([`CallMachine`], [`SubscriptionMachine`]) knows the protocol: what to send, when to
 //! reconnect, where to resume. A *driver* knows the world: sockets, time. The two meet in
-//! [`Machine`], [`Input`] and [`Output`], and in nothing else.
+//! [`Machine`], [`Input`] and [`Output`](crate::machine::Output), and in nothing else.
 //!
 //! # The loop
 //!
@@ -22,13 +22,13 @@
 //!
 //! | output | the driver | inputs that follow |
 //! | --- | --- | --- |
-//! | [`Open`](Output::Open) | drops what is left of an earlier exchange, connects, sends the request | `Response`, `Data`…, `Ended`, each with this exchange's id |
-//! | [`Send`](Output::Send) | writes the bytes to the open exchange's connection, in order | none, or `Ended` if it can't |
-//! | [`Hangup`](Output::Hangup) | drops the open exchange and closes its connection | none |
-//! | [`Authorize`](Output::Authorize) | asks the user for a key | `Credentials` |
-//! | [`Event`](Output::Event) | hands it to the user, now: the cursor has moved | none |
-//! | [`Wait`](Output::Wait) | waits for the network, or until the deadline | whatever came, or `Elapsed` |
-//! | [`Done`](Output::Done) | stops | none |
+//! | [`Open`](crate::machine::Output::Open) | drops what is left of an earlier exchange, connects, sends the request | `Response`, `Data`…, `Ended`, each with this exchange's id |
+//! | [`Send`](crate::machine::Output::Send) | writes the bytes to the open exchange's connection, in order | none, or `Ended` if it can't |
+//! | [`Hangup`](crate::machine::Output::Hangup) | drops the open exchange and closes its connection | none |
+//! | [`Authorize`](crate::machine::Output::Authorize) | asks the user for a key | `Credentials` |
+//! | [`Event`](crate::machine::Output::Event) | hands it to the user, now: the cursor has moved | none |
+//! | [`Wait`](crate::machine::Output::Wait) | waits for the network, or until the deadline | whatever came, or `Elapsed` |
+//! | [`Done`](crate::machine::Output::Done) | stops | none |
 //!
 //! # The rules
 //!
@@ -128,7 +128,6 @@
 //! [`SubscriptionMachine`]: crate::subscription::SubscriptionMachine
 //! [`Machine`]: crate::machine::Machine
 //! [`Input`]: crate::machine::Input
-//! [`Output`]: crate::machine::Output
 //! [`End`]: crate::machine::End
 //! [`TransportError`]: crate::TransportError
 //! [`TransportErrorKind`]: crate::TransportErrorKind

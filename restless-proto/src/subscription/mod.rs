@@ -218,7 +218,7 @@ impl Subscription {
     }
 
     /// Asks the user for credentials before each connect, by
-    /// [`Output::Authorize`](crate::Output::Authorize), and once more when they are refused with
+    /// [`Output::Authorize`](crate::machine::Output::Authorize), and once more when they are refused with
     /// 401, instead of sending the service's key. Default: off.
     pub fn credentials_on_demand(mut self) -> Self {
         self.on_demand = true;
