@@ -7,11 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 
 use crate::fault::{End, Limit, Plan};
-use crate::feed::{Position, Read, Subscription};
+use crate::feed::{Read, Subscription};
 use crate::socket::Control;
 use crate::sse;
 
@@ -30,25 +29,19 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Live {
     subscription: Subscription,
-    changed: watch::Receiver<()>,
-    position: Position,
     heartbeat: Duration,
     next_heartbeat: Instant,
 }
 
 impl Live {
-    pub(crate) fn new(subscription: Subscription, position: Position, heartbeat: Duration) -> Self {
-        let changed = subscription.feed().watch();
-        let next_heartbeat = Instant::now() + heartbeat;
-        Self { subscription, changed, position, heartbeat, next_heartbeat }
+    pub(crate) fn new(subscription: Subscription, heartbeat: Duration) -> Self {
+        Self { subscription, heartbeat, next_heartbeat: Instant::now() + heartbeat }
     }
 
     /// The next event or heartbeat; `None` when the feed is closed.
     async fn next(&mut self) -> Option<Chunk> {
         loop {
-            // Seen before reading, so that what is added while reading wakes the wait below.
-            self.changed.borrow_and_update();
-            match self.subscription.feed().read(&mut self.position) {
+            match self.subscription.read() {
                 Read::Event(frame) => {
                     self.next_heartbeat = Instant::now() + self.heartbeat;
                     return Some(Chunk { bytes: frame, is_event: true });
@@ -57,7 +50,7 @@ impl Live {
                 Read::Nothing => {}
             }
             tokio::select! {
-                _ = self.changed.changed() => {}
+                () = self.subscription.changed() => {}
                 () = tokio::time::sleep_until(self.next_heartbeat) => {
                     self.next_heartbeat += self.heartbeat;
                     return Some(Chunk { bytes: sse::HEARTBEAT, is_event: false });

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use restless_proto::signature::Signer;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::Fault;
@@ -144,18 +145,19 @@ impl Builder {
     /// [`StartError`], if the port can't be bound or the thread can't be started.
     pub fn start(self) -> Result<Emulator, StartError> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let bind = |source| StartError::Bind { address, source };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            // jq filters are recursive, and run on the runtime's blocking threads.
-            .thread_stack_size(32 * 1024 * 1024)
-            .build()
-            .map_err(StartError::Thread)?;
-        let listener = crate::listen(&runtime, address).map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
+        let (runtime, listener) = crate::listen(
+            address,
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                // jq filters are recursive, and run on the runtime's blocking threads.
+                .thread_stack_size(32 * 1024 * 1024),
+        )?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
         let config = Config {
             api_key: self.api_key,
-            hmac_secret: self.hmac_secret.into(),
+            signer: Arc::new(Signer::new(&self.hmac_secret)),
+            hmac_secret: self.hmac_secret,
             heartbeat: self.heartbeat,
             ring: self.ring,
             second: self.second,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use restless_proto::signature::Signer;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -17,14 +18,14 @@ use crate::json::{self, JsonError};
 use crate::log::{LoggedEvent, LoggedKind};
 use crate::signal::Signal;
 use crate::source::PayloadMode;
-use crate::{fields, sign, sse, time};
+use crate::{fields, sse, time};
 
 /// How the data of an update goes out: the stream's setting at the time.
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
     pub(crate) mode: PayloadMode,
-    /// The secret to sign with, where the stream is signed.
-    pub(crate) secret: Option<Arc<str>>,
+    /// What to sign with, where the stream is signed.
+    pub(crate) signer: Option<Arc<Signer>>,
 }
 
 /// What an attempt to get data came to, as the event's `meta` tells it.
@@ -79,7 +80,7 @@ enum Content {
         patch: Option<String>,
         /// Whether the stream is one of patches, so that full data is a fallback.
         wants_patch: bool,
-        secret: Option<Arc<str>>,
+        signer: Option<Arc<Signer>>,
     },
     Error {
         code: String,
@@ -87,9 +88,20 @@ enum Content {
     },
 }
 
+/// Where a subscriber wants to start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    /// With the next event to come.
+    Now,
+    /// After every event whose id is at most this, which the subscriber has seen.
+    Cursor(i64),
+    /// After this time, in Unix milliseconds.
+    Since(i64),
+}
+
 /// Where a subscriber is in a feed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Position {
+struct Position {
     next: u64,
     /// Whether the subscriber has the document that the next patch applies to.
     has_base: bool,
@@ -160,7 +172,7 @@ impl Feed {
             document: Arc::clone(&document),
             patch,
             wants_patch,
-            secret: state.form.secret.clone(),
+            signer: state.form.signer.clone(),
         };
         state.document = Some(document);
         Ok(Some(self.add(state, attempt, content)))
@@ -190,24 +202,8 @@ impl Feed {
         self.tell();
     }
 
-    /// The position of the next event to come.
-    pub(crate) fn position_at_end(&self) -> Position {
-        Position { next: self.lock().end, has_base: false }
-    }
-
-    /// The position after every event whose id is at most `ms`. `is_cursor` says that `ms` is the
-    /// id of an event that the subscriber has seen.
-    pub(crate) fn position_after(&self, ms: i64, is_cursor: bool) -> Position {
-        let state = self.lock();
-        let seen = state.events.partition_point(|event| event.id <= ms);
-        let has_base = is_cursor
-            && seen.checked_sub(1).and_then(|at| state.events.get(at)).is_some_and(|e| e.id == ms);
-        let next = state.events.get(seen).map_or(state.end, |event| event.position);
-        Position { next, has_base }
-    }
-
     /// Reads what is at `position` and moves it on.
-    pub(crate) fn read(&self, position: &mut Position) -> Read {
+    fn read(&self, position: &mut Position) -> Read {
         let state = self.lock();
         let Some(first) = state.events.front().map(|event| event.position) else {
             return if state.closed { Read::Closed } else { Read::Nothing };
@@ -226,11 +222,6 @@ impl Feed {
         Read::Event(sse::event(&event.id.to_string(), &envelope))
     }
 
-    /// Wakes whenever there may be something new to read. Ask for it before reading.
-    pub(crate) fn watch(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
-    }
-
     /// The events that the ring holds, as a subscriber that was there from the start got them.
     pub(crate) fn log(&self) -> Vec<LoggedEvent> {
         self.lock().events.iter().map(Event::logged).collect()
@@ -245,11 +236,15 @@ impl Feed {
         self.lock().subscribers
     }
 
-    /// Counts a subscriber until the guard is dropped.
-    pub(crate) fn subscribe(self: &Arc<Self>) -> Subscription {
-        self.lock().subscribers += 1;
+    /// Adds a subscriber, counted until it is dropped. Its place is taken in the same moment: who
+    /// sees it counted can rely on it to get the next event.
+    pub(crate) fn subscribe(self: &Arc<Self>, start: Start) -> Subscription {
+        let mut state = self.lock();
+        state.subscribers += 1;
+        let position = state.position(start);
+        drop(state);
         self.signal.tell();
-        Subscription { feed: Arc::clone(self) }
+        Subscription { feed: Arc::clone(self), position, changed: self.changed.subscribe() }
     }
 
     /// How long nobody has been subscribed.
@@ -290,15 +285,43 @@ impl Feed {
     }
 }
 
-/// A subscriber, counted as long as this lives.
+impl State {
+    fn position(&self, start: Start) -> Position {
+        let (ms, is_cursor) = match start {
+            Start::Now => return Position { next: self.end, has_base: false },
+            Start::Cursor(ms) => (ms, true),
+            Start::Since(ms) => (ms, false),
+        };
+        let seen = self.events.partition_point(|event| event.id <= ms);
+        let last_seen = seen.checked_sub(1).and_then(|at| self.events.get(at));
+        Position {
+            next: self.events.get(seen).map_or(self.end, |event| event.position),
+            // Only an event that is still here is known to have been seen.
+            has_base: is_cursor && last_seen.is_some_and(|event| event.id == ms),
+        }
+    }
+}
+
+/// A subscriber of a feed, counted as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     feed: Arc<Feed>,
+    position: Position,
+    changed: watch::Receiver<()>,
 }
 
 impl Subscription {
-    pub(crate) fn feed(&self) -> &Feed {
-        &self.feed
+    /// The next event as an SSE frame, without waiting.
+    pub(crate) fn read(&mut self) -> Read {
+        // Seen before reading, so that what is added from here on wakes `changed`.
+        self.changed.borrow_and_update();
+        self.feed.read(&mut self.position)
+    }
+
+    /// Completes when reading again may give something.
+    pub(crate) async fn changed(&mut self) {
+        // The sender lives in the feed, and the feed in here.
+        let _ = self.changed.changed().await;
     }
 }
 
@@ -316,12 +339,14 @@ impl Event {
     /// The event's JSON, as a patch only for who has the base.
     fn envelope(&self, has_base: bool) -> String {
         let (kind, data, fallback, error, signature) = match &self.content {
-            Content::Update { document, patch, wants_patch, secret } => {
+            Content::Update { document, patch, wants_patch, signer } => {
                 let patch = patch.as_deref().filter(|_| has_base);
                 let data = patch.unwrap_or(document);
-                let signature = secret
+                // A number that no float holds (`1e400`) has no canonical form, so no signature.
+                let signature = signer
                     .as_deref()
-                    .and_then(|secret| sign::sign(secret, &json::parse(data).ok()?));
+                    .and_then(|signer| signer.sign(data).ok())
+                    .map(|signature| signature.to_string());
                 let fallback = (*wants_patch && patch.is_none()).then_some("FULL_DATA");
                 ("update", Some(data), fallback, None, signature)
             }
@@ -389,7 +414,7 @@ mod tests {
     use super::*;
 
     fn feed(mode: PayloadMode, ring: usize) -> Arc<Feed> {
-        let form = Form { mode, secret: None };
+        let form = Form { mode, signer: None };
         Feed::new("stream_1".to_owned(), ring, form, Arc::new(Signal::default()))
     }
 
@@ -397,8 +422,8 @@ mod tests {
         feed.update(data, Attempt::default(), false).expect("JSON").expect("an event")
     }
 
-    fn take(feed: &Feed, position: &mut Position) -> serde_json::Value {
-        let Read::Event(frame) = feed.read(position) else { panic!("nothing to read") };
+    fn take(subscription: &mut Subscription) -> serde_json::Value {
+        let Read::Event(frame) = subscription.read() else { panic!("nothing to read") };
         let frame = String::from_utf8(frame.to_vec()).expect("UTF-8");
         let data = frame.lines().filter_map(|line| line.strip_prefix("data: "));
         serde_json::from_str(&data.collect::<Vec<_>>().join("\n")).expect("JSON")
@@ -412,23 +437,23 @@ mod tests {
     }
 
     #[test]
-    fn position_after_an_id_is_the_next_event() {
+    fn cursor_starts_at_the_next_event() {
         let feed = feed(PayloadMode::FullData, 10);
         let ids: Vec<_> = (0..5).map(|n| put(&feed, &n.to_string())).collect();
-        let mut position = feed.position_after(ids[2], true);
-        assert_eq!(take(&feed, &mut position)["data"], 3);
-        assert_eq!(take(&feed, &mut position)["data"], 4);
-        assert!(matches!(feed.read(&mut position), Read::Nothing));
+        let mut reader = feed.subscribe(Start::Cursor(ids[2]));
+        assert_eq!(take(&mut reader)["data"], 3);
+        assert_eq!(take(&mut reader)["data"], 4);
+        assert!(matches!(reader.read(), Read::Nothing));
     }
 
     #[test]
-    fn position_without_a_cursor_is_the_end() {
+    fn without_a_cursor_only_new_events_come() {
         let feed = feed(PayloadMode::FullData, 10);
         put(&feed, "1");
-        let mut position = feed.position_at_end();
-        assert!(matches!(feed.read(&mut position), Read::Nothing));
+        let mut reader = feed.subscribe(Start::Now);
+        assert!(matches!(reader.read(), Read::Nothing));
         put(&feed, "2");
-        assert_eq!(take(&feed, &mut position)["data"], 2);
+        assert_eq!(take(&mut reader)["data"], 2);
     }
 
     #[test]
@@ -438,20 +463,20 @@ mod tests {
         for n in 2..=4 {
             put(&feed, &n.to_string());
         }
-        let mut position = feed.position_after(first, true);
-        assert_eq!(take(&feed, &mut position)["data"], 3);
+        let mut reader = feed.subscribe(Start::Cursor(first));
+        assert_eq!(take(&mut reader)["data"], 3);
     }
 
     #[test]
     fn reader_that_the_ring_overtook_goes_on_with_full_data() {
         let feed = feed(PayloadMode::JsonPatch, 2);
         put(&feed, "[1]");
-        let mut position = feed.position_after(0, false);
-        take(&feed, &mut position);
+        let mut reader = feed.subscribe(Start::Since(0));
+        take(&mut reader);
         for n in 2..=4 {
             put(&feed, &format!("[{n}]"));
         }
-        let event = take(&feed, &mut position);
+        let event = take(&mut reader);
         assert_eq!(event["data"], serde_json::json!([3]));
         assert_eq!(event["meta"]["payload_mode_fallback"], "FULL_DATA");
     }
@@ -461,7 +486,7 @@ mod tests {
         let feed = feed(PayloadMode::JsonPatch, 10);
         let first = put(&feed, r#"{"n":1}"#);
         put(&feed, r#"{"n":2}"#);
-        let event = take(&feed, &mut feed.position_after(first, true));
+        let event = take(&mut feed.subscribe(Start::Cursor(first)));
         assert_eq!(event["data"][0]["op"], "replace");
         assert_eq!(event["meta"]["payload_mode_fallback"], serde_json::Value::Null);
     }
@@ -471,7 +496,7 @@ mod tests {
         let feed = feed(PayloadMode::JsonPatch, 10);
         let first = put(&feed, r#"{"n":1}"#);
         put(&feed, r#"{"n":2}"#);
-        let event = take(&feed, &mut feed.position_after(first, false));
+        let event = take(&mut feed.subscribe(Start::Since(first)));
         assert_eq!(event["data"]["n"], 2);
         assert_eq!(event["meta"]["payload_mode_fallback"], "FULL_DATA");
     }
@@ -482,7 +507,7 @@ mod tests {
         put(&feed, "[1]");
         let error = feed.error("C", "m", Attempt::default(), true).expect("an event");
         put(&feed, "[2]");
-        let event = take(&feed, &mut feed.position_after(error, true));
+        let event = take(&mut feed.subscribe(Start::Cursor(error)));
         assert_eq!(event["data"][0]["value"], 2);
     }
 
@@ -508,8 +533,8 @@ mod tests {
         let feed = feed(PayloadMode::FullData, 10);
         put(&feed, "1");
         feed.close();
-        let mut position = feed.position_after(0, false);
-        take(&feed, &mut position);
-        assert!(matches!(feed.read(&mut position), Read::Closed));
+        let mut reader = feed.subscribe(Start::Since(0));
+        take(&mut reader);
+        assert!(matches!(reader.read(), Read::Closed));
     }
 }

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use restless_proto::signature::Signer;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::fault::Faults;
-use crate::feed::{Feed, Form, Subscription};
+use crate::feed::{Feed, Form, Start, Subscription};
 use crate::fields::{Fields, Given, Invalid};
 use crate::log::RecordedRequest;
 use crate::poll::{self, Life};
@@ -27,7 +28,8 @@ const MAX_REQUESTS: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) api_key: String,
-    pub(crate) hmac_secret: Arc<str>,
+    pub(crate) hmac_secret: String,
+    pub(crate) signer: Arc<Signer>,
     pub(crate) heartbeat: Duration,
     pub(crate) ring: usize,
     /// How long one second of a polling interval lasts.
@@ -238,21 +240,21 @@ impl Hub {
     fn form(&self, record: &Record) -> Form {
         Form {
             mode: record.source.payload_mode,
-            secret: record.hmac_signature_enabled.then(|| Arc::clone(&self.config.hmac_secret)),
+            signer: record.hmac_signature_enabled.then(|| Arc::clone(&self.config.signer)),
         }
     }
 
     // Direct streams and sessions
 
     /// Subscribes to the direct stream of `source`; the same source is the same stream.
-    pub(crate) fn subscribe_direct(self: &Arc<Self>, source: Source) -> Subscription {
+    pub(crate) fn subscribe_direct(self: &Arc<Self>, source: Source, start: Start) -> Subscription {
         let key = direct_key(&source);
         let mut streams = self.streams();
         if let Some(feed) = streams.direct.get(&key) {
-            return feed.subscribe();
+            return feed.subscribe(start);
         }
         let feed = self.feed(direct_id(&source), unsigned(&source));
-        let subscription = feed.subscribe();
+        let subscription = feed.subscribe(start);
         self.poll(&feed, source, Life::WhileSubscribed(self.config.direct_linger));
         streams.direct.insert(key, feed);
         subscription
@@ -293,6 +295,7 @@ impl Hub {
         let idle = feed.subscribers() == 0 && feed.idle() >= linger;
         if idle {
             streams.direct.retain(|_, other| !Arc::ptr_eq(other, feed));
+            self.signal.tell();
         }
         idle
     }
@@ -429,7 +432,7 @@ impl Record {
 
 /// Direct streams have no setting for a signature.
 fn unsigned(source: &Source) -> Form {
-    Form { mode: source.payload_mode, secret: None }
+    Form { mode: source.payload_mode, signer: None }
 }
 
 /// The id of the direct stream of `source`: the same source has the same id.

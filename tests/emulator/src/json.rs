@@ -47,9 +47,8 @@ pub(crate) enum JsonError {
 
 /// Reads one JSON text.
 pub(crate) fn parse(text: &str) -> Result<Node<'_>, JsonError> {
-    // Once over the whole text, so that an error names its line and column in it.
     let raw: &RawValue = serde_json::from_str(text)?;
-    node(raw.get(), 0)
+    Reader { text: raw.get(), at: 0 }.node(0)
 }
 
 /// The operations that turn `from` into `to`, as the text of an RFC 6902 patch.
@@ -67,29 +66,98 @@ pub(crate) fn normalise_line_ends(text: &str) -> String {
     text.trim().replace("\r\n", "\n").replace('\r', "\n")
 }
 
-fn node(raw: &str, depth: usize) -> Result<Node<'_>, JsonError> {
-    let raw = raw.trim();
-    if depth > MAX_DEPTH {
-        return Err(JsonError::Depth);
+/// Splits a text that is known to be JSON, in one pass.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn node(&mut self, depth: usize) -> Result<Node<'a>, JsonError> {
+        if depth > MAX_DEPTH {
+            return Err(JsonError::Depth);
+        }
+        let start = self.peek().1;
+        let kind = match self.peek().0 {
+            b'{' => {
+                let mut members = BTreeMap::new();
+                self.items(b'}', |reader| {
+                    let key = reader.string()?;
+                    reader.peek();
+                    reader.at += 1; // the colon
+                    members.insert(key, reader.node(depth + 1)?);
+                    Ok(())
+                })?;
+                Kind::Object(members)
+            }
+            b'[' => {
+                let mut items = Vec::new();
+                self.items(b']', |reader| {
+                    items.push(reader.node(depth + 1)?);
+                    Ok(())
+                })?;
+                Kind::Array(items)
+            }
+            b'"' => Kind::String(self.string()?),
+            first => {
+                let rest = self.text.get(start..).unwrap_or_default();
+                let length =
+                    rest.find([',', ']', '}', ' ', '\t', '\r', '\n']).unwrap_or(rest.len());
+                self.at += length;
+                let token = self.since(start);
+                if first == b'-' || first.is_ascii_digit() {
+                    Kind::Number(token)
+                } else {
+                    Kind::Word(token)
+                }
+            }
+        };
+        Ok(Node { raw: self.since(start), kind })
     }
-    let kind = match raw.as_bytes().first() {
-        Some(b'{') => Kind::Object(
-            serde_json::from_str::<BTreeMap<String, &RawValue>>(raw)?
-                .into_iter()
-                .map(|(key, value)| Ok((key, node(value.get(), depth + 1)?)))
-                .collect::<Result<_, JsonError>>()?,
-        ),
-        Some(b'[') => Kind::Array(
-            serde_json::from_str::<Vec<&RawValue>>(raw)?
-                .into_iter()
-                .map(|value| node(value.get(), depth + 1))
-                .collect::<Result<_, _>>()?,
-        ),
-        Some(b'"') => Kind::String(serde_json::from_str(raw)?),
-        Some(b'-' | b'0'..=b'9') => Kind::Number(raw),
-        _ => Kind::Word(raw),
-    };
-    Ok(Node { raw, kind })
+
+    /// Reads what stands between the bracket at hand and `close`.
+    fn items(
+        &mut self,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        self.at += 1; // the bracket
+        while self.peek().0 != close {
+            item(self)?;
+            if self.peek().0 == b',' {
+                self.at += 1;
+            }
+        }
+        self.at += 1; // the closing one
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<String, JsonError> {
+        let start = self.peek().1;
+        self.at += 1; // the quote
+        while let Some(byte) = self.text.as_bytes().get(self.at) {
+            self.at += match byte {
+                b'"' => break,
+                b'\\' => 2,
+                _ => 1,
+            };
+        }
+        self.at += 1; // the closing one
+        Ok(serde_json::from_str(self.since(start))?)
+    }
+
+    /// The next byte that is not white space, and where it is; the text is valid, so there is one.
+    fn peek(&mut self) -> (u8, usize) {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+        (bytes.get(self.at).copied().unwrap_or(0), self.at)
+    }
+
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
 }
 
 fn compare(from: &Node<'_>, to: &Node<'_>, path: &str, operations: &mut Vec<String>) {

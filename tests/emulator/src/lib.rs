@@ -46,7 +46,6 @@ mod reply;
 mod rest;
 mod runtime;
 mod server;
-mod sign;
 mod signal;
 mod socket;
 mod source;
@@ -55,7 +54,6 @@ mod time;
 mod upstream;
 mod urls;
 
-use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
@@ -70,13 +68,33 @@ pub use log::{LoggedEvent, LoggedKind, RecordedRequest};
 pub use signal::{TimedOut, Until};
 pub use upstream::Upstream;
 
-/// Binds without blocking on the runtime, so that a caller may stand inside another one.
-fn listen(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    let _guard = runtime.enter();
-    TcpListener::from_std(listener)
+/// A runtime of one thread that listens on `address`. It may be made inside another runtime, so
+/// nothing here blocks, and what fails leaves no runtime to be dropped there.
+fn listen(
+    address: SocketAddr,
+    builder: &mut tokio::runtime::Builder,
+) -> Result<(Runtime, TcpListener), StartError> {
+    let bind = |source| StartError::Bind { address, source };
+    let listener = std::net::TcpListener::bind(address).map_err(bind)?;
+    listener.set_nonblocking(true).map_err(bind)?;
+    let runtime = builder.build().map_err(StartError::Thread)?;
+    let registered = {
+        let _inside = runtime.enter();
+        TcpListener::from_std(listener)
+    };
+    match registered {
+        Ok(listener) => Ok((runtime, listener)),
+        Err(error) => {
+            runtime.shutdown_background();
+            Err(bind(error))
+        }
+    }
 }
+
+/// The README's example, compiled and run with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// Sixty-four bits for an id that is not guessed by accident; nothing secret hangs on it.
 fn random() -> u64 {

@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::body::{self, Live};
+use crate::feed::Start;
 use crate::fields::Invalid;
 use crate::hub::{self, Hub};
 use crate::reply::{Refused, Reply};
@@ -80,51 +81,38 @@ fn subscribe(
     let start = start(parts, query)?;
     let missing = |what| Refused::new(StatusCode::NOT_FOUND, what);
     let subscription = match subject? {
-        Subject::Direct(source) => hub.subscribe_direct(*source),
+        Subject::Direct(source) => hub.subscribe_direct(*source, start),
         Subject::Stream(id) => {
-            hub.managed_feed(&id).ok_or_else(|| missing("Stream not found"))?.subscribe()
+            hub.managed_feed(&id).ok_or_else(|| missing("Stream not found"))?.subscribe(start)
         }
         Subject::Session(id) => hub
             .session_feed(&id)
             .ok_or_else(|| missing("Session not found or expired"))?
-            .subscribe(),
+            .subscribe(start),
     };
-    let position = match start {
-        Some(start) => subscription.feed().position_after(start.ms, start.is_cursor),
-        None => subscription.feed().position_at_end(),
-    };
-    let live = Live::new(subscription, position, hub.config.heartbeat);
+    let live = Live::new(subscription, hub.config.heartbeat);
     Ok(Reply::new(StatusCode::OK, body::Source::Feed(Box::new(live)))
         .with(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))
         .with(CACHE_CONTROL, HeaderValue::from_static("no-cache")))
 }
 
-/// Where a subscriber wants to start.
-#[derive(Clone, Copy)]
-struct Start {
-    ms: i64,
-    /// Whether it is the id of an event that the subscriber has, rather than a time.
-    is_cursor: bool,
-}
-
 /// `Last-Event-ID` before `cursor` before `since`: a browser that reconnects by itself has the old
 /// URL and the new header.
-fn start(parts: &Parts, query: &[(String, String)]) -> Result<Option<Start>, Invalid> {
+fn start(parts: &Parts, query: &[(String, String)]) -> Result<Start, Invalid> {
     let header = parts.headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let given = [
-        ("Last-Event-ID", header.filter(|id| !id.is_empty()), true),
-        ("cursor", query_value(query, "cursor"), true),
-        ("since", query_value(query, "since"), false),
-    ];
-    let Some((name, text, is_cursor)) =
-        given.into_iter().find_map(|(name, text, is_cursor)| Some((name, text?, is_cursor)))
-    else {
-        return Ok(None);
-    };
-    let ms = time::position(text).ok_or_else(|| {
+    let (name, text, start): (_, _, fn(i64) -> Start) =
+        if let Some(text) = header.filter(|id| !id.is_empty()) {
+            ("Last-Event-ID", text, Start::Cursor)
+        } else if let Some(text) = query_value(query, "cursor") {
+            ("cursor", text, Start::Cursor)
+        } else if let Some(text) = query_value(query, "since") {
+            ("since", text, Start::Since)
+        } else {
+            return Ok(Start::Now);
+        };
+    time::position(text).map(start).ok_or_else(|| {
         Invalid(format!("{name} must be Unix milliseconds or an ISO 8601 timestamp"))
-    })?;
-    Ok(Some(Start { ms, is_cursor }))
+    })
 }
 
 /// A bearer token, or `apiKey` in the query of a direct URL.

@@ -60,13 +60,10 @@ impl Upstream {
     /// [`StartError`], if no port can be bound or no thread started.
     pub fn start(body: impl Into<Bytes>) -> Result<Self, StartError> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let bind = |source| StartError::Bind { address, source };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .map_err(StartError::Thread)?;
-        let listener = crate::listen(&runtime, address).map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
+        let (runtime, listener) =
+            crate::listen(address, tokio::runtime::Builder::new_current_thread().enable_io())?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
         let state = Arc::new(State::default());
         let (stop, stopped) = oneshot::channel();
         let serving = serve(Arc::clone(&state), listener, stopped);

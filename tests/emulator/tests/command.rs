@@ -1,0 +1,140 @@
+//! The binary.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use restless_emulator::Emulator;
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_restless-emulator"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A running emulator, killed if a test forgets it.
+struct Running(Child);
+
+impl Running {
+    /// Starts it and reads as many lines of its standard output.
+    fn start(args: &[&str], lines: usize) -> (Self, Vec<String>) {
+        let mut child = command(args).spawn().expect("a child");
+        let stdout = BufReader::new(child.stdout.take().expect("stdout"));
+        let running = Self(child);
+        (running, stdout.lines().take(lines).map(|line| line.expect("a line")).collect())
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
+        assert!(status.success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn first_lines_can_be_pasted_and_are_true() {
+    let args = ["--port", "0", "--api-key", "rs_mine", "--hmac-secret", "it's"];
+    let (_running, lines) = Running::start(&args, 4);
+    let base = lines[0].strip_prefix("export RESTLESS_API_BASE_URL=").expect("the base URL");
+    assert_eq!(lines[1], format!("export RESTLESS_STREAM_BASE_URL={base}"));
+    assert_eq!(lines[2], "export RESTLESS_API_KEY=rs_mine");
+    assert_eq!(lines[3], r"export RESTLESS_HMAC_SECRET='it'\''s'");
+
+    let mut socket = TcpStream::connect(base.strip_prefix("http://").expect("http")).expect("up");
+    socket
+        .write_all(
+            b"GET /streams HTTP/1.1\r\nhost: x\r\nx-api-key: rs_mine\r\nconnection: close\r\n\r\n",
+        )
+        .expect("sent");
+    let mut response = String::new();
+    socket.read_to_string(&mut response).expect("a response");
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+}
+
+#[cfg(unix)]
+#[test]
+fn signal_stops_it_with_exit_0() {
+    for name in ["INT", "TERM"] {
+        let (mut running, _) = Running::start(&["--port", "0"], 4);
+        running.signal(name);
+        assert_eq!(running.0.wait().expect("an exit").code(), Some(0), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn request_is_logged_without_the_key() {
+    let (mut running, lines) = Running::start(&["--port", "0"], 4);
+    let address = lines[0].rsplit("//").next().expect("an address");
+    let mut socket = TcpStream::connect(address).expect("up");
+    socket
+        .write_all(
+            b"GET /?url=http%3A%2F%2F127.0.0.1%3A9%2F&apiKey=rs_0123456789abcdef&cursor=1 HTTP/1.1\r\nhost: x\r\n\r\n",
+        )
+        .expect("sent");
+    let mut first = [0; 1];
+    socket.read_exact(&mut first).expect("a response");
+    running.signal("TERM");
+    running.0.wait().expect("an exit");
+    let mut log = String::new();
+    running.0.stderr.take().expect("stderr").read_to_string(&mut log).expect("a log");
+    assert!(log.starts_with("GET /?cursor=1 200 "), "{log}");
+    assert!(!log.contains("rs_"), "{log}");
+}
+
+#[test]
+fn demo_has_a_stream_of_orders() {
+    let (_running, lines) = Running::start(&["--port", "0", "--demo"], 6);
+    assert!(lines[4].starts_with("# "));
+    assert!(
+        lines[5].starts_with("curl -N -H \"Authorization: Bearer $RESTLESS_API_KEY\" 'http://")
+    );
+}
+
+#[test]
+fn bad_arguments_exit_2_with_the_usage() {
+    for args in [
+        &["--nonsense"][..],
+        &["--port"],
+        &["--port", "x"],
+        &["--port", "70000"],
+        &["--heartbeat-seconds", "0"],
+        &["--heartbeat-seconds", "-1"],
+        &["--api-key", ""],
+        &["--api-key", "a b"],
+        &["extra"],
+    ] {
+        let output = command(args).output().expect("an exit");
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(stderr.starts_with("restless-emulator: "), "{stderr}");
+        assert!(stderr.contains("Usage: "), "{stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn help_is_on_stdout_with_exit_0() {
+    let output = command(&["--help"]).output().expect("an exit");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).expect("UTF-8").starts_with("Usage: "));
+}
+
+#[test]
+fn port_in_use_exits_1_and_says_so() {
+    let emulator = Emulator::start().expect("an emulator");
+    let port = emulator.address().port().to_string();
+    let output = command(&["--port", &port]).output().expect("an exit");
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(stderr.contains(&format!("cannot listen on 127.0.0.1:{port}: ")), "{stderr}");
+}

@@ -1,0 +1,267 @@
+//! Faults on demand.
+
+mod common;
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use common::{Ending, call, open, quiet_stream, subscribe};
+use restless_emulator::{Emulator, Fault};
+
+/// An emulator and a stream with ten events.
+fn start() -> (Emulator, String) {
+    let emulator = Emulator::start().expect("an emulator");
+    let id = quiet_stream(&emulator);
+    for n in 0..10 {
+        emulator.publish(&id, &n.to_string()).expect("an event");
+    }
+    (emulator, id)
+}
+
+/// The bytes of the ten events, as a healthy stream has them.
+fn healthy(emulator: &Emulator, id: &str) -> Vec<u8> {
+    let mut wire = subscribe(emulator, &format!("streamId={id}&since=0"));
+    (0..10).flat_map(|_| wire.block().into_bytes()).collect()
+}
+
+/// What a subscriber gets from the first event on, and how it ends.
+fn content(emulator: &Emulator, id: &str) -> (Vec<u8>, Ending) {
+    subscribe(emulator, &format!("streamId={id}&since=0")).rest()
+}
+
+#[test]
+fn refuse_closes_without_a_byte() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::refuse());
+    assert_eq!(open(&emulator, &format!("streamId={id}")).silence(), Ending::Cut);
+}
+
+#[test]
+fn reset_resets_without_a_byte() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::reset());
+    assert_eq!(open(&emulator, &format!("streamId={id}")).silence(), Ending::Reset);
+}
+
+#[test]
+fn stall_head_never_answers() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::stall_head());
+    assert_eq!(open(&emulator, &format!("streamId={id}")).silence(), Ending::Silence);
+}
+
+#[test]
+fn status_comes_with_its_headers_and_body() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::status(429).header("retry-after", "7").body("slow down"));
+    let headers = format!("authorization: Bearer {}\r\n", emulator.api_key());
+    let target = format!("/?streamId={id}");
+    let response = common::exchange(&emulator, "GET", &target, &headers, "").expect("a response");
+    assert_eq!(response.status, 429);
+    assert_eq!(response.header("retry-after"), Some("7"));
+    assert_eq!(response.text(), "slow down");
+}
+
+#[test]
+fn status_204_has_no_content() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::status(204));
+    assert_eq!(open(&emulator, &format!("streamId={id}")).head().expect("a head").0, 204);
+}
+
+#[test]
+fn redirect_names_its_location() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::redirect(307, "http://127.0.0.1:9/elsewhere"));
+    let (status, headers) = open(&emulator, &format!("streamId={id}")).head().expect("a head");
+    assert_eq!(status, 307);
+    assert!(headers.contains(&("location".into(), "http://127.0.0.1:9/elsewhere".into())));
+}
+
+#[test]
+fn content_type_is_replaced_or_left_out() {
+    let (emulator, id) = start();
+    let content_type = |fault| {
+        emulator.inject(fault);
+        let (status, headers) = open(&emulator, &format!("streamId={id}")).head().expect("a head");
+        assert_eq!(status, 200);
+        headers.into_iter().find(|(name, _)| name == "content-type").map(|(_, value)| value)
+    };
+    assert_eq!(content_type(Fault::content_type("text/html")).as_deref(), Some("text/html"));
+    assert_eq!(content_type(Fault::content_type("")), None);
+}
+
+#[test]
+fn cut_after_cuts_at_every_byte() {
+    let (emulator, id) = start();
+    let healthy = healthy(&emulator, &id);
+    for bytes in (0..100).chain([healthy.len() - 1, healthy.len()]) {
+        emulator.inject(Fault::cut_after(bytes as u64));
+        let (got, ending) = content(&emulator, &id);
+        assert_eq!(ending, Ending::Cut, "{bytes}");
+        assert_eq!(got, healthy[..bytes], "{bytes}");
+    }
+}
+
+#[test]
+fn cut_after_events_cuts_between_events() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::cut_after_events(3));
+    let (got, ending) = content(&emulator, &id);
+    assert_eq!(ending, Ending::Cut);
+    assert_eq!(String::from_utf8(got).expect("UTF-8").matches("\n\n").count(), 3);
+}
+
+#[test]
+fn reset_after_resets() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::reset_after(10));
+    assert_eq!(content(&emulator, &id).1, Ending::Reset);
+}
+
+#[test]
+fn stall_after_goes_silent_with_the_connection_open() {
+    let emulator =
+        Emulator::builder().heartbeat(Duration::from_millis(5)).start().expect("an emulator");
+    let id = quiet_stream(&emulator);
+    emulator.publish(&id, "1").expect("an event");
+    emulator.inject(Fault::stall_after(10));
+    let mut wire = subscribe(&emulator, &format!("streamId={id}&since=0"));
+    let (got, ending) = wire.rest();
+    assert_eq!((got.len(), ending), (10, Ending::Silence));
+    assert_eq!(emulator.connections(), 1);
+}
+
+#[test]
+fn stalled_connection_is_gone_when_the_client_leaves() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::stall_head());
+    emulator.inject(Fault::stall_after_events(1));
+    let wires = [open(&emulator, "streamId=none"), open(&emulator, &format!("streamId={id}"))];
+    emulator.until(|emulator| emulator.pending_faults() == 0).wait().expect("faults met");
+    drop(wires);
+    emulator.until_connections(0).wait().expect("closed");
+}
+
+#[test]
+fn end_after_ends_cleanly() {
+    let (emulator, id) = start();
+    let healthy = healthy(&emulator, &id);
+    emulator.inject(Fault::end_after(10));
+    assert_eq!(content(&emulator, &id), (healthy[..10].to_vec(), Ending::Clean));
+    emulator.inject(Fault::end_after_events(10));
+    assert_eq!(content(&emulator, &id), (healthy, Ending::Clean));
+}
+
+#[test]
+fn retry_field_comes_first() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::retry(Duration::from_millis(1500)));
+    let mut wire = subscribe(&emulator, &format!("streamId={id}&since=0"));
+    assert_eq!(wire.block(), "retry: 1500\n\n");
+    assert_eq!(wire.event().data(), 0);
+}
+
+#[test]
+fn raw_sends_its_chunks_as_they_are() {
+    let (emulator, _) = start();
+    emulator.inject(Fault::raw([&b"id: 1\nda"[..], b"ta: x\r", b"\n\n\xff"]));
+    let mut wire = subscribe(&emulator, "streamId=none");
+    assert_eq!(wire.chunk().expect("a chunk").as_deref(), Some(&b"id: 1\nda"[..]));
+    assert_eq!(wire.chunk().expect("a chunk").as_deref(), Some(&b"ta: x\r"[..]));
+    assert_eq!(wire.rest(), (b"\n\n\xff".to_vec(), Ending::Clean));
+}
+
+#[test]
+fn raw_ends_as_it_is_told() {
+    let (emulator, _) = start();
+    for (fault, ending) in [
+        (Fault::raw(["x"]).then_cut(), Ending::Cut),
+        (Fault::raw(["x"]).then_stall(), Ending::Silence),
+    ] {
+        emulator.inject(fault);
+        assert_eq!(subscribe(&emulator, "").rest(), (b"x".to_vec(), ending));
+    }
+    emulator.inject(Fault::raw(["x"]).then_reset());
+    assert_eq!(subscribe(&emulator, "").rest().1, Ending::Reset);
+}
+
+#[test]
+fn pieces_are_as_small_as_they_are_told() {
+    let (emulator, id) = start();
+    let healthy = healthy(&emulator, &id);
+    emulator.inject(Fault::end_after_events(10).in_pieces_of(1));
+    let mut wire = subscribe(&emulator, &format!("streamId={id}&since=0"));
+    assert_eq!(wire.chunk().expect("a chunk").map(|chunk| chunk.len()), Some(1));
+    assert_eq!(wire.rest(), (healthy[1..].to_vec(), Ending::Clean));
+}
+
+#[test]
+fn faults_are_met_in_order_and_then_all_is_well() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::status(500));
+    emulator.inject(Fault::none());
+    emulator.inject(Fault::status(503).times(2));
+    let statuses: Vec<_> = (0..5)
+        .map(|_| open(&emulator, &format!("streamId={id}")).head().expect("a head").0)
+        .collect();
+    assert_eq!(statuses, [500, 200, 503, 503, 200]);
+}
+
+#[test]
+fn fault_for_a_stream_leaves_others_alone() {
+    let (emulator, id) = start();
+    let other = quiet_stream(&emulator);
+    emulator.inject(Fault::status(500).for_stream(&other));
+    assert_eq!(open(&emulator, &format!("streamId={id}")).head().expect("a head").0, 200);
+    assert_eq!(open(&emulator, &format!("streamId={other}")).head().expect("a head").0, 500);
+}
+
+#[test]
+fn rest_call_meets_its_own_faults() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::status(503).on_rest());
+    assert_eq!(open(&emulator, &format!("streamId={id}")).head().expect("a head").0, 200);
+    assert_eq!(call(&emulator, "GET", "/streams", "").status, 503);
+    assert_eq!(call(&emulator, "GET", "/streams", "").status, 200);
+}
+
+#[test]
+fn rest_reply_can_be_cut() {
+    let (emulator, _) = start();
+    emulator.inject(Fault::cut_after(5).on_rest());
+    let key = format!("x-api-key: {}\r\n", emulator.api_key());
+    let error = common::exchange(&emulator, "GET", "/streams", &key, "").expect_err("cut");
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn fault_comes_before_the_key_is_looked_at() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::status(500));
+    let target = format!("/?streamId={id}");
+    let response = common::exchange(&emulator, "GET", &target, "", "").expect("a response");
+    assert_eq!(response.status, 500);
+}
+
+#[test]
+fn disconnect_all_cuts_what_is_open() {
+    let (emulator, id) = start();
+    let mut wire = subscribe(&emulator, &format!("streamId={id}"));
+    emulator.disconnect_all();
+    assert_eq!(wire.rest().1, Ending::Cut);
+    assert_eq!(open(&emulator, &format!("streamId={id}")).head().expect("a head").0, 200);
+}
+
+#[test]
+fn stop_listening_refuses_and_listen_again_accepts() {
+    let (emulator, id) = start();
+    let mut wire = subscribe(&emulator, &format!("streamId={id}"));
+    emulator.stop_listening().expect("stopped");
+    let error = TcpStream::connect(emulator.address()).expect_err("refused");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    emulator.publish(&id, "10").expect("an event");
+    assert_eq!(wire.event().data(), 10);
+    emulator.listen_again().expect("listening");
+    assert_eq!(call(&emulator, "GET", "/streams", "").status, 200);
+}
