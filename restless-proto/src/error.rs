@@ -1,5 +1,7 @@
 //! Errors, one type for each party that must act.
 
+mod refused;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -7,9 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::value::RawValue;
 
-use crate::json::object::Object;
+pub use refused::Refused;
 
 /// Why a call or a subscription ended without what was asked for.
 ///
@@ -177,26 +178,6 @@ impl LimitError {
     }
 }
 
-/// The service answered and said no: a status outside 2xx, or for a subscription one other
-/// than 200.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the service refused with {status}{}", Message(.message))]
-pub struct Refused {
-    pub(crate) status: StatusCode,
-    pub(crate) message: String,
-    pub(crate) request_id: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) excerpt: Bytes,
-}
-
-struct Message<'a>(&'a str);
-
-impl fmt::Display for Message<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", one_line(self.0)) }
-    }
-}
-
 /// A `Display` is one line, whatever the peer wrote, and no longer than a log line should be.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line: String =
@@ -205,70 +186,6 @@ pub(crate) fn one_line(text: &str) -> String {
         line.push('…');
     }
     line
-}
-
-/// The `message` of a JSON object, else the JSON value, else the text. What is no text in JSON is
-/// given as JSON.
-fn message(fields: &http::HeaderMap, content: &[u8]) -> String {
-    let text = String::from_utf8_lossy(content);
-    let Ok(value) = serde_json::from_str::<Box<RawValue>>(&text) else {
-        return if crate::http::media_type::is_latin1(fields) {
-            content.iter().copied().map(char::from).collect()
-        } else {
-            text.into_owned()
-        };
-    };
-    let said = match serde_json::from_str::<Object>(value.get()) {
-        Ok(mut object) => object.take("message").unwrap_or(value),
-        Err(_) => value,
-    };
-    serde_json::from_str::<String>(said.get()).unwrap_or_else(|_| said.get().to_owned())
-}
-
-impl Refused {
-    /// Reads a refusal: `content` is what has been read of it.
-    pub(crate) fn from_response(
-        head: &http::response::Parts,
-        content: &[u8],
-        limits: &crate::Limits,
-    ) -> Self {
-        let end = content.len().min(limits.excerpt());
-        Self {
-            status: head.status,
-            message: message(&head.headers, content),
-            request_id: crate::http::request_id(&head.headers),
-            retry_after: crate::http::retry_after::retry_after(&head.headers),
-            excerpt: Bytes::copy_from_slice(content.get(..end).unwrap_or_default()),
-        }
-    }
-
-    /// The status of the answer.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The `message` of the JSON object in the answer's content where there is one, else the JSON
-    /// value or the text itself.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// The answer's `x-request-id` (or `request-id`) field, where there is one.
-    pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
-    }
-
-    /// How long the service asks to wait (RFC 9110 §10.2.3), a date read against the same
-    /// answer's `Date`.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
-    }
-
-    /// The first bytes of the answer's content, at most
-    /// [`Limits::excerpt_bytes`](crate::Limits::excerpt_bytes).
-    pub fn excerpt(&self) -> &Bytes {
-        &self.excerpt
-    }
 }
 
 /// A reply with a good status that is not what is due.

@@ -71,6 +71,7 @@ mod json;
 mod limits;
 pub mod machine;
 pub mod model;
+mod redact;
 mod secret;
 mod service;
 pub mod signature;

@@ -227,7 +227,7 @@ macro_rules! model {
                 f.debug_struct(stringify!($name))
                     $(.field(
                         stringify!($field),
-                        &format_args!("{}", $crate::model::redact::redact(&format!("{:?}", self.$field))),
+                        &format_args!("{}", $crate::redact::text(&format!("{:?}", self.$field))),
                     ))*
                     .field("extra", &self.extra)
                     .finish()

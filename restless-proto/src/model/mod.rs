@@ -12,7 +12,6 @@
 mod fields;
 mod enums;
 mod json;
-mod redact;
 mod replies;
 mod stream;
 

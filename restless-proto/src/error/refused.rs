@@ -1,0 +1,173 @@
+//! A refusal, and what it says.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
+use serde_json::value::RawValue;
+
+use super::one_line;
+use crate::http::media_type::is_latin1;
+use crate::http::request_id;
+use crate::http::retry_after::retry_after;
+use crate::json::object::Object;
+use crate::{Limits, redact};
+
+/// The service answered and said no: a status outside 2xx, or for a subscription one other
+/// than 200.
+///
+/// A service may say again what it was told: `Debug` and `Display` leave out what looks like a key.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the service refused with {status}{}", Message(.message))]
+pub struct Refused {
+    status: StatusCode,
+    message: String,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+    excerpt: Bytes,
+}
+
+struct Message<'a>(&'a str);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", one_line(&redact::text(self.0))) }
+    }
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("status", &self.status)
+            .field("message", &redact::text(&self.message))
+            .field("request_id", &self.request_id)
+            .field("retry_after", &self.retry_after)
+            .field("excerpt", &format_args!("{} bytes", self.excerpt.len()))
+            .finish()
+    }
+}
+
+impl Refused {
+    /// Reads a refusal: `content` is what has been read of it. Its message is as long as its excerpt
+    /// at the most.
+    pub(crate) fn from_response(head: &Parts, content: &[u8], limits: &Limits) -> Self {
+        let end = content.len().min(limits.excerpt());
+        let mut message = message(&head.headers, content);
+        truncate(&mut message, limits.excerpt());
+        Self {
+            status: head.status,
+            message,
+            request_id: request_id(&head.headers),
+            retry_after: retry_after(&head.headers),
+            excerpt: Bytes::copy_from_slice(content.get(..end).unwrap_or_default()),
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The `message` of the JSON object in the answer's content where there is one, else the JSON
+    /// value or the text itself.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The answer's `x-request-id` (or `request-id`) field, where there is one.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// How long the service asks to wait (RFC 9110 §10.2.3), a date read against the same
+    /// answer's `Date`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The first bytes of the answer's content, at most
+    /// [`Limits::excerpt_bytes`](crate::Limits::excerpt_bytes).
+    pub fn excerpt(&self) -> &Bytes {
+        &self.excerpt
+    }
+}
+
+/// The `message` of a JSON object, else the JSON value, else the text. What is no text in JSON is
+/// given as JSON.
+fn message(fields: &HeaderMap, content: &[u8]) -> String {
+    match json(content) {
+        Some(value) => {
+            let said = match serde_json::from_str::<Object>(value.get()) {
+                Ok(mut object) => object.take("message").unwrap_or(value),
+                Err(_) => value,
+            };
+            serde_json::from_str(said.get()).unwrap_or_else(|_| said.get().to_owned())
+        }
+        None if is_latin1(fields) => content.iter().copied().map(char::from).collect(),
+        None => String::from_utf8_lossy(content).into_owned(),
+    }
+}
+
+/// JSON is UTF-8 whatever the type says (RFC 8259 §8.1); a byte order mark before it is passed over.
+fn json(content: &[u8]) -> Option<Box<RawValue>> {
+    let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    serde_json::from_slice(text).ok()
+}
+
+fn truncate(text: &mut String, longest: usize) {
+    let mut end = longest.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(content_type: &str, content: &[u8]) -> Refused {
+        let response = http::Response::builder()
+            .status(503)
+            .header("content-type", content_type)
+            .header("x-request-id", "req_1")
+            .header("retry-after", "3");
+        let head = response.body(()).unwrap().into_parts().0;
+        Refused::from_response(&head, content, &Limits::default().excerpt_bytes(16))
+    }
+
+    #[test]
+    fn the_message_is_a_text_whatever_it_was() {
+        for (content_type, content, due) in [
+            ("text/plain", &br#"{"message":"a"}"#[..], "a"),
+            ("", br#" {"message":[1.0]} "#, "[1.0]"),
+            ("", br#"{"error":1}"#, r#"{"error":1}"#),
+            ("", b"\xef\xbb\xbf\"a\"", "a"),
+            ("text/plain; charset=ISO-8859-1", b"{\"message\":\"\xe9\"}", "{\"message\":\"é\"}"),
+            ("text/plain", b"caf\xe9", "caf\u{fffd}"),
+            ("", b"", ""),
+        ] {
+            assert_eq!(refused(content_type, content).message(), due);
+        }
+    }
+
+    #[test]
+    fn message_and_excerpt_are_bounded_and_cut_between_characters() {
+        let refused = refused("text/plain", "123456789012345é and more".as_bytes());
+        assert_eq!(refused.message(), "123456789012345");
+        assert_eq!(refused.excerpt().len(), 16);
+    }
+
+    #[test]
+    fn it_says_what_to_do_and_prints_no_key() {
+        let refused = refused("", br#"{"message":"no key rs_12ab34cd"}"#);
+        assert_eq!(refused.request_id(), Some("req_1"));
+        assert_eq!(refused.retry_after(), Some(Duration::from_secs(3)));
+        assert_eq!(refused.message(), "no key rs_12ab34");
+        let shown = format!("{refused} {refused:?}");
+        assert!(shown.contains("503 Service Unavailable: no key rs_…"), "{shown}");
+        assert!(!shown.contains("12ab"), "{shown}");
+    }
+}
