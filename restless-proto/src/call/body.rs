@@ -4,10 +4,11 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use crate::ConfigError;
 use crate::json::object::Object;
+use crate::json::to_raw;
 
 /// Fields in the order that they were given in, each as it is spelt.
 #[derive(Clone, Default)]
@@ -31,7 +32,7 @@ impl Body {
 
     /// Sets a field in its place; a value that is no JSON is remembered as the body's error.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Serialize) {
-        match to_raw_value(&value) {
+        match to_raw(&value) {
             Ok(raw) => self.fields.set(name.to_owned(), raw),
             Err(error) => self.fail(ConfigError::new(name, error.to_string(), JSON)),
         }
@@ -41,7 +42,7 @@ impl Body {
     /// camelCase, and so do the names in polling strategies. The caller's own values stay.
     pub(crate) fn set_other(&mut self, name: &str, value: impl Serialize) {
         let name = camel_case(name);
-        let raw = match to_raw_value(&value) {
+        let raw = match to_raw(&value) {
             Ok(raw) if name == "pollingStrategies" => camel_case_strategies(&raw).unwrap_or(raw),
             Ok(raw) => raw,
             Err(error) => return self.fail(ConfigError::new("field", error.to_string(), JSON)),
@@ -51,7 +52,7 @@ impl Body {
 
     /// Sets all fields of a JSON object, likewise.
     pub(crate) fn merge(&mut self, object: impl Serialize) {
-        let read = to_raw_value(&object).and_then(|raw| serde_json::from_str::<Object>(raw.get()));
+        let read = to_raw(&object).and_then(|raw| serde_json::from_str::<Object>(raw.get()));
         match read {
             Ok(object) => {
                 for (name, value) in object.into_fields() {
@@ -135,6 +136,15 @@ mod tests {
         body.set("name", "n");
         body.set_other("payload_mode", "JSON_PATCH");
         assert_eq!(body.to_bytes(), r#"{"payloadMode":"JSON_PATCH","name":"n"}"#);
+    }
+
+    #[test]
+    fn a_float_that_json_can_t_spell_is_an_error() {
+        let mut body = Body::default();
+        body.set("body", serde_json::json!({"f": 1.0}));
+        assert_eq!(body.error(), None);
+        body.set("body", [f64::NAN]);
+        assert_eq!(body.error().map(|error| error.field()), Some("body"));
     }
 
     #[test]

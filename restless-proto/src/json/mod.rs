@@ -4,12 +4,14 @@
 //! signed depends on how each number is spelt. So both read with this [`Scanner`], which is strict
 //! (the grammar, no more), takes no memory of its own, and stops at a depth that the stack bears.
 
+mod finite;
 mod number;
 pub(crate) mod object;
 mod text;
 
 use std::fmt;
 
+pub(crate) use finite::to_raw;
 pub(crate) use number::{Number, StackText};
 pub(crate) use text::{RawStr, decode_escape, unescape};
 

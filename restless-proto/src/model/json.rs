@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
+
+use crate::json::to_raw;
 
 /// Any JSON value, kept as text: no number loses its spelling. Equal if the texts are.
 ///
@@ -23,9 +25,9 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// When it can't be written: a map whose keys are no texts, say.
+    /// When it can't be written: NaN, or a map whose keys are no texts.
     pub fn new(value: impl Serialize) -> Result<Self, serde_json::Error> {
-        to_raw_value(&value).map(Self)
+        to_raw(&value).map(Self)
     }
 
     /// The text.
