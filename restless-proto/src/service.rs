@@ -1,10 +1,11 @@
 //! Which service, and as whom.
 
+use std::fmt;
 use std::sync::Arc;
 
 use url::Url;
 
-use crate::{ApiKey, ConfigError};
+use crate::{ApiKey, ConfigError, redact};
 
 /// Where the REST API of the public service is.
 pub const API_BASE_URL: &str = "https://api.restlessapi.stream";
@@ -22,7 +23,7 @@ pub const STREAM_BASE_URL: &str = "https://stream.restlessapi.stream";
 /// assert_eq!(local.api_base_url(), "http://127.0.0.1:8787");
 /// # Ok::<(), restless_proto::ConfigError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Service {
     api_key: Option<Arc<ApiKey>>,
     api_base_url: Arc<str>,
@@ -57,14 +58,17 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When it is not an absolute http or https URL without a query.
+    /// When it is not an absolute http or https URL, or has a user, a password or a query.
     pub fn with_api_base_url(mut self, url: &str) -> Result<Self, ConfigError> {
-        let accepted = "an absolute http or https URL without a query";
-        let parsed = http_url(url).filter(|url| url.query().is_none() && url.fragment().is_none());
-        if parsed.is_none() {
-            return Err(ConfigError::new("base_url", redact_url(url), accepted));
-        }
-        self.api_base_url = url.trim_end_matches('/').into();
+        let accepted = "an absolute http or https URL without user, password and query";
+        let plain = |url: &Url| {
+            let user = !url.username().is_empty() || url.password().is_some();
+            !user && url.query().is_none() && url.fragment().is_none()
+        };
+        let parsed = http_url(url)
+            .filter(plain)
+            .ok_or_else(|| ConfigError::new("base_url", redact_url(url), accepted))?;
+        self.api_base_url = parsed.as_str().trim_end_matches('/').into();
         Ok(self)
     }
 
@@ -98,6 +102,16 @@ impl Service {
     }
 }
 
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("api_key", &self.api_key)
+            .field("api_base_url", &self.api_base_url)
+            .field("stream_base_url", &redact::text(&self.stream_base_url))
+            .finish()
+    }
+}
+
 /// An absolute http or https URL.
 pub(crate) fn http_url(text: &str) -> Option<Url> {
     Url::parse(text)
@@ -113,5 +127,43 @@ pub(crate) fn redact_url(text: &str) -> String {
             let end = text.find(['/', '?', '#', '@', ':']).unwrap_or(text.len()).min(24);
             format!("{}…", text.get(..end).unwrap_or_default())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_normalized_without_its_last_slash() {
+        for (given, due) in [
+            ("https://api.test", "https://api.test"),
+            ("HTTPS://API.Test:443/V1//", "https://api.test/V1"),
+            ("http://127.0.0.1:8787/", "http://127.0.0.1:8787"),
+        ] {
+            let service = Service::default().with_api_base_url(given).unwrap();
+            assert_eq!(service.api_base_url(), due);
+        }
+    }
+
+    #[test]
+    fn a_url_that_can_t_be_a_base_is_refused_and_not_shown_whole() {
+        for given in
+            ["", "api.test", "ws://s/", "https://", "https://me:canary@s/", "https://s/?k=canary"]
+        {
+            let error = Service::default().with_api_base_url(given).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        }
+        Service::default().with_stream_base_url("https://s/?region=eu").unwrap();
+        Service::default().with_stream_base_url("wss://s/").unwrap_err();
+    }
+
+    #[test]
+    fn an_empty_key_is_none_and_no_key_is_printed() {
+        assert_eq!(Service::new("").api_key(), None);
+        let service = Service::new("canary");
+        assert!(service.api_key().is_some() && !format!("{service:?}").contains("canary"));
+        let service = service.with_stream_base_url("https://me:canary@s/?apiKey=canary").unwrap();
+        assert!(!format!("{service:?}").contains("canary"), "{service:?}");
     }
 }

@@ -10,13 +10,11 @@
 
 use std::fmt;
 
-use percent_encoding::{
-    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
-};
-use url::Url;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use url::{Position, Url};
 
 use crate::direct::Target;
-use crate::service::{STREAM_BASE_URL, http_url, redact_url};
+use crate::service::{STREAM_BASE_URL, redact_url};
 use crate::{ApiKey, ConfigError};
 
 /// The URL to follow a stream or a session at, over server-sent events.
@@ -46,17 +44,10 @@ pub fn direct_websocket(target: impl Into<Target>) -> DirectUrl {
 ///
 /// When it is not an absolute http, https, ws or wss URL.
 pub fn to_websocket_url(url: &str) -> Result<RuntimeUrl, ConfigError> {
-    let accepted = "an absolute http, https, ws or wss URL";
-    let refuse = || ConfigError::new("url", redact_url(url), accepted);
-    let parsed = Url::parse(url).ok().filter(|url| url.host().is_some()).ok_or_else(refuse)?;
-    let scheme = match parsed.scheme() {
-        "http" | "ws" => "ws",
-        "https" | "wss" => "wss",
-        _ => return Err(refuse()),
-    };
-    let mut parts = Parts::of(url);
-    parts.scheme = scheme.to_owned();
-    parts.path = utf8_percent_encode(parts.path.trim_end_matches('/'), CONTROLS).to_string();
+    let mut parts = Parts::normalized(url, "url")?;
+    parts.scheme =
+        if matches!(parts.scheme.as_str(), "http" | "ws") { "ws" } else { "wss" }.to_owned();
+    parts.path.truncate(parts.path.trim_end_matches('/').len());
     if !parts.path.ends_with("/ws") {
         parts.path.push_str("/ws");
     }
@@ -175,7 +166,8 @@ impl ManagedUrl {
     ///
     /// # Errors
     ///
-    /// When there is not exactly one of a stream and a session, or the base is not http or https.
+    /// When there is not exactly one of a stream and a session, or the base is not http, https,
+    /// ws or wss.
     pub fn build(self) -> Result<RuntimeUrl, ConfigError> {
         let mut parts = base(&self.base)?;
         match (self.stream_id.as_str(), self.session_id.as_str()) {
@@ -233,7 +225,8 @@ impl DirectUrl {
     ///
     /// # Errors
     ///
-    /// When the target has no URL or a value that is no JSON, or the base is not http or https.
+    /// When the target has no URL or a value that is no JSON, or the base is not http, https,
+    /// ws or wss.
     pub fn build(self) -> Result<RuntimeUrl, ConfigError> {
         let target = self.target;
         if let Some(error) = target.error {
@@ -269,13 +262,7 @@ fn says(json: &String) -> bool {
 }
 
 fn base(url: &str) -> Result<Parts, ConfigError> {
-    if http_url(url).is_none() {
-        let accepted = "an absolute http or https URL";
-        return Err(ConfigError::new("stream_base_url", redact_url(url), accepted));
-    }
-    let mut parts = Parts::of(url);
-    parts.scheme.make_ascii_lowercase();
-    parts.authority.make_ascii_lowercase();
+    let mut parts = Parts::normalized(url, "stream_base_url")?;
     if parts.query.is_none() && parts.fragment.is_none() {
         parts.path.truncate(parts.path.trim_end_matches('/').len());
     }
@@ -298,6 +285,25 @@ struct Parts {
 }
 
 impl Parts {
+    /// The parts of a URL of the runtime, normalized (WHATWG URL §4.4), but for an empty path: it
+    /// stays empty.
+    fn normalized(text: &str, field: &'static str) -> Result<Self, ConfigError> {
+        let schemes = ["http", "https", "ws", "wss"];
+        let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
+        let url = url.ok_or_else(|| {
+            let accepted = "an absolute http, https, ws or wss URL";
+            ConfigError::new(field, redact_url(text), accepted)
+        })?;
+        let path = if Self::of(text).path.is_empty() { "" } else { url.path() };
+        Ok(Self {
+            scheme: url.scheme().to_owned(),
+            authority: url[Position::BeforeUsername..Position::BeforePath].to_owned(),
+            path: path.to_owned(),
+            query: url.query().map(str::to_owned),
+            fragment: url.fragment().map(str::to_owned),
+        })
+    }
+
     fn of(url: &str) -> Self {
         let split = |text: &str, at: char| match text.split_once(at) {
             Some((head, tail)) => (head.to_owned(), Some(tail.to_owned())),
@@ -371,9 +377,11 @@ fn set_in(query: &str, name: &str, value: Option<&str>) -> String {
     kept.join("&")
 }
 
-/// Each parameter: as it is spelt, its name decoded, its value as it is spelt.
+/// Each parameter: as it is spelt, its name decoded, its value as it is spelt. Nothing between two
+/// ampersands is one without a name.
 fn pairs(query: &str) -> impl Iterator<Item = (&str, String, &str)> {
-    query.split('&').filter(|text| !text.is_empty()).map(|text| {
+    let pieces = Some(query).filter(|query| !query.is_empty()).into_iter();
+    pieces.flat_map(|query| query.split('&')).map(|text| {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         (text, decode(key), value)
     })
@@ -447,11 +455,111 @@ mod tests {
 
     #[test]
     fn other_parameters_stay_as_they_are_spelt() {
-        let url = "https://s.test/a%2Fb?x=%41&b&c=d+e%20f&cursor=1&x=2&cursor=9#f";
-        assert_eq!(
-            set_cursor(url, "é +"),
-            "https://s.test/a%2Fb?x=%41&b&c=d+e%20f&cursor=%C3%A9+%2B&x=2#f"
-        );
+        for (url, due) in [
+            (
+                "https://s.test/a%2Fb?x=%41&b&&c=d+e%20f&cursor=1&x=2&cursor=9#f",
+                "https://s.test/a%2Fb?x=%41&b&&c=d+e%20f&cursor=%C3%A9+%2B&x=2#f",
+            ),
+            ("https://s.test", "https://s.test?cursor=%C3%A9+%2B"),
+            ("https://s.test/?#f", "https://s.test/?cursor=%C3%A9+%2B#f"),
+            ("https://s.test/?Cursor=1", "https://s.test/?Cursor=1&cursor=%C3%A9+%2B"),
+            ("https://s.test/?cursor", "https://s.test/?cursor=%C3%A9+%2B"),
+            ("https://s.test/?%63ursor=1", "https://s.test/?cursor=%C3%A9+%2B"),
+        ] {
+            assert_eq!(set_cursor(url, "é +"), due);
+        }
+    }
+
+    #[test]
+    fn exactly_one_id_is_due() {
+        let built = |stream: &str, session: &str| {
+            let url = sse().stream_id(stream).session_id(session).base_url("http://s").build();
+            url.map(|url| url.expose().to_owned()).map_err(|error| error.field())
+        };
+        assert_eq!(built("a", ""), Ok("http://s?streamId=a".to_owned()));
+        assert_eq!(built("", "b"), Ok("http://s?sessionId=b".to_owned()));
+        assert_eq!(built("", ""), Err("stream_id"));
+        assert_eq!(built("a", "b"), Err("stream_id"));
+    }
+
+    #[test]
+    fn a_base_is_normalized_and_only_its_path_loses_a_slash() {
+        for (base, due) in [
+            ("HTTPS://u:Pass@S.Test:443/Path//", "https://u:Pass@s.test/Path?streamId=a"),
+            ("wss://s.test", "wss://s.test?streamId=a"),
+            ("https://s.test?x=/", "https://s.test?x=/&streamId=a"),
+            ("https://s.test/é b/", "https://s.test/%C3%A9%20b?streamId=a"),
+            ("https://bücher.test", "https://xn--bcher-kva.test?streamId=a"),
+        ] {
+            assert_eq!(sse().base_url(base).stream_id("a").build().unwrap().expose(), due);
+        }
+        for base in ["", "s.test", "/path", "ftp://s.test", "https://", "https://s.test:x/"] {
+            let error = sse().base_url(base).stream_id("a").build().unwrap_err();
+            assert_eq!(error.field(), "stream_base_url", "{base}");
+        }
+    }
+
+    #[test]
+    fn a_websocket_url_ends_in_ws_once() {
+        for (url, due) in [
+            ("https://s.test?a=1#f", "wss://s.test/ws?a=1#f"),
+            ("http://s.test:8080/ws/", "ws://s.test:8080/ws"),
+            ("wss://s.test/a%2Fb/", "wss://s.test/a%2Fb/ws"),
+            ("ws://s.test/aws", "ws://s.test/aws/ws"),
+        ] {
+            assert_eq!(to_websocket_url(url).unwrap().expose(), due);
+        }
+    }
+
+    #[test]
+    fn a_direct_url_says_what_is_not_the_default_in_the_order_of_the_contract() {
+        let target = crate::direct::target("https://api.test/?q=a b")
+            .api_key_in_url("rs_1")
+            .polling_strategies([crate::model::PollingStrategy::new("09:00", "17:00", 5)])
+            .polling_interval(30)
+            .payload_mode("json_patch")
+            .jq_filter(".a")
+            .body(serde_json::json!({"a_b": "é"}))
+            .headers(serde_json::json!({"x_y": 1}))
+            .method(" post");
+        let url = direct_sse(target).base_url("http://s").cursor("4").since("5").build().unwrap();
+        let url = Url::parse(url.expose()).unwrap();
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let due = [
+            ("url", "https://api.test/?q=a b"),
+            ("cursor", "4"),
+            ("since", "5"),
+            ("method", "POST"),
+            ("headers", r#"{"x_y":1}"#),
+            ("body", r#"{"a_b":"\u00e9"}"#),
+            ("jq", ".a"),
+            ("payloadMode", "JSON_PATCH"),
+            ("pollingInterval", "30"),
+            (
+                "pollingStrategies",
+                r#"[{"startTime":"09:00","endTime":"17:00","intervalSeconds":5}]"#,
+            ),
+            ("apiKey", "rs_1"),
+        ];
+        assert_eq!(pairs, due.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let silent = crate::direct::target("u")
+            .method("get")
+            .payload_mode("full_data")
+            .headers(serde_json::json!({}))
+            .body(())
+            .jq_filter("")
+            .polling_interval(0)
+            .polling_strategies([])
+            .api_key_in_url("");
+        let url = direct_websocket(silent).base_url("http://s").build().unwrap();
+        assert_eq!(url.expose(), "ws://s/ws?url=u");
+    }
+
+    #[test]
+    fn a_target_that_can_t_work_is_an_error() {
+        let built = |target: Target| direct_sse(target).build().map_err(|error| error.field());
+        assert_eq!(built(crate::direct::target("u").body(f64::NAN)), Err("body"));
+        assert_eq!(built(crate::direct::target("")), Err("url"));
     }
 
     #[test]

@@ -61,8 +61,25 @@ pub(crate) enum OwnKey {
     Required,
 }
 
-/// All but the unreserved characters (RFC 3986 §2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// All but what may stand in a segment as it is: `pchar` of RFC 3986 §3.3.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 impl<T: DeserializeOwned> Call<T> {
     /// A path is made of literal texts and ids; an id becomes one segment, whatever is in it.
@@ -143,9 +160,9 @@ impl<T> Call<T> {
             fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some(key) = service.api_key() {
-            let mut value = HeaderValue::try_from(key.expose())
-                .map_err(|_| ConfigError::new("api_key", "(hidden)", "visible ASCII characters"))?;
-            value.set_sensitive(true);
+            let value = crate::http::sensitive(key, "").ok_or_else(|| {
+                ConfigError::new("api_key", "(hidden)", "visible ASCII characters")
+            })?;
             fields.insert("x-api-key", value);
         }
         Ok(request)
@@ -221,5 +238,131 @@ impl<T> Clone for Call<T> {
 impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Call({} {})", self.method, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use http::{Response, StatusCode};
+
+    use super::*;
+    use crate::model::BaseActionResponse;
+    use crate::{direct, streams};
+
+    fn path(id: &str) -> Result<String, &'static str> {
+        let request = streams::get(id).request(&Service::default());
+        request.map(|request| request.uri().path().to_owned()).map_err(|error| error.field())
+    }
+
+    #[test]
+    fn an_id_is_one_segment_whatever_is_in_it() {
+        for (id, due) in [
+            ("a-b_c.d~1", "/streams/a-b_c.d~1"),
+            ("a:b@c+d", "/streams/a:b@c+d"),
+            ("a/b", "/streams/a%2Fb"),
+            ("../other", "/streams/..%2Fother"),
+            ("a?b#c", "/streams/a%3Fb%23c"),
+            ("100%2F", "/streams/100%252F"),
+            ("a\\b\r\n\0", "/streams/a%5Cb%0D%0A%00"),
+            ("é 日", "/streams/%C3%A9%20%E6%97%A5"),
+            ("...", "/streams/..."),
+        ] {
+            assert_eq!(path(id).as_deref(), Ok(due));
+            // No reader of URLs makes another path of it.
+            let url = url::Url::parse(&format!("https://s.test{due}")).unwrap();
+            assert_eq!(url.path(), due);
+        }
+        for id in ["", ".", ".."] {
+            assert_eq!(path(id), Err("id"), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_field_can_carry_is_an_error_that_does_not_show_it() {
+        for key in ["canary\r\nx: y", "canary\n", "canary\0", "canary\u{7f}", "canaryé"] {
+            let error = streams::get("a").request(&Service::new(key)).unwrap_err();
+            assert_eq!(error.field(), "api_key");
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn the_key_is_marked_so_that_no_debug_prints_it() {
+        let request = streams::get("a").request(&Service::new("canary")).unwrap();
+        assert_eq!(request.headers()["x-api-key"], "canary");
+        assert!(!format!("{request:?}").contains("canary"));
+    }
+
+    #[test]
+    fn neither_calls_nor_builders_print_a_key() {
+        let create = streams::create("canary", "https://u:canary@a.test/?k=canary")
+            .headers(serde_json::json!({"authorization": "canary"}))
+            .body(serde_json::json!({"canary": "canary"}))
+            .api_key("canary")
+            .field("new", "canary");
+        let target = direct::target("https://u:canary@a.test/canary?k=canary")
+            .headers(serde_json::json!({"authorization": "canary"}))
+            .api_key_in_url("canary")
+            .jq_filter("canary");
+        let session = direct::session(target.clone()).dedupe_key("canary");
+        let validate = streams::validate_api_key().key("canary");
+        let shown = format!("{create:?} {target:?} {session:?} {validate:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        let call: Call<_> = create.into();
+        assert_eq!(format!("{call:?}"), "Call(POST /streams)");
+    }
+
+    fn answer(status: u16, content: &[u8]) -> Result<BaseActionResponse, Error> {
+        let head = Response::builder().status(status).body(()).unwrap().into_parts().0;
+        streams::delete("a").response(&head, Bytes::copy_from_slice(content))
+    }
+
+    #[test]
+    fn an_answer_in_2xx_is_the_model() {
+        for status in [200, 201, 299] {
+            assert!(answer(status, br#"{"id":"a","affected":true}"#).unwrap().affected);
+        }
+        assert!(answer(200, b"\xef\xbb\xbf {\"id\":\"a\",\"affected\":true}\n").unwrap().affected);
+    }
+
+    #[test]
+    fn no_content_where_a_model_is_due_says_so() {
+        for (status, content) in [(204, &b""[..]), (200, b" \n"), (200, b"\xef\xbb\xbf")] {
+            let error = answer(status, content).unwrap_err();
+            let Error::Content(content) = &error else { panic!("{error:?}") };
+            assert!(matches!(**content, ContentError::Missing { .. }));
+            assert!(error.to_string().starts_with("the reply to DELETE /streams/a with status 20"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_model_says_where_and_shows_a_piece() {
+        for content in ["null", "[]", "<html>", r#"{"id":"a"}"#, "{}x"] {
+            let error = answer(200, content.as_bytes()).unwrap_err();
+            assert_eq!(error.status(), Some(StatusCode::OK), "{content}");
+            assert!(error.source().is_some());
+        }
+        let error = answer(200, br#"{"id":"a"}"#).unwrap_err();
+        assert!(error.source().unwrap().to_string().contains("affected"), "{error:?}");
+    }
+
+    #[test]
+    fn no_depth_of_json_exhausts_the_stack() {
+        let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+        let extra = [br#"{"id":"a","affected":true,"x":"#, &deep[..], b"}"].concat();
+        assert!(answer(200, &extra).is_ok_and(|model| model.extra.get("x").is_some()));
+        answer(200, &deep).unwrap_err();
+        answer(200, &b"{\"id\":".repeat(100_000)).unwrap_err();
+        assert!(matches!(answer(500, &deep).unwrap_err(), Error::Refused(_)));
+    }
+
+    #[test]
+    fn a_status_outside_2xx_is_a_refusal() {
+        for status in [199, 300, 302, 304, 400, 401, 500] {
+            let error = answer(status, br#"{"message":"no"}"#).unwrap_err();
+            assert_eq!(error.status().map(|status| status.as_u16()), Some(status));
+        }
     }
 }

@@ -8,10 +8,18 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::ApiKey;
 
-/// The credentials of a runtime request (RFC 6750 §2.1), marked so that no `Debug` prints them;
-/// `None` where the key holds what no field can.
+/// The credentials of a runtime request (RFC 6750 §2.1); `None` as [`sensitive`].
 pub(crate) fn bearer(key: &ApiKey) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose())).ok()?;
+    sensitive(key, "Bearer ")
+}
+
+/// The key as the value of a field, after a prefix, marked so that no `Debug` prints it. `None`
+/// where there is more in it than visible ASCII characters: a line end that was copied along, say.
+pub(crate) fn sensitive(key: &ApiKey, prefix: &str) -> Option<HeaderValue> {
+    if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    let mut value = HeaderValue::try_from(format!("{prefix}{}", key.expose())).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
