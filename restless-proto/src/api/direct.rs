@@ -64,6 +64,17 @@ pub fn session(target: impl Into<Target>) -> Session {
     Session { body: target.into().into_body() }
 }
 
+/// Commands, URLs and code from a whole JSON object, for what this version does not know. Its names
+/// in snake_case go out in camelCase; the caller's own `headers` and `body` go out as they are.
+pub fn setup_from(object: impl Serialize) -> Setup {
+    Setup { body: Body::default() }.fields(object)
+}
+
+/// A session from a whole JSON object, as [`setup_from`].
+pub fn session_from(object: impl Serialize) -> Session {
+    Session { body: Body::default() }.fields(object)
+}
+
 /// See [`target`].
 #[derive(Clone)]
 #[must_use = "a target is a value: subscribe to it, or make a session of it"]

@@ -57,9 +57,7 @@ pub fn create(name: impl Into<String>, url: impl Into<String>) -> Create {
 /// Creates a stream from a whole JSON object, for what this version does not know. Its names in
 /// snake_case go out in camelCase; the caller's own `headers` and `body` go out as they are.
 pub fn create_from(object: impl Serialize) -> Create {
-    let mut body = Body::default();
-    body.merge(object);
-    Create { body }
+    Create { body: Body::default() }.fields(object)
 }
 
 /// Changes a stream. What is not named stays; what is set is changed; what is cleared is taken
@@ -213,9 +211,12 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// The key that the stream is billed to. Default: the client's own.
+            /// The key that the stream is billed to. Default: the client's own; an empty one is none.
             pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
-                self.body.set("apiKey", key.into().expose());
+                let key = key.into();
+                if !key.is_empty() {
+                    self.body.set("apiKey", key.expose());
+                }
                 self
             }
         }
