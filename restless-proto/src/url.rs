@@ -13,7 +13,9 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::{Position, Url};
 
+use crate::call::camel_case_strategies;
 use crate::direct::Target;
+use crate::json::to_raw;
 use crate::service::{STREAM_BASE_URL, redact_url};
 use crate::{ApiKey, ConfigError};
 
@@ -248,8 +250,8 @@ impl DirectUrl {
         let seconds = target.polling_interval.filter(|&seconds| seconds > 0);
         parts.set_if("pollingInterval", seconds.map(|seconds| seconds.to_string()));
         if !target.polling_strategies.is_empty() {
-            let json = serde_json::to_string(&target.polling_strategies).ok();
-            parts.set_if("pollingStrategies", json.map(|json| ascii_json(&json)));
+            let json = to_raw(&target.polling_strategies).map(camel_case_strategies).ok();
+            parts.set_if("pollingStrategies", json.map(|json| ascii_json(json.get())));
         }
         parts.set_if("apiKey", target.api_key.as_ref().map(ApiKey::expose).map(str::to_owned));
         finish(&parts, self.websocket)

@@ -32,22 +32,21 @@ impl Body {
 
     /// Sets a field in its place; a value that is no JSON is remembered as the body's error.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Serialize) {
-        match to_raw(&value) {
-            Ok(raw) => self.fields.set(name.to_owned(), raw),
-            Err(error) => self.fail(ConfigError::new(name, error.to_string(), JSON)),
-        }
+        self.insert(name, name.to_owned(), &value);
     }
 
     /// Sets a field of the service's that this crate does not know: a name in snake_case becomes
-    /// camelCase, and so do the names in polling strategies. The caller's own values stay.
+    /// camelCase. The caller's own values stay.
     pub(crate) fn set_other(&mut self, name: &str, value: impl Serialize) {
-        let name = camel_case(name);
-        let raw = match to_raw(&value) {
-            Ok(raw) if name == "pollingStrategies" => camel_case_strategies(&raw).unwrap_or(raw),
-            Ok(raw) => raw,
-            Err(error) => return self.fail(ConfigError::new("field", error.to_string(), JSON)),
-        };
-        self.fields.set(name, raw);
+        self.insert("field", camel_case(name), &value);
+    }
+
+    fn insert(&mut self, field: &'static str, name: String, value: &impl Serialize) {
+        match to_raw(value) {
+            Ok(raw) if name == STRATEGIES => self.fields.set(name, camel_case_strategies(raw)),
+            Ok(raw) => self.fields.set(name, raw),
+            Err(error) => self.fail(ConfigError::new(field, error.to_string(), JSON)),
+        }
     }
 
     /// Sets all fields of a JSON object, likewise.
@@ -70,11 +69,12 @@ impl Body {
     }
 }
 
+const STRATEGIES: &str = "pollingStrategies";
 const JSON: &str = "a value that can be written as JSON";
 
 /// `polling_interval` as `pollingInterval`, by the rule of the official SDK for any name with an
 /// underscore in it.
-pub(crate) fn camel_case(name: &str) -> String {
+fn camel_case(name: &str) -> String {
     let mut parts = name.split('_');
     let mut camel = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -85,8 +85,9 @@ pub(crate) fn camel_case(name: &str) -> String {
     camel
 }
 
-fn camel_case_strategies(raw: &RawValue) -> Option<Box<RawValue>> {
-    let strategies: Vec<Object> = serde_json::from_str(raw.get()).ok()?;
+/// The names in polling strategies are the service's too. What are none stays as it is.
+pub(crate) fn camel_case_strategies(raw: Box<RawValue>) -> Box<RawValue> {
+    let Ok(strategies) = serde_json::from_str::<Vec<Object>>(raw.get()) else { return raw };
     let texts: Vec<String> = strategies
         .into_iter()
         .map(|strategy| {
@@ -97,7 +98,7 @@ fn camel_case_strategies(raw: &RawValue) -> Option<Box<RawValue>> {
             camel.to_string()
         })
         .collect();
-    RawValue::from_string(format!("[{}]", texts.join(","))).ok()
+    RawValue::from_string(format!("[{}]", texts.join(","))).unwrap_or(raw)
 }
 
 /// Names only: values may be keys.

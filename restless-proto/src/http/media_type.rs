@@ -17,9 +17,9 @@ pub(crate) fn is_latin1(fields: &HeaderMap) -> bool {
     let value = fields.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().split(';').skip(1).any(|parameter| {
         let (name, charset) = parameter.split_once('=').unwrap_or_default();
-        let charset = charset.trim().trim_matches('"');
+        let charset = charset.trim().trim_matches('"').replace(['-', '_'], "").to_ascii_lowercase();
         name.trim().eq_ignore_ascii_case("charset")
-            && ["iso-8859-1", "latin1"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+            && matches!(charset.as_str(), "iso88591" | "latin1" | "l1")
     })
 }
 
