@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use restless_proto::direct::{Target, target as new_target};
-use restless_proto::model::{Json, PollingStrategy};
+use restless_proto::model::PollingStrategy;
 use restless_proto::{Service, Subscription};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+
+use crate::python::Python;
 
 /// Named arguments, each as it is spelt.
 #[derive(Deserialize)]
@@ -26,15 +28,6 @@ impl Arguments {
             Err(_) => self.0.get(name).map(|raw| raw.get().to_owned()),
         }
     }
-
-    /// JSON as it is spelt; the vectors write what JSON has no words for as `{"$float": …}`.
-    fn json(&self, name: &str) -> Result<Option<Json>, String> {
-        let json: Option<Json> = self.value(name)?;
-        match json {
-            Some(json) if json.get().contains("\"$float\"") => Err("no JSON".to_owned()),
-            json => Ok(json),
-        }
-    }
 }
 
 pub(crate) fn target(arguments: &Arguments) -> Result<Target, String> {
@@ -42,11 +35,11 @@ pub(crate) fn target(arguments: &Arguments) -> Result<Target, String> {
     if let Some(method) = arguments.text("method") {
         target = target.method(method);
     }
-    if let Some(headers) = arguments.json("headers")? {
-        target = target.headers(headers);
+    if let Some(headers) = arguments.0.get("headers") {
+        target = target.headers(Python(headers));
     }
-    if let Some(body) = arguments.json("body")? {
-        target = target.body(body);
+    if let Some(body) = arguments.0.get("body") {
+        target = target.body(Python(body));
     }
     if let Some(filter) = arguments.text("jq_filter") {
         target = target.jq_filter(filter);

@@ -12,6 +12,7 @@ mod harness;
 mod hmac;
 mod models;
 mod parse_event;
+mod python;
 mod requests;
 mod timestamp;
 mod traces;
