@@ -51,7 +51,7 @@ impl Fields {
         let camel = self.0.take(name);
         let twin = if snake == name { None } else { self.0.take(&snake) };
         match (camel, twin) {
-            (Some(camel), Some(twin)) if is_null(&twin) => Some(camel),
+            (Some(camel), Some(twin)) if worth(&camel) > worth(&twin) => Some(camel),
             (camel, twin) => twin.or(camel),
         }
     }
@@ -99,6 +99,15 @@ impl Fields {
 
 fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
+}
+
+/// Nothing, an empty text, or a value.
+fn worth(raw: &RawValue) -> u8 {
+    match raw.get() {
+        "null" => 0,
+        "\"\"" => 1,
+        _ => 2,
+    }
 }
 
 fn snake_case(name: &str) -> String {
