@@ -17,6 +17,7 @@
 //! | events and their data | [`event`] |
 //! | signatures over events | [`signature`] |
 //! | the decoder of event streams, alone | [`sse`] |
+//! | WebSocket, alone | [`ws`] |
 //! | driving it all | [`machine`], [`guide`], [`timing`] |
 //!
 //! # What is not
@@ -79,6 +80,7 @@ pub mod sse;
 pub mod subscription;
 pub mod timing;
 pub mod url;
+pub mod ws;
 
 pub use api::{direct, snippets, streams, usage};
 pub use call::{Call, CallMachine};

@@ -1,0 +1,141 @@
+//! Our own pings, and the peer that does not answer them (RFC 6455 §5.5.2).
+
+use std::time::Duration;
+
+use super::Instant;
+
+/// When to ping, and when to give up.
+///
+/// | timer | armed | stopped | what it causes |
+/// | --- | --- | --- | --- |
+/// | ping | at the start, and again by each ping of ours | when the closing begins | a ping |
+/// | answer | by a ping of ours | by any byte from the peer, or when the closing begins | the loss of the connection |
+#[derive(Debug)]
+pub(crate) struct KeepAlive {
+    every: Option<Duration>,
+    within: Option<Duration>,
+    ping_at: Option<Instant>,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    due: Instant,
+    /// The time was given once more, as nobody looked when it was up.
+    extended: bool,
+}
+
+/// What is due.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    Ping,
+    /// The peer had this long, and nothing was heard from it.
+    Loss(Duration),
+}
+
+impl KeepAlive {
+    pub(crate) fn new((every, within): (Option<Duration>, Option<Duration>), now: Instant) -> Self {
+        Self { every, within, ping_at: every.map(|every| now + every), answer: None }
+    }
+
+    /// The peer was heard.
+    pub(crate) fn heard(&mut self) {
+        self.answer = None;
+    }
+
+    /// What is due now. Call it again until that is nothing.
+    pub(crate) fn check(&mut self, now: Instant) -> Due {
+        if let (Some(answer), Some(within)) = (&mut self.answer, self.within) {
+            if now >= answer.due {
+                let late = now.saturating_duration_since(answer.due) > LATE;
+                if !late || answer.extended {
+                    return Due::Loss(within);
+                }
+                *answer = Answer { due: now + within, extended: true };
+            }
+        }
+        if let (Some(ping_at), Some(every)) = (self.ping_at, self.every) {
+            if now >= ping_at {
+                self.ping_at = Some(now + every);
+                if self.answer.is_none() {
+                    self.answer =
+                        self.within.map(|span| Answer { due: now + span, extended: false });
+                    return Due::Ping;
+                }
+            }
+        }
+        Due::Nothing
+    }
+
+    /// When to check next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let due = self.answer.as_ref().map(|answer| answer.due);
+        due.into_iter().chain(self.ping_at).min()
+    }
+}
+
+/// A check that comes this long after a deadline was not waiting for it.
+const LATE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> Instant {
+        Instant::from_origin(Duration::from_secs_f64(seconds))
+    }
+
+    fn seconds(every: u64, within: u64) -> KeepAlive {
+        let spans = (Some(Duration::from_secs(every)), Some(Duration::from_secs(within)));
+        KeepAlive::new(spans, Instant::ORIGIN)
+    }
+
+    #[test]
+    fn pings_come_at_the_interval_while_the_peer_is_heard() {
+        let mut keep_alive = seconds(20, 20);
+        for ping in 1..5 {
+            let due = at(20.0 * f64::from(ping));
+            assert_eq!(keep_alive.deadline(), Some(due));
+            assert_eq!(keep_alive.check(due), Due::Ping);
+            assert_eq!(keep_alive.check(due), Due::Nothing);
+            keep_alive.heard();
+        }
+    }
+
+    #[test]
+    fn silence_after_a_ping_is_a_loss() {
+        let mut keep_alive = seconds(20, 5);
+        assert_eq!(keep_alive.check(at(20.0)), Due::Ping);
+        assert_eq!(keep_alive.deadline(), Some(at(25.0)));
+        assert_eq!(keep_alive.check(at(24.9)), Due::Nothing);
+        assert_eq!(keep_alive.check(at(25.0)), Due::Loss(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_check_that_comes_late_gives_the_span_once_more_and_only_once() {
+        let mut keep_alive = seconds(20, 5);
+        assert_eq!(keep_alive.check(at(20.0)), Due::Ping);
+        assert_eq!(keep_alive.check(at(39.0)), Due::Nothing);
+        assert_eq!(keep_alive.check(at(60.0)), Due::Loss(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn no_second_ping_while_an_answer_is_due() {
+        let mut keep_alive = seconds(2, 5);
+        assert_eq!(keep_alive.check(at(2.0)), Due::Ping);
+        assert_eq!(keep_alive.check(at(4.0)), Due::Nothing);
+        assert_eq!(keep_alive.check(at(6.0)), Due::Nothing);
+        assert_eq!(keep_alive.check(at(7.0)), Due::Loss(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn each_half_can_be_switched_off() {
+        let mut silent = KeepAlive::new((None, Some(Duration::from_secs(5))), Instant::ORIGIN);
+        assert_eq!((silent.deadline(), silent.check(at(1e6))), (None, Due::Nothing));
+        let mut patient = KeepAlive::new((Some(Duration::from_secs(5)), None), Instant::ORIGIN);
+        for ping in 1..5 {
+            assert_eq!(patient.check(at(5.0 * f64::from(ping))), Due::Ping);
+        }
+    }
+}

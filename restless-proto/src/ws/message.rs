@@ -1,0 +1,463 @@
+//! Messages, put together from the frames of a server (RFC 6455 §5.4, §5.5, §6.2).
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::{Buf, Bytes};
+
+use super::close::Close;
+use super::deflate::{DeflateParameters, InflateError, Inflater};
+use super::frame::{FrameHeader, Opcode};
+use super::utf8::{self, NotUtf8, Utf8Check};
+use super::{Error, Options};
+use crate::LimitError;
+
+/// A message, whole and decompressed (RFC 6455 §5.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 6455 has these two kinds of data and no other")]
+pub enum Message {
+    /// Text, which is UTF-8.
+    Text(Text),
+    /// Anything else.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// The payload.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The payload, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// The payload of a text message: UTF-8 in shared memory.
+///
+/// A message that lies in one piece of input is a slice of it, so it keeps the whole piece in
+/// memory; copy what is to be kept for long.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// The text. This checks the bytes anew, which takes about as long as copying them would: the
+    /// crate has no unsafe code to skip it with. Take [`as_bytes`](Self::as_bytes) where bytes do.
+    pub fn as_str(&self) -> &str {
+        simdutf8::basic::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The bytes, which are UTF-8.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The bytes, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+impl TryFrom<Bytes> for Text {
+    type Error = std::str::Utf8Error;
+
+    fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
+        std::str::from_utf8(&bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a server's frames add up to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    Message(Message),
+    Ping(Bytes),
+    Pong(Bytes),
+    Close(Close),
+}
+
+/// Puts a server's messages together from its bytes, cut as they may be.
+///
+/// ```text
+///            head of a data frame                    its last byte, fin
+///   Head ──────────────────────────▶ Data ─────────────────────────────▶ a message, Head
+///    │  ▲                              │      its last byte, not fin
+///    │  └──────────────────────────────┴─────────────────────────────▶ Head, a message begun
+///    │       head of a control frame              its last byte
+///    └─────────────────────────────▶ Control ──────────────────────────▶ ping, pong, close; Head
+/// ```
+///
+/// Every byte is looked at once: a head that is cut waits in `head`, a payload that is cut goes to
+/// its message as it comes.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    message_limit: usize,
+    fragment_limit: usize,
+    inflater: Option<Inflater>,
+    chunk: Bytes,
+    /// Chunks that were given before the one before them was read.
+    later: VecDeque<Bytes>,
+    head: [u8; FrameHeader::MAX_BYTES],
+    head_bytes: usize,
+    state: State,
+    /// The message whose first frame has begun and whose last has not ended.
+    begun: Option<Begun>,
+    control: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum State {
+    Head,
+    Data { fin: bool, remaining: usize },
+    Control { opcode: Opcode, remaining: usize },
+}
+
+#[derive(Debug)]
+struct Begun {
+    text: Option<Utf8Check>,
+    compressed: bool,
+    fragments: usize,
+    /// Payload bytes as they came, before decompression.
+    received: usize,
+    payload: Vec<u8>,
+}
+
+impl Assembler {
+    pub(crate) fn new(options: &Options, deflate: Option<&DeflateParameters>) -> Self {
+        Self {
+            message_limit: options.message(),
+            fragment_limit: options.max_fragments(),
+            inflater: deflate.map(Inflater::new),
+            chunk: Bytes::new(),
+            later: VecDeque::new(),
+            head: [0; FrameHeader::MAX_BYTES],
+            head_bytes: 0,
+            state: State::Head,
+            begun: None,
+            control: Vec::new(),
+        }
+    }
+
+    /// Takes the next piece of input.
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        if self.chunk.is_empty() {
+            self.chunk = chunk;
+        } else {
+            self.later.push_back(chunk);
+        }
+    }
+
+    /// Forgets input that has not been read, and takes no notice of what was begun.
+    pub(crate) fn discard(&mut self) {
+        self.chunk = Bytes::new();
+        self.later.clear();
+    }
+
+    /// Whether the input so far ends within a frame or a message.
+    pub(crate) fn is_within_message(&self) -> bool {
+        self.begun.is_some() || self.head_bytes > 0 || !matches!(self.state, State::Head)
+    }
+
+    /// The next thing that is whole, or `None` when the input is used up.
+    pub(crate) fn next(&mut self) -> Result<Option<Item>, Error> {
+        loop {
+            let step = match self.state {
+                State::Head => match self.read_head()? {
+                    Some(header) => self.begin(header)?,
+                    None => Step::Starved,
+                },
+                State::Data { fin, remaining } => self.read_data(fin, remaining)?,
+                State::Control { opcode, remaining } => self.read_control(opcode, remaining)?,
+            };
+            match step {
+                Step::Item(item) => return Ok(Some(item)),
+                Step::Next => {}
+                Step::Starved => match self.later.pop_front() {
+                    Some(chunk) => self.chunk = chunk,
+                    None => {
+                        // An empty rest would keep the memory of its whole chunk.
+                        self.chunk = Bytes::new();
+                        return Ok(None);
+                    }
+                },
+            }
+        }
+    }
+
+    fn read_head(&mut self) -> Result<Option<FrameHeader>, Error> {
+        if self.head_bytes == 0 {
+            if let Some((header, used)) = FrameHeader::decode(&self.chunk)? {
+                self.chunk.advance(used);
+                return Ok(Some(header));
+            }
+        }
+        let before = self.head_bytes;
+        let free = self.head.get_mut(before..).unwrap_or_default();
+        let taken = free.len().min(self.chunk.len());
+        for (to, from) in free.iter_mut().zip(&self.chunk) {
+            *to = *from;
+        }
+        let head = self.head.get(..before + taken).unwrap_or_default();
+        match FrameHeader::decode(head)? {
+            Some((header, used)) => {
+                self.chunk.advance(used.saturating_sub(before).min(self.chunk.len()));
+                self.head_bytes = 0;
+                Ok(Some(header))
+            }
+            None => {
+                self.chunk.advance(taken);
+                self.head_bytes = before + taken;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Checks what a frame's head says against what was agreed and what came before.
+    fn begin(&mut self, header: FrameHeader) -> Result<Step, Error> {
+        let FrameHeader { fin, reserved, opcode, key, length } = header;
+        let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let compressed = reserved == RSV1 && begins && self.inflater.is_some();
+        if reserved != 0 && !compressed {
+            return Err(Error::ReservedBits { bits: reserved, opcode });
+        }
+        if key.is_some() {
+            return Err(Error::Masked);
+        }
+        // What doesn't fit into memory is over any limit.
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        match opcode {
+            Opcode::Close | Opcode::Ping | Opcode::Pong => {
+                if length <= self.chunk.len() {
+                    let payload = self.chunk.split_to(length);
+                    return Self::control(opcode, payload).map(Step::Item);
+                }
+                self.state = State::Control { opcode, remaining: length };
+                return Ok(Step::Next);
+            }
+            Opcode::Continuation => match &mut self.begun {
+                Some(begun) => begun.fragments += 1,
+                None => return Err(Error::UnexpectedContinuation),
+            },
+            Opcode::Text | Opcode::Binary => {
+                if self.begun.is_some() {
+                    return Err(Error::ExpectedContinuation { opcode });
+                }
+                if fin && !compressed && length <= self.chunk.len() {
+                    self.check_size(length, self.message_limit)?;
+                    let payload = self.chunk.split_to(length);
+                    return whole(opcode, payload)
+                        .map(|message| Step::Item(Item::Message(message)));
+                }
+                self.begun = Some(Begun {
+                    text: (opcode == Opcode::Text).then(Utf8Check::default),
+                    compressed,
+                    fragments: 1,
+                    received: 0,
+                    payload: Vec::new(),
+                });
+            }
+        }
+        if let Some(begun) = &mut self.begun {
+            if begun.fragments > self.fragment_limit {
+                return Err(Error::TooManyFragments { maximum: self.fragment_limit });
+            }
+            begun.received = begun.received.saturating_add(length);
+            let (received, compressed) = (begun.received, begun.compressed);
+            // DEFLATE makes nothing much larger than it was; without this limit, blocks that hold
+            // nothing could come for ever.
+            let slack = if compressed { self.message_limit / 16 + 1024 } else { 0 };
+            self.check_size(received, self.message_limit.saturating_add(slack))?;
+        }
+        self.state = State::Data { fin, remaining: length };
+        Ok(Step::Next)
+    }
+
+    fn check_size(&self, seen: usize, limit: usize) -> Result<(), Error> {
+        if seen > limit {
+            return Err(Error::TooLarge(LimitError::new(WHAT, self.message_limit, seen)));
+        }
+        Ok(())
+    }
+
+    fn read_data(&mut self, fin: bool, remaining: usize) -> Result<Step, Error> {
+        let taken = remaining.min(self.chunk.len());
+        let piece = self.chunk.split_to(taken);
+        let remaining = remaining - taken;
+        let Some(begun) = &mut self.begun else { return Err(Error::UnexpectedContinuation) };
+        let known = begun.payload.len();
+        let inflated = match &mut self.inflater {
+            Some(inflater) if begun.compressed => {
+                let limit = self.message_limit;
+                let pushed = inflater.push(&piece, &mut begun.payload, limit);
+                if fin && remaining == 0 {
+                    pushed.and_then(|()| inflater.finish(&mut begun.payload, limit))
+                } else {
+                    pushed
+                }
+            }
+            _ => {
+                let frame_end = known + taken + remaining;
+                let most = if fin { frame_end } else { self.message_limit };
+                reserve(&mut begun.payload, taken, frame_end, most);
+                begun.payload.extend_from_slice(&piece);
+                Ok(())
+            }
+        };
+        // The text first: of two errors, the one that comes first in the message counts, so that
+        // the cut of the bytes makes no difference.
+        if let Some(check) = &mut begun.text {
+            check.feed(begun.payload.get(known..).unwrap_or_default())?;
+        }
+        inflated?;
+        if remaining > 0 {
+            self.state = State::Data { fin, remaining };
+            return Ok(Step::Starved);
+        }
+        self.state = State::Head;
+        if !fin {
+            return Ok(Step::Next);
+        }
+        let Some(Begun { text, mut payload, .. }) = self.begun.take() else {
+            return Ok(Step::Next);
+        };
+        // What was reserved for bytes that did not come is not worth keeping.
+        if payload.len() < payload.capacity() / 2 {
+            payload.shrink_to_fit();
+        }
+        let payload = Bytes::from(payload);
+        Ok(Step::Item(Item::Message(match text {
+            Some(check) => {
+                check.finish()?;
+                Message::Text(Text(payload))
+            }
+            None => Message::Binary(payload),
+        })))
+    }
+
+    fn read_control(&mut self, opcode: Opcode, remaining: usize) -> Result<Step, Error> {
+        let piece = self.chunk.split_to(remaining.min(self.chunk.len()));
+        let remaining = remaining - piece.len();
+        self.control.extend_from_slice(&piece);
+        if remaining > 0 {
+            self.state = State::Control { opcode, remaining };
+            return Ok(Step::Starved);
+        }
+        self.state = State::Head;
+        let payload = Bytes::copy_from_slice(&self.control);
+        self.control.clear();
+        Self::control(opcode, payload).map(Step::Item)
+    }
+
+    fn control(opcode: Opcode, payload: Bytes) -> Result<Item, Error> {
+        Ok(match opcode {
+            Opcode::Ping => Item::Ping(payload),
+            Opcode::Pong => Item::Pong(payload),
+            // The others are no control frames, and don't come here.
+            Opcode::Close | Opcode::Continuation | Opcode::Text | Opcode::Binary => {
+                Item::Close(Close::parse(&payload)?)
+            }
+        })
+    }
+}
+
+enum Step {
+    Item(Item),
+    /// There is more to do with the input at hand.
+    Next,
+    /// The chunk is used up.
+    Starved,
+}
+
+/// A message that is one frame in one chunk.
+fn whole(opcode: Opcode, payload: Bytes) -> Result<Message, Error> {
+    if opcode != Opcode::Text {
+        return Ok(Message::Binary(payload));
+    }
+    utf8::check(&payload)?;
+    Ok(Message::Text(Text(payload)))
+}
+
+/// Makes room for `more` bytes: for the rest of the frame where that is little to promise; else for
+/// twice what there is, so that appending stays linear, but not for more than `most`. What a head
+/// declares is only believed as it comes.
+fn reserve(payload: &mut Vec<u8>, more: usize, frame_end: usize, most: usize) {
+    let needed = payload.len() + more;
+    if payload.capacity() < needed {
+        let doubled = payload.capacity().saturating_mul(2).min(most);
+        let aim = frame_end.min(PROMISED_BYTES).max(doubled).max(needed);
+        payload.reserve_exact(aim - payload.len());
+    }
+}
+
+impl From<NotUtf8> for Error {
+    fn from(NotUtf8 { at }: NotUtf8) -> Self {
+        Self::NotUtf8 { at }
+    }
+}
+
+impl From<InflateError> for Error {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::Invalid => Self::Deflate,
+            InflateError::TooLarge(error) => Self::TooLarge(error),
+        }
+    }
+}
+
+/// What a limit on messages is on, for its error.
+pub(crate) const WHAT: &str = "a WebSocket message";
+
+/// How much memory a head may ask for before its payload has come.
+const PROMISED_BYTES: usize = 64 << 10;
+
+/// The first of the three reserved bits.
+pub(crate) const RSV1: u8 = 4;

@@ -1,0 +1,89 @@
+//! WebSocket without I/O: RFC 6455 and permessage-deflate (RFC 7692), the client's side.
+//!
+//! [`Handshake`] is the opening handshake: a request for any HTTP/1.1 client, and the check of the
+//! response. [`Connection`] is what follows: bytes and time go in, bytes and messages come out.
+//! Neither knows this crate's service, so they do for any WebSocket.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use bytes::Bytes;
+//! use restless_proto::Entropy;
+//! use restless_proto::ws::{Accepted, CloseCode, Closed, Connection, Instant, Message, Options, Output};
+//!
+//! // What the socket gives, one read after another: "Hel" + "lo", then the peer's Close frame.
+//! let mut reads = [&b"\x01\x03Hel"[..], b"\x80\x02lo", b"\x88\x02\x03\xe8", b""].into_iter();
+//! let mut written = Vec::new();
+//! let mut now = Instant::ORIGIN;
+//!
+//! let accepted = Accepted::default(); // of `Handshake::check`
+//! let mut connection =
+//!     Connection::new(&accepted, Options::default(), Entropy::from_seed(7), now);
+//! connection.send_text("hello?")?;
+//! let closed = loop {
+//!     match connection.poll() {
+//!         Output::Send(bytes) => written.extend_from_slice(&bytes),
+//!         Output::Message(Message::Text(text)) => {
+//!             assert_eq!(text, "Hello");
+//!             connection.close(CloseCode::NORMAL, "that is all", now)?;
+//!         }
+//!         Output::Message(Message::Binary(_)) | Output::Ping(_) | Output::Pong(_) => {}
+//!         // A real driver waits for the socket or for the deadline, and in the latter case says
+//!         // `connection.elapsed(now)`.
+//!         Output::Wait(_deadline) => {
+//!             now = now + Duration::from_millis(1);
+//!             match reads.next() {
+//!                 Some(bytes) if !bytes.is_empty() => {
+//!                     connection.handle_data(Bytes::from_static(bytes), now);
+//!                 }
+//!                 _ => connection.ended(now),
+//!             }
+//!         }
+//!         Output::Closed(closed) => break closed,
+//!     }
+//! };
+//! assert!(closed.is_clean());
+//! assert_eq!(closed.code(), CloseCode::NORMAL);
+//! # Ok::<(), restless_proto::ws::SendError>(())
+//! ```
+//!
+//! What it holds to, and where that is set:
+//!
+//! | limit or timer | default | set by |
+//! | --- | --- | --- |
+//! | size of a message, decompressed | 16 MiB | [`Options::message_bytes`] |
+//! | fragments of a message | 131,072 | [`Options::fragments`] |
+//! | frames that wait to be sent | 32 MiB | [`Options::unsent_bytes`] |
+//! | pongs that wait to be sent | 1 | fixed |
+//! | a ping of ours | every 20 s | [`Options::ping_every`] |
+//! | silence after a ping of ours | 20 s | [`Options::pong_within`] |
+//! | the answer to our Close frame | 10 s | [`Options::close_within`] |
+//! | the end of the transport after both Close frames, or a failure | 1 s | fixed |
+//! | memory for compression | see [`Deflate`] | [`Deflate`] |
+
+mod close;
+mod connection;
+mod deflate;
+mod error;
+mod extension;
+mod frame;
+mod handshake;
+mod instant;
+mod keepalive;
+mod mask;
+mod message;
+mod options;
+mod utf8;
+
+#[cfg(test)]
+mod tests;
+
+pub use close::{Close, CloseCode, Closed, Side};
+pub use connection::{Connection, Output, SendError};
+pub use deflate::{Deflate, DeflateParameters};
+pub use error::Error;
+pub use frame::{FrameHeader, Opcode};
+pub use handshake::{Accepted, Handshake, HandshakeError};
+pub use instant::Instant;
+pub use message::{Message, Text};
+pub use options::Options;

@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+/// Limits and timers of one connection.
+///
+/// ```
+/// use std::time::Duration;
+/// use restless_proto::ws::Options;
+///
+/// let options = Options::default().message_bytes(1 << 20).ping_every(Some(Duration::from_secs(45)));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    message: usize,
+    fragments: usize,
+    unsent: usize,
+    ping_every: Option<Duration>,
+    pong_within: Option<Duration>,
+    close_within: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            message: 16 << 20,
+            fragments: 131_072,
+            unsent: 32 << 20,
+            ping_every: Some(Duration::from_secs(20)),
+            pong_within: Some(Duration::from_secs(20)),
+            close_within: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Options {
+    /// Largest message that is received, in bytes after decompression. Default 16 MiB. A larger
+    /// one fails the connection with [`Error::TooLarge`](super::Error::TooLarge), as soon as a
+    /// frame's head or the decompressor shows it.
+    #[must_use]
+    pub fn message_bytes(mut self, maximum: usize) -> Self {
+        self.message = maximum;
+        self
+    }
+
+    /// Most fragments of one message, at least 1. Default 131,072. One more fails the connection
+    /// with [`Error::TooManyFragments`](super::Error::TooManyFragments).
+    #[must_use]
+    pub fn fragments(mut self, maximum: usize) -> Self {
+        self.fragments = maximum.max(1);
+        self
+    }
+
+    /// Most bytes of frames that wait to be sent. Default 32 MiB. What would pass it is refused
+    /// with [`SendError::Full`](super::SendError::Full) and nothing of it is sent.
+    #[must_use]
+    pub fn unsent_bytes(mut self, maximum: usize) -> Self {
+        self.unsent = maximum;
+        self
+    }
+
+    /// Time from one ping of ours to the next (RFC 6455 §5.5.2). Default 20 s; `None` sends none.
+    #[must_use]
+    pub fn ping_every(mut self, span: Option<Duration>) -> Self {
+        self.ping_every = span;
+        self
+    }
+
+    /// How long after a ping of ours nothing at all may be heard. Default 20 s; `None` waits for
+    /// ever. Then the connection ends with
+    /// [`Closed::Unresponsive`](super::Closed::Unresponsive).
+    ///
+    /// Any byte from the peer counts as an answer, not only the pong: a pong can stand behind
+    /// megabytes of messages that a slow reader has yet to take. If nobody polled at the time,
+    /// the peer gets the same span once more, since its answer may be waiting to be read.
+    #[must_use]
+    pub fn pong_within(mut self, span: Option<Duration>) -> Self {
+        self.pong_within = span;
+        self
+    }
+
+    /// How long the peer has to answer our Close frame (RFC 6455 §7.1.2). Default 10 s. Then the
+    /// connection ends with [`Closed::CloseUnanswered`](super::Closed::CloseUnanswered).
+    #[must_use]
+    pub fn close_within(mut self, span: Duration) -> Self {
+        self.close_within = span;
+        self
+    }
+
+    pub(crate) fn message(&self) -> usize {
+        self.message
+    }
+
+    pub(crate) fn max_fragments(&self) -> usize {
+        self.fragments
+    }
+
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    pub(crate) fn pings(&self) -> (Option<Duration>, Option<Duration>) {
+        (self.ping_every, self.pong_within)
+    }
+
+    pub(crate) fn close_span(&self) -> Duration {
+        self.close_within
+    }
+}
