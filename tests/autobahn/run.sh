@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Has Autobahn's fuzzing server judge our WebSocket client, and ends with the counts.
+#
+#   run.sh [--quick]
+#
+#   --quick   the 247 cases of sections 1 to 7 and 10 instead of all 517
+#
+# The suite is installed once, into the folder that AUTOBAHN_VENV names (default:
+# target/autobahn). Exits 0 when every case and every close is as wanted, 1 when one is not, and
+# 77 when the suite can't be installed here.
+set -Eeuo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+venv=${AUTOBAHN_VENV:-$root/target/autobahn}
+
+config=$here/fuzzingserver.json expect=517
+case ${1-} in
+  "") ;;
+  --quick) config=$here/quick.json expect=247 ;;
+  *) sed -n '2,10p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+esac
+
+if ! "$here/run-fuzzingserver.sh" "$venv" 0; then
+  echo "the Autobahn suite can't be installed here: nothing was judged"
+  exit 77
+fi
+cargo build --quiet --release --manifest-path "$root/Cargo.toml" -p restless-tests --bin autobahn-client
+
+# A port that is free now; only the fuzzing server takes it in between.
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+out=$root/target/autobahn-reports
+rm -rf "$out"
+mkdir -p "$out"
+"$here/run-fuzzingserver.sh" "$venv" "$port" "$out" "$config" >"$out/server.log" 2>&1 &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true' EXIT
+for _ in $(seq 100); do
+  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then break; fi
+  kill -0 "$server" 2>/dev/null || { cat "$out/server.log" >&2; exit 1; }
+  sleep 0.1
+done
+
+cargo run --quiet --release --manifest-path "$root/Cargo.toml" -p restless-tests --bin autobahn-client -- \
+  "ws://127.0.0.1:$port" restless 2>"$out/client.log" || { tail -n 20 "$out/client.log" >&2; exit 1; }
+echo "reports in $out"
+python3 "$here/check.py" "$out/index.json" --agent restless --expect "$expect" --close --strict 6.4
