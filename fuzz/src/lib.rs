@@ -1,1 +1,3 @@
 //! The bodies of the fuzz targets, as plain functions
+
+pub mod ws;
