@@ -1,0 +1,193 @@
+//! Receiving WebSocket messages: ours beside tungstenite and tokio-websockets.
+//!
+//! All three read the same bytes from memory, as a socket gives them: at most 16 KiB at a time, the
+//! size of a TLS record. Each counts the messages and their bytes, and is checked.
+
+use std::hint::black_box;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use futures_core::Stream;
+use restless_proto::Entropy;
+use restless_proto::ws::{self, Accepted, Connection, FrameHeader, Opcode, Options, Output};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+fn main() {
+    println!("receiving one message, median of {ROUNDS} rounds");
+    println!("{:24} {:>12} {:>12} {:>12}", "", "restless", "tungstenite", "tokio-ws");
+    for size in [64, 600, 64 << 10] {
+        for fragments in [1, 4] {
+            let count = (4 << 20) / (size + 256);
+            let wire = wire(size, fragments, count);
+            let expected = (count, count * size);
+            let subjects: [(&str, Receive); 3] =
+                [("restless", ours), ("tungstenite", tungstenite), ("tokio-websockets", tokio_ws)];
+            for (name, receive) in subjects {
+                assert_eq!(receive(&wire), expected, "{name}");
+            }
+            let medians = medians(&subjects.map(|(_, receive)| receive), &wire);
+            let per_message = medians.map(|median| median.as_nanos() as f64 / count as f64);
+            let [a, b, c] = per_message;
+            println!(
+                "{:24} {a:>9.0} ns {b:>9.0} ns {c:>9.0} ns",
+                format!("{size} bytes in {fragments} frame(s)")
+            );
+        }
+    }
+}
+
+const ROUNDS: usize = 101;
+
+/// Reads all messages of these bytes: how many there are, and how many bytes they hold.
+type Receive = fn(&[u8]) -> (usize, usize);
+
+/// The median time of each, their rounds taken in turns so that noise hits all alike.
+fn medians<const N: usize>(subjects: &[Receive; N], wire: &[u8]) -> [Duration; N] {
+    let mut times = [const { Vec::new() }; N];
+    for _ in 0..ROUNDS {
+        for (receive, times) in subjects.iter().zip(&mut times) {
+            let start = Instant::now();
+            black_box(receive(black_box(wire)));
+            times.push(start.elapsed());
+        }
+    }
+    times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    })
+}
+
+/// Text messages as a server sends them: JSON with some characters that take two bytes.
+fn wire(size: usize, fragments: usize, count: usize) -> Vec<u8> {
+    let sample = "{\"type\":\"update\",\"data\":{\"price\":42.5,\"note\":\"Größe\"}} ";
+    let mut text = sample.repeat(size / sample.len() + 1).into_bytes();
+    text.truncate(size);
+    if std::str::from_utf8(&text).is_err() {
+        *text.last_mut().expect("not empty") = b' ';
+    }
+    assert!(std::str::from_utf8(&text).is_ok());
+    let mut wire = BytesMut::new();
+    for _ in 0..count {
+        let pieces: Vec<&[u8]> = text.chunks(size.div_ceil(fragments)).collect();
+        for (i, piece) in pieces.iter().enumerate() {
+            let opcode = if i == 0 { Opcode::Text } else { Opcode::Continuation };
+            let mut header = FrameHeader::new(opcode, piece.len() as u64);
+            header.fin = i + 1 == pieces.len();
+            header.encode(&mut wire);
+            wire.extend_from_slice(piece);
+        }
+    }
+    wire.to_vec()
+}
+
+/// What one read of a socket gives at most.
+const READ_BYTES: usize = 16 << 10;
+
+fn ours(wire: &[u8]) -> (usize, usize) {
+    let now = ws::Instant::ORIGIN;
+    let mut connection =
+        Connection::new(&Accepted::default(), Options::default(), Entropy::from_seed(1), now);
+    let (mut count, mut bytes) = (0, 0);
+    let mut reads = wire.chunks(READ_BYTES);
+    let mut buffer = BytesMut::new();
+    loop {
+        match connection.poll() {
+            Output::Message(message) => {
+                count += 1;
+                bytes += message.as_bytes().len();
+            }
+            Output::Wait(_) => match reads.next() {
+                Some(read) => {
+                    buffer.reserve(READ_BYTES);
+                    buffer.extend_from_slice(read);
+                    connection.handle_data(buffer.split().freeze(), now);
+                }
+                None => return (count, bytes),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A socket that gives these bytes and takes any.
+struct Socket<'a>(&'a [u8]);
+
+impl io::Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len().min(READ_BYTES).min(self.0.len());
+        self.0.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+impl io::Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn tungstenite(wire: &[u8]) -> (usize, usize) {
+    use tungstenite::protocol::{Role, WebSocket};
+    let mut socket = WebSocket::from_raw_socket(Socket(wire), Role::Client, None);
+    let (mut count, mut bytes) = (0, 0);
+    while let Ok(message) = socket.read() {
+        count += 1;
+        bytes += message.len();
+    }
+    (count, bytes)
+}
+
+impl AsyncRead for Socket<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let length = buffer.remaining().min(READ_BYTES).min(self.0.len());
+        let (read, rest) = self.0.split_at(length);
+        buffer.put_slice(read);
+        self.0 = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn tokio_ws(wire: &[u8]) -> (usize, usize) {
+    let mut socket = pin!(tokio_websockets::ClientBuilder::new().take_over(Socket(wire)));
+    let mut context = Context::from_waker(Waker::noop());
+    let (mut count, mut bytes) = (0, 0);
+    loop {
+        match socket.as_mut().poll_next(&mut context) {
+            Poll::Ready(Some(Ok(message))) => {
+                count += 1;
+                bytes += message.as_payload().len();
+            }
+            Poll::Ready(Some(Err(_)) | None) => return (count, bytes),
+            Poll::Pending => {}
+        }
+    }
+}
