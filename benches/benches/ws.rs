@@ -87,7 +87,7 @@ fn wire(size: usize, fragments: usize, count: usize) -> Vec<u8> {
 const READ_BYTES: usize = 16 << 10;
 
 fn ours(wire: &[u8]) -> (usize, usize) {
-    let now = ws::Instant::ORIGIN;
+    let now = restless_proto::Instant::ORIGIN;
     let mut connection =
         Connection::new(&Accepted::default(), Options::default(), Entropy::from_seed(1), now);
     let (mut count, mut bytes) = (0, 0);

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use http::StatusCode;
 
 pub use refused::Refused;
+use crate::json::object::Object;
+use crate::ws;
 
 /// Why a call or a subscription ended without what was asked for.
 ///
@@ -21,6 +23,8 @@ pub use refused::Refused;
 /// | [`Refused`](Self::Refused) | the operator: the service said no |
 /// | [`Content`](Self::Content) | the service: its reply is not what the contract says |
 /// | [`Redirect`](Self::Redirect) | the service: its redirect leads nowhere |
+/// | [`Handshake`](Self::Handshake), [`Protocol`](Self::Protocol) | the service: it does not speak WebSocket as it should |
+/// | [`Closed`](Self::Closed) | the operator: the code says what is wrong |
 /// | [`Transport`](Self::Transport), [`Timeout`](Self::Timeout) | the network |
 /// | [`GaveUp`](Self::GaveUp) | whoever the last error, its source, names |
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,6 +54,15 @@ pub enum Error {
     /// Something took longer than its timer allows.
     #[error(transparent)]
     Timeout(#[from] TimeoutError),
+    /// The server answered a WebSocket's opening handshake as no WebSocket server does.
+    #[error(transparent)]
+    Handshake(#[from] Box<ws::HandshakeError>),
+    /// The server broke the WebSocket protocol.
+    #[error("the server broke the WebSocket protocol")]
+    Protocol(#[source] Box<ws::Error>),
+    /// The server closed a WebSocket connection, and said why.
+    #[error(transparent)]
+    Closed(#[from] PeerClosed),
     /// Reconnecting brought no event as often as is allowed.
     #[error(transparent)]
     GaveUp(#[from] Box<GaveUp>),
@@ -77,6 +90,30 @@ impl Error {
 
     pub(crate) fn gave_up(reconnects: u32, last: Self) -> Self {
         Self::GaveUp(Box::new(GaveUp { reconnects, last }))
+    }
+}
+
+/// The server closed a WebSocket connection with a code that says that something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server closed with {code}{}", Message(.reason))]
+pub struct PeerClosed {
+    code: ws::CloseCode,
+    reason: String,
+}
+
+impl PeerClosed {
+    pub(crate) fn new(code: ws::CloseCode, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    /// The code of its Close frame (RFC 6455 §7.4).
+    pub fn code(&self) -> ws::CloseCode {
+        self.code
+    }
+
+    /// The reason in it, at most 123 bytes.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 }
 
@@ -299,6 +336,12 @@ impl TransportError {
     }
 }
 
+impl From<TransportErrorKind> for Error {
+    fn from(kind: TransportErrorKind) -> Self {
+        Self::Transport(kind.into())
+    }
+}
+
 impl From<TransportErrorKind> for TransportError {
     fn from(kind: TransportErrorKind) -> Self {
         Self { kind, source: None }
@@ -337,6 +380,10 @@ pub enum Timer {
     Idle,
     /// A whole call, redirects included.
     Total,
+    /// From a ping of ours to the next sound of the peer, over WebSocket.
+    Pong,
+    /// From our Close frame to the peer's, over WebSocket.
+    Close,
 }
 
 /// Something took longer than its timer allows.
@@ -346,6 +393,8 @@ pub enum Timer {
     Timer::ResponseHead => "no answer to the request",
     Timer::Idle => "nothing was heard",
     Timer::Total => "the call did not finish",
+    Timer::Pong => "no answer to a ping",
+    Timer::Close => "no answer to our close",
 })]
 pub struct TimeoutError {
     timer: Timer,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::ws::CloseCode;
 use crate::{ApiKey, Instant, TimeoutError, TransportError};
 
 /// A protocol that is driven: inputs go in, outputs come out, and nothing happens in between.
@@ -64,6 +65,14 @@ pub enum Input {
         /// The bytes. A machine keeps slices of them, so a buffer that is reused must be copied.
         bytes: Bytes,
     },
+    /// One whole WebSocket message has come, to a subscription whose driver speaks WebSocket
+    /// ([`Subscription::whole_messages`](crate::Subscription::whole_messages)).
+    Message {
+        /// The exchange that it belongs to.
+        exchange: ExchangeId,
+        /// Its payload, of a text or a binary message.
+        message: Bytes,
+    },
     /// The exchange is over, and its connection no longer the machine's.
     Ended {
         /// Which one.
@@ -85,6 +94,14 @@ pub enum End {
     Complete,
     /// No connection, or it broke before that.
     Failed(TransportError),
+    /// The peer closed a WebSocket connection that the driver speaks on. Where it sent no Close
+    /// frame, it is one of the others.
+    Closed {
+        /// The code of its Close frame, 1005 where that had none.
+        code: CloseCode,
+        /// The reason in it.
+        reason: String,
+    },
     /// A timer of the driver's own ran out, such as [`Timer::Connect`](crate::Timer::Connect).
     TimedOut(TimeoutError),
 }
@@ -104,7 +121,8 @@ pub enum Output<E> {
         /// content.
         request: Box<http::Request<Bytes>>,
     },
-    /// Write these bytes to the connection of the open exchange, after its response's head.
+    /// Write these bytes to the connection of the open exchange, which its response's head (101)
+    /// has turned over.
     Send(Bytes),
     /// Drop the open exchange and its connection. No input is due for it.
     Hangup,

@@ -134,12 +134,15 @@ impl<T> Machine for CallMachine<T> {
                 match why {
                     End::Failed(error) => self.fail(error.into()),
                     End::TimedOut(error) => self.fail(error.into()),
-                    End::Complete => {}
+                    // No call is a WebSocket's; one that is closed like one was none.
+                    End::Complete | End::Closed { .. } => {
+                        self.fail(TransportErrorKind::Broken.into());
+                    }
                 }
             }
             (Input::Ended { exchange, .. }, State::Head(_)) if exchange == self.exchange => {
                 // An exchange that is complete without a head is none.
-                self.fail(Error::Transport(TransportErrorKind::Broken.into()));
+                self.fail(TransportErrorKind::Broken.into());
             }
             (Input::Ended { exchange, .. }, State::Content { head, content })
                 if exchange == self.exchange =>
@@ -152,6 +155,7 @@ impl<T> Machine for CallMachine<T> {
                 Input::Elapsed
                 | Input::Response { .. }
                 | Input::Data { .. }
+                | Input::Message { .. }
                 | Input::Ended { .. }
                 | Input::Credentials(_),
                 state,

@@ -1,4 +1,4 @@
-//! The state machine of a subscription over server-sent events.
+//! The state machine of a subscription, over server-sent events and over WebSocket.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -10,17 +10,19 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use url::Url;
 
 use super::cursor::Position;
-use super::event::{
-    Ended, Event, Item, LossReason, Lost, Opened, RejectReason, Rejected, State as Now, Status,
-};
-use super::policy::{self, Verdict};
-use crate::event::{Kind, SseId, StreamEvent};
+use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Now, Status};
+use super::feed::{Fed, Feed};
+use super::policy::{self, Overrides, Verdict};
 use crate::http::{media_type, redirect, request_id};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::signature::Signer;
-use crate::sse::{self, Block};
+use crate::sse;
 use crate::timing::{Backoff, Instant};
-use crate::{ApiKey, ContentError, Error, Limits, RedirectError, Refused, TimeoutError, Timer};
+use crate::ws::{self, CloseCode, Closed, Handshake};
+use crate::{
+    ApiKey, ConfigError, ContentError, Entropy, Error, Limits, PeerClosed, RedirectError, Refused,
+    TimeoutError, Timer, TransportErrorKind,
+};
 
 /// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked.
 pub(super) struct Plan {
@@ -35,6 +37,19 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) signer: Option<Signer>,
     pub(super) backoff: Backoff,
+    pub(super) entropy: Entropy,
+    pub(super) overrides: Overrides,
+    pub(super) transport: Transport,
+}
+
+/// How events come.
+pub(super) enum Transport {
+    /// As server-sent events.
+    EventStream,
+    /// Over WebSocket, with the handshake and the frames made here.
+    WebSocket { subprotocols: Vec<String>, deflate: Option<ws::Deflate>, options: ws::Options },
+    /// Over WebSocket, spoken by the driver.
+    Messages,
 }
 
 /// Whose requests these are.
@@ -53,7 +68,6 @@ pub(super) enum Credentials {
 /// It is `Done` after [`Event::Ended`].
 pub struct SubscriptionMachine {
     plan: Plan,
-    decoder: sse::Decoder,
     exchange: ExchangeId,
     state: State,
     /// What is due before the state is looked at again: three outputs at the most.
@@ -76,6 +90,8 @@ pub struct SubscriptionMachine {
 ///                              │                └────── will not ──► Over              │
 ///                              └── no answer ──────────────────────────────────────────┘
 /// ```
+///
+/// From any of them `close` leads to `Over`, from `Streaming` over WebSocket by way of `Closing`.
 enum State {
     /// The user is asked for credentials, or about to be.
     Authorize { rejected: bool, asked: bool },
@@ -86,7 +102,10 @@ enum State {
     /// The answer is no; the first bytes of its content are waited for, not for long.
     Refusal { head: Box<Parts>, content: BytesMut, deadline: Instant },
     /// Events come. `deadline` is `Timer::Idle`, armed by the head and by each piece of content.
-    Streaming { deadline: Option<Instant>, ended: Option<End> },
+    Streaming { feed: Feed, deadline: Option<Instant>, ended: Option<End> },
+    /// The user has closed it, and the peer is told (RFC 6455 §7.1.2). It is given the time of
+    /// `Timer::Close`, which the connection keeps.
+    Closing { connection: Box<ws::Connection> },
     /// A connect is planned.
     Waiting { until: Instant },
     /// Nothing will happen any more.
@@ -96,6 +115,8 @@ enum State {
 /// One request of a chain of redirects.
 struct Hop {
     request: Request<Bytes>,
+    /// What the response to a WebSocket's request is checked against.
+    handshake: Option<Box<Handshake>>,
     url: Url,
     redirects: u8,
     /// Whether the user was already asked for other credentials than those in it.
@@ -108,7 +129,6 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 impl SubscriptionMachine {
     pub(super) fn new(plan: Plan, now: Instant) -> Self {
         let mut machine = Self {
-            decoder: sse::Decoder::new(plan.limits),
             plan,
             exchange: ExchangeId::NONE,
             state: State::Over,
@@ -123,11 +143,28 @@ impl SubscriptionMachine {
         machine
     }
 
-    /// Ends the subscription: the connection is dropped, and nothing more comes of it but
-    /// [`Event::Ended`], not even events that have already arrived.
+    /// Ends the subscription: nothing more comes of it but [`Event::Ended`], not even events that
+    /// have already arrived. An event stream's connection is dropped; over WebSocket the peer is
+    /// told first, and has [`close_within`](ws::Options::close_within) to answer.
     pub fn close(&mut self) {
-        if !matches!(self.state, State::Over) {
-            self.end(Ended::Closed);
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => {}
+            State::Streaming { feed: Feed::Frames(mut connection), ended: None, .. } => {
+                self.due.clear();
+                // It can't be closing yet, and the code is one that may be sent.
+                let closing = connection.close(CloseCode::NORMAL, "", self.now);
+                match closing {
+                    Ok(()) => self.state = State::Closing { connection },
+                    Err(_) => self.end(Ended::Closed),
+                }
+            }
+            State::Closing { connection } => self.state = State::Closing { connection },
+            State::Authorize { .. }
+            | State::Connect(_)
+            | State::Head { .. }
+            | State::Refusal { .. }
+            | State::Streaming { .. }
+            | State::Waiting { .. } => self.end(Ended::Closed),
         }
     }
 
@@ -154,29 +191,58 @@ impl SubscriptionMachine {
     }
 
     fn connect(&mut self) {
-        self.state = match &self.plan.credentials {
-            Credentials::None => State::Connect(Box::new(self.first_hop(None, false))),
-            Credentials::Fixed(key) => State::Connect(Box::new(self.first_hop(Some(key), false))),
-            Credentials::OnDemand => State::Authorize { rejected: false, asked: false },
-        };
+        match &self.plan.credentials {
+            Credentials::None => self.connect_as(None, false),
+            Credentials::Fixed(key) => {
+                let key = key.clone();
+                self.connect_as(Some(&key), false);
+            }
+            Credentials::OnDemand => {
+                self.state = State::Authorize { rejected: false, asked: false };
+            }
+        }
     }
 
-    fn first_hop(&self, key: Option<&ApiKey>, reauthorized: bool) -> Hop {
+    fn connect_as(&mut self, key: Option<&ApiKey>, reauthorized: bool) {
+        match self.first_hop(key, reauthorized) {
+            Ok(hop) => self.state = State::Connect(Box::new(hop)),
+            // Checked when the subscription started; a URL does not turn bad later.
+            Err(error) => self.end(Ended::Failed(error.into())),
+        }
+    }
+
+    fn first_hop(&mut self, key: Option<&ApiKey>, reauthorized: bool) -> Result<Hop, ConfigError> {
         let url = self.plan.position.place_in(&self.plan.url);
-        let mut request = Request::new(Bytes::new());
+        let handshake = match &self.plan.transport {
+            Transport::EventStream | Transport::Messages => None,
+            Transport::WebSocket { subprotocols, deflate, .. } => {
+                let mut handshake =
+                    Handshake::new(&url, &mut self.plan.entropy)?.deflate(deflate.clone());
+                for name in subprotocols {
+                    handshake = handshake.subprotocol(name)?;
+                }
+                Some(Box::new(handshake))
+            }
+        };
+        let mut request = match &handshake {
+            Some(handshake) => handshake.request().map(|()| Bytes::new()),
+            None => Request::new(Bytes::new()),
+        };
         *request.method_mut() = Method::GET;
         *request.uri_mut() = uri(&url);
         let fields = request.headers_mut();
-        fields.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(self.plan.transport, Transport::EventStream) {
+            fields.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         // A key on demand that no field can hold goes out as none; the service then says 401.
         if let Some(value) = key.and_then(crate::http::bearer) {
             fields.insert(header::AUTHORIZATION, value);
         }
         for (name, value) in &self.plan.fields {
-            fields.insert(name.clone(), value.clone());
+            fields.append(name.clone(), value.clone());
         }
-        Hop { request, url, redirects: 0, reauthorized }
+        Ok(Hop { request, handshake, url, redirects: 0, reauthorized })
     }
 
     fn open(&mut self, hop: Box<Hop>) -> Output<Event> {
@@ -187,8 +253,13 @@ impl SubscriptionMachine {
     }
 
     fn head(&mut self, hop: Box<Hop>, head: Box<Parts>) {
-        match policy::status(head.status) {
-            Verdict::Accept if media_type::is_event_stream(&head.headers) => self.accept(&head),
+        let websocket = !matches!(self.plan.transport, Transport::EventStream);
+        match policy::status(head.status, websocket, &self.plan.overrides) {
+            Verdict::Accept => match self.accept(&hop, &head) {
+                Ok(Some(feed)) => self.stream(feed, &head),
+                Ok(None) => self.refusal(head),
+                Err(error) => self.lose(LossReason::Error(error), None),
+            },
             Verdict::Follow => self.follow(*hop, &head),
             Verdict::Authorize
                 if matches!(self.plan.credentials, Credentials::OnDemand) && !hop.reauthorized =>
@@ -197,17 +268,35 @@ impl SubscriptionMachine {
                 self.state = State::Authorize { rejected: true, asked: false };
             }
             Verdict::NoContent => self.end(Ended::NoContent),
-            Verdict::Accept | Verdict::Authorize | Verdict::Retry | Verdict::Stop => {
-                let deadline = self.now + REFUSAL_WAIT;
-                self.state = State::Refusal { head, content: BytesMut::new(), deadline };
-            }
+            Verdict::Authorize | Verdict::Retry | Verdict::Stop => self.refusal(head),
         }
     }
 
-    fn accept(&mut self, head: &Parts) {
-        self.decoder = sse::Decoder::new(self.plan.limits);
+    fn refusal(&mut self, head: Box<Parts>) {
+        let deadline = self.now + REFUSAL_WAIT;
+        self.state = State::Refusal { head, content: BytesMut::new(), deadline };
+    }
+
+    /// What reads this response's content; `None` where it is of the wrong type.
+    fn accept(&mut self, hop: &Hop, head: &Parts) -> Result<Option<Feed>, Error> {
+        Ok(match (&self.plan.transport, &hop.handshake) {
+            (Transport::EventStream, _) => media_type::is_event_stream(&head.headers)
+                .then(|| Feed::EventStream(Box::new(sse::Decoder::new(self.plan.limits)))),
+            (Transport::WebSocket { options, .. }, Some(handshake)) => {
+                let accepted = handshake.check(head.status, &head.headers).map_err(Box::new)?;
+                let entropy = self.plan.entropy.fork();
+                let connection = ws::Connection::new(&accepted, *options, entropy, self.now);
+                Some(Feed::Frames(Box::new(connection)))
+            }
+            (Transport::Messages | Transport::WebSocket { .. }, _) => {
+                Some(Feed::Messages(VecDeque::new()))
+            }
+        })
+    }
+
+    fn stream(&mut self, feed: Feed, head: &Parts) {
         self.last_heard = Some(self.now);
-        self.state = State::Streaming { deadline: self.idle_deadline(), ended: None };
+        self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended: None };
         self.due.push_back(Output::Event(Event::Opened(Opened {
             cursor: self.cursor().map(str::to_owned),
             request_id: request_id(&head.headers),
@@ -226,6 +315,7 @@ impl SubscriptionMachine {
                 // A new exchange takes the place of the old one: no back-off, and no loss to tell.
                 self.state = State::Connect(Box::new(Hop {
                     request,
+                    handshake: hop.handshake,
                     url,
                     redirects: hop.redirects + 1,
                     reauthorized: hop.reauthorized,
@@ -236,7 +326,9 @@ impl SubscriptionMachine {
     }
 
     fn refuse(&mut self, head: &Parts, content: Bytes) {
-        let error = if policy::status(head.status) == Verdict::Accept {
+        let error = if head.status == http::StatusCode::OK
+            && matches!(self.plan.transport, Transport::EventStream)
+        {
             let seen = head.headers.get(header::CONTENT_TYPE);
             Box::new(ContentError::NotAnEventStream {
                 seen: seen.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
@@ -256,7 +348,9 @@ impl SubscriptionMachine {
     /// The connection is gone: plans the next one, or ends.
     fn lose(&mut self, reason: LossReason, retry_after: Option<Duration>) {
         match &reason {
-            LossReason::Error(error) if !self.plan.reconnect || !policy::may_pass(error) => {
+            LossReason::Error(error)
+                if !self.plan.reconnect || !policy::may_pass(error, &self.plan.overrides) =>
+            {
                 return self.end(Ended::Failed(error.clone()));
             }
             LossReason::Complete if !self.plan.reconnect => return self.end(Ended::Complete),
@@ -292,73 +386,86 @@ impl SubscriptionMachine {
         self.lose(LossReason::Error(TimeoutError::new(timer, after).into()), None);
     }
 
-    /// The next item among the bytes that are here, the cursor moved by all that stands before it.
-    fn next_item(&mut self) -> Option<Item> {
-        loop {
-            let item = match self.decoder.poll() {
-                Ok(None) => break None,
-                Ok(Some(Block::Id(id))) => {
-                    self.plan.position.move_to(id);
-                    continue;
-                }
-                Ok(Some(Block::Event(event))) => {
-                    let Some(item) = receive(&event, self.plan.signer.as_ref()) else {
-                        self.plan.position.move_to(event.id().unwrap_or_default());
-                        continue;
-                    };
-                    let cursor = match &item {
-                        Item::Event(event) => event.cursor(),
-                        Item::Rejected(rejected) => rejected.id.as_deref().map(Cow::Borrowed),
-                    };
-                    self.plan.position.move_to(&cursor.unwrap_or_default());
-                    item
-                }
-                Err(error) => Item::Rejected(Rejected {
-                    data: Bytes::new(),
-                    id: None,
-                    reason: RejectReason::TooLarge(error),
-                }),
-            };
-            if matches!(item, Item::Event(_)) {
-                self.reconnects = 0;
-                self.plan.backoff.reset();
-            }
-            break Some(item);
+    /// An item comes out: the cursor moves, and an accepted event proves that the stream lives.
+    fn hand_out(&mut self, item: Item) -> Output<Event> {
+        let cursor = match &item {
+            Item::Event(event) => event.cursor(),
+            Item::Rejected(rejected) => rejected.id.as_deref().map(Cow::Borrowed),
+        };
+        self.plan.position.move_to(&cursor.unwrap_or_default());
+        if matches!(item, Item::Event(_)) {
+            self.reconnects = 0;
+            self.plan.backoff.reset();
         }
+        Output::Event(Event::Item(item))
     }
-}
 
-/// Makes an item of an SSE event; `None` for one that is not the service's.
-///
-/// The service names its events `update`, `error` or not at all, and their data is never empty.
-/// What bears another name is still taken if it reads as an event, and else is not ours to judge:
-/// proxies send `event: ping`.
-fn receive(sse: &sse::Event<'_>, signer: Option<&Signer>) -> Option<Item> {
-    if sse.data().is_empty() {
-        return None;
+    /// Reads on, until there is something to say or to wait for.
+    fn read(
+        &mut self,
+        mut feed: Feed,
+        deadline: Option<Instant>,
+        ended: Option<End>,
+    ) -> Option<Output<Event>> {
+        let own = loop {
+            match feed.next(self.plan.signer.as_ref()) {
+                Fed::Moved(cursor) => self.plan.position.move_to(&cursor),
+                Fed::Item(item) => {
+                    self.state = State::Streaming { feed, deadline, ended };
+                    return Some(self.hand_out(item));
+                }
+                Fed::Send(bytes) => {
+                    self.state = State::Streaming { feed, deadline, ended };
+                    return Some(Output::Send(bytes));
+                }
+                Fed::Closed(closed) => {
+                    self.lose(closed_loss(closed, ended), None);
+                    return None;
+                }
+                Fed::Starved(own) => break own,
+            }
+        };
+        if let Feed::EventStream(decoder) = &feed {
+            if let Some(retry) = decoder.reconnection_time() {
+                self.plan.backoff.server_retry(retry);
+            }
+        }
+        match ended {
+            // Frames tell of their end themselves.
+            Some(why) if !matches!(feed, Feed::Frames(_)) => self.lose(loss(why), None),
+            None if deadline.is_some_and(|deadline| self.now >= deadline) => {
+                self.time_out(Timer::Idle, self.plan.idle_timeout.unwrap_or_default());
+            }
+            ended => {
+                self.state = State::Streaming { feed, deadline, ended };
+                let soonest = [deadline, own].into_iter().flatten().min();
+                return Some(Output::Wait(soonest));
+            }
+        }
+        None
     }
-    let data = sse.data_bytes();
-    let leftover = || SseId::Leftover(sse.last_event_id());
-    let sse_id = sse.id().map_or_else(leftover, SseId::Own);
-    let event = match StreamEvent::parse(data.clone(), sse_id) {
-        Ok(event) => event,
-        Err(_) if !matches!(sse.event_type(), "message" | "update" | "error") => return None,
-        Err(error) => {
-            let id = sse.id().map(str::to_owned);
-            return Some(Item::Rejected(Rejected { data, id, reason: error.into() }));
+
+    /// The closing handshake, with nobody left to give messages to.
+    fn close_on(&mut self, mut connection: Box<ws::Connection>) -> Option<Output<Event>> {
+        loop {
+            match connection.poll() {
+                ws::Output::Message(_) | ws::Output::Ping(_) | ws::Output::Pong(_) => {}
+                ws::Output::Send(bytes) => {
+                    self.state = State::Closing { connection };
+                    return Some(Output::Send(bytes));
+                }
+                // The peer has answered, and everything is sent: no need to wait for its end.
+                ws::Output::Wait(_) if connection.closing().is_some() => break,
+                ws::Output::Wait(deadline) => {
+                    self.state = State::Closing { connection };
+                    return Some(Output::Wait(deadline));
+                }
+                ws::Output::Closed(_) => break,
+            }
         }
-    };
-    let signed = match (signer, event.kind()) {
-        (Some(signer), Kind::Update) => signer.verify_event(&event),
-        (Some(_), Kind::Error) | (None, _) => Ok(()),
-    };
-    Some(match signed {
-        Ok(()) => Item::Event(event),
-        Err(error) => {
-            let id = event.cursor().map(Cow::into_owned);
-            Item::Rejected(Rejected { data, id, reason: error.into() })
-        }
-    })
+        self.end(Ended::Closed);
+        None
+    }
 }
 
 fn uri(url: &Url) -> http::Uri {
@@ -378,12 +485,33 @@ impl Machine for SubscriptionMachine {
             {
                 self.head(hop, head);
             }
-            (Input::Data { exchange, bytes }, State::Streaming { ended, .. })
+            (Input::Data { exchange, bytes }, State::Streaming { mut feed, ended, .. })
                 if exchange == self.exchange =>
             {
                 self.last_heard = Some(self.now);
-                self.decoder.feed(bytes);
-                self.state = State::Streaming { deadline: self.idle_deadline(), ended };
+                feed.data(bytes, self.now);
+                self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended };
+            }
+            (Input::Message { exchange, message }, State::Streaming { mut feed, ended, .. })
+                if exchange == self.exchange =>
+            {
+                self.last_heard = Some(self.now);
+                feed.message(message);
+                self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended };
+            }
+            (Input::Data { exchange, bytes }, State::Closing { mut connection })
+                if exchange == self.exchange =>
+            {
+                connection.handle_data(bytes, self.now);
+                self.state = State::Closing { connection };
+            }
+            (Input::Elapsed, State::Closing { mut connection }) => {
+                connection.elapsed(self.now);
+                self.state = State::Closing { connection };
+            }
+            (Input::Elapsed, State::Streaming { mut feed, deadline, ended }) => {
+                feed.elapsed(self.now);
+                self.state = State::Streaming { feed, deadline, ended };
             }
             (Input::Data { exchange, bytes }, State::Refusal { head, mut content, deadline })
                 if exchange == self.exchange =>
@@ -400,13 +528,14 @@ impl Machine for SubscriptionMachine {
                 self.exchange_ended(why, state);
             }
             (Input::Credentials(key), State::Authorize { rejected, asked: true }) => {
-                self.state = State::Connect(Box::new(self.first_hop(key.as_ref(), rejected)));
+                self.connect_as(key.as_ref(), rejected);
             }
             // Time alone: `poll` looks at the deadlines. Or late, repeated, of an older exchange.
             (
                 Input::Elapsed
                 | Input::Response { .. }
                 | Input::Data { .. }
+                | Input::Message { .. }
                 | Input::Ended { .. }
                 | Input::Credentials(_),
                 state,
@@ -439,23 +568,14 @@ impl Machine for SubscriptionMachine {
                     self.state = State::Refusal { head, content, deadline };
                     return Output::Wait(Some(deadline));
                 }
-                State::Streaming { deadline, ended } => {
-                    if let Some(item) = self.next_item() {
-                        self.state = State::Streaming { deadline, ended };
-                        return Output::Event(Event::Item(item));
+                State::Streaming { feed, deadline, ended } => {
+                    if let Some(output) = self.read(feed, deadline, ended) {
+                        return output;
                     }
-                    if let Some(retry) = self.decoder.reconnection_time() {
-                        self.plan.backoff.server_retry(retry);
-                    }
-                    match ended {
-                        Some(why) => self.lose(loss(why), None),
-                        None if deadline.is_some_and(|deadline| self.now >= deadline) => {
-                            self.time_out(Timer::Idle, self.plan.idle_timeout.unwrap_or_default());
-                        }
-                        None => {
-                            self.state = State::Streaming { deadline, ended: None };
-                            return Output::Wait(deadline);
-                        }
+                }
+                State::Closing { connection } => {
+                    if let Some(output) = self.close_on(connection) {
+                        return output;
                     }
                 }
                 State::Waiting { until } if self.now >= until => self.connect(),
@@ -475,19 +595,21 @@ impl SubscriptionMachine {
             State::Head { .. } => {
                 // A complete response without a head is no response.
                 let reason = match loss(why) {
-                    LossReason::Complete => LossReason::Error(Error::Transport(
-                        crate::TransportErrorKind::Broken.into(),
-                    )),
+                    LossReason::Complete => {
+                        LossReason::Error(Error::Transport(TransportErrorKind::Broken.into()))
+                    }
                     reason @ LossReason::Error(_) => reason,
                 };
                 self.lose(reason, None);
             }
             State::Refusal { head, content, .. } => self.refuse(&head, content.freeze()),
             // Events that have arrived come out before the loss.
-            State::Streaming { deadline, ended } => {
+            State::Streaming { mut feed, deadline, ended } => {
+                feed.ended(self.now);
                 let ended = ended.or(Some(why));
-                self.state = State::Streaming { deadline, ended };
+                self.state = State::Streaming { feed, deadline, ended };
             }
+            State::Closing { .. } => self.end(Ended::Closed),
             State::Authorize { .. } | State::Connect(_) | State::Waiting { .. } | State::Over => {
                 self.state = state
             }
@@ -500,5 +622,33 @@ fn loss(why: End) -> LossReason {
         End::Complete => LossReason::Complete,
         End::Failed(error) => LossReason::Error(error.into()),
         End::TimedOut(error) => LossReason::Error(error.into()),
+        End::Closed { code, reason } => peer_closed(code, &reason),
+    }
+}
+
+/// What the end of a WebSocket connection means; `ended` is what the transport said of it.
+fn closed_loss(closed: Closed, ended: Option<End>) -> LossReason {
+    LossReason::Error(match closed {
+        Closed::Clean { close, .. } => return peer_closed(close.code(), close.reason()),
+        Closed::Failed(ws::Error::TooLarge(error)) => error.into(),
+        Closed::Failed(error) => Error::Protocol(Box::new(error)),
+        Closed::Unresponsive { within } => TimeoutError::new(Timer::Pong, within).into(),
+        Closed::CloseUnanswered { within } => TimeoutError::new(Timer::Close, within).into(),
+        // No Close frame: the way that the transport ended is all there is to say.
+        Closed::Cut { .. } => match ended {
+            Some(End::Failed(error)) => error.into(),
+            Some(End::TimedOut(error)) => error.into(),
+            Some(End::Complete | End::Closed { .. }) | None => {
+                Error::Transport(TransportErrorKind::Broken.into())
+            }
+        },
+    })
+}
+
+fn peer_closed(code: CloseCode, reason: &str) -> LossReason {
+    match code {
+        CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS => LossReason::Complete,
+        CloseCode::ABNORMAL => LossReason::Error(TransportErrorKind::Broken.into()),
+        code => LossReason::Error(PeerClosed::new(code, reason).into()),
     }
 }

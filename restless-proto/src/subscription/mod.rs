@@ -15,6 +15,23 @@
 //! - A connection that ends, breaks, or falls silent is replaced, after a [delay](crate::Backoff).
 //!   See [`Event::Lost`].
 //!
+//! # When it connects again
+//!
+//! | what happened | again? |
+//! | --- | --- |
+//! | the stream ended in good order; close codes 1000, 1001, none | yes |
+//! | refused, cut, silent, no answer, no such name, TLS or protocol trouble | yes |
+//! | status 429 and 5xx; close codes 1011 to 1014 | yes, never before `Retry-After` |
+//! | status 204 | no: the server said so |
+//! | status 401 | no, or once with other credentials where they come on demand |
+//! | any other status; a wrong content type; no WebSocket there; redirects to nowhere | no |
+//! | close codes 1002, 1003, 1007 to 1010, 3000, 3003, 4400 to 4499 but 4408 and 4429 | no |
+//! | any other close code | yes |
+//! | a certificate that is not trusted; a request that can't be sent | no |
+//! | a WebSocket message over the limit | no: it would come again |
+//!
+//! [`Subscription::on_status`] and [`Subscription::on_close`] decide otherwise.
+//!
 //! # What is not
 //!
 //! - Events of a service that sends no ids share the cursor of their millisecond: two events with
@@ -24,27 +41,30 @@
 
 mod cursor;
 mod event;
+mod feed;
 mod machine;
 mod policy;
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use url::Url;
 
 pub use event::{
     Ended, Event, Item, LossReason, Lost, Opened, RejectReason, Rejected, State, Status,
 };
 pub use machine::SubscriptionMachine;
+pub use policy::Disposition;
 
 use crate::direct::Target;
-use crate::service::{http_url, redact_url};
+use crate::service::redact_url;
 use crate::signature::Signer;
 use crate::timing::Backoff;
-use crate::url::{RuntimeUrl, direct_sse, query_value, sse};
-use crate::{ConfigError, Entropy, Instant, Limits, Service};
+use crate::url::{RuntimeUrl, direct_sse, query_value, sse, to_websocket_url};
+use crate::{ConfigError, Entropy, Instant, Limits, Service, ws};
 use cursor::Position;
-use machine::{Credentials, Plan};
+use machine::{Credentials, Plan, Transport};
+use policy::Overrides;
 
 /// What to follow, from where, and how stubbornly.
 ///
@@ -74,6 +94,12 @@ pub struct Subscription {
     signer: Option<Signer>,
     fields: Vec<(String, String)>,
     on_demand: bool,
+    overrides: Overrides,
+    websocket: bool,
+    whole_messages: bool,
+    subprotocols: Vec<String>,
+    deflate: Option<ws::Deflate>,
+    websocket_options: ws::Options,
 }
 
 #[derive(Clone)]
@@ -97,7 +123,7 @@ impl std::fmt::Debug for Source {
 }
 
 impl Subscription {
-    /// Follows a runtime URL, such as a stream's `sse_url`.
+    /// Follows a runtime URL, such as a stream's `sse_url`, or its `ws_url` over WebSocket.
     ///
     /// The client's key goes to that URL, wherever it leads: take URLs from the service only.
     pub fn url(url: impl Into<String>) -> Self {
@@ -134,6 +160,12 @@ impl Subscription {
             signer: None,
             fields: Vec::new(),
             on_demand: false,
+            overrides: Overrides::default(),
+            websocket: false,
+            whole_messages: false,
+            subprotocols: Vec::new(),
+            deflate: Some(ws::Deflate::default()),
+            websocket_options: ws::Options::default(),
         }
     }
 
@@ -225,6 +257,58 @@ impl Subscription {
         self
     }
 
+    /// Decides for a status that is no success whether to connect again; `None` leaves it to the
+    /// [table](self#when-it-connects-again). Default: leaves all.
+    pub fn on_status(mut self, decide: fn(StatusCode) -> Option<Disposition>) -> Self {
+        self.overrides.status = Some(decide);
+        self
+    }
+
+    /// Follows over WebSocket (RFC 6455), as a `ws` or `wss` URL does by itself. Default: over
+    /// server-sent events.
+    pub fn websocket(mut self) -> Self {
+        self.websocket = true;
+        self
+    }
+
+    /// Decides for the code of a peer's Close frame whether to connect again; `None` leaves it to
+    /// the [table](self#when-it-connects-again). Default: leaves all.
+    pub fn on_close(mut self, decide: fn(ws::CloseCode) -> Option<Disposition>) -> Self {
+        self.overrides.close = Some(decide);
+        self
+    }
+
+    /// Offers a subprotocol in the opening handshake, after those that were offered before.
+    /// Default: none.
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.subprotocols.push(name.into());
+        self
+    }
+
+    /// How compression is offered in the opening handshake (RFC 7692), `None` for not at all.
+    /// Default: [`Deflate::default`](ws::Deflate::default).
+    pub fn deflate(mut self, deflate: Option<ws::Deflate>) -> Self {
+        self.deflate = deflate;
+        self
+    }
+
+    /// Limits and timers of the WebSocket connection. Default: [`ws::Options::default`].
+    pub fn websocket_options(mut self, options: ws::Options) -> Self {
+        self.websocket_options = options;
+        self
+    }
+
+    /// Follows over WebSocket that the driver speaks, with a stack of its own: the request has a
+    /// `ws` or `wss` URI and no fields of the handshake; the driver says
+    /// [`Response`](crate::machine::Input::Response) with status 101 once the connection stands
+    /// (or with the status that refused it), [`Message`](crate::machine::Input::Message) for each
+    /// message, and [`End::Closed`](crate::machine::End::Closed) for the peer's Close frame. Pings
+    /// and limits are that stack's.
+    pub fn whole_messages(mut self) -> Self {
+        self.whole_messages = true;
+        self
+    }
+
     /// The machine for this subscription. `entropy` gives the jitter of its delays.
     ///
     /// # Errors
@@ -237,7 +321,7 @@ impl Subscription {
         entropy: Entropy,
         now: Instant,
     ) -> Result<SubscriptionMachine, ConfigError> {
-        let url = self.resolve(service)?;
+        let (url, websocket) = self.resolve(service)?;
         let credentials = if query_value(&url, "apiKey").is_some_and(|key| !key.is_empty()) {
             // One credential is enough, and the caller asked for this one.
             Credentials::None
@@ -252,25 +336,50 @@ impl Subscription {
             }
         }
         let fields = fields(&self.fields, &credentials)?;
+        let mut entropy = entropy;
+        let transport = if !websocket {
+            Transport::EventStream
+        } else if self.whole_messages {
+            Transport::Messages
+        } else {
+            let mut handshake = ws::Handshake::new(&url, &mut entropy)?;
+            for (name, value) in &fields {
+                handshake = handshake.header(name.clone(), value.clone())?;
+            }
+            for name in &self.subprotocols {
+                handshake = handshake.subprotocol(name)?;
+            }
+            Transport::WebSocket {
+                subprotocols: self.subprotocols,
+                deflate: self.deflate,
+                options: self.websocket_options,
+            }
+        };
+        let backoff = Backoff::new(self.retry, self.max_retry, entropy.fork());
         Ok(SubscriptionMachine::new(
             Plan {
                 position: Position::new(&url, self.cursor, self.since),
                 url,
                 fields,
                 credentials,
+                entropy,
+                overrides: self.overrides,
+                transport,
                 reconnect: self.reconnect,
                 max_reconnects: self.max_reconnects,
                 head_timeout: self.head_timeout,
                 idle_timeout: self.idle_timeout,
                 limits: self.limits,
                 signer: self.signer,
-                backoff: Backoff::new(self.retry, self.max_retry, entropy),
+                backoff,
             },
             now,
         ))
     }
 
-    fn resolve(&self, service: &Service) -> Result<Url, ConfigError> {
+    /// The URL, and whether it is followed over WebSocket: then its scheme is `ws` or `wss` only
+    /// where the driver speaks it, for requests go out over HTTP.
+    fn resolve(&self, service: &Service) -> Result<(Url, bool), ConfigError> {
         let base = service.stream_base_url();
         let url = match &self.source {
             Source::Url(url) => url.clone(),
@@ -280,9 +389,24 @@ impl Subscription {
                 exposed(direct_sse((**target).clone()).base_url(base).build()?)
             }
         };
-        http_url(&url).ok_or_else(|| {
-            ConfigError::new("url", redact_url(&url), "an absolute http or https URL")
-        })
+        let scheme = url.split(':').next().unwrap_or_default();
+        let is_websocket = ["ws", "wss"].iter().any(|ws| scheme.eq_ignore_ascii_case(ws));
+        let websocket = self.websocket || self.whole_messages || is_websocket;
+        let mut url = match (websocket, is_websocket) {
+            // The caller's own WebSocket URL is taken as it is.
+            (true, false) => exposed(to_websocket_url(&url)?),
+            _ => url,
+        };
+        if websocket && !self.whole_messages {
+            // The request goes out over HTTP: ws is http, wss is https (RFC 6455 §3).
+            url.replace_range(..2, "http");
+        }
+        let known = ["http", "https", "ws", "wss"];
+        let parsed = Url::parse(&url).ok().filter(|url| url.host().is_some());
+        let parsed = parsed.filter(|url| known.contains(&url.scheme())).ok_or_else(|| {
+            ConfigError::new("url", redact_url(&url), "an absolute http, https, ws or wss URL")
+        })?;
+        Ok((parsed, websocket))
     }
 }
 

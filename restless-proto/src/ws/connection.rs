@@ -10,8 +10,8 @@ use super::frame::{FrameHeader, MAX_CONTROL_BYTES, Opcode};
 use super::handshake::Accepted;
 use super::keepalive::{Due, KeepAlive};
 use super::message::{Assembler, Item, Message};
-use super::{Error, Instant, Options, mask};
-use crate::{ConfigError, Entropy, LimitError, Misuse};
+use super::{Error, Options, mask};
+use crate::{ConfigError, Entropy, Instant, LimitError, Misuse};
 
 /// What to do next. Exhaustive on purpose: a duty that is new must not be overlooked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Instant;
+use crate::Instant;
 
 /// When to ping, and when to give up.
 ///

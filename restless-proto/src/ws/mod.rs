@@ -9,7 +9,8 @@
 //!
 //! use bytes::Bytes;
 //! use restless_proto::Entropy;
-//! use restless_proto::ws::{Accepted, CloseCode, Closed, Connection, Instant, Message, Options, Output};
+//! use restless_proto::Instant;
+//! use restless_proto::ws::{Accepted, CloseCode, Closed, Connection, Message, Options, Output};
 //!
 //! // What the socket gives, one read after another: "Hel" + "lo", then the peer's Close frame.
 //! let mut reads = [&b"\x01\x03Hel"[..], b"\x80\x02lo", b"\x88\x02\x03\xe8", b""].into_iter();
@@ -68,7 +69,6 @@ mod error;
 mod extension;
 mod frame;
 mod handshake;
-mod instant;
 mod keepalive;
 mod mask;
 mod message;
@@ -84,6 +84,5 @@ pub use deflate::{Deflate, DeflateParameters};
 pub use error::Error;
 pub use frame::{FrameHeader, Opcode};
 pub use handshake::{Accepted, Handshake, HandshakeError};
-pub use instant::Instant;
 pub use message::{Message, Text};
 pub use options::Options;

@@ -1,5 +1,6 @@
 //! The connection as a whole: a scripted peer, scripted time.
 
+use crate::Instant;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};

@@ -57,7 +57,7 @@ fn run(
 ) -> Result<Closed> {
     let (mut socket, accepted, rest) = open(&url, entropy)?;
     let start = Instant::now();
-    let now = || ws::Instant::from_origin(start.elapsed());
+    let now = || restless_proto::Instant::from_origin(start.elapsed());
     let options = Options::default().ping_every(None);
     let mut connection = Connection::new(&accepted, options, entropy.fork(), now());
     connection.handle_data(rest, now());

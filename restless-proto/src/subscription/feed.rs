@@ -1,0 +1,165 @@
+//! What stands between the bytes of a connection and its items: event stream, frames, or messages.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::event::{Item, RejectReason, Rejected};
+use crate::event::{Kind, SseId, StreamEvent};
+use crate::signature::Signer;
+use crate::sse::{self, Block};
+use crate::timing::Instant;
+use crate::ws::{self, Message};
+
+/// The content of one connection, on its way to items.
+pub(super) enum Feed {
+    /// Server-sent events.
+    EventStream(Box<sse::Decoder>),
+    /// WebSocket, bytes in and out.
+    Frames(Box<ws::Connection>),
+    /// WebSocket, spoken by the driver: whole messages in.
+    Messages(VecDeque<Bytes>),
+}
+
+/// What a feed has next.
+pub(super) enum Fed {
+    /// An item.
+    Item(Item),
+    /// No item, but the cursor moves.
+    Moved(String),
+    /// Bytes that the protocol owes the peer.
+    Send(Bytes),
+    /// Nothing until more comes, or until a time of the protocol's own.
+    Starved(Option<Instant>),
+    /// The protocol's own end.
+    Closed(ws::Closed),
+}
+
+impl Feed {
+    pub(super) fn data(&mut self, bytes: Bytes, now: Instant) {
+        match self {
+            Self::EventStream(decoder) => decoder.feed(bytes),
+            Self::Frames(connection) => connection.handle_data(bytes, now),
+            Self::Messages(_) => {}
+        }
+    }
+
+    pub(super) fn message(&mut self, message: Bytes) {
+        if let Self::Messages(messages) = self {
+            messages.push_back(message);
+        }
+    }
+
+    pub(super) fn elapsed(&mut self, now: Instant) {
+        if let Self::Frames(connection) = self {
+            connection.elapsed(now);
+        }
+    }
+
+    pub(super) fn ended(&mut self, now: Instant) {
+        if let Self::Frames(connection) = self {
+            connection.ended(now);
+        }
+    }
+
+    pub(super) fn next(&mut self, signer: Option<&Signer>) -> Fed {
+        match self {
+            Self::EventStream(decoder) => next_block(decoder, signer),
+            Self::Frames(connection) => loop {
+                match connection.poll() {
+                    ws::Output::Send(bytes) => return Fed::Send(bytes),
+                    ws::Output::Message(Message::Text(text)) => {
+                        if let Some(fed) = from_message(text.into_bytes(), signer) {
+                            return fed;
+                        }
+                    }
+                    ws::Output::Message(Message::Binary(bytes)) => {
+                        if let Some(fed) = from_message(bytes, signer) {
+                            return fed;
+                        }
+                    }
+                    // Answered, or noted, by the connection.
+                    ws::Output::Ping(_) | ws::Output::Pong(_) => {}
+                    ws::Output::Wait(deadline) => return Fed::Starved(deadline),
+                    ws::Output::Closed(closed) => return Fed::Closed(closed),
+                }
+            },
+            Self::Messages(messages) => loop {
+                let Some(message) = messages.pop_front() else { return Fed::Starved(None) };
+                if let Some(fed) = from_message(message, signer) {
+                    return fed;
+                }
+            },
+        }
+    }
+}
+
+fn next_block(decoder: &mut sse::Decoder, signer: Option<&Signer>) -> Fed {
+    loop {
+        match decoder.poll() {
+            Ok(None) => return Fed::Starved(None),
+            Ok(Some(Block::Id(id))) => return Fed::Moved(id.to_owned()),
+            Ok(Some(Block::Event(event))) => match from_sse(&event, signer) {
+                Some(fed) => return fed,
+                None => {
+                    if let Some(id) = event.id().filter(|id| !id.is_empty()) {
+                        return Fed::Moved(id.to_owned());
+                    }
+                }
+            },
+            Err(error) => {
+                let reason = RejectReason::TooLarge(error);
+                let rejected = Rejected { data: Bytes::new(), id: None, reason };
+                return Fed::Item(Item::Rejected(rejected));
+            }
+        }
+    }
+}
+
+/// Makes an item of an SSE event; `None` for one that is not the service's.
+///
+/// The service names its events `update`, `error` or not at all, and their data is never empty.
+/// What bears another name is still taken if it reads as an event, and else is not ours to judge:
+/// proxies send `event: ping`.
+fn from_sse(sse: &sse::Event<'_>, signer: Option<&Signer>) -> Option<Fed> {
+    if sse.data().is_empty() {
+        return None;
+    }
+    let leftover = || SseId::Leftover(sse.last_event_id());
+    let id = sse.id().map_or_else(leftover, SseId::Own);
+    let ours = matches!(sse.event_type(), "message" | "update" | "error");
+    from_text(sse.data_bytes(), id, signer, ours)
+}
+
+/// Makes an item of a message; `None` for an empty one. There is no other place for an id than in
+/// the event.
+fn from_message(text: Bytes, signer: Option<&Signer>) -> Option<Fed> {
+    if text.is_empty() { None } else { from_text(text, SseId::None, signer, true) }
+}
+
+fn from_text(text: Bytes, id: SseId<'_>, signer: Option<&Signer>, ours: bool) -> Option<Fed> {
+    let event = match StreamEvent::parse(text.clone(), id) {
+        Ok(event) => event,
+        Err(_) if !ours => return None,
+        Err(error) => {
+            let id = match id {
+                SseId::Own(id) => Some(id.to_owned()),
+                SseId::None | SseId::Leftover(_) => None,
+            };
+            let rejected = Rejected { data: text, id, reason: error.into() };
+            return Some(Fed::Item(Item::Rejected(rejected)));
+        }
+    };
+    let signed = match (signer, event.kind()) {
+        (Some(signer), Kind::Update) => signer.verify_event(&event),
+        (Some(_), Kind::Error) | (None, _) => Ok(()),
+    };
+    Some(Fed::Item(match signed {
+        Ok(()) => Item::Event(event),
+        Err(error) => {
+            let id = event.cursor().map(Cow::into_owned);
+            Item::Rejected(Rejected { data: text, id, reason: error.into() })
+        }
+    }))
+}
