@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use futures_core::Stream;
 use restless_proto::Entropy;
-use restless_proto::ws::{self, Accepted, Connection, FrameHeader, Opcode, Options, Output};
+use restless_proto::ws::{Accepted, Connection, FrameHeader, Opcode, Options, Output};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 fn main() {

@@ -20,6 +20,8 @@ Prints one JSON object a line for each event of a stream.
     --payload-mode MODE    FULL_DATA or JSON_PATCH                  (FULL_DATA)
     --jq FILTER            a jq filter over its answers
 
+  --ws                     over WebSocket instead of server-sent events
+
   --cursor C               start after this position
   --since T                start at this time, until an event gave a cursor
   --no-reconnect           end when the connection does
@@ -60,6 +62,7 @@ struct Given {
     jq: Option<String>,
     cursor: Option<String>,
     since: Option<String>,
+    ws: bool,
     no_reconnect: bool,
     max_reconnects: Option<u32>,
     retry_seconds: Option<f64>,
@@ -103,6 +106,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Option<Given>, lexopt::Error> 
             Long("jq") => given.jq = Some(arguments.value()?.string()?),
             Long("cursor") => given.cursor = Some(arguments.value()?.string()?),
             Long("since") => given.since = Some(arguments.value()?.string()?),
+            Long("ws") => given.ws = true,
             Long("no-reconnect") => given.no_reconnect = true,
             Long("max-reconnects") => given.max_reconnects = Some(arguments.value()?.parse()?),
             Long("retry-seconds") => given.retry_seconds = Some(arguments.value()?.parse()?),
@@ -155,6 +159,9 @@ impl Given {
             }
             _ => return Err("one of a URL, --stream and --direct, not several".to_owned()),
         };
+        if self.ws {
+            subscription = subscription.websocket();
+        }
         if let Some(cursor) = self.cursor {
             subscription = subscription.cursor(cursor);
         }

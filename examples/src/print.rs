@@ -81,7 +81,11 @@ impl Printer {
 pub fn exit_code(error: &Error) -> u8 {
     match error {
         Error::Config(_) | Error::Misuse(_) => 2,
-        Error::Refused(_) | Error::Content(_) | Error::Redirect(_) => 3,
+        Error::Refused(_)
+        | Error::Content(_)
+        | Error::Redirect(_)
+        | Error::Handshake(_)
+        | Error::Closed(_) => 3,
         _ => 4,
     }
 }

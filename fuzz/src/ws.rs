@@ -2,8 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use restless_proto::Entropy;
+use restless_proto::Instant;
 use restless_proto::ws::{
-    Accepted, Closed, Connection, Deflate, FrameHeader, Instant, Message, Opcode, Options, Output,
+    Accepted, Closed, Connection, Deflate, FrameHeader, Message, Opcode, Options, Output,
 };
 
 /// What an application sees of a connection, and what its peer gets.

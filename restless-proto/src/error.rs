@@ -11,8 +11,9 @@ use bytes::Bytes;
 use http::StatusCode;
 
 pub use refused::Refused;
-use crate::json::object::Object;
+
 use crate::ws;
+use refused::Message;
 
 /// Why a call or a subscription ended without what was asked for.
 ///

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
-use restless_proto::{ApiKey, Instant, TransportError, TransportErrorKind};
+use restless_proto::{ApiKey, Instant};
 
 use crate::Runtime;
 use crate::connect::Connector;
@@ -67,7 +68,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                     let opened = Exchange::new(exchange, connector, *request, self.reuse);
                     self.open = Some((exchange, opened));
                 }
-                Output::Send(_) => self.refuse_to_send(),
+                Output::Send(bytes) => self.send(bytes, cx),
                 Output::Hangup => self.open = None,
                 Output::Authorize { .. } => {
                     self.tell(Input::Credentials(self.key.clone()));
@@ -140,13 +141,15 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         }
     }
 
-    /// Only an upgraded connection takes bytes, and no machine of ours asks for one over HTTP/1.1
-    /// content. A machine of another make that does is told at once that it can't be.
-    fn refuse_to_send(&mut self) {
-        if let Some((exchange, _)) = self.open.take() {
-            let why = "bytes can't be sent after the request of an exchange that is not upgraded";
-            let error = TransportError::new(TransportErrorKind::Request, why);
-            self.tell(Input::Ended { exchange, why: End::Failed(error) });
+    fn send(&mut self, bytes: Bytes, cx: &mut Context<'_>) {
+        let Some((exchange, open)) = &mut self.open else { return };
+        let exchange = *exchange;
+        match open.send(bytes) {
+            Ok(()) => open.flush(cx),
+            Err(error) => {
+                self.open = None;
+                self.tell(Input::Ended { exchange, why: End::Failed(error) });
+            }
         }
     }
 }

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use restless_proto::Error;
-use restless_proto::machine::Machine;
 use restless_proto::subscription::{Event, Item, Status, SubscriptionMachine};
 use tokio::sync::watch;
 
@@ -82,15 +81,17 @@ impl<R: Runtime> Events<R> {
         Watch { status: self.status.subscribe(), origin: self.origin }
     }
 
-    /// Ends the subscription and closes its connection at once. What has not been handed out is
-    /// not lost: it comes after [`cursor`](Self::cursor) the next time.
+    /// Ends the subscription. What has not been handed out is not lost: it comes after
+    /// [`cursor`](Self::cursor) the next time.
+    ///
+    /// An event stream's connection is closed at once. Over WebSocket the peer is told; then
+    /// [`next`](Self::next) waits for its answer, 10 s at the most, and gives `None`. Whoever does
+    /// not care to wait drops this.
     pub fn close(&mut self) {
         self.driver.machine.close();
-        self.driver.hang_up();
-        // The events that are left tell only of the end.
-        while let restless_proto::machine::Output::Hangup
-        | restless_proto::machine::Output::Event(_) = self.driver.machine.poll()
-        {}
+        // As far as it goes without waiting: drops the connection, or writes the Close frame.
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(_)) = self.driver.poll_event(&mut cx) {}
         self.status.send_replace(self.driver.machine.status());
     }
 

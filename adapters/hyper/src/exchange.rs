@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
+use hyper::upgrade::OnUpgrade;
 use restless_proto::machine::{End, ExchangeId, Input};
 use restless_proto::{TransportError, TransportErrorKind};
 
 use crate::Runtime;
 use crate::connect::{Connection, Connector, Origin, failure};
+use crate::upgraded::Upgraded;
 
 /// Polled for the inputs that it yields; dropping it closes its connection.
 pub(crate) struct Exchange<R> {
@@ -31,6 +33,14 @@ enum Stage {
         connection: Connection,
         origin: Origin,
     },
+    /// 101 has come, and hyper gives its connection away (RFC 9110 §7.8).
+    Upgrade {
+        upgrade: OnUpgrade,
+        connection: Connection,
+        unsent: Vec<Bytes>,
+    },
+    /// The connection speaks another protocol.
+    Upgraded(Box<Upgraded>),
     Over,
 }
 
@@ -58,9 +68,14 @@ impl<R: Runtime> Exchange<R> {
         let exchange = self.id;
         match &mut self.stage {
             Stage::Request(request) => match ready!(request.as_mut().poll(cx)) {
-                Ok(Answer { response, connection, origin }) => {
+                Ok(Answer { mut response, connection, origin }) => {
+                    let upgrade = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
+                        .then(|| hyper::upgrade::on(&mut response));
                     let (head, content) = response.into_parts();
-                    self.stage = Stage::Content { content, connection, origin };
+                    self.stage = match upgrade {
+                        Some(upgrade) => Stage::Upgrade { upgrade, connection, unsent: Vec::new() },
+                        None => Stage::Content { content, connection, origin },
+                    };
                     Poll::Ready(Input::Response { exchange, head: Box::new(head) })
                 }
                 Err(why) => {
@@ -85,7 +100,61 @@ impl<R: Runtime> Exchange<R> {
                 }
                 return Poll::Ready(Input::Ended { exchange, why });
             },
+            Stage::Upgrade { upgrade, connection, unsent } => {
+                connection.drive(cx);
+                match ready!(Pin::new(upgrade).poll(cx)) {
+                    Ok(io) => {
+                        // Dropping hyper's connection here drops an empty shell.
+                        let unsent = std::mem::take(unsent);
+                        self.stage = Stage::Upgraded(Box::new(Upgraded::new(io, unsent)));
+                        self.poll_input(cx)
+                    }
+                    Err(error) => {
+                        self.stage = Stage::Over;
+                        let why = End::Failed(failure(error));
+                        Poll::Ready(Input::Ended { exchange, why })
+                    }
+                }
+            }
+            Stage::Upgraded(upgraded) => Poll::Ready(match ready!(upgraded.poll_read(cx)) {
+                Ok(bytes) if !bytes.is_empty() => Input::Data { exchange, bytes },
+                end => {
+                    self.stage = Stage::Over;
+                    let broken = |error| TransportError::new(TransportErrorKind::Broken, error);
+                    let why = end.map_or_else(|e| End::Failed(broken(e)), |_| End::Complete);
+                    Input::Ended { exchange, why }
+                }
+            }),
             Stage::Over => Poll::Pending,
+        }
+    }
+
+    /// Queues bytes for a connection that was upgraded; they go out as [`poll_input`] is polled.
+    ///
+    /// # Errors
+    ///
+    /// Where it was not, or is over.
+    ///
+    /// [`poll_input`]: Self::poll_input
+    pub(crate) fn send(&mut self, bytes: Bytes) -> Result<(), TransportError> {
+        match &mut self.stage {
+            Stage::Upgrade { unsent, .. } => unsent.push(bytes),
+            Stage::Upgraded(upgraded) => upgraded.send(bytes),
+            // The machine will be told of the end that has come meanwhile.
+            Stage::Over => {}
+            Stage::Request(_) | Stage::Content { .. } => {
+                let why = "bytes can't follow the request of an exchange that is not upgraded";
+                return Err(TransportError::new(TransportErrorKind::Request, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is queued, as far as the connection takes it at once.
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
+        if let Stage::Upgraded(upgraded) = &mut self.stage {
+            // A failure shows when reading.
+            let _ = upgraded.poll_write(cx);
         }
     }
 }

@@ -13,6 +13,7 @@ mod exchange;
 mod io;
 mod runtime;
 mod tls;
+mod upgraded;
 mod watch;
 
 pub use client::{Client, ClientBuilder};

@@ -29,7 +29,8 @@ pub struct Refused {
     excerpt: Bytes,
 }
 
-struct Message<'a>(&'a str);
+/// What the peer said, behind a colon, in one line, without keys; nothing if it said nothing.
+pub(super) struct Message<'a>(pub(super) &'a str);
 
 impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

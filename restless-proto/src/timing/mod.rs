@@ -6,6 +6,8 @@
 //! | [`ResponseHead`](crate::Timer::ResponseHead) | on `Open` | by the response's head | 30 s | a loss, then a reconnect |
 //! | [`Idle`](crate::Timer::Idle) | by the head, and again by each piece of content, comments too | at the end of the exchange | 5 min | a loss, then a reconnect |
 //! | [`Total`](crate::Timer::Total) | when a call starts | when it is done | 30 s | the call fails |
+//! | [`Pong`](crate::Timer::Pong) | by a ping of ours, every 20 s over WebSocket | by any bytes | 20 s | a loss, then a reconnect |
+//! | [`Close`](crate::Timer::Close) | by our Close frame | by the peer's | 10 s | the connection is dropped |
 //!
 //! The delay before a reconnect is a deadline too: see [`Backoff`].
 

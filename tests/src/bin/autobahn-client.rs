@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use restless_proto::Entropy;
-use restless_proto::ws::{self, Accepted, Closed, Connection, Handshake, Message, Options, Output};
+use restless_proto::ws::{Accepted, Closed, Connection, Handshake, Message, Options, Output};
 use url::Url;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

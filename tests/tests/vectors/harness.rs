@@ -22,8 +22,6 @@ pub(crate) enum Checked {
     Failed(String),
     /// A `better` case that the runner doesn't know by name; the text says what came out.
     Unknown(String),
-    /// What the case is about is not built; it is counted and told of, and not as passed.
-    NotYet,
 }
 
 impl Checked {
@@ -136,9 +134,6 @@ pub(crate) fn run_folder(folder: &Path, runners: &[(&str, Runner)], whole: bool)
         match run_file(&folder.join(format!("{name}.json")), *run) {
             Ok(counts) => {
                 println!("{name}: {} cases ran", counts.ran);
-                if counts.not_yet > 0 {
-                    println!("{name}: {} more wait for WebSocket", counts.not_yet);
-                }
                 passed += counts.ran - counts.failed.len();
                 failures.extend(counts.failed.iter().map(|failure| format!("{name}: {failure}")));
             }
@@ -166,7 +161,6 @@ fn file_names(folder: &Path) -> std::io::Result<Vec<String>> {
 
 struct Counts {
     ran: usize,
-    not_yet: usize,
     failed: Vec<String>,
 }
 
@@ -176,14 +170,10 @@ fn run_file(path: &Path, run: Runner) -> Result<Counts, String> {
     if file.cases.is_empty() {
         return Err("a file without a case".to_owned());
     }
-    let mut counts = Counts { ran: file.cases.len(), not_yet: 0, failed: Vec::new() };
+    let mut counts = Counts { ran: file.cases.len(), failed: Vec::new() };
     for case in &file.cases {
         match catch_unwind(AssertUnwindSafe(|| run(case))) {
             Ok(Checked::Ok) => {}
-            Ok(Checked::NotYet) => {
-                counts.ran -= 1;
-                counts.not_yet += 1;
-            }
             Ok(Checked::Failed(how)) => counts.failed.push(format!("{}: {how}", case.name)),
             Ok(Checked::Unknown(came_out)) if case.better() => {
                 println!("{}: not known by name", case.name);

@@ -33,6 +33,8 @@ struct Step {
     body: String,
     #[serde(skip)]
     chunks: Option<Vec<Vec<u8>>>,
+    /// On WebSocket: texts, and binary messages in base64.
+    messages: Option<Vec<Value>>,
     then: Option<String>,
 }
 
@@ -164,6 +166,7 @@ fn kind(error: &Error) -> String {
         Error::GaveUp(gave_up) => kind(gave_up.last()),
         Error::Transport(_) | Error::Timeout(_) => "transport".to_owned(),
         Error::Redirect(_) => "redirect".to_owned(),
+        Error::Closed(closed) => closed.code().get().to_string(),
         other => format!("{other:?}"),
     }
 }
@@ -178,11 +181,21 @@ fn inputs(exchange: restless_proto::machine::ExchangeId, step: &Step) -> VecDequ
         Some("tls") => return failed(TransportErrorKind::Certificate),
         Some("reset") => return failed(TransportErrorKind::Broken),
         Some("invalid_uri") => return failed(TransportErrorKind::Request),
+        Some(refused) if refused.starts_with("handshake_") => {
+            let status: u16 = refused["handshake_".len()..].parse().expect("a status");
+            let head = http::Response::builder().status(status).body(()).expect("a head");
+            let head = Box::new(head.into_parts().0);
+            let end = Input::Ended { exchange, why: End::Complete };
+            return VecDeque::from([Input::Response { exchange, head }, end]);
+        }
         Some(timeout) if timeout.contains("timeout") => {
             let why = TimeoutError::new(Timer::Connect, Duration::from_secs(10));
             return VecDeque::from([Input::Ended { exchange, why: End::TimedOut(why) }]);
         }
         Some(_) => return failed(TransportErrorKind::Connect),
+    }
+    if let Some(messages) = &step.messages {
+        return websocket_inputs(exchange, messages, step.then.as_deref());
     }
     let mut response = http::Response::builder().status(step.status.unwrap_or(200));
     let event_stream = || Some("text/event-stream".to_owned());
@@ -207,6 +220,35 @@ fn inputs(exchange: restless_proto::machine::ExchangeId, step: &Step) -> VecDequ
             inputs.push_back(Input::Ended { exchange, why });
         }
     }
+    inputs
+}
+
+/// The driver speaks WebSocket here, and the machine gets whole messages.
+fn websocket_inputs(
+    exchange: restless_proto::machine::ExchangeId,
+    messages: &[Value],
+    then: Option<&str>,
+) -> VecDeque<Input> {
+    let head = http::Response::builder().status(101).body(()).expect("a head");
+    let head = Box::new(head.into_parts().0);
+    let mut inputs = VecDeque::from([Input::Response { exchange, head }]);
+    for message in messages {
+        let message = match message.get("binary_b64").and_then(Value::as_str) {
+            Some(base64) => STANDARD.decode(base64).expect("base64").into(),
+            None => Bytes::from(message.as_str().unwrap_or_default().to_owned()),
+        };
+        inputs.push_back(Input::Message { exchange, message });
+    }
+    let why = match then {
+        None => End::Closed { code: 1000.into(), reason: String::new() },
+        Some(close) if close.starts_with("close_") => {
+            let code: u16 = close["close_".len()..].parse().expect("a code");
+            End::Closed { code: code.into(), reason: String::new() }
+        }
+        Some("eof") => End::Complete,
+        Some(_) => End::Failed(TransportErrorKind::Broken.into()),
+    };
+    inputs.push_back(Input::Ended { exchange, why });
     inputs
 }
 
@@ -366,10 +408,11 @@ pub(crate) fn run_stream_by_the_standard(case: &Case) -> Checked {
 
 /// `reconnect_traces.json`: every connect, sleep and event in order.
 pub(crate) fn run_trace(case: &Case) -> Checked {
-    let transport: String = case.input("transport").unwrap_or_default();
-    if transport != "sse" {
-        return websocket(case);
-    }
+    let websocket = match case.input::<String>("transport").as_deref() {
+        Some("sse") => false,
+        Some("websocket") => true,
+        other => return Checked::Failed(format!("unknown transport {other:?}")),
+    };
     let options: Options = case.input("options").unwrap_or_default();
     let take: Option<usize> = case.input("take");
     let key = match case.raw_input("api_key") {
@@ -385,6 +428,7 @@ pub(crate) fn run_trace(case: &Case) -> Checked {
         },
         None => Subscription::url(case.input::<String>("url").unwrap_or_default()),
     };
+    let subscription = if websocket { subscription.whole_messages() } else { subscription };
     let machine =
         match options.apply(subscription).start(&service, Entropy::from_seed(5), Instant::ORIGIN) {
             Ok(machine) => machine,
@@ -397,11 +441,6 @@ pub(crate) fn run_trace(case: &Case) -> Checked {
         Trace::due(part("trace"), Some(part("outcome")))
     });
     judge(case, &run, &due, documented.as_ref())
-}
-
-/// WebSocket is not there yet: nothing is checked, and nothing is claimed.
-fn websocket(_case: &Case) -> Checked {
-    Checked::NotYet
 }
 
 /// An expected trace, in our words.
@@ -573,6 +612,33 @@ fn judge(case: &Case, run: &Run, due: &Trace, documented: Option<&Trace>) -> Che
                 .sum();
             Checked::equal("a tight loop", &(total < 0.5), &false)
         }),
+        // Over WebSocket: what would come back the same is not tried again.
+        "ws-handshake-401" => outcome(error("401"), 1),
+        "ws-close-1008" => outcome(error("1008"), 1),
+        "ws-close-4401" => outcome(error("4401"), 1),
+        "ws-invalid-uri" | "ws-tls" => outcome(error("transport"), 1),
+        // Nothing bounds the number of connects, but the delays grow.
+        "ws-unbounded-errors" => matched(due).and(|| {
+            let sleeps: Vec<f64> = run
+                .trace
+                .iter()
+                .filter_map(
+                    |h| if let Happened::Sleep(seconds) = h { Some(*seconds) } else { None },
+                )
+                .collect();
+            let (early, late) = (sleeps.first(), sleeps.iter().copied().reduce(f64::max));
+            Checked::equal("delays that grow", &(early.copied() < late), &true)
+        }),
+        // An empty message is skipped, and one that is no text is given out; the stream goes on.
+        "ws-empty-message" => {
+            let events = run.trace.iter().filter(|h| matches!(h, Happened::Event(_))).count();
+            let rejected = run.trace.contains(&Happened::Rejected);
+            Checked::equal("events, rejected", &(events, rejected), &(1, false))
+        }
+        "ws-binary-bad-utf8" => {
+            let rejected = run.trace.contains(&Happened::Rejected);
+            Checked::equal("rejected", &rejected, &true)
+        }
         // The SDK raises the transport's error at once; the README's words are the better trace.
         "sse-refused"
         | "sse-refused-always"
@@ -595,7 +661,7 @@ fn judge(case: &Case, run: &Run, due: &Trace, documented: Option<&Trace>) -> Che
 fn first_request(case: &Case, run: &Run) -> Result<(), String> {
     let Some(due) = case.expect::<Value>("first_request") else { return Ok(()) };
     let Some(request) = run.requests.first() else { return Err("no request".to_owned()) };
-    if due["method"] != request.method().as_str() {
+    if due.get("method").is_some_and(|due| due != request.method().as_str()) {
         return Err(format!("method {}", request.method()));
     }
     let url_key = request.uri().query().is_some_and(|query| query.contains("apiKey="));
