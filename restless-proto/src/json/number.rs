@@ -100,18 +100,47 @@ impl<'a> Number<'a> {
 }
 
 /// Writes a finite double as Python's `repr` does: plain from 0.0001 up to 1e16, and with an
-/// exponent of at least two digits elsewhere. Rust's formatting gives the shortest digits.
+/// exponent of at least two digits elsewhere.
 fn write_repr(double: f64, out: &mut StackText) -> fmt::Result {
     let mut scientific = StackText::default();
-    write!(scientific, "{double:e}")?;
-    let (digits, exponent) = scientific.as_str().split_once('e').ok_or(fmt::Error)?;
+    write_shortest(double, &mut scientific)?;
+    let (mantissa, exponent) = scientific.as_str().split_once('e').ok_or(fmt::Error)?;
     let exponent: i32 = exponent.parse().map_err(|_| fmt::Error)?;
     if !(-4..16).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
-        return write!(out, "{digits}e{sign}{:02}", exponent.unsigned_abs());
+        return write!(out, "{mantissa}e{sign}{:02}", exponent.unsigned_abs());
     }
-    write!(out, "{double}")?;
-    if double.fract() == 0.0 { out.write_str(".0") } else { Ok(()) }
+
+    let (sign, mantissa) = mantissa.split_at(mantissa.starts_with('-').into());
+    let (first, others) = mantissa.split_at(1);
+    let others = others.trim_start_matches('.');
+    out.write_str(sign)?;
+    if let Ok(places) = usize::try_from(exponent) {
+        let (before, after) = others.split_at(places.min(others.len()));
+        let after = if after.is_empty() { "0" } else { after };
+        write!(out, "{first}{before:0<places$}.{after}")
+    } else {
+        let zeros = exponent.unsigned_abs() as usize - 1;
+        write!(out, "0.{:0<zeros$}{first}{others}", "")
+    }
+}
+
+/// Writes the shortest digits that read back as the same double, with an exponent. Where two texts
+/// of that length are equally close to it, the one with the even last digit is due.
+fn write_shortest(double: f64, out: &mut StackText) -> fmt::Result {
+    write!(out, "{double:e}")?;
+    let mantissa = out.as_str().split('e').next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    // The two are a double's precision apart at least, so nothing with fewer digits is halfway
+    // between them. Rust rounds up then; with a given number of digits it rounds to even.
+    if digits >= 16 && mantissa.ends_with(['1', '3', '5', '7', '9']) {
+        let mut even = StackText::default();
+        write!(even, "{double:.*e}", digits - 1)?;
+        if even.as_str().parse() == Ok(double) {
+            *out = even;
+        }
+    }
+    Ok(())
 }
 
 /// A short text on the stack, long enough for any double: a sign, 17 digits, a point and what
@@ -172,6 +201,8 @@ mod tests {
             ("9999999999999998.0", "9999999999999998.0"),
             ("1e16", "1e+16"),
             ("-12345678901234567.0", "-1.2345678901234568e+16"),
+            ("123.456", "123.456"),
+            ("-1234567890123450.0", "-1234567890123450.0"),
             ("0.0001", "0.0001"),
             ("-0.00012345678901234567", "-0.00012345678901234567"),
             ("0.00001", "1e-05"),
@@ -180,6 +211,18 @@ mod tests {
             ("-2.2250738585072014e-308", "-2.2250738585072014e-308"),
             ("5e-324", "5e-324"),
             ("1e-400", "0.0"),
+        ] {
+            assert_eq!(canonical(text), due);
+        }
+    }
+
+    #[test]
+    fn of_two_texts_equally_close_the_even_one_is_due() {
+        for (text, due) in [
+            ("995652351382343.25", "995652351382343.2"),
+            ("995652351382343.75", "995652351382343.8"),
+            ("-280712244753106.625", "-280712244753106.62"),
+            ("1553.3071297341011e11", "155330712973410.12"),
         ] {
             assert_eq!(canonical(text), due);
         }
