@@ -8,9 +8,9 @@ use serde::{Serialize, Serializer};
 
 use super::data::RawJson;
 use super::error::Error;
-use super::fields::{ExtraFields, Field, read, read_at};
+use super::fields::{self, ExtraFields, Field};
 use crate::error::one_line;
-use crate::json::{Span, unescape};
+use crate::json::{JsonError, Scanner, Span, unescape};
 
 /// An event lent from the text that it arrived in: nothing is copied or allocated to read it.
 ///
@@ -321,87 +321,123 @@ const ERROR_KEYS: &[&str] = &["code", "message"];
 
 impl Parts {
     fn parse(text: &str) -> Result<Self, Error> {
-        let [mut kind, mut meta, mut data, mut error, mut signature] = [None; 5];
+        let [mut kind, mut data, mut signature] = [None; 3];
         let [mut id_snake, mut id_camel] = [None; 2];
-        read(text, |key, value| {
+        let mut meta = MetaFields::default();
+        let mut error = ErrorFields::default();
+        fields::read(text, |key, scanner| {
             let field = match key {
                 "type" => &mut kind,
-                "meta" => &mut meta,
+                "meta" => return meta.read(scanner),
                 "data" => &mut data,
-                "error" => &mut error,
+                "error" => return error.read(scanner),
                 "signature" => &mut signature,
                 "event_id" => &mut id_snake,
                 "eventId" => &mut id_camel,
-                _ => return,
+                _ => return scanner.value(2).map(drop),
             };
-            *field = Some(value);
+            *field = Some(scanner.value(2)?);
+            Ok(())
         })?;
         let field = |path, value| Field { text, path, value };
         Ok(Self {
             kind: Kind::parse(text, field("type", kind).required_string()?)?,
-            meta: MetaParts::parse(text, field("meta", meta).required_object()?)?,
+            meta: meta.parse(text)?,
             data: field("data", data).non_null(),
-            error: field("error", error)
-                .object()?
-                .map(|object| ErrorParts::parse(text, object))
-                .transpose()?,
+            error: error.parse(text)?,
             signature: field("signature", signature).string()?,
             event_id: field("eventId", id_camel).or_twin("event_id", id_snake).string()?,
         })
     }
 }
 
-impl MetaParts {
-    fn parse(text: &str, object: Span) -> Result<Self, Error> {
-        let [mut timestamp, mut status] = [None; 2];
-        let [mut attempt_snake, mut latency_snake, mut fallback_snake] = [None; 3];
-        let [mut attempt_camel, mut latency_camel, mut fallback_camel] = [None; 3];
-        read_at(text, object, |key, value| {
+/// The values that came for `meta`, whatever their types.
+#[derive(Default)]
+struct MetaFields {
+    meta: Option<Span>,
+    timestamp: Option<Span>,
+    attempt_id: Option<Span>,
+    attempt_id_camel: Option<Span>,
+    status: Option<Span>,
+    latency_ms: Option<Span>,
+    latency_ms_camel: Option<Span>,
+    fallback: Option<Span>,
+    fallback_camel: Option<Span>,
+}
+
+impl MetaFields {
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        *self = Self::default();
+        let meta = fields::members(scanner, 2, |key, scanner| {
             let field = match key {
-                "timestamp" => &mut timestamp,
-                "status" => &mut status,
-                "attempt_id" => &mut attempt_snake,
-                "attemptId" => &mut attempt_camel,
-                "latency_ms" => &mut latency_snake,
-                "latencyMs" => &mut latency_camel,
-                "payload_mode_fallback" => &mut fallback_snake,
-                "payloadModeFallback" => &mut fallback_camel,
-                _ => return,
+                "timestamp" => &mut self.timestamp,
+                "attempt_id" => &mut self.attempt_id,
+                "attemptId" => &mut self.attempt_id_camel,
+                "status" => &mut self.status,
+                "latency_ms" => &mut self.latency_ms,
+                "latencyMs" => &mut self.latency_ms_camel,
+                "payload_mode_fallback" => &mut self.fallback,
+                "payloadModeFallback" => &mut self.fallback_camel,
+                _ => return scanner.value(3).map(drop),
             };
-            *field = Some(value);
+            *field = Some(scanner.value(3)?);
+            Ok(())
         })?;
+        self.meta = Some(meta);
+        Ok(())
+    }
+
+    fn parse(&self, text: &str) -> Result<MetaParts, Error> {
         let field = |path, value| Field { text, path, value };
-        Ok(Self {
-            object,
-            timestamp: field("meta.timestamp", timestamp).required_string()?,
-            attempt_id: field("meta.attemptId", attempt_camel)
-                .or_twin("meta.attempt_id", attempt_snake)
+        Ok(MetaParts {
+            object: field("meta", self.meta).required_object()?,
+            timestamp: field("meta.timestamp", self.timestamp).required_string()?,
+            attempt_id: field("meta.attemptId", self.attempt_id_camel)
+                .or_twin("meta.attempt_id", self.attempt_id)
                 .string()?,
-            status: field("meta.status", status).integer()?,
-            latency_ms: field("meta.latencyMs", latency_camel)
-                .or_twin("meta.latency_ms", latency_snake)
+            status: field("meta.status", self.status).integer()?,
+            latency_ms: field("meta.latencyMs", self.latency_ms_camel)
+                .or_twin("meta.latency_ms", self.latency_ms)
                 .integer()?,
-            payload_mode_fallback: field("meta.payloadModeFallback", fallback_camel)
-                .or_twin("meta.payload_mode_fallback", fallback_snake)
+            payload_mode_fallback: field("meta.payloadModeFallback", self.fallback_camel)
+                .or_twin("meta.payload_mode_fallback", self.fallback)
                 .string()?,
         })
     }
 }
 
-impl ErrorParts {
-    fn parse(text: &str, object: Span) -> Result<Self, Error> {
-        let [mut code, mut message] = [None; 2];
-        read_at(text, object, |key, value| match key {
-            "code" => code = Some(value),
-            "message" => message = Some(value),
-            _ => {}
+/// The values that came for `error`, whatever their types.
+#[derive(Default)]
+struct ErrorFields {
+    error: Option<Span>,
+    code: Option<Span>,
+    message: Option<Span>,
+}
+
+impl ErrorFields {
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        *self = Self::default();
+        let error = fields::members(scanner, 2, |key, scanner| {
+            let field = match key {
+                "code" => &mut self.code,
+                "message" => &mut self.message,
+                _ => return scanner.value(3).map(drop),
+            };
+            *field = Some(scanner.value(3)?);
+            Ok(())
         })?;
+        self.error = Some(error);
+        Ok(())
+    }
+
+    fn parse(&self, text: &str) -> Result<Option<ErrorParts>, Error> {
         let field = |path, value| Field { text, path, value };
-        Ok(Self {
+        let Some(object) = field("error", self.error).object()? else { return Ok(None) };
+        Ok(Some(ErrorParts {
             object,
-            code: field("error.code", code).required_string()?,
-            message: field("error.message", message).required_string()?,
-        })
+            code: field("error.code", self.code).required_string()?,
+            message: field("error.message", self.message).required_string()?,
+        }))
     }
 }
 

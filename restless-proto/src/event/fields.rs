@@ -5,54 +5,43 @@ use std::borrow::Cow;
 use super::DATA_LEVELS;
 use super::data::RawJson;
 use super::error::{Error, JsonType};
-use crate::json::{JsonError, Scanner, Span};
+use crate::json::{JsonError, Scanner, Span, integer};
 
 /// An event's data may have [`DATA_LEVELS`]; the event itself is one more around it.
 const EVENT_LEVELS: u32 = DATA_LEVELS + 1;
 
-/// Reads the whole text, which must be one JSON object, and shows each member's key and value.
-///
-/// A key that comes twice is shown twice; the last one counts, as in most JSON readers.
-pub(super) fn read(text: &str, mut show: impl FnMut(&str, Span)) -> Result<(), Error> {
-    let mut scanner = Scanner::new(text, EVENT_LEVELS)?;
-    if scanner.peek() != Some(b'{') {
-        let value = scanner.span(1)?;
-        scanner.end()?;
-        return Err(Error::WrongType {
-            field: "value",
-            expected: JsonType::Object,
-            found: JsonType::of(value.of(text)),
-        });
-    }
-    read_members(&mut scanner, 1, &mut show)?;
-    scanner.end()?;
-    Ok(())
-}
-
-/// The same for an object within the text.
-pub(super) fn read_at(
-    text: &str,
-    object: Span,
-    mut show: impl FnMut(&str, Span),
+/// Reads the whole text, which must be an object, and hands each member to the reader, as
+/// [`members`] does.
+pub(super) fn read<'a>(
+    text: &'a str,
+    each: impl FnMut(&str, &mut Scanner<'a>) -> Result<(), JsonError>,
 ) -> Result<(), Error> {
     let mut scanner = Scanner::new(text, EVENT_LEVELS)?;
-    scanner.jump(object.start);
-    read_members(&mut scanner, 2, &mut show)?;
+    let event = members(&mut scanner, 1, each)?;
+    scanner.end()?;
+    Field { text, path: "value", value: Some(event) }.required_object()?;
     Ok(())
 }
 
-fn read_members(
-    scanner: &mut Scanner<'_>,
+/// Reads a value at the given level. If it is an object, the reader is given each key, and has to
+/// read the value, one level deeper. A key that comes twice comes twice here too; the last one
+/// counts, as in most JSON readers.
+#[inline]
+pub(super) fn members<'a>(
+    scanner: &mut Scanner<'a>,
     level: u32,
-    show: &mut impl FnMut(&str, Span),
-) -> Result<(), JsonError> {
+    mut each: impl FnMut(&str, &mut Scanner<'a>) -> Result<(), JsonError>,
+) -> Result<Span, JsonError> {
+    if scanner.peek() != Some(b'{') {
+        return scanner.value(level);
+    }
+    let start = scanner.at();
     scanner.enter();
     let mut first = true;
     while let Some(key) = scanner.member(&mut first)? {
-        let value = scanner.span(level + 1)?;
-        show(&key.decode(), value);
+        each(&key.decode(), scanner)?;
     }
-    Ok(())
+    Ok(Span { start, end: scanner.at() })
 }
 
 /// A field that was looked for: what to call it in an error, and its value, if it came.
@@ -65,9 +54,15 @@ pub(super) struct Field<'a> {
 
 impl Field<'_> {
     /// This field, unless it has no value and its twin, spelt otherwise, has one.
+    #[inline]
     pub(super) fn or_twin(self, path: &'static str, value: Option<Span>) -> Self {
         let twin = Self { path, value, ..self };
-        if twin.worth() > self.worth() { twin } else { self }
+        match (self.value, value) {
+            (_, None) => self,
+            (None, Some(_)) => twin,
+            (Some(_), Some(_)) if twin.worth() > self.worth() => twin,
+            (Some(_), Some(_)) => self,
+        }
     }
 
     /// Nothing, an empty string, or a value.
@@ -84,6 +79,7 @@ impl Field<'_> {
     }
 
     /// What stands between the quotes of a string.
+    #[inline]
     pub(super) fn required_string(self) -> Result<Span, Error> {
         let value = self.required()?;
         match self.found(value) {
@@ -93,6 +89,7 @@ impl Field<'_> {
     }
 
     /// Likewise, where the field may be absent or null.
+    #[inline]
     pub(super) fn string(self) -> Result<Option<Span>, Error> {
         self.non_null().map(|_| self.required_string()).transpose()
     }
@@ -109,17 +106,17 @@ impl Field<'_> {
         self.non_null().map(|_| self.required_object()).transpose()
     }
 
+    #[inline]
     pub(super) fn integer(self) -> Result<Option<i64>, Error> {
         let Some(value) = self.non_null() else { return Ok(None) };
-        let found = self.found(value);
-        let mut scanner = Scanner::new(value.of(self.text), EVENT_LEVELS)?;
-        let integer = match found {
-            JsonType::Number => scanner.number()?.integer(),
-            _ => None,
+        let integer = match self.found(value) {
+            JsonType::Number => integer(value.of(self.text)),
+            found => return Err(self.wrong(JsonType::Integer, found)),
         };
-        integer.map(Some).ok_or_else(|| self.wrong(JsonType::Integer, found))
+        integer.map(Some).ok_or_else(|| self.wrong(JsonType::Integer, JsonType::Number))
     }
 
+    #[inline]
     pub(super) fn non_null(self) -> Option<Span> {
         self.value.filter(|value| value.of(self.text) != "null")
     }
@@ -164,7 +161,7 @@ impl<'a> Iterator for ExtraFields<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let scanner = self.scanner.as_mut()?;
         while let Ok(Some(key)) = scanner.member(&mut self.first) {
-            let value = scanner.span(2).ok()?;
+            let value = scanner.value(2).ok()?;
             let key = key.decode();
             if !self.known.contains(&&*key) {
                 return Some((key, RawJson::new(value.of(self.text))));

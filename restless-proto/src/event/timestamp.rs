@@ -189,3 +189,68 @@ fn week_year_start(year: i64) -> i64 {
     // 1970-01-01 was a Thursday.
     january_4 - (january_4 + 3).rem_euclid(7)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_number_rises_by_one_from_day_to_day_through_all_years() {
+        let mut due = days_from_civil(1, 1, 1);
+        assert_eq!(due, -719_162);
+        for year in 1..=9999 {
+            for month in 1..=12 {
+                for day in 1..=days_in_month(year, month) {
+                    assert_eq!(days_from_civil(year, month, day), due, "{year}-{month}-{day}");
+                    due += 1;
+                }
+            }
+        }
+        assert_eq!(due, days_from_civil(10_000, 1, 1));
+    }
+
+    #[test]
+    fn a_week_is_counted_from_the_first_with_a_thursday_in_the_year() {
+        for (week, day) in [
+            ("2026-W01-1", "2025-12-29"),
+            ("2026-W53-7", "2027-01-03"),
+            ("2027-W01-1", "2027-01-04"),
+            ("2020W537", "2021-01-03"),
+            ("0001-W01-1", "0001-01-01"),
+            ("9999-W52-5", "9999-12-31"),
+            ("2026-W13", "2026-03-23"),
+            ("2026W13T10Z", "2026-03-23T10Z"),
+            ("2026-W13-2T10:20:30", "2026-03-24T10:20:30"),
+        ] {
+            assert!(unix_ms(day).is_some());
+            assert_eq!(unix_ms(week), unix_ms(day), "{week}");
+        }
+        for none in ["2027-W53-1", "2026-W00-1", "2026-W01-0", "2026-W01-8", "9999-W52-6"] {
+            assert_eq!(unix_ms(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_zone_moves_the_time_out_of_its_day() {
+        assert_eq!(unix_ms("1970-01-01T01:30+02:00"), Some(-30 * MINUTE_MS));
+        assert_eq!(unix_ms("1970-01-01T23:30-0100"), Some(DAY_MS + 30 * MINUTE_MS));
+        assert_eq!(unix_ms("0001-01-01T00:00+23:59"), Some(-62_135_683_140_000));
+    }
+
+    #[test]
+    fn a_fraction_is_cut_after_the_millisecond() {
+        for (fraction, ms) in [("0", 0), ("0009", 0), ("5", 500), ("9999999999", 999)] {
+            assert_eq!(unix_ms(&format!("1970-01-01T00:00:00.{fraction}")), Some(ms));
+        }
+    }
+
+    #[test]
+    fn a_text_cut_short_or_gone_on_with_is_no_timestamp() {
+        let whole = "2026-03-24T00:00:00.5+01:00";
+        let good = [10, 13, 16, 19, 21, 24, 27];
+        for len in 0..whole.len() {
+            assert_eq!(unix_ms(&whole[..len]).is_some(), good.contains(&len), "{}", &whole[..len]);
+        }
+        assert_eq!(unix_ms(&format!("{whole}0")), None);
+    }
+}

@@ -7,15 +7,18 @@
 mod finite;
 mod number;
 pub(crate) mod object;
+mod skip;
 mod text;
 
 use std::fmt;
 
 pub(crate) use finite::to_raw;
-pub(crate) use number::{Number, StackText};
+pub(crate) use number::{Number, StackText, integer};
 pub(crate) use text::{RawStr, decode_escape, unescape};
 
-use text::plain_len;
+use skip::{
+    blank_end, colon_end, literal_end, number_end, stop, string_end, unexpected, value_end,
+};
 
 /// Text that is not JSON, or not JSON that can be used here: what is wrong, and where.
 ///
@@ -88,6 +91,9 @@ impl fmt::Display for JsonProblem {
     }
 }
 
+/// The deepest that any reader goes.
+pub(crate) const MOST_LEVELS: u32 = 512;
+
 /// A piece of the text, in bytes. It always starts and ends between characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -110,7 +116,7 @@ impl Span {
 /// A place in JSON text, moved forward value by value.
 ///
 /// A value's *level* is 1 plus the number of arrays and objects around it. Callers count it on the
-/// way down and give it to [`value`](Self::value), which refuses what lies deeper than `deepest`.
+/// way down; what lies deeper than `deepest` is refused.
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner<'a> {
     text: &'a str,
@@ -119,18 +125,17 @@ pub(crate) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// Starts at the beginning of the text.
+    /// Starts at the beginning of the text. `deepest` is at most [`MOST_LEVELS`].
     pub(crate) fn new(text: &'a str, deepest: u32) -> Result<Self, JsonError> {
         // Offsets are 32 bits wide from here on.
         if u32::try_from(text.len()).is_err() {
             return Err(JsonError { offset: 0, problem: JsonProblem::TooLong });
         }
-        Ok(Self { text, at: 0, deepest })
+        Ok(Self { text, at: 0, deepest: deepest.min(MOST_LEVELS) })
     }
 
     /// Where the scanner is.
     pub(crate) fn at(&self) -> u32 {
-        // `new` has seen that every offset fits.
         self.at as u32
     }
 
@@ -141,55 +146,29 @@ impl<'a> Scanner<'a> {
 
     /// Skips white space, and looks at the byte that the next token starts with.
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.byte() {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                other => return other,
-            }
-        }
-    }
-
-    /// Reads one value of any kind.
-    pub(crate) fn value(&mut self, level: u32) -> Result<(), JsonError> {
-        self.check_level(level)?;
-        let mut first = true;
-        match self.peek() {
-            Some(b'"') => {
-                self.string()?;
-            }
-            Some(b'{') => {
-                self.enter();
-                while self.member(&mut first)?.is_some() {
-                    self.value(level + 1)?;
-                }
-            }
-            Some(b'[') => {
-                self.enter();
-                while self.element(&mut first)? {
-                    self.value(level + 1)?;
-                }
-            }
-            Some(b'-' | b'0'..=b'9') => {
-                self.number()?;
-            }
-            _ => {
-                self.literal()?;
-            }
-        }
-        Ok(())
+        let (at, first) = blank_end(self.bytes(), self.at);
+        self.at = at;
+        first
     }
 
     /// Reads one value of any kind, and says where it stands.
-    pub(crate) fn span(&mut self, level: u32) -> Result<Span, JsonError> {
-        self.peek();
+    #[inline]
+    pub(crate) fn value(&mut self, level: u32) -> Result<Span, JsonError> {
+        self.check_level(level)?;
+        let first = self.peek();
         let start = self.at();
-        self.value(level)?;
+        self.at = match first {
+            Some(b'"') => string_end(self.bytes(), self.at + 1)?.0,
+            Some(b'{' | b'[') => value_end(self.bytes(), self.at, level, self.deepest)?,
+            Some(b'-' | b'0'..=b'9') => number_end(self.bytes(), self.at)?.0,
+            _ => literal_end(self.bytes(), self.at)?,
+        };
         Ok(Span { start, end: self.at() })
     }
 
     /// Refuses what is deeper than the scanner goes.
     pub(crate) fn check_level(&self, level: u32) -> Result<(), JsonError> {
-        if level > self.deepest { Err(self.error(JsonProblem::TooDeep)) } else { Ok(()) }
+        if level > self.deepest { Err(stop(self.at, JsonProblem::TooDeep)) } else { Ok(()) }
     }
 
     /// Steps over the bracket that [`peek`](Self::peek) has seen.
@@ -198,113 +177,187 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over the next key of an object and its colon, or over the object's end.
+    #[inline(always)]
     pub(crate) fn member(&mut self, first: &mut bool) -> Result<Option<RawStr<'a>>, JsonError> {
-        match self.peek() {
-            Some(b'}') => {
-                self.at += 1;
-                return Ok(None);
-            }
-            Some(b',') if !*first => self.at += 1,
-            _ if *first => {}
-            _ => return Err(self.unexpected()),
-        }
-        *first = false;
-        self.key().map(Some)
-    }
-
-    /// Reads a key and its colon.
-    pub(crate) fn key(&mut self) -> Result<RawStr<'a>, JsonError> {
-        let key = self.string()?;
-        if self.peek() != Some(b':') {
-            return Err(self.unexpected());
-        }
-        self.at += 1;
-        Ok(key)
+        if self.next(first, b'}')? { self.key().map(Some) } else { Ok(None) }
     }
 
     /// Steps over what stands before the next element of an array, or over the array's end.
     pub(crate) fn element(&mut self, first: &mut bool) -> Result<bool, JsonError> {
-        match self.peek() {
-            Some(b']') => {
-                self.at += 1;
-                return Ok(false);
-            }
-            Some(b',') if !*first => self.at += 1,
-            _ if *first => {}
-            _ => return Err(self.unexpected()),
-        }
-        *first = false;
-        Ok(true)
+        self.next(first, b']')
+    }
+
+    /// Reads a key and its colon.
+    #[inline(always)]
+    pub(crate) fn key(&mut self) -> Result<RawStr<'a>, JsonError> {
+        let key = self.string()?;
+        self.at = colon_end(self.bytes(), self.at)?;
+        Ok(key)
     }
 
     /// Reads a string.
+    #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<RawStr<'a>, JsonError> {
         if self.peek() != Some(b'"') {
-            return Err(self.unexpected());
+            return Err(unexpected(self.bytes(), self.at));
         }
         let start = self.at();
-        self.at += 1;
-        let mut escaped = false;
-        loop {
-            self.at += plain_len(self.rest());
-            match self.byte() {
-                Some(b'"') => {
-                    self.at += 1;
-                    let span = Span { start, end: self.at() };
-                    return Ok(RawStr { start, raw: span.within_quotes().of(self.text), escaped });
-                }
-                Some(b'\\') => {
-                    let (_, len) =
-                        decode_escape(self.rest()).map_err(|problem| self.error(problem))?;
-                    self.at += len;
-                    escaped = true;
-                }
-                Some(_) => return Err(self.error(JsonProblem::ControlCharacter)),
-                None => return Err(self.error(JsonProblem::EndsEarly)),
-            }
-        }
+        let (end, escaped) = string_end(self.bytes(), self.at + 1)?;
+        self.at = end;
+        let raw = Span { start, end: self.at() }.within_quotes().of(self.text);
+        Ok(RawStr { start, raw, escaped })
     }
 
     /// Reads a number.
     pub(crate) fn number(&mut self) -> Result<Number<'a>, JsonError> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let number = Number::parse(rest).map_err(|problem| self.error(problem))?;
-        self.at += number.text().len();
-        Ok(number)
+        let start = self.at();
+        let (end, float) = number_end(self.bytes(), self.at)?;
+        self.at = end;
+        Ok(Number::new(Span { start, end: self.at() }.of(self.text), float))
     }
 
     /// Reads `true`, `false` or `null`.
-    pub(crate) fn literal(&mut self) -> Result<&'static str, JsonError> {
-        for literal in ["null", "true", "false"] {
-            if self.rest().starts_with(literal.as_bytes()) {
-                self.at += literal.len();
-                return Ok(literal);
-            }
-        }
-        Err(self.unexpected())
+    pub(crate) fn literal(&mut self) -> Result<(), JsonError> {
+        self.at = literal_end(self.bytes(), self.at)?;
+        Ok(())
     }
 
     /// Refuses anything but white space up to the end of the text.
     pub(crate) fn end(&mut self) -> Result<(), JsonError> {
-        if self.peek().is_some() { Err(self.unexpected()) } else { Ok(()) }
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(unexpected(self.bytes(), self.at)),
+        }
     }
 
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    /// After a comma, or before the first: whether something follows. It is for the caller to read,
+    /// so `[1,]` is refused then.
+    fn next(&mut self, first: &mut bool, closing: u8) -> Result<bool, JsonError> {
+        match self.peek() {
+            Some(byte) if byte == closing => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ if std::mem::take(first) => Ok(true),
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ => Err(unexpected(self.bytes(), self.at)),
+        }
     }
 
-    fn rest(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, deepest: u32) -> Result<(), JsonError> {
+        let mut scanner = Scanner::new(text, deepest)?;
+        scanner.value(1)?;
+        scanner.end()
     }
 
-    fn unexpected(&self) -> JsonError {
-        self.error(match self.byte() {
-            Some(_) => JsonProblem::Unexpected,
-            None => JsonProblem::EndsEarly,
-        })
+    #[test]
+    fn json_is_read() {
+        for text in [
+            "0",
+            "-0",
+            "-1.5e+7",
+            "1E4",
+            "true",
+            "false",
+            "null",
+            "\"\"",
+            "[]",
+            "{}",
+            " [ ] ",
+            r#"{"a":1}"#,
+            r#" { "a" : [ 1 , { } , [ ] ] , "a" : "\ud83d\ude00" } "#,
+            "[[],[[]],{},{\"\":[]}]",
+            "\"\u{7f}\u{2028}\"",
+            "\r\n\t 1",
+        ] {
+            assert_eq!(read(text, 9), Ok(()), "{text}");
+        }
     }
 
-    fn error(&self, problem: JsonProblem) -> JsonError {
-        JsonError { offset: self.at(), problem }
+    #[test]
+    fn what_is_not_json_is_refused_where_it_goes_wrong() {
+        use JsonProblem::*;
+        for (text, offset, problem) in [
+            ("", 0, EndsEarly),
+            (" [", 2, EndsEarly),
+            ("[1", 2, EndsEarly),
+            ("[1,", 3, EndsEarly),
+            ("[1,]", 3, Unexpected),
+            ("[,1]", 1, Unexpected),
+            ("[1 2]", 3, Unexpected),
+            ("[1}", 2, Unexpected),
+            ("{", 1, EndsEarly),
+            ("{1:2}", 1, Unexpected),
+            (r#"{"a"}"#, 4, Unexpected),
+            (r#"{"a":}"#, 5, Unexpected),
+            (r#"{"a":1,}"#, 7, Unexpected),
+            (r#"{"a":1]"#, 6, Unexpected),
+            (r#"{,"a":1}"#, 1, Unexpected),
+            (r#"{"a":1 "b":2}"#, 7, Unexpected),
+            ("]", 0, Unexpected),
+            ("'a'", 0, Unexpected),
+            ("nul", 0, Unexpected),
+            ("nulL", 0, Unexpected),
+            ("NaN", 0, Unexpected),
+            ("-Infinity", 1, Number),
+            ("01", 0, Number),
+            ("+1", 0, Unexpected),
+            (".5", 0, Unexpected),
+            ("\"a", 2, EndsEarly),
+            ("\"a\nb\"", 2, ControlCharacter),
+            ("\"long enough for a block or two, and only then a tab:\t\"", 53, ControlCharacter),
+            (r#""ab\q""#, 3, Escape),
+            (r#""\ud800""#, 1, LoneSurrogate),
+            ("// c\n1", 0, Unexpected),
+            ("\u{feff}1", 0, Unexpected),
+            ("\u{a0}1", 0, Unexpected),
+            ("1 x", 2, Unexpected),
+        ] {
+            let error = read(text, 9).unwrap_err();
+            assert_eq!((error.offset(), error.problem()), (offset, problem), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_deeper_than_asked_for_is_refused() {
+        for text in ["[[[]]]", "[[1]]", r#"{"a":{"a":1}}"#, r#"[{"a":[]}]"#] {
+            assert_eq!(read(text, 3), Ok(()), "{text}");
+        }
+        for text in ["[[[1]]]", "[[[[]]]]", r#"{"a":{"a":{"a":1}}}"#, r#"[{"a":[{}]}]"#] {
+            assert_eq!(read(text, 3).unwrap_err().problem(), JsonProblem::TooDeep, "{text}");
+        }
+    }
+
+    #[test]
+    fn brackets_match_at_every_depth_there_is() {
+        let most = MOST_LEVELS as usize - 1;
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"[{"a":"#, "}]")] {
+            let count = most / close.len();
+            let text = format!("{}1{}", open.repeat(count), close.repeat(count));
+            assert_eq!(read(&text, MOST_LEVELS), Ok(()));
+            let wrong = if close.ends_with(']') { "}" } else { "]" };
+            let text = format!("{}1{}{wrong}", open.repeat(count), &close.repeat(count)[1..]);
+            assert_eq!(read(&text, MOST_LEVELS).unwrap_err().problem(), JsonProblem::Unexpected);
+        }
+    }
+
+    #[test]
+    fn a_text_that_never_stops_opening_takes_no_stack() {
+        for open in ["[", r#"{"a":"#] {
+            let error = read(&open.repeat(100_000), 9).unwrap_err();
+            assert_eq!(error.problem(), JsonProblem::TooDeep);
+        }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Write};
 
-use super::JsonProblem;
-
 /// A number as it is spelt, known to be well-formed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
@@ -13,65 +11,14 @@ pub(crate) struct Number<'a> {
 }
 
 impl<'a> Number<'a> {
-    /// Reads the number at the start of the text.
-    pub(super) fn parse(text: &'a str) -> Result<Self, JsonProblem> {
-        let bytes = text.as_bytes();
-        let digits = |from: usize| {
-            let rest = bytes.get(from..).unwrap_or_default();
-            rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
-        };
-        let byte = |at: usize| bytes.get(at).copied();
-        let due = |count: usize, at: usize| match (count, byte(at)) {
-            (0, None) => Err(JsonProblem::EndsEarly),
-            (0, Some(_)) => Err(JsonProblem::Number),
-            _ => Ok(count),
-        };
-
-        let start = usize::from(byte(0) == Some(b'-'));
-        let whole = due(digits(start), start)?;
-        if whole > 1 && byte(start) == Some(b'0') {
-            return Err(JsonProblem::Number);
-        }
-        let mut at = start + whole;
-        let mut exponent = 0;
-        let mut float = false;
-        if byte(at) == Some(b'.') {
-            at += 1;
-            at += due(digits(at), at)?;
-            float = true;
-        }
-        if let Some(b'e' | b'E') = byte(at) {
-            at += 1;
-            at += usize::from(matches!(byte(at), Some(b'+' | b'-')));
-            exponent = due(digits(at), at)?;
-            at += exponent;
-            float = true;
-        }
-
-        let number = Self { text: text.get(..at).unwrap_or_default(), float };
-        // With at most 200 digits and an exponent below 100 it can't be: that is below 1e300.
-        let may_be_huge = float && (whole > 200 || exponent > 2);
-        if may_be_huge && number.double().is_infinite() {
-            return Err(JsonProblem::NumberRange);
-        }
-        Ok(number)
+    /// Takes what the scanner has read.
+    pub(super) fn new(text: &'a str, float: bool) -> Self {
+        Self { text, float }
     }
 
     /// The number as it is spelt.
     pub(crate) fn text(self) -> &'a str {
         self.text
-    }
-
-    /// The number as an integer, where it is one: a float without a fraction counts.
-    pub(crate) fn integer(self) -> Option<i64> {
-        if !self.float {
-            return self.text.parse().ok();
-        }
-        // -2^63 and 2^63, which doubles hold exactly; every whole double between them is an i64.
-        const BOUND: f64 = 9_223_372_036_854_775_808.0;
-        let double = self.double();
-        let whole = double.fract() == 0.0 && (-BOUND..BOUND).contains(&double);
-        whole.then_some(double as i64)
     }
 
     /// The number as Python writes it: an integer in full, a float as `repr` spells it, in the
@@ -97,6 +44,21 @@ impl<'a> Number<'a> {
         // Rust's parser reads all that the grammar allows, and rounds as IEEE 754 has it.
         self.text.parse().unwrap_or(f64::NAN)
     }
+}
+
+/// A number as an integer, where it is one: a float without a fraction counts.
+pub(crate) fn integer(number: &str) -> Option<i64> {
+    if let Ok(integer) = number.parse() {
+        return Some(integer);
+    }
+    if !number.contains(['.', 'e', 'E']) {
+        return None;
+    }
+    // -2^63 and 2^63, which doubles hold exactly; every whole double between them is an i64.
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
+    let double: f64 = number.parse().ok()?;
+    let whole = double.fract() == 0.0 && (-BOUND..BOUND).contains(&double);
+    whole.then_some(double as i64)
 }
 
 /// Writes a finite double as Python's `repr` does: plain from 0.0001 up to 1e16, and with an
@@ -175,11 +137,17 @@ impl Write for StackText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::{JsonProblem, Scanner};
+
+    fn parse(text: &str) -> Result<Number<'_>, JsonProblem> {
+        let mut scanner = Scanner::new(text, 1).unwrap();
+        let number = scanner.number().map_err(|error| error.problem())?;
+        assert_eq!(number.text(), text);
+        Ok(number)
+    }
 
     fn canonical(text: &str) -> String {
-        let number = Number::parse(text).unwrap();
-        assert_eq!(number.text(), text);
-        number.canonical(&mut StackText::default()).to_owned()
+        parse(text).unwrap().canonical(&mut StackText::default()).to_owned()
     }
 
     #[test]
@@ -233,10 +201,10 @@ mod tests {
         let long = format!("{}.0", "9".repeat(309));
         let with_exponent = format!("{}e99", "9".repeat(250));
         for text in ["1e400", "-1e309", "1.8e308", "1e+00000400", &long, &with_exponent] {
-            assert_eq!(Number::parse(text).err(), Some(JsonProblem::NumberRange), "{text}");
+            assert_eq!(parse(text).err(), Some(JsonProblem::NumberRange), "{text}");
         }
         assert_eq!(canonical("1.7976931348623157e308"), "1.7976931348623157e+308");
-        assert!(Number::parse(&"9".repeat(400)).is_ok());
+        assert!(parse(&"9".repeat(400)).is_ok());
     }
 
     #[test]
@@ -253,17 +221,17 @@ mod tests {
             ("-9223372036854775808.0", Some(i64::MIN)),
             ("9223372036854775808.0", None),
         ] {
-            assert_eq!(Number::parse(text).unwrap().integer(), due, "{text}");
+            assert_eq!(integer(text), due, "{text}");
         }
     }
 
     #[test]
     fn what_is_no_number_is_refused() {
         for text in ["-", "1.", "1e", "1e+"] {
-            assert_eq!(Number::parse(text).err(), Some(JsonProblem::EndsEarly), "{text}");
+            assert_eq!(parse(text).err(), Some(JsonProblem::EndsEarly), "{text}");
         }
         for text in ["01", "-01", "00", "-x", "1.e5", "1ex", "-.5", "-Infinity"] {
-            assert_eq!(Number::parse(text).err(), Some(JsonProblem::Number), "{text}");
+            assert_eq!(parse(text).err(), Some(JsonProblem::Number), "{text}");
         }
     }
 }

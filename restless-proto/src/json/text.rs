@@ -103,24 +103,29 @@ fn code_unit(digits: &[u8]) -> Result<u32, JsonProblem> {
     })
 }
 
-/// How many bytes from the start of the text are neither a quote, nor a backslash, nor a control
-/// character: what a string goes on with.
-pub(super) fn plain_len(text: &[u8]) -> usize {
-    let mut at = 0;
-    // Most strings end within a few words, and a long one deserves wider steps.
-    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let stops = stops(u64::from_le_bytes(*word));
+/// Where the first byte from `from` on is that a string does not simply go on with: a quote, a
+/// backslash or a control character.
+pub(super) fn plain_end(text: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(word) = word(text, at) {
+        let stops = stops(word);
         if stops != 0 {
             return at + stops.trailing_zeros() as usize / 8;
         }
         at += 8;
-        if at == LONG {
+        if at == from + LONG {
             let blocks = text.get(at..).unwrap_or_default().chunks_exact(BLOCK);
             at += BLOCK * blocks.take_while(|block| !has_stop(block)).count();
         }
     }
     let tail = text.get(at..).unwrap_or_default();
     at + tail.iter().position(|&byte| is_stop(byte)).unwrap_or(tail.len())
+}
+
+/// The eight bytes from `at` on.
+#[inline(always)]
+pub(super) fn word(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
 }
 
 /// A string longer than this is read in blocks.
@@ -138,7 +143,8 @@ fn has_stop(block: &[u8]) -> bool {
 
 /// Marks the first byte of the word that a string stops at by its highest bit. Bits above that one
 /// mean nothing: a borrow may have set them.
-fn stops(word: u64) -> u64 {
+#[inline(always)]
+pub(super) fn stops(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
     // Subtracting n from a byte below n, and from no other below 0x80, borrows its highest bit.
@@ -158,15 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn plain_len_finds_the_first_stop_at_every_place_of_every_length() {
+    fn plain_end_finds_the_first_stop_at_every_place_of_every_length() {
         for len in [0, 1, 7, 8, 9, 31, 32, 40, 63, 95, 96, 97, 160, 300] {
             let plain: Vec<u8> = (0..len).map(|i| 0x23 + (i % 0x30) as u8).collect();
-            assert_eq!(plain_len(&plain), len);
+            assert_eq!(plain_end(&plain, 0), len);
             for at in 0..len {
                 for stop in [0, 0x1f, b'"', b'\\'] {
                     let mut text = plain.clone();
                     text[at] = stop;
-                    assert_eq!(plain_len(&text), at, "{stop:#x} at {at} of {len}");
+                    assert_eq!(plain_end(&text, 0), at, "{stop:#x} at {at} of {len}");
                 }
             }
         }
@@ -178,7 +184,7 @@ mod tests {
             // In a word with neighbours on both sides, and in the tail.
             for text in [vec![b'a', byte, b'a', b'a', b'a', b'a', b'a', b'a'], vec![b'a', byte]] {
                 let due = if is_stop(byte) { 1 } else { text.len() };
-                assert_eq!(plain_len(&text), due, "{byte:#x}");
+                assert_eq!(plain_end(&text, 0), due, "{byte:#x}");
             }
         }
     }

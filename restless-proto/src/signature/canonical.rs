@@ -116,16 +116,16 @@ impl<'a, 'o, S: Sink<'a>> Writer<'a, 'o, S> {
     fn object(&mut self, level: u32) -> Result<(), Stop> {
         let start = self.scanner.at();
         if let Some((keys, end)) = self.orders.and_then(|orders| orders.get(start)) {
-            self.put("{");
+            self.mark("{");
             for (i, key) in keys.iter().enumerate() {
                 if i > 0 {
-                    self.put(",");
+                    self.mark(",");
                 }
                 self.scanner.jump(*key);
                 let key = self.scanner.key()?;
                 self.member(key, level)?;
             }
-            self.put("}");
+            self.mark("}");
             self.scanner.jump(end);
             return Ok(());
         }
@@ -139,18 +139,18 @@ impl<'a, 'o, S: Sink<'a>> Writer<'a, 'o, S> {
                 if last.compare(key).is_ge() {
                     return Err(Stop::Unsorted);
                 }
-                self.put(",");
+                self.mark(",");
             }
             self.member(key, level)?;
             last = Some(key);
         }
-        self.put("}");
+        self.mark("}");
         Ok(())
     }
 
     fn member(&mut self, key: RawStr<'a>, level: u32) -> Result<(), Stop> {
         self.string(key);
-        self.put(":");
+        self.mark(":");
         self.value(level + 1)
     }
 
@@ -160,14 +160,16 @@ impl<'a, 'o, S: Sink<'a>> Writer<'a, 'o, S> {
         self.keep(start, start + 1);
         let mut first = true;
         loop {
-            let separator = if first { "" } else { "," };
+            let is_first = first;
             if !self.scanner.element(&mut first)? {
                 break;
             }
-            self.put(separator);
+            if !is_first {
+                self.mark(",");
+            }
             self.value(level + 1)?;
         }
-        self.put("]");
+        self.mark("]");
         Ok(())
     }
 
@@ -218,14 +220,18 @@ impl<'a, 'o, S: Sink<'a>> Writer<'a, 'o, S> {
         self.run.end = end;
     }
 
-    /// Writes a text that may be what the original goes on with, or not.
+    /// Writes a text that the original does not have here.
     fn put(&mut self, text: &str) {
-        let next = Span { start: self.run.end, end: self.run.end + text.len() as u32 };
-        if next.of(self.text) == text {
-            self.run.end = next.end;
+        self.flush();
+        self.sink.put(text);
+    }
+
+    /// Writes a punctuation mark, which most likely is what the original goes on with.
+    fn mark(&mut self, mark: &str) {
+        if self.text.as_bytes().get(self.run.end as usize) == mark.as_bytes().first() {
+            self.run.end += 1;
         } else {
-            self.flush();
-            self.sink.put(text);
+            self.put(mark);
         }
     }
 
@@ -255,5 +261,83 @@ fn escape_canonically(c: char, buffer: &mut [u8; 6]) -> &str {
             std::str::from_utf8(buffer).unwrap_or_default()
         }
         plain => plain.encode_utf8(buffer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::super::canonicalize;
+    use super::*;
+    use crate::json::JsonProblem;
+
+    #[test]
+    fn canonical_text_is_lent_back_in_one_piece() {
+        for text in [
+            "null",
+            "[]",
+            r#"{"":{},"a":[1,-2.5,1e+16,"é\u001f\n\"\\"],"b":{"c":[[],{}]}}"#,
+            "[18446744073709551616,-0.0]",
+        ] {
+            assert!(
+                matches!(canonicalize(text), Ok(Cow::Borrowed(same)) if same == text),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn white_space_around_canonical_text_costs_no_memory() {
+        let lent = canonicalize(" \t{\"a\":1}\r\n").unwrap();
+        assert!(matches!(lent, Cow::Borrowed(r#"{"a":1}"#)));
+    }
+
+    #[test]
+    fn members_are_sorted_at_every_level_wherever_they_stand() {
+        let text = r#"[{"b":[{"z":1,"y":{"d":0,"c":0}}],"a":2},{"k":1}, {"n":1,"m":2}]"#;
+        let due = r#"[{"a":2,"b":[{"y":{"c":0,"d":0},"z":1}]},{"k":1},{"m":2,"n":1}]"#;
+        assert_eq!(canonicalize(text).unwrap(), due);
+    }
+
+    #[test]
+    fn of_equal_keys_the_last_one_counts_however_it_is_spelt() {
+        let text = r#"{"a":{"z":1,"y":2},"b":2,"\u0061":{"x":1},"b":3}"#;
+        assert_eq!(canonicalize(text).unwrap(), r#"{"a":{"x":1},"b":3}"#);
+        assert_eq!(canonicalize(r#"{"a":1,"a":2}"#).unwrap(), r#"{"a":2}"#);
+    }
+
+    #[test]
+    fn what_a_later_key_hides_must_be_json_all_the_same() {
+        let problem = canonicalize(r#"{"a":1e400,"a":2}"#).unwrap_err().problem();
+        assert_eq!(problem, JsonProblem::NumberRange);
+    }
+
+    #[test]
+    fn strings_keep_only_the_escapes_that_are_due() {
+        let text = r#""\/\u0041\u000A\n\u001F\u001f\u007f\u2028\ud83d\ude00\u0022\"x""#;
+        let due = "\"/A\\n\\n\\u001f\\u001f\u{7f}\u{2028}😀\\\"\\\"x\"";
+        assert_eq!(canonicalize(text).unwrap(), due);
+    }
+
+    #[test]
+    fn a_payload_may_nest_as_deep_as_the_limit_and_no_deeper() {
+        let nested = |levels: usize, open: &str, close: &str| {
+            format!("{}1{}", open.repeat(levels - 1), close.repeat(levels - 1))
+        };
+        let most = PAYLOAD_LEVELS as usize;
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"{"b":1,"a":"#, "}")] {
+            assert!(canonicalize(&nested(most, open, close)).is_ok(), "{open}");
+            let error = canonicalize(&nested(most + 1, open, close)).unwrap_err();
+            assert_eq!(error.problem(), JsonProblem::TooDeep, "{open}");
+            assert!(canonicalize(&open.repeat(100_000)).is_err());
+        }
+    }
+
+    #[test]
+    fn the_text_is_one_value_and_nothing_else() {
+        for (text, offset) in [("", 0), (" ", 1), ("1 2", 2), ("{} x", 3), ("\u{feff}1", 0)] {
+            assert_eq!(canonicalize(text).unwrap_err().offset(), offset, "{text:?}");
+        }
     }
 }

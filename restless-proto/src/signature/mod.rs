@@ -39,10 +39,11 @@ use sha2::Sha256;
 
 use crate::JsonError;
 use crate::event::StreamEvent;
+use crate::json::MOST_LEVELS;
 
 /// How deep a payload may nest to be signed: no value stands inside more than 511 others. An
 /// event's data is at most [200 levels](crate::event::DATA_LEVELS) deep.
-pub const PAYLOAD_LEVELS: u32 = 512;
+pub const PAYLOAD_LEVELS: u32 = MOST_LEVELS;
 
 /// Why a payload can't be signed, or its signature not be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -206,4 +207,84 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
         })?;
     }
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::SseId;
+
+    const PAYLOAD: &str = r#"{"id":"order_123","total":42}"#;
+    const SIGNATURE: &str = "0e8d5075fec7809ec154d186f8b561bfd9f984bb8f9732c2784425d2f4987f8b";
+
+    fn event(data: &str, signature: &str) -> StreamEvent {
+        let text = format!(
+            r#"{{"type":"update","meta":{{"timestamp":"t"}},"data":{data},"signature":{signature}}}"#
+        );
+        StreamEvent::parse(text, SseId::None).unwrap()
+    }
+
+    #[test]
+    fn one_signer_signs_and_verifies_any_number_of_times() {
+        let signer = Signer::new("secret");
+        for _ in 0..2 {
+            assert_eq!(signer.sign(PAYLOAD).unwrap().to_string(), SIGNATURE);
+            assert_eq!(signer.verify(PAYLOAD, SIGNATURE), Ok(()));
+        }
+    }
+
+    #[test]
+    fn whatever_is_no_signature_is_malformed() {
+        let signer = Signer::new("secret");
+        for signature in [
+            "",
+            &SIGNATURE[1..],
+            &SIGNATURE.to_uppercase(),
+            &format!("sha256={SIGNATURE}"),
+            &format!("{SIGNATURE}0"),
+            &SIGNATURE.replace('b', "é"),
+            &SIGNATURE.replace('b', "+"),
+        ] {
+            assert_eq!(signer.verify(PAYLOAD, signature), Err(Error::Malformed), "{signature}");
+        }
+    }
+
+    #[test]
+    fn a_signature_with_any_digit_changed_is_a_mismatch() {
+        let signer = Signer::new("secret");
+        for i in 0..SIGNATURE.len() {
+            let mut wrong = SIGNATURE.to_owned();
+            wrong.replace_range(i..=i, if SIGNATURE[i..].starts_with('0') { "1" } else { "0" });
+            assert_eq!(signer.verify(PAYLOAD, &wrong), Err(Error::Mismatch));
+        }
+    }
+
+    #[test]
+    fn an_event_is_verified_from_the_text_that_arrived() {
+        let signer = Signer::new("secret");
+        let signed = event(r#"{"total": 42, "id": "order_123"}"#, &format!("\"{SIGNATURE}\""));
+        assert_eq!(signer.verify_event(&signed), Ok(()));
+        let forged = event(r#"{"total": 42.0, "id": "order_123"}"#, &format!("\"{SIGNATURE}\""));
+        assert_eq!(signer.verify_event(&forged), Err(Error::Mismatch));
+    }
+
+    #[test]
+    fn an_event_with_no_signature_or_an_empty_one_lacks_it() {
+        let signer = Signer::new("secret");
+        for none in ["null", "\"\""] {
+            assert_eq!(signer.verify_event(&event("1", none)), Err(Error::Missing));
+        }
+    }
+
+    #[test]
+    fn an_event_without_data_is_signed_as_null() {
+        let signature = compute("secret", "null").unwrap();
+        let event = event("null", &format!("\"{signature}\""));
+        assert_eq!(Signer::new("secret").verify_event(&event), Ok(()));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        assert_eq!(format!("{:?}", Signer::new("secret")), "Signer(redacted)");
+    }
 }

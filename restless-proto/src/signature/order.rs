@@ -74,7 +74,7 @@ impl Orders {
                 }
                 Ok(())
             }
-            _ => scanner.value(level),
+            _ => scanner.value(level).map(drop),
         }
     }
 
