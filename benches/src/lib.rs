@@ -1,1 +1,14 @@
-//! What the benchmarks share: fixtures from a seed, and an allocator that counts
+//! What the benchmarks share: contests between contenders, and an allocator that counts.
+//!
+//! A [`Contest`] gives the same work to several contenders in one run, in turns, so that whatever
+//! else the machine does meets them all alike. Every contender gives an answer each time, which
+//! must be the one due: what is not done right is not worth measuring.
+//!
+//! `cargo bench -p restless-benches` measures. Without `--bench` in its arguments, as under
+//! `cargo test --benches`, a contest only checks each answer once.
+
+mod alloc;
+mod contest;
+
+pub use alloc::{Allocations, allocations};
+pub use contest::{Contest, Outcome};

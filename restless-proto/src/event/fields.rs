@@ -41,7 +41,7 @@ pub(super) fn members<'a>(
     while let Some(key) = scanner.member(&mut first)? {
         each(&key.decode(), scanner)?;
     }
-    Ok(Span { start, end: scanner.at() })
+    Ok(scanner.since(start))
 }
 
 /// A field that was looked for: what to call it in an error, and its value, if it came.

@@ -11,6 +11,7 @@ mod skip;
 mod text;
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 pub(crate) use finite::to_raw;
 pub(crate) use number::{Number, StackText, integer};
@@ -94,22 +95,37 @@ impl fmt::Display for JsonProblem {
 /// The deepest that any reader goes.
 pub(crate) const MOST_LEVELS: u32 = 512;
 
-/// A piece of the text, in bytes. It always starts and ends between characters.
+/// A piece of the text, in bytes. It starts and ends between characters, and never ends at 0: a
+/// piece or none fits into 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-}
+pub(crate) struct Span(NonZeroU64);
 
 impl Span {
+    #[inline(always)]
+    fn new(start: usize, end: usize) -> Self {
+        // The scanner takes no text whose offsets don't fit.
+        let packed = (start as u64) << 32 | end as u64;
+        Self(NonZeroU64::new(packed).unwrap_or(NonZeroU64::MIN))
+    }
+
+    fn start(self) -> usize {
+        (self.0.get() >> 32) as usize
+    }
+
+    fn end(self) -> usize {
+        self.0.get() as u32 as usize
+    }
+
     /// The piece of the text that the span was found in.
+    #[inline(always)]
     pub(crate) fn of(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+        text.get(self.start()..self.end()).unwrap_or_default()
     }
 
     /// What stands between the quotes of a string.
+    #[inline(always)]
     pub(crate) fn within_quotes(self) -> Self {
-        Self { start: self.start.saturating_add(1), end: self.end.saturating_sub(1) }
+        Self::new(self.start() + 1, self.end() - 1)
     }
 }
 
@@ -152,18 +168,18 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads one value of any kind, and says where it stands.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value(&mut self, level: u32) -> Result<Span, JsonError> {
         self.check_level(level)?;
         let first = self.peek();
-        let start = self.at();
+        let start = self.at;
         self.at = match first {
             Some(b'"') => string_end(self.bytes(), self.at + 1)?.0,
             Some(b'{' | b'[') => value_end(self.bytes(), self.at, level, self.deepest)?,
             Some(b'-' | b'0'..=b'9') => number_end(self.bytes(), self.at)?.0,
             _ => literal_end(self.bytes(), self.at)?,
         };
-        Ok(Span { start, end: self.at() })
+        Ok(Span::new(start, self.at))
     }
 
     /// Refuses what is deeper than the scanner goes.
@@ -174,6 +190,11 @@ impl<'a> Scanner<'a> {
     /// Steps over the bracket that [`peek`](Self::peek) has seen.
     pub(crate) fn enter(&mut self) {
         self.at += 1;
+    }
+
+    /// What was read from a place seen before.
+    pub(crate) fn since(&self, start: u32) -> Span {
+        Span::new(start as usize, self.at)
     }
 
     /// Steps over the next key of an object and its colon, or over the object's end.
@@ -201,19 +222,19 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b'"') {
             return Err(unexpected(self.bytes(), self.at));
         }
-        let start = self.at();
-        let (end, escaped) = string_end(self.bytes(), self.at + 1)?;
+        let start = self.at;
+        let (end, escaped) = string_end(self.bytes(), start + 1)?;
         self.at = end;
-        let raw = Span { start, end: self.at() }.within_quotes().of(self.text);
-        Ok(RawStr { start, raw, escaped })
+        let raw = Span::new(start, self.at).within_quotes().of(self.text);
+        Ok(RawStr { start: start as u32, raw, escaped })
     }
 
     /// Reads a number.
     pub(crate) fn number(&mut self) -> Result<Number<'a>, JsonError> {
-        let start = self.at();
-        let (end, float) = number_end(self.bytes(), self.at)?;
+        let start = self.at;
+        let (end, float) = number_end(self.bytes(), start)?;
         self.at = end;
-        Ok(Number::new(Span { start, end: self.at() }.of(self.text), float))
+        Ok(Number::new(Span::new(start, self.at).of(self.text), float))
     }
 
     /// Reads `true`, `false` or `null`.

@@ -95,14 +95,18 @@ pub(super) fn colon_end(text: &[u8], at: usize) -> Result<usize, JsonError> {
 
 /// The end of the string whose opening quote is before `at`, and whether it has escapes.
 #[inline(always)]
-pub(super) fn string_end(text: &[u8], at: usize) -> Result<(usize, bool), JsonError> {
-    // Nearly all keys and most strings end within a word.
-    let stops = word(text, at).map_or(0, stops);
-    if stops != 0 {
-        let end = at + stops.trailing_zeros() as usize / 8;
-        if text.get(end) == Some(&b'"') {
-            return Ok((end + 1, false));
+pub(super) fn string_end(text: &[u8], mut at: usize) -> Result<(usize, bool), JsonError> {
+    // Most strings, and nearly all keys, end within two words.
+    for _ in 0..2 {
+        let Some(stops) = word(text, at).map(stops) else { break };
+        if stops != 0 {
+            let end = at + stops.trailing_zeros() as usize / 8;
+            match text.get(end) {
+                Some(b'"') => return Ok((end + 1, false)),
+                _ => break,
+            }
         }
+        at += 8;
     }
     string_end_far(text, at)
 }

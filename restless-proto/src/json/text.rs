@@ -105,6 +105,7 @@ fn code_unit(digits: &[u8]) -> Result<u32, JsonProblem> {
 
 /// Where the first byte from `from` on is that a string does not simply go on with: a quote, a
 /// backslash or a control character.
+#[inline(always)]
 pub(super) fn plain_end(text: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(word) = word(text, at) {

@@ -5,13 +5,14 @@
 //! already comes out in one piece, and no memory is taken.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::PAYLOAD_LEVELS;
 use super::order::Orders;
-use crate::json::{JsonError, Number, RawStr, Scanner, Span, StackText, decode_escape};
+use crate::json::{JsonError, Number, RawStr, Scanner, StackText, decode_escape};
 
 /// Where canonical text goes, in pieces.
 pub(super) trait Sink<'a> {
@@ -75,12 +76,12 @@ struct Writer<'a, 'o, S> {
     orders: Option<&'o Orders>,
     sink: S,
     /// A piece of the text that is due next as it is. It grows until something else is due.
-    run: Span,
+    run: Range<u32>,
 }
 
 impl<'a, 'o, S: Sink<'a>> Writer<'a, 'o, S> {
     fn new(text: &'a str, scanner: Scanner<'a>, orders: Option<&'o Orders>, sink: S) -> Self {
-        Self { text, scanner, orders, sink, run: Span { start: 0, end: 0 } }
+        Self { text, scanner, orders, sink, run: 0..0 }
     }
 
     fn write(mut self) -> Result<S, Stop> {
@@ -236,8 +237,9 @@ impl<'a, 'o, S: Sink<'a>> Writer<'a, 'o, S> {
     }
 
     fn flush(&mut self) {
-        if self.run.start < self.run.end {
-            self.sink.keep(self.run.of(self.text));
+        if !self.run.is_empty() {
+            let run = self.run.start as usize..self.run.end as usize;
+            self.sink.keep(self.text.get(run).unwrap_or_default());
         }
         self.run.start = self.run.end;
     }
