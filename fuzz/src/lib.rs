@@ -1,3 +1,23 @@
-//! The bodies of the fuzz targets, as plain functions
+//! The bodies of the fuzz targets, as plain functions.
+//!
+//! Each takes any bytes and panics where a promise is broken. `cargo fuzz` calls them with bytes
+//! that it makes up; `tests/replay.rs` calls them with those that are kept in `corpus/`, so that
+//! no fuzzer is needed to find an old fault again.
 
+mod canonical_json;
+mod event_envelope;
 pub mod ws;
+
+pub use canonical_json::canonical_json;
+pub use event_envelope::event_envelope;
+
+/// A target: its name, which is also that of its folder in `corpus/`, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    ("canonical_json", canonical_json),
+    ("event_envelope", event_envelope),
+    ("ws_deflate", ws::deflate),
+    ("ws_split", ws::split),
+];
