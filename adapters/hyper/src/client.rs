@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use restless_proto::{
     ApiKey, Call, ConfigError, Entropy, Error, Instant, Limits, Service, Subscription,
-    TransportErrorKind,
+    TransportErrorKind, ws,
 };
 use rustls::ClientConfig;
 
 use crate::connect::Connector;
 use crate::driver::Driver;
 use crate::tls::Tls;
-use crate::{Events, Runtime};
+use crate::{Events, Runtime, WebSocket};
 
 /// A client of the service. Cheap to clone; clones share their idle connections.
 pub struct Client<R> {
@@ -91,19 +91,33 @@ impl<R: Runtime> Client<R> {
         Ok(Events::new(Driver::new(machine, connector, key, false, origin), origin))
     }
 
+    /// Opens any WebSocket, not only the service's: the handshake says where, and with which
+    /// fields. Nothing is sent before it is polled. The client's key is not.
+    pub fn websocket(&self, handshake: ws::Handshake, options: ws::Options) -> WebSocket<R> {
+        let origin = std::time::Instant::now();
+        let machine = ws::WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
+        let connector = Arc::clone(&self.inner.connector);
+        WebSocket::new(Driver::new(machine, connector, None, false, origin))
+    }
+
     /// Which service, and as whom.
     pub fn service(&self) -> &Service {
         &self.inner.service
     }
 }
 
-/// From the operating system; where that has none, from what differs between processes.
+/// From the operating system; where that has none, from what the standard library has for its own
+/// tables, which differs between processes.
 fn entropy() -> Entropy {
-    let seed = getrandom::u64().unwrap_or_else(|_| {
+    let mut seed = [0; 32];
+    if getrandom::fill(&mut seed).is_err() {
         use std::hash::{BuildHasher, RandomState};
-        RandomState::new().hash_one(std::time::SystemTime::now())
-    });
-    Entropy::from_seed(seed)
+        for part in seed.chunks_exact_mut(8) {
+            let hash = RandomState::new().hash_one(std::time::SystemTime::now());
+            part.copy_from_slice(&hash.to_ne_bytes());
+        }
+    }
+    Entropy::from_bytes(seed)
 }
 
 impl<R> Clone for Client<R> {

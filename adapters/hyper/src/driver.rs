@@ -15,7 +15,7 @@ use crate::exchange::Exchange;
 
 /// A machine, and all that it needs of the world. Everything happens while it is polled; all state
 /// is in it, so a poll that is not followed by another loses nothing.
-pub(crate) struct Driver<R: Runtime, M> {
+pub(crate) struct Driver<R: Runtime, M: Machine> {
     pub(crate) machine: M,
     connector: Arc<Connector<R>>,
     /// The answer to `Authorize`.
@@ -24,6 +24,8 @@ pub(crate) struct Driver<R: Runtime, M> {
     origin: std::time::Instant,
     open: Option<(ExchangeId, Exchange<R>)>,
     alarm: Option<Alarm<R>>,
+    /// Came out while something was sent.
+    event: Option<M::Event>,
 }
 
 struct Alarm<R: Runtime> {
@@ -49,7 +51,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         reuse: bool,
         origin: std::time::Instant,
     ) -> Self {
-        Self { machine, connector, key, reuse, origin, open: None, alarm: None }
+        Self { machine, connector, key, reuse, origin, open: None, alarm: None, event: None }
     }
 
     /// Drops the open exchange and its connection, if there is one.
@@ -60,6 +62,9 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
 
     /// The machine's next event; `None` once it is done.
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
+        if let Some(event) = self.event.take() {
+            return Poll::Ready(Some(event));
+        }
         let mut inputs = 0;
         loop {
             match self.machine.poll() {
@@ -88,6 +93,22 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                 Output::Done => {
                     self.hang_up();
                     return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    /// Sends what the machine has to send, without waiting. An event that comes out on the way is
+    /// kept for the next poll.
+    pub(crate) fn send_now(&mut self, cx: &mut Context<'_>) {
+        while self.event.is_none() {
+            match self.machine.poll() {
+                Output::Send(bytes) => self.send(bytes, cx),
+                Output::Event(event) => self.event = Some(event),
+                Output::Hangup => self.open = None,
+                // A connection that was told to send is open, and asks for nothing else.
+                Output::Open { .. } | Output::Authorize { .. } | Output::Wait(_) | Output::Done => {
+                    return;
                 }
             }
         }

@@ -15,11 +15,13 @@ mod runtime;
 mod tls;
 mod upgraded;
 mod watch;
+mod websocket;
 
 pub use client::{Client, ClientBuilder};
 pub use events::Events;
 pub use runtime::Runtime;
 pub use watch::Watch;
+pub use websocket::WebSocket;
 
 pub use restless_proto as proto;
 pub use rustls;

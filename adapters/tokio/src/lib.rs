@@ -36,6 +36,9 @@ pub type ClientBuilder = restless_hyper::ClientBuilder<Tokio>;
 /// A running subscription on tokio.
 pub type Events = restless_hyper::Events<Tokio>;
 
+/// Any WebSocket on tokio.
+pub type WebSocket = restless_hyper::WebSocket<Tokio>;
+
 /// Tokio's sockets, resolver and clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;

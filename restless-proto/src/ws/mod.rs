@@ -2,7 +2,8 @@
 //!
 //! [`Handshake`] is the opening handshake: a request for any HTTP/1.1 client, and the check of the
 //! response. [`Connection`] is what follows: bytes and time go in, bytes and messages come out.
-//! Neither knows this crate's service, so they do for any WebSocket.
+//! [`WebSocketMachine`] is both in one, for any driver of this crate's machines. None of them knows
+//! this crate's service, so they do for any WebSocket.
 //!
 //! ```
 //! use std::time::Duration;
@@ -70,6 +71,7 @@ mod extension;
 mod frame;
 mod handshake;
 mod keepalive;
+mod machine;
 mod mask;
 mod message;
 mod options;
@@ -84,5 +86,6 @@ pub use deflate::{Deflate, DeflateParameters};
 pub use error::Error;
 pub use frame::{FrameHeader, Opcode};
 pub use handshake::{Accepted, Handshake, HandshakeError};
+pub use machine::{Event, WebSocketMachine};
 pub use message::{Message, Text};
 pub use options::Options;

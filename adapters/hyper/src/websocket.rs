@@ -1,0 +1,89 @@
+//! Any WebSocket, not only the service's.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::task::{Context, Waker};
+
+use restless_proto::ws::{CloseCode, Event, SendError, WebSocketMachine};
+
+use crate::Runtime;
+use crate::driver::Driver;
+
+/// A WebSocket connection of [`Client::websocket`](crate::Client::websocket).
+///
+/// It moves only while [`next`](Self::next) is polled: reading slowly slows the peer down. What is
+/// sent goes out at once as far as the socket takes it, and else while `next` is polled. Dropping
+/// it closes its connection.
+#[must_use = "a connection moves only while it is polled"]
+pub struct WebSocket<R: Runtime> {
+    driver: Driver<R, WebSocketMachine>,
+}
+
+impl<R: Runtime> WebSocket<R> {
+    pub(crate) fn new(driver: Driver<R, WebSocketMachine>) -> Self {
+        Self { driver }
+    }
+
+    /// What happens next; `None` after [`Event::Closed`] or [`Event::Failed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the event comes from the next call.
+    pub async fn next(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.driver.poll_event(cx)).await
+    }
+
+    /// Sends a text message.
+    ///
+    /// # Errors
+    ///
+    /// Before [`Event::Open`], after the end, and when too much waits to go out already.
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.driver.machine.send_text(text)?;
+        self.flush();
+        Ok(())
+    }
+
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text).
+    pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.driver.machine.send_binary(payload)?;
+        self.flush();
+        Ok(())
+    }
+
+    /// Sends a ping; its answer is an [`Event::Pong`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text), and for more than 125 bytes.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.driver.machine.ping(payload)?;
+        self.flush();
+        Ok(())
+    }
+
+    /// Begins the closing handshake; [`next`](Self::next) goes on until [`Event::Closed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text), and for a code or a reason that can't be sent.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.driver.machine.close(code, reason)?;
+        self.flush();
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        self.driver.send_now(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+impl<R: Runtime> fmt::Debug for WebSocket<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,285 @@
+//! A WebSocket from its opening handshake to its end, as one machine for any driver.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::response::Parts;
+
+use super::{
+    Accepted, CloseCode, Closed, Connection, Handshake, Message, Options, Output as Own, SendError,
+};
+use crate::machine::{End, ExchangeId, Input, Machine, Output};
+use crate::{
+    Entropy, Error, Instant, Limits, Misuse, Refused, TimeoutError, Timer, TransportErrorKind,
+};
+
+/// What happened on a WebSocket, in order.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The connection stands. Comes first, if it comes.
+    Open(Accepted),
+    /// A message came.
+    Message(Message),
+    /// A ping came, with this payload. Its pong has gone out.
+    Ping(Bytes),
+    /// A pong came that answers no ping of the keep-alive.
+    Pong(Bytes),
+    /// It is over. The last event, unless it failed.
+    Closed(Closed),
+    /// It never stood: no connection, a refusal, or no WebSocket there. The last event.
+    Failed(Error),
+}
+
+/// A WebSocket connection, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
+///
+/// It connects once. A [`Subscription`](crate::Subscription) reconnects, and is made of the same
+/// [`Handshake`] and [`Connection`].
+///
+/// ```
+/// use restless_proto::machine::{Machine, Output};
+/// use restless_proto::ws::{Handshake, Options, WebSocketMachine};
+/// use restless_proto::{Entropy, Instant};
+///
+/// let mut entropy = Entropy::from_seed(7);
+/// let handshake = Handshake::new(&"wss://example.com/chat".parse()?, &mut entropy)?;
+/// let mut chat = WebSocketMachine::new(handshake, Options::default(), entropy, Instant::ORIGIN);
+/// assert!(matches!(chat.poll(), Output::Open { .. }));
+/// // The driver sends the request, tells of the response, and moves bytes from there on.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct WebSocketMachine {
+    handshake: Handshake,
+    options: Options,
+    entropy: Entropy,
+    now: Instant,
+    exchange: ExchangeId,
+    state: State,
+}
+
+/// ```text
+///   Connect ──► Head ── 101 ──► Accepted ──► Open ──┐
+///                 └── other ──► Refusal ────────────┴──► Ending ──► Over
+/// ```
+enum State {
+    Connect,
+    /// A request is out; `deadline` is `Timer::ResponseHead`.
+    Head {
+        deadline: Instant,
+    },
+    /// It stands, and the user is to be told.
+    Accepted(Accepted),
+    Open(Box<Connection>),
+    /// The answer is no; the first bytes of its content go into the error.
+    Refusal {
+        head: Box<Parts>,
+        content: BytesMut,
+        deadline: Instant,
+    },
+    /// The connection is dropped, and then the user is told.
+    Ending {
+        hung_up: bool,
+        event: Box<Event>,
+    },
+    Over,
+}
+
+/// As for subscriptions.
+const HEAD_WAIT: Duration = Duration::from_secs(30);
+const REFUSAL_WAIT: Duration = Duration::from_secs(5);
+
+impl WebSocketMachine {
+    /// For this handshake. The head of the response is waited for 30 s.
+    pub fn new(handshake: Handshake, options: Options, entropy: Entropy, now: Instant) -> Self {
+        let exchange = ExchangeId::NONE;
+        Self { handshake, options, entropy, now, exchange, state: State::Connect }
+    }
+
+    /// Queues a text message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_text`]; before [`Event::Open`] too.
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.connection("send_text")?.send_text(text)
+    }
+
+    /// Queues a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text).
+    pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.connection("send_binary")?.send_binary(payload)
+    }
+
+    /// Queues a ping.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::ping`]; before [`Event::Open`] too.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.connection("ping")?.ping(payload)
+    }
+
+    /// Begins the closing handshake; the end is [`Event::Closed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::close`]; before [`Event::Open`] too.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        let now = self.now;
+        self.connection("close")?.close(code, reason, now)
+    }
+
+    fn connection(&mut self, call: &'static str) -> Result<&mut Connection, Misuse> {
+        match &mut self.state {
+            State::Open(connection) => Ok(connection),
+            State::Connect | State::Head { .. } | State::Accepted(_) | State::Refusal { .. } => {
+                Err(Misuse::new(call, "the connection is not open yet"))
+            }
+            State::Ending { .. } | State::Over => Err(Misuse::new(call, "the connection is over")),
+        }
+    }
+
+    fn fail(&mut self, error: impl Into<Error>) {
+        self.end(Event::Failed(error.into()));
+    }
+
+    fn end(&mut self, event: Event) {
+        self.state = State::Ending { hung_up: false, event: Box::new(event) };
+    }
+
+    fn refuse(&mut self, head: &Parts, content: &[u8]) {
+        self.fail(Box::new(Refused::from_response(head, content, &Limits::default())));
+    }
+
+    fn ended(&mut self, why: End, state: State) {
+        match (state, why) {
+            (State::Open(mut connection), _) => {
+                connection.ended(self.now);
+                self.state = State::Open(connection);
+            }
+            (State::Refusal { head, content, .. }, _) => self.refuse(&head, &content),
+            (State::Head { .. } | State::Accepted(_), End::Failed(error)) => self.fail(error),
+            (State::Head { .. } | State::Accepted(_), End::TimedOut(error)) => self.fail(error),
+            (State::Head { .. } | State::Accepted(_), End::Complete | End::Closed { .. }) => {
+                self.fail(TransportErrorKind::Broken);
+            }
+            (state @ (State::Connect | State::Ending { .. } | State::Over), _) => {
+                self.state = state;
+            }
+        }
+    }
+}
+
+impl Machine for WebSocketMachine {
+    type Event = Event;
+
+    fn handle(&mut self, input: Input, now: Instant) {
+        self.now = self.now.max(now);
+        let state = std::mem::replace(&mut self.state, State::Over);
+        match (input, state) {
+            (Input::Response { exchange, head }, State::Head { .. })
+                if exchange == self.exchange =>
+            {
+                if head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+                    let deadline = self.now + REFUSAL_WAIT;
+                    self.state = State::Refusal { head, content: BytesMut::new(), deadline };
+                    return;
+                }
+                match self.handshake.check(head.status, &head.headers) {
+                    Ok(accepted) => self.state = State::Accepted(accepted),
+                    Err(error) => self.fail(Box::new(error)),
+                }
+            }
+            (Input::Data { exchange, bytes }, State::Open(mut connection))
+                if exchange == self.exchange =>
+            {
+                connection.handle_data(bytes, self.now);
+                self.state = State::Open(connection);
+            }
+            (Input::Data { exchange, bytes }, State::Refusal { head, mut content, deadline })
+                if exchange == self.exchange =>
+            {
+                let room = Limits::default().excerpt().saturating_sub(content.len());
+                content.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+                if bytes.len() < room {
+                    self.state = State::Refusal { head, content, deadline };
+                } else {
+                    self.refuse(&head, &content);
+                }
+            }
+            (Input::Ended { exchange, why }, state) if exchange == self.exchange => {
+                self.ended(why, state);
+            }
+            (Input::Elapsed, State::Open(mut connection)) => {
+                connection.elapsed(self.now);
+                self.state = State::Open(connection);
+            }
+            // Time alone: `poll` looks at the deadlines. Or late, repeated, of no meaning here.
+            (
+                Input::Elapsed
+                | Input::Response { .. }
+                | Input::Data { .. }
+                | Input::Message { .. }
+                | Input::Ended { .. }
+                | Input::Credentials(_),
+                state,
+            ) => self.state = state,
+        }
+    }
+
+    fn poll(&mut self) -> Output<Event> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Connect => {
+                    self.exchange = self.exchange.next();
+                    self.state = State::Head { deadline: self.now + HEAD_WAIT };
+                    let request = Box::new(self.handshake.request().map(|()| Bytes::new()));
+                    return Output::Open { exchange: self.exchange, request };
+                }
+                State::Head { deadline } if self.now >= deadline => {
+                    self.fail(TimeoutError::new(Timer::ResponseHead, HEAD_WAIT));
+                }
+                State::Head { deadline } => {
+                    self.state = State::Head { deadline };
+                    return Output::Wait(Some(deadline));
+                }
+                State::Accepted(accepted) => {
+                    let entropy = self.entropy.fork();
+                    let connection = Connection::new(&accepted, self.options, entropy, self.now);
+                    self.state = State::Open(Box::new(connection));
+                    return Output::Event(Event::Open(accepted));
+                }
+                State::Open(mut connection) => match connection.poll() {
+                    Own::Closed(closed) => self.end(Event::Closed(closed)),
+                    own => {
+                        self.state = State::Open(connection);
+                        return match own {
+                            Own::Send(bytes) => Output::Send(bytes),
+                            Own::Message(message) => Output::Event(Event::Message(message)),
+                            Own::Ping(payload) => Output::Event(Event::Ping(payload)),
+                            Own::Pong(payload) => Output::Event(Event::Pong(payload)),
+                            Own::Wait(deadline) => Output::Wait(deadline),
+                            Own::Closed(_) => continue,
+                        };
+                    }
+                },
+                State::Refusal { head, content, deadline } if self.now >= deadline => {
+                    self.refuse(&head, &content);
+                }
+                State::Refusal { head, content, deadline } => {
+                    self.state = State::Refusal { head, content, deadline };
+                    return Output::Wait(Some(deadline));
+                }
+                State::Ending { hung_up: false, event } => {
+                    self.state = State::Ending { hung_up: true, event };
+                    return Output::Hangup;
+                }
+                State::Ending { hung_up: true, event } => return Output::Event(*event),
+                State::Over => return Output::Done,
+            }
+        }
+    }
+}
