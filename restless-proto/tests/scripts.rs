@@ -7,8 +7,11 @@
 //! TIME  INPUT  > OUTPUT; OUTPUT; …
 //! ```
 //!
+//! Over WebSocket (a `ws` URL) a response with status 101 accepts the handshake by itself, `frame`
+//! is a server's frame in hexadecimal, and what is sent is told by its opcode.
+//!
 //! Inputs: `start`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an update, whole),
-//! `< "BYTES"`, `end`, `fail KIND`, `elapsed`, `key KEY`, `close`, and `old ` before any of the
+//! `< "BYTES"`, `frame HEX`, `end`, `fail KIND`, `elapsed`, `key KEY`, `close`, and `old ` before any of the
 //! first ones to name the exchange before. Outputs are what the machine says until it waits;
 //! `wait SPAN` is compared only where the script names it. A retry is given as `FROM..TO` after now.
 
@@ -18,15 +21,19 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::signature::Signer;
 use restless_proto::subscription::{
     Ended, Event, Item, LossReason, RejectReason, SubscriptionMachine,
 };
+use restless_proto::ws::{self, FrameHeader, Opcode};
 use restless_proto::{
     ApiKey, Entropy, Error, Instant, Limits, Service, Subscription, TransportErrorKind,
 };
+use sha1::{Digest, Sha1};
 
 #[test]
 fn every_script_is_answered_as_written() {
@@ -49,6 +56,8 @@ struct Replay {
     machine: SubscriptionMachine,
     now: Instant,
     exchanges: Vec<ExchangeId>,
+    /// Of the last request, over WebSocket.
+    key: Option<Vec<u8>>,
 }
 
 fn replay(text: &str) -> Result<(), String> {
@@ -58,9 +67,9 @@ fn replay(text: &str) -> Result<(), String> {
         .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
     let (_, settings) = lines.next().ok_or("empty")?;
     let machine = configure(settings)?;
-    let mut replay = Replay { machine, now: Instant::ORIGIN, exchanges: Vec::new() };
+    let mut replay = Replay { machine, now: Instant::ORIGIN, exchanges: Vec::new(), key: None };
     for (number, line) in lines {
-        let (step, due) = line.split_once("  > ").unwrap_or((line, ""));
+        let (step, due) = line.split_once("  >").unwrap_or((line, ""));
         replay
             .step(step.trim(), due.trim())
             .map_err(|why| format!("line {}: {why}", number + 1))?;
@@ -84,6 +93,8 @@ fn configure(settings: &str) -> Result<SubscriptionMachine, String> {
             "max_reconnects" => subscription.max_reconnects(value.parse().unwrap()),
             "retry" => subscription.retry(span(value)?),
             "idle" => subscription.idle_timeout(span(value)?),
+            "message_limit" => subscription
+                .websocket_options(ws::Options::default().message_bytes(value.parse().unwrap())),
             "verify" => subscription.verify(Signer::new(value)),
             "event_limit" => {
                 subscription.limits(Limits::default().event_bytes(value.parse().unwrap()))
@@ -137,7 +148,14 @@ impl Replay {
             }
             "elapsed" => Input::Elapsed,
             "key" => Input::Credentials(Some(ApiKey::new(rest))),
-            "response" => Input::Response { exchange: exchange()?, head: head(rest)? },
+            "response" => {
+                let mut head = head(rest)?;
+                if head.status == 101 {
+                    accept(&mut head, self.key.as_deref().unwrap_or_default());
+                }
+                Input::Response { exchange: exchange()?, head }
+            }
+            "frame" => Input::Data { exchange: exchange()?, bytes: hexadecimal(rest)? },
             "event" => {
                 let (id, data) = rest.split_once(' ').ok_or("event ID DATA")?;
                 Input::Data { exchange: exchange()?, bytes: update(id, data) }
@@ -157,13 +175,15 @@ impl Replay {
             match self.machine.poll() {
                 Output::Open { exchange, request } => {
                     self.exchanges.push(exchange);
+                    let key = request.headers().get("sec-websocket-key");
+                    self.key = key.map(|key| key.as_bytes().to_vec());
                     let mut text = format!("open {}", request.uri());
                     if let Some(key) = request.headers().get("authorization") {
                         let _ = write!(text, " as {}", key.to_str().unwrap());
                     }
                     said.push(text);
                 }
-                Output::Send(bytes) => said.push(format!("send {} bytes", bytes.len())),
+                Output::Send(bytes) => said.push(sent(&bytes)),
                 Output::Hangup => said.push("hangup".to_owned()),
                 Output::Authorize { rejected: false } => said.push("authorize".to_owned()),
                 Output::Authorize { rejected: true } => said.push("authorize again".to_owned()),
@@ -251,6 +271,10 @@ fn failure(error: &Error) -> String {
         Error::Timeout(error) => format!("{:?}", error.timer()).to_lowercase(),
         Error::Content(_) => "content-type".to_owned(),
         Error::Redirect(_) => "redirect".to_owned(),
+        Error::Handshake(_) => "handshake".to_owned(),
+        Error::Protocol(_) => "websocket".to_owned(),
+        Error::Closed(closed) => format!("closed {}", closed.code().get()),
+        Error::Limit(_) => "limit".to_owned(),
         _ => "?".to_owned(),
     }
 }
@@ -276,6 +300,38 @@ fn head(text: &str) -> Result<Box<http::response::Parts>, String> {
         };
     }
     Ok(Box::new(response.body(()).map_err(|error| error.to_string())?.into_parts().0))
+}
+
+/// What RFC 6455 §4.2.2 asks of a server.
+fn accept(head: &mut http::response::Parts, key: &[u8]) {
+    let guid = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(guid).finalize());
+    for (name, value) in
+        [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-accept", &accept)]
+    {
+        if !head.headers.contains_key(name) {
+            head.headers.insert(name, value.parse().unwrap());
+        }
+    }
+}
+
+/// The first frame in these bytes: its opcode, and a Close frame's code.
+fn sent(bytes: &[u8]) -> String {
+    let (header, used) = FrameHeader::decode(bytes).unwrap().unwrap();
+    let key = header.key.expect("a client masks");
+    match header.opcode {
+        Opcode::Close if header.length >= 2 => {
+            let code = [bytes[used] ^ key[0], bytes[used + 1] ^ key[1]];
+            format!("send close {}", u16::from_be_bytes(code))
+        }
+        opcode => format!("send {}", format!("{opcode:?}").to_lowercase()),
+    }
+}
+
+fn hexadecimal(text: &str) -> Result<Bytes, String> {
+    text.split_whitespace()
+        .map(|byte| u8::from_str_radix(byte, 16).map_err(|error| error.to_string()))
+        .collect()
 }
 
 fn update(id: &str, data: &str) -> Bytes {

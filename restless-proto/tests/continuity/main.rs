@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod websocket;
+
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -39,24 +41,37 @@ fn write_log() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The bytes that a connection resuming at the request's cursor gets.
-fn served(request: &http::Request<Bytes>) -> Vec<u8> {
+/// What a server answers: the head, and the content from the request's cursor on.
+type Server = fn(&http::Request<Bytes>) -> (http::Response<()>, Vec<u8>);
+
+/// The events after the request's cursor.
+fn after_cursor(request: &http::Request<Bytes>) -> &'static [(String, String)] {
     let query = request.uri().query().unwrap_or_default();
     let cursor = query.split('&').find_map(|pair| pair.strip_prefix("cursor="));
     let log = log();
     let from = cursor.map_or(0, |cursor| log.iter().position(|(id, _)| id == cursor).unwrap() + 1);
-    log[from..].iter().flat_map(|(_, block)| block.bytes()).collect()
+    &log[from..]
 }
 
-/// A wire that ends after `cuts[n]` bytes on the n-th connection, in pieces of `piece` bytes.
+/// A server of event streams.
+fn event_stream(request: &http::Request<Bytes>) -> (http::Response<()>, Vec<u8>) {
+    let head = http::Response::builder().header("content-type", "text/event-stream");
+    let content = after_cursor(request).iter().flat_map(|(_, block)| block.bytes()).collect();
+    (head.body(()).unwrap(), content)
+}
+
+/// A wire to a server that ends after `cuts[n]` bytes on the n-th connection, in pieces of `piece`
+/// bytes.
 struct Wire<'a> {
+    url: &'static str,
+    server: Server,
     cuts: &'a [usize],
     piece: usize,
 }
 
 /// Runs a subscription until it has seen the whole log, and gives the ids in the order they came.
 fn run(wire: &Wire<'_>) -> (Vec<String>, usize) {
-    let mut machine = machine();
+    let mut machine = machine(wire.url);
     let mut now = Instant::ORIGIN;
     let mut connections = 0;
     let mut arriving: std::collections::VecDeque<Input> = std::collections::VecDeque::new();
@@ -69,6 +84,8 @@ fn run(wire: &Wire<'_>) -> (Vec<String>, usize) {
                 assert!(connections <= wire.cuts.len() + 2, "no progress");
             }
             Output::Hangup => arriving.clear(),
+            // Pongs: the server does not care.
+            Output::Send(_) => {}
             Output::Event(Event::Item(Item::Event(event))) => {
                 let id = event.event_id().unwrap().to_owned();
                 assert_eq!(machine.cursor(), Some(id.as_str()), "the cursor moves with the event");
@@ -89,8 +106,8 @@ fn run(wire: &Wire<'_>) -> (Vec<String>, usize) {
     (ids, connections)
 }
 
-fn machine() -> SubscriptionMachine {
-    Subscription::url("http://s/?streamId=a")
+fn machine(url: &str) -> SubscriptionMachine {
+    Subscription::url(url)
         .start(&Service::new("rs_test"), Entropy::from_seed(1), Instant::ORIGIN)
         .unwrap()
 }
@@ -101,14 +118,9 @@ fn answer(
     wire: &Wire<'_>,
     connection: usize,
 ) -> std::collections::VecDeque<Input> {
-    let bytes = served(request);
+    let (head, bytes) = (wire.server)(request);
     let cut = wire.cuts.get(connection).copied().unwrap_or(bytes.len()).min(bytes.len());
-    let head = http::Response::builder()
-        .header("content-type", "text/event-stream")
-        .body(())
-        .unwrap()
-        .into_parts()
-        .0;
+    let head = head.into_parts().0;
     let mut inputs = std::collections::VecDeque::new();
     inputs.push_back(Input::Response { exchange, head: Box::new(head) });
     for piece in bytes[..cut].chunks(wire.piece.max(1)) {
@@ -123,24 +135,46 @@ fn all_ids() -> Vec<String> {
     log().iter().map(|(id, _)| id.clone()).collect()
 }
 
-#[test]
-fn a_cut_at_every_byte_loses_nothing_and_repeats_nothing() {
-    let length: usize = log().iter().map(|(_, block)| block.len()).sum();
+const SSE: &str = "http://s/?streamId=a";
+const WEBSOCKET: &str = "ws://s/ws?streamId=a";
+
+/// Cuts the first connection after each of its bytes in turn.
+fn cut_everywhere(url: &'static str, server: Server) {
+    let (_, whole) = server(&first_request(url));
     let ids = all_ids();
-    for cut in 0..=length {
-        let (seen, connections) = run(&Wire { cuts: &[cut], piece: usize::MAX });
+    for cut in 0..=whole.len() {
+        let (seen, connections) = run(&Wire { url, server, cuts: &[cut], piece: usize::MAX });
         assert_eq!(seen, ids, "cut after {cut} bytes");
-        assert!(connections == 2 || cut == length || seen.len() == EVENTS);
+        assert!(connections <= 2, "cut after {cut} bytes: {connections} connections");
+    }
+}
+
+fn first_request(url: &str) -> http::Request<Bytes> {
+    match machine(url).poll() {
+        Output::Open { request, .. } => *request,
+        other => panic!("{other:?}"),
     }
 }
 
 #[test]
+fn an_event_stream_cut_at_every_byte_loses_nothing_and_repeats_nothing() {
+    cut_everywhere(SSE, event_stream);
+}
+
+#[test]
+fn a_websocket_cut_at_every_byte_loses_nothing_and_repeats_nothing() {
+    cut_everywhere(WEBSOCKET, websocket::serve);
+}
+
+#[test]
 fn a_wire_that_brings_one_byte_more_each_time_gets_there() {
-    // Cuts at 200, 400, … bytes of each connection: many reconnects, each with some progress.
-    let cuts: Vec<usize> = (1..120).map(|n| 200 + n % 170).collect();
-    let (seen, connections) = run(&Wire { cuts: &cuts, piece: 7 });
-    assert_eq!(seen, all_ids());
-    assert!(connections > 20, "{connections} connections");
+    // Many reconnects, each with some progress.
+    let cuts: Vec<usize> = (1..120).map(|n| 250 + n % 170).collect();
+    for (url, server) in [(SSE, event_stream as Server), (WEBSOCKET, websocket::serve)] {
+        let (seen, connections) = run(&Wire { url, server, cuts: &cuts, piece: 7 });
+        assert_eq!(seen, all_ids());
+        assert!(connections > 10, "{connections} connections");
+    }
 }
 
 proptest! {
@@ -149,8 +183,10 @@ proptest! {
         cuts in proptest::collection::vec(0_usize..4000, 0..6),
         piece in 1_usize..300,
     ) {
-        let (seen, _) = run(&Wire { cuts: &cuts, piece });
-        prop_assert_eq!(seen, all_ids());
+        for (url, server) in [(SSE, event_stream as Server), (WEBSOCKET, websocket::serve)] {
+            let (seen, _) = run(&Wire { url, server, cuts: &cuts, piece });
+            prop_assert_eq!(seen, all_ids());
+        }
     }
 
     /// A driver that is confused, or a peer that is hostile: no order of inputs ends the process,
@@ -159,7 +195,7 @@ proptest! {
     fn no_order_of_inputs_breaks_the_machine(
         steps in proptest::collection::vec((0_u8..12, 0_usize..400, 0_u64..70_000), 0..60),
     ) {
-        let mut machine = machine();
+        let mut machine = machine(SSE);
         let stream: Vec<u8> = log().iter().flat_map(|(_, block)| block.bytes()).collect();
         let mut exchanges = Vec::new();
         let mut now = 0;
