@@ -58,6 +58,10 @@ impl<R: Runtime> Client<R> {
 
     /// Makes a call, and waits for its answer.
     ///
+    /// It goes over a connection that an earlier call has left, where there is one. If that dies
+    /// without an answer, a call whose method is idempotent (RFC 9110 §9.2.2) is sent once more,
+    /// over a new one.
+    ///
     /// # Errors
     ///
     /// See [`Error`]: each variant names who must act.

@@ -168,11 +168,23 @@ async fn send<R: Runtime>(
     let mut request = wire_form(request).map_err(End::Failed)?;
     if reuse {
         while let Some(connection) = poll_fn(|cx| Poll::Ready(connector.reuse(&origin, cx))).await {
+            let again = request.method().is_idempotent().then(|| request.clone());
             match answer(connection, request).await {
                 Ok((response, connection)) => return Ok(Answer { response, connection, origin }),
                 // The peer closed it as we took it, and not a byte of the request has gone out.
                 Err((_, Some(unsent))) => request = unsent,
-                Err((error, None)) => return Err(End::Failed(failure(error))),
+                Err((error, None)) => {
+                    let error = failure(error);
+                    match again.filter(|_| error.kind() == TransportErrorKind::Broken) {
+                        // It closed it in the same moment, most likely (RFC 9112 §9.3.1): once
+                        // more, on a new one.
+                        Some(again) => {
+                            request = again;
+                            break;
+                        }
+                        None => return Err(End::Failed(error)),
+                    }
+                }
             }
         }
     }
