@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::mem::discriminant;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -113,11 +114,13 @@ impl<R: Runtime> Events<R> {
         let polled = self.driver.poll_event(cx);
         if self.status.receiver_count() > 0 {
             let status = self.driver.machine.status();
-            let turned =
+            let told =
                 matches!(polled, Poll::Ready(Some(ref event)) if !matches!(event, Event::Item(_)));
             self.status.send_if_modified(|last| {
+                // Connecting again is no event, but a turn.
+                let turned = discriminant(&last.state) != discriminant(&status.state);
                 *last = status;
-                turned
+                told || turned
             });
         }
         polled
