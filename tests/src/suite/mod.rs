@@ -1,0 +1,137 @@
+//! Scenarios with a socket in them, generic over the runtime.
+//!
+//! Each takes a runtime, plays one rule against the emulator, and panics where the rule does not
+//! hold. [`scenarios!`](crate::scenarios) makes a test of each.
+
+mod probe;
+mod support;
+
+pub mod cancel;
+pub mod faults;
+pub mod lifecycle;
+pub mod rest;
+pub mod sse;
+
+/// Makes a `#[test]` of every scenario: `run` takes the name and an async function of a runtime.
+///
+/// The names stand here, once, so that no adapter can lack one.
+#[macro_export]
+macro_rules! scenarios {
+    ($run:path) => {
+        $crate::scenarios! { $run => rest:
+            create_gives_the_stream,
+            get_gives_what_was_created,
+            list_gives_a_page,
+            update_sets_clears_and_leaves,
+            start_and_stop_change_the_status,
+            delete_takes_the_stream_away,
+            validate_api_key_asks_about_a_key,
+            credit_usage_counts_events,
+            connection_snippets_give_urls_and_code,
+            direct_setup_describes_the_target,
+            direct_session_is_found_again_by_its_key,
+            an_id_is_one_path_segment,
+            a_wrong_key_is_refused_with_401,
+            a_bad_value_is_refused_with_a_message_and_a_request_id,
+            a_busy_service_says_when_to_come_back,
+            a_reply_that_is_not_json_is_an_error,
+            a_reply_without_content_is_an_error,
+            a_reply_over_the_limit_is_an_error,
+            no_answer_is_a_timeout,
+            a_reply_that_stalls_is_a_timeout,
+            a_connect_that_never_ends_is_a_connect_timeout,
+            a_refused_connect_is_an_error,
+            a_name_that_does_not_resolve_is_an_error,
+            a_host_name_is_resolved,
+            a_reply_that_is_cut_is_an_error,
+            idle_connections_are_used_again,
+            a_refusal_leaves_its_connection_usable,
+            calls_side_by_side_have_a_connection_each,
+            a_kept_connection_that_was_closed_is_replaced,
+            an_idempotent_call_on_a_connection_that_dies_is_sent_again,
+            a_dropped_call_closes_its_connection,
+            a_redirected_call_has_the_method_of_its_status,
+            a_call_that_leaves_the_origin_leaves_the_key_behind,
+        }
+        $crate::scenarios! { $run => sse:
+            a_stream_is_followed_by_its_id,
+            a_session_is_followed_by_its_id,
+            a_url_is_followed,
+            a_rest_api_is_followed_directly,
+            the_key_goes_out_as_a_bearer_token,
+            a_key_in_the_url_is_the_only_one,
+            without_a_position_it_starts_now,
+            since_replays_what_came_after_it,
+            a_stored_cursor_resumes_in_another_subscription,
+            the_cursor_moves_when_an_event_is_handed_out,
+            data_is_the_text_that_arrived,
+            an_error_event_has_code_and_message,
+            a_malformed_event_is_handed_out_and_passed,
+            an_event_over_the_limit_is_rejected_and_passed,
+            large_events_come_through_whole,
+            signed_updates_are_events_with_the_right_secret,
+            signed_updates_are_rejected_with_a_wrong_secret,
+            unsigned_updates_are_rejected_where_a_secret_is_given,
+            with_reconnect_off_the_end_of_the_stream_is_the_end,
+            a_stream_that_is_deleted_ends_with_404_on_the_next_connect,
+            a_client_without_a_key_sends_none,
+        }
+        $crate::scenarios! { $run => faults:
+            a_connection_without_an_answer_is_replaced,
+            an_answer_that_does_not_come_is_a_loss,
+            a_connect_that_never_ends_is_a_loss,
+            a_server_that_is_gone_is_found_again,
+            a_busy_or_broken_server_is_asked_again,
+            retry_after_is_waited_for,
+            a_refusal_ends_the_subscription,
+            a_wrong_key_and_an_unknown_stream_end_the_subscription,
+            a_refusal_that_goes_on_for_ever_is_told,
+            reconnecting_is_given_up_after_as_many_as_allowed,
+            a_cut_after_any_byte_loses_nothing,
+            an_end_after_any_byte_loses_nothing,
+            a_reset_after_any_byte_loses_nothing,
+            a_loss_says_how_the_connection_ended,
+            content_in_pieces_of_one_byte_makes_the_same_events,
+            silence_is_a_loss,
+            silence_in_the_middle_of_an_event_is_a_loss,
+            all_faults_in_a_row_lose_nothing,
+            a_server_that_ends_at_once_is_not_asked_in_a_tight_loop,
+            subscriptions_of_one_client_are_apart,
+            a_subscription_has_a_connection_of_its_own,
+        }
+        $crate::scenarios! { $run => cancel:
+            next_that_is_dropped_at_any_poll_loses_nothing,
+            next_that_loses_to_a_timer_loses_nothing,
+            a_new_next_is_woken_by_what_comes,
+            poll_next_is_the_same_sequence,
+            a_stream_that_is_over_stays_over,
+        }
+        $crate::scenarios! { $run => lifecycle:
+            a_dropped_subscription_closes_its_socket,
+            a_subscription_dropped_before_the_answer_closes_its_socket,
+            a_subscription_dropped_while_connecting_leaves_nothing,
+            a_subscription_dropped_in_its_back_off_leaves_nothing,
+            subscribing_and_dropping_leaves_nothing,
+            a_subscription_that_is_not_polled_does_not_connect,
+            a_subscription_outlives_its_client,
+            close_ends_it_and_leaves_the_cursor,
+            close_ends_it_in_any_state,
+            a_watch_sees_each_state,
+            a_watch_is_woken_by_each_turn,
+            a_slow_reader_is_no_silent_server,
+            sound_that_waits_in_the_socket_is_no_silence,
+            a_reader_that_does_not_read_stops_the_server,
+            clients_and_subscriptions_can_be_sent,
+        }
+    };
+    ($run:path => $room:ident: $($name:ident),* $(,)?) => {
+        mod $room {
+            $(
+                #[test]
+                fn $name() {
+                    ($run)($crate::suite::$room::$name);
+                }
+            )*
+        }
+    };
+}

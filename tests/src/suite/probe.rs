@@ -1,0 +1,133 @@
+//! Runtimes that count, or that fail in a way a real one rarely does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use restless_hyper::Runtime;
+
+/// Counts what it is asked for, and what of it is still there.
+#[derive(Clone)]
+pub(crate) struct Probe<R> {
+    rt: R,
+    mode: Mode,
+    connects: Arc<AtomicUsize>,
+    live: Arc<AtomicUsize>,
+}
+
+/// Counts itself while it is there.
+struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    fn new(live: &Arc<AtomicUsize>) -> Self {
+        live.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(live))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Plain,
+    Deaf,
+    Nameless,
+}
+
+impl<R: Runtime> Probe<R> {
+    /// Does what the runtime does.
+    pub(crate) fn new(rt: R) -> Self {
+        Self { rt, mode: Mode::Plain, connects: Arc::default(), live: Arc::default() }
+    }
+
+    /// Its connects never come to an end.
+    pub(crate) fn deaf(rt: R) -> Self {
+        Self { mode: Mode::Deaf, ..Self::new(rt) }
+    }
+
+    /// No name resolves.
+    pub(crate) fn nameless(rt: R) -> Self {
+        Self { mode: Mode::Nameless, ..Self::new(rt) }
+    }
+
+    /// How often a connection was asked for.
+    pub(crate) fn connects(&self) -> usize {
+        self.connects.load(Ordering::Relaxed)
+    }
+
+    /// Sockets, connects and sleeps that are there now.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+}
+
+impl<R: Runtime> Runtime for Probe<R> {
+    type Socket = Counted<R::Socket>;
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if self.mode == Mode::Nameless {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
+        }
+        self.rt.resolve(host, port).await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Socket> {
+        self.connects.fetch_add(1, Ordering::Relaxed);
+        let alive = Alive::new(&self.live);
+        if self.mode == Mode::Deaf {
+            std::future::pending::<()>().await;
+        }
+        Ok(Counted { socket: self.rt.connect(address).await?, _alive: alive })
+    }
+
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        let (sleep, alive) = (self.rt.sleep(span), Alive::new(&self.live));
+        Box::pin(async move {
+            sleep.await;
+            drop(alive);
+        })
+    }
+}
+
+/// A socket that counts as there until it is dropped.
+pub(crate) struct Counted<S> {
+    socket: S,
+    _alive: Alive,
+}
+
+impl<S: hyper::rt::Read + Unpin> hyper::rt::Read for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl<S: hyper::rt::Write + Unpin> hyper::rt::Write for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
