@@ -83,17 +83,27 @@ impl<R: Runtime> Connector<R> {
     }
 
     /// A connection that an earlier call has left, if there is one that still stands.
-    pub(crate) fn reuse(&self, origin: &Origin, cx: &mut Context<'_>) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        while let Some(at) = idle.iter().rposition(|(of, _)| of == origin) {
-            let (_, mut connection) = idle.remove(at);
-            // Nobody polled it meanwhile: this is when a close by the peer is seen.
-            connection.drive(cx);
+    pub(crate) async fn reuse(&self, origin: &Origin) -> Option<Connection> {
+        while let Some(mut connection) = self.take_idle(origin) {
+            // Nobody polled it meanwhile: this is when a close by the peer is seen. On one thread,
+            // the reactor that knows of it gets its turn only when we make way.
+            turn().await;
+            poll_fn(|cx| {
+                connection.drive(cx);
+                Poll::Ready(())
+            })
+            .await;
             if connection.task.is_some() && connection.sender.is_ready() {
                 return Some(connection);
             }
         }
         None
+    }
+
+    fn take_idle(&self, origin: &Origin) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let at = idle.iter().rposition(|(of, _)| of == origin)?;
+        Some(idle.remove(at).1)
     }
 
     /// Keeps a connection whose exchange is complete, if it can take another one.
@@ -159,6 +169,19 @@ where
 {
     let (sender, connection) = http1::handshake(socket).await.map_err(failure)?;
     Ok(Connection { sender, task: Some(Box::pin(connection.with_upgrades())) })
+}
+
+/// Makes way for the runtime, once.
+async fn turn() {
+    let mut over = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut over, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What an error of hyper's means to the protocol.
