@@ -21,6 +21,7 @@ use crate::upgraded::Upgraded;
 pub(crate) struct Exchange<R> {
     id: ExchangeId,
     connector: Arc<Connector<R>>,
+    reuse: bool,
     stage: Stage,
 }
 
@@ -60,7 +61,7 @@ impl<R: Runtime> Exchange<R> {
         reuse: bool,
     ) -> Self {
         let stage = Stage::Request(Box::pin(send(Arc::clone(&connector), request, reuse)));
-        Self { id, connector, stage }
+        Self { id, connector, reuse, stage }
     }
 
     /// The next input; pending for ever once it has ended.
@@ -95,7 +96,9 @@ impl<R: Runtime> Exchange<R> {
                     None => End::Complete,
                 };
                 let stage = std::mem::replace(&mut self.stage, Stage::Over);
-                if let (End::Complete, Stage::Content { connection, origin, .. }) = (&why, stage) {
+                if let (End::Complete, true, Stage::Content { connection, origin, .. }) =
+                    (&why, self.reuse, stage)
+                {
                     self.connector.keep(origin, connection, cx);
                 }
                 return Poll::Ready(Input::Ended { exchange, why });
@@ -167,7 +170,7 @@ async fn send<R: Runtime>(
     let origin = Origin::of(request.uri()).map_err(End::Failed)?;
     let mut request = wire_form(request).map_err(End::Failed)?;
     if reuse {
-        while let Some(connection) = poll_fn(|cx| Poll::Ready(connector.reuse(&origin, cx))).await {
+        while let Some(connection) = connector.reuse(&origin).await {
             let again = request.method().is_idempotent().then(|| request.clone());
             match answer(connection, request).await {
                 Ok((response, connection)) => return Ok(Answer { response, connection, origin }),
