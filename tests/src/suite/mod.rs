@@ -3,6 +3,7 @@
 //! Each takes a runtime, plays one rule against the emulator, and panics where the rule does not
 //! hold. [`scenarios!`](crate::scenarios) makes a test of each.
 
+mod front;
 mod probe;
 mod support;
 
@@ -11,6 +12,7 @@ pub mod faults;
 pub mod lifecycle;
 pub mod rest;
 pub mod sse;
+pub mod tls;
 
 /// Makes a `#[test]` of every scenario: `run` takes the name and an async function of a runtime.
 ///
@@ -108,6 +110,7 @@ macro_rules! scenarios {
         }
         $crate::scenarios! { $run => lifecycle:
             a_dropped_subscription_closes_its_socket,
+            a_subscription_that_has_ended_keeps_no_connection,
             a_subscription_dropped_before_the_answer_closes_its_socket,
             a_subscription_dropped_while_connecting_leaves_nothing,
             a_subscription_dropped_in_its_back_off_leaves_nothing,
@@ -120,8 +123,20 @@ macro_rules! scenarios {
             a_watch_is_woken_by_each_turn,
             a_slow_reader_is_no_silent_server,
             sound_that_waits_in_the_socket_is_no_silence,
-            a_reader_that_does_not_read_stops_the_server,
+            nothing_piles_up_before_a_slow_reader,
             clients_and_subscriptions_can_be_sent,
+        }
+        $crate::scenarios! { $run => tls:
+            calls_work_over_tls,
+            subscriptions_work_over_tls,
+            a_certificate_may_be_for_an_address,
+            a_call_to_a_server_that_is_not_trusted_fails,
+            a_subscription_to_a_server_that_is_not_trusted_ends,
+            a_wrong_name_and_an_expired_certificate_are_not_trusted,
+            the_platform_s_roots_do_not_trust_a_self_signed_server,
+            a_server_that_speaks_no_tls_is_a_loss,
+            a_handshake_that_stalls_is_a_connect_timeout,
+            the_key_does_not_leave_tls,
         }
     };
     ($run:path => $room:ident: $($name:ident),* $(,)?) => {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use restless_hyper::Runtime;
@@ -17,6 +17,7 @@ pub(crate) struct Probe<R> {
     mode: Mode,
     connects: Arc<AtomicUsize>,
     live: Arc<AtomicUsize>,
+    read: Arc<AtomicUsize>,
 }
 
 /// Counts itself while it is there.
@@ -45,7 +46,13 @@ enum Mode {
 impl<R: Runtime> Probe<R> {
     /// Does what the runtime does.
     pub(crate) fn new(rt: R) -> Self {
-        Self { rt, mode: Mode::Plain, connects: Arc::default(), live: Arc::default() }
+        Self {
+            rt,
+            mode: Mode::Plain,
+            connects: Arc::default(),
+            live: Arc::default(),
+            read: Arc::default(),
+        }
     }
 
     /// Its connects never come to an end.
@@ -61,6 +68,11 @@ impl<R: Runtime> Probe<R> {
     /// How often a connection was asked for.
     pub(crate) fn connects(&self) -> usize {
         self.connects.load(Ordering::Relaxed)
+    }
+
+    /// Bytes read from sockets so far.
+    pub(crate) fn read(&self) -> usize {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Sockets, connects and sleeps that are there now.
@@ -86,7 +98,8 @@ impl<R: Runtime> Runtime for Probe<R> {
         if self.mode == Mode::Deaf {
             std::future::pending::<()>().await;
         }
-        Ok(Counted { socket: self.rt.connect(address).await?, _alive: alive })
+        let socket = self.rt.connect(address).await?;
+        Ok(Counted { socket, read: Arc::clone(&self.read), _alive: alive })
     }
 
     fn sleep(&self, span: Duration) -> Self::Sleep {
@@ -98,9 +111,10 @@ impl<R: Runtime> Runtime for Probe<R> {
     }
 }
 
-/// A socket that counts as there until it is dropped.
+/// A socket that counts what is read, and as there until it is dropped.
 pub(crate) struct Counted<S> {
     socket: S,
+    read: Arc<AtomicUsize>,
     _alive: Alive,
 }
 
@@ -108,9 +122,15 @@ impl<S: hyper::rt::Read + Unpin> hyper::rt::Read for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: hyper::rt::ReadBufCursor<'_>,
+        mut buf: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let mut space = [0; 16 << 10];
+        let room = space.len().min(buf.remaining());
+        let mut space = hyper::rt::ReadBuf::new(&mut space[..room]);
+        ready!(Pin::new(&mut self.socket).poll_read(cx, space.unfilled()))?;
+        buf.put_slice(space.filled());
+        self.read.fetch_add(space.filled().len(), Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,0 +1,131 @@
+//! A TLS server on loopback that passes everything on to another server.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use restless_hyper::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use restless_hyper::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// On a thread and a runtime of its own; dropping it stops it.
+pub(crate) struct Front {
+    port: u16,
+    accepted: Arc<AtomicUsize>,
+    certificate: CertificateDer<'static>,
+    stop: Option<oneshot::Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Front {
+    /// With a self-signed certificate for `localhost`, and 127.0.0.1.
+    pub(crate) fn start(to: SocketAddr) -> Self {
+        Self::with(to, |_| {})
+    }
+
+    /// With a certificate that `change` has changed.
+    pub(crate) fn with(to: SocketAddr, change: impl Fn(&mut rcgen::CertificateParams)) -> Self {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = rcgen::CertificateParams::new(names).expect("good names");
+        change(&mut params);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate").der().clone();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let config =
+            ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("the provider has them")
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate.clone()], key.into())
+                .expect("key and certificate belong together");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.expect("a runtime");
+        // Bound without the runtime, since a scenario stands inside one of its own.
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        listener.set_nonblocking(true).expect("a socket of ours");
+        let port = listener.local_addr().expect("an address").port();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (stop, stopped) = oneshot::channel();
+        let (acceptor, count) = (TlsAcceptor::from(Arc::new(config)), Arc::clone(&accepted));
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a listener");
+                serve(listener, to, acceptor, count, stopped).await;
+            });
+        });
+        Self { port, accepted, certificate, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Its URL, with this host in it.
+    pub(crate) fn url(&self, host: &str) -> String {
+        format!("https://{host}:{}", self.port)
+    }
+
+    /// How many connections it has taken.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Acquire)
+    }
+
+    /// A client's configuration that trusts its certificate and no other.
+    pub(crate) fn trusted(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).expect("a good certificate");
+        config(roots)
+    }
+}
+
+/// A client's configuration that trusts nobody.
+pub(crate) fn trusting_nobody() -> Arc<ClientConfig> {
+    config(RootCertStore::empty())
+}
+
+fn config(roots: RootCertStore) -> Arc<ClientConfig> {
+    Arc::new(
+        ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_root_certificates(roots)
+            .with_no_client_auth(),
+    )
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been reported over there.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    to: SocketAddr,
+    acceptor: TlsAcceptor,
+    accepted: Arc<AtomicUsize>,
+    mut stopped: oneshot::Receiver<Infallible>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stopped => return,
+            Ok((stream, _)) = listener.accept() => {
+                accepted.fetch_add(1, Ordering::AcqRel);
+                let acceptor = acceptor.clone();
+                connections.spawn(async move {
+                    // Whatever fails here, the client sees a connection that ends.
+                    let Ok(mut client) = acceptor.accept(stream).await else { return };
+                    let Ok(mut server) = TcpStream::connect(to).await else { return };
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}

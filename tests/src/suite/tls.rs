@@ -1,0 +1,194 @@
+//! TLS: whom to trust, and what happens where one can't.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use restless_emulator::{Emulator, Fault};
+use restless_hyper::proto::subscription::{Ended, LossReason};
+use restless_hyper::proto::{Error, Timer, TransportErrorKind, streams};
+use restless_hyper::{Client, ClientBuilder, Runtime};
+
+use super::front::{Front, trusting_nobody};
+use super::probe::Probe;
+use super::support::{all_of, builder, data, ended, event, lost, take_ids};
+
+const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+
+/// An emulator behind TLS.
+fn behind_tls() -> (Emulator, Front) {
+    let emulator = Emulator::start().expect("an emulator");
+    let front = Front::start(emulator.address());
+    (emulator, front)
+}
+
+fn over<R: Runtime>(rt: &R, emulator: &Emulator, front: &Front) -> ClientBuilder<R> {
+    builder(rt, emulator).base_url(front.url("localhost")).stream_base_url(front.url("localhost"))
+}
+
+fn trusting<R: Runtime>(rt: &R, emulator: &Emulator, front: &Front) -> Client<R> {
+    over(rt, emulator, front).tls_config(front.trusted()).build().expect("a client")
+}
+
+fn kind(error: &Error) -> TransportErrorKind {
+    match error {
+        Error::Transport(error) => error.kind(),
+        error => panic!("expected a failure of the transport, got {error:?}"),
+    }
+}
+
+/// Calls work over TLS with a configuration of the caller's, on one connection.
+pub async fn calls_work_over_tls<R: Runtime>(rt: R) {
+    let (emulator, front) = behind_tls();
+    let probe = Probe::new(rt);
+    let client = trusting(&probe, &emulator, &front);
+    let create = streams::create("Orders", "http://127.0.0.1:9/").status("INACTIVE");
+    let created = client.send(create.description("x".repeat(200_000))).await.expect("a stream");
+    assert_eq!(client.send(streams::get(&created.id)).await.expect("a stream"), created);
+    assert_eq!(probe.connects(), 1);
+}
+
+/// So do subscriptions: large events, and cuts, as over plain TCP.
+pub async fn subscriptions_work_over_tls<R: Runtime>(rt: R) {
+    let (emulator, front) = behind_tls();
+    let client = trusting(&rt, &emulator, &front);
+    let id = emulator.add_stream(STREAM).expect("a stream");
+    let text = format!("\"{}\"", "é".repeat(100_000));
+    for _ in 0..5 {
+        emulator.publish(&id, &text).expect("an event");
+    }
+    for fault in [Fault::cut_after(350_000), Fault::end_after_events(1), Fault::reset_after(100)] {
+        emulator.inject(fault);
+    }
+    let mut events = client.subscribe(all_of(&id)).expect("a subscription");
+    let mut received = Vec::new();
+    while received.len() < 5 {
+        let event = event(&mut events).await;
+        assert!(data(&event) == text);
+        received.push(event.event_id().expect("an id").to_owned());
+    }
+    let log: Vec<_> = emulator.log(&id).into_iter().map(|event| event.id).collect();
+    assert_eq!(received, log);
+    assert_eq!(emulator.pending_faults(), 0);
+    drop(events);
+    emulator.until_connections(0).await;
+}
+
+/// An address may stand in the place of a name, if the certificate has it.
+pub async fn a_certificate_may_be_for_an_address<R: Runtime>(rt: R) {
+    let (emulator, front) = behind_tls();
+    let client = over(&rt, &emulator, &front)
+        .base_url(front.url("127.0.0.1"))
+        .tls_config(front.trusted())
+        .build()
+        .expect("a client");
+    client.send(streams::list()).await.expect("a page");
+}
+
+/// A certificate from an unknown root is an error of its own kind, for a call; nothing of the
+/// request has gone out.
+pub async fn a_call_to_a_server_that_is_not_trusted_fails<R: Runtime>(rt: R) {
+    let (emulator, front) = behind_tls();
+    let client = over(&rt, &emulator, &front).tls_config(trusting_nobody()).build();
+    let error = client.expect("a client").send(streams::list()).await.expect_err("not trusted");
+    assert_eq!(kind(&error), TransportErrorKind::Certificate);
+    assert!(emulator.requests().is_empty());
+}
+
+/// A subscription ends with it: it would come back the same, so there is no second connect.
+pub async fn a_subscription_to_a_server_that_is_not_trusted_ends<R: Runtime>(rt: R) {
+    let (emulator, front) = behind_tls();
+    let client = over(&rt, &emulator, &front).tls_config(trusting_nobody()).build();
+    let mut events = client.expect("a client").subscribe(all_of("any")).expect("a subscription");
+    let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
+    assert_eq!(kind(&error), TransportErrorKind::Certificate);
+    assert_eq!(front.accepted(), 1);
+}
+
+/// A certificate for another name, and one that has expired, are not to be trusted.
+pub async fn a_wrong_name_and_an_expired_certificate_are_not_trusted<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let other_name = Front::with(emulator.address(), |params| {
+        params.subject_alt_names = vec![rcgen::SanType::DnsName("other.test".try_into().unwrap())];
+    });
+    let expired = Front::with(emulator.address(), |params| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    });
+    for front in [other_name, expired] {
+        let client = trusting(&rt, &emulator, &front);
+        let error = client.send(streams::list()).await.expect_err("not trusted");
+        assert_eq!(kind(&error), TransportErrorKind::Certificate);
+        let mut events = client.subscribe(all_of("any")).expect("a subscription");
+        let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
+        assert_eq!(kind(&error), TransportErrorKind::Certificate);
+        assert_eq!(front.accepted(), 2);
+    }
+}
+
+/// Without a configuration of the caller's, the platform's roots decide: they know nothing of
+/// ours, and nothing panics.
+pub async fn the_platform_s_roots_do_not_trust_a_self_signed_server<R: Runtime>(rt: R) {
+    let (emulator, front) = behind_tls();
+    let client = over(&rt, &emulator, &front).build().expect("a client");
+    let error = client.send(streams::list()).await.expect_err("not trusted");
+    // A machine without any roots can't set a verifier up.
+    assert!(
+        matches!(kind(&error), TransportErrorKind::Certificate | TransportErrorKind::Tls),
+        "{error:?}"
+    );
+    assert!(emulator.requests().is_empty());
+}
+
+/// A server that speaks no TLS may come to speak it: a subscription connects again.
+pub async fn a_server_that_speaks_no_tls_is_a_loss<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let url = format!("https://{}", emulator.address());
+    let client = builder(&rt, &emulator).base_url(&url).stream_base_url(&url);
+    let client = client.tls_config(trusting_nobody()).build().expect("a client");
+    let error = client.send(streams::list()).await.expect_err("no TLS");
+    assert_eq!(kind(&error), TransportErrorKind::Tls);
+    let mut events = client.subscribe(all_of("any")).expect("a subscription");
+    let lost = lost(&mut events).await;
+    let LossReason::Error(error) = &lost.reason else { panic!("{lost:?}") };
+    assert_eq!(kind(error), TransportErrorKind::Tls);
+}
+
+/// The handshake is within the connect timeout.
+pub async fn a_handshake_that_stalls_is_a_connect_timeout<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    // The system completes TCP's handshake, and nobody answers TLS's.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}", silent.local_addr().expect("an address"));
+    let client = builder(&rt, &emulator)
+        .base_url(url)
+        .tls_config(trusting_nobody())
+        .connect_timeout(Duration::from_millis(100))
+        .build()
+        .expect("a client");
+    let error = client.send(streams::list()).await.expect_err("silence");
+    let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
+    assert_eq!(timeout.timer(), Timer::Connect);
+}
+
+/// From https to http, even on the same host, the key stays behind.
+pub async fn the_key_does_not_leave_tls<R: Runtime>(rt: R) {
+    let (emulator, front) = behind_tls();
+    let client = trusting(&rt, &emulator, &front);
+    let id = emulator.add_stream(STREAM).expect("a stream");
+    emulator.publish(&id, "1").expect("an event");
+    let plain = format!("http://localhost:{}/?streamId={id}", emulator.address().port());
+    emulator.inject(Fault::redirect(307, plain));
+    let mut events = client.subscribe(all_of(&id)).expect("a subscription");
+    let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(401));
+    let sent: Vec<_> = emulator
+        .requests()
+        .iter()
+        .map(|request| request.headers.contains_key("authorization"))
+        .collect();
+    assert_eq!(sent, [true, false]);
+    // And where there is none to lose, it is followed.
+    emulator.inject(Fault::redirect(307, format!("/?streamId={id}")));
+    let mut events = client.subscribe(all_of(&id)).expect("a subscription");
+    take_ids(&mut events, 1).await;
+}
