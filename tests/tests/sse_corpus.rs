@@ -109,7 +109,8 @@ impl Case {
 fn main() -> ExitCode {
     let path = std::env::var_os("RESTLESS_SSE_CORPUS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sse/whatwg.json"),
-        PathBuf::from,
+        // Cargo runs tests in their package's folder; people stand in the project's.
+        |file| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(file),
     );
     let corpus = std::fs::read(&path).map_err(|error| error.to_string()).and_then(|text| {
         serde_json::from_slice::<Corpus>(&text).map_err(|error| error.to_string())

@@ -41,7 +41,10 @@ const RUNNERS: &[(&str, Runner)] = &[
 
 fn main() -> ExitCode {
     let (folder, own) = match std::env::var_os("RESTLESS_VECTORS") {
-        Some(folder) => (PathBuf::from(folder), false),
+        // Cargo runs tests in their package's folder; people stand in the project's.
+        Some(folder) => {
+            (PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(folder), false)
+        }
         None => (PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors"), true),
     };
     // Our own folder must be whole; another one may hold any subset of the files.
