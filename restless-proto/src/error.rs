@@ -226,6 +226,33 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// The first bytes of an answer. They may hold whatever the service says, a key among it, so
+/// `Debug` tells only how many they are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Excerpt(Bytes);
+
+impl Excerpt {
+    /// A copy: a slice would keep the whole answer alive.
+    pub(crate) fn of(content: &[u8], limits: &crate::Limits) -> Self {
+        let end = content.len().min(limits.excerpt());
+        Self(Bytes::copy_from_slice(content.get(..end).unwrap_or_default()))
+    }
+}
+
+impl std::ops::Deref for Excerpt {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
 /// A reply with a good status that is not what is due.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -240,7 +267,7 @@ pub enum ContentError {
         /// What is wrong, and where in the text.
         source: Arc<serde_json::Error>,
         /// The first bytes of the content.
-        excerpt: Bytes,
+        excerpt: Excerpt,
     },
     /// There is no content where a model is due.
     #[error("the reply to {call} with status {status} has no content, and one is due")]
@@ -256,7 +283,7 @@ pub enum ContentError {
         /// The `Content-Type` field as it came, `None` where there was none.
         seen: Option<String>,
         /// The first bytes of the content.
-        excerpt: Bytes,
+        excerpt: Excerpt,
     },
 }
 

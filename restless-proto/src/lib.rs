@@ -86,8 +86,8 @@ pub use api::{direct, snippets, streams, usage};
 pub use call::{Call, CallMachine};
 pub use entropy::Entropy;
 pub use error::{
-    ConfigError, ContentError, Error, GaveUp, LimitError, Misuse, PeerClosed, RedirectError,
-    Refused, TimeoutError, Timer, TransportError, TransportErrorKind,
+    ConfigError, ContentError, Error, Excerpt, GaveUp, LimitError, Misuse, PeerClosed,
+    RedirectError, Refused, TimeoutError, Timer, TransportError, TransportErrorKind,
 };
 pub use event::StreamEvent;
 pub use json::{JsonError, JsonProblem};

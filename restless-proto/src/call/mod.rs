@@ -10,12 +10,13 @@ use ::http::response::Parts;
 use ::http::{HeaderValue, Method, Request, header};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 
 pub(crate) use body::{Body, camel_case_strategies};
 pub use machine::CallMachine;
 
-use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service};
+use crate::error::Excerpt;
+use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, redact};
 
 /// A REST call: what to ask, and how the answer becomes a `T`.
 ///
@@ -192,12 +193,13 @@ impl<T> Call<T> {
             return Err(Box::new(ContentError::Missing { call: call(), status }).into());
         }
         (self.read)(text).map_err(|source| {
-            let end = content.len().min(limits.excerpt());
+            // It may quote what it could not read.
+            let source = serde_json::Error::custom(redact::text(&source.to_string()));
             Error::from(Box::new(ContentError::Json {
                 call: call(),
                 status: head.status,
                 source: Arc::new(source),
-                excerpt: content.slice(..end),
+                excerpt: Excerpt::of(&content, limits),
             }))
         })
     }

@@ -13,6 +13,7 @@ use super::cursor::Position;
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Now, Status};
 use super::feed::{Fed, Feed};
 use super::policy::{self, Overrides, Verdict};
+use crate::error::Excerpt;
 use crate::http::{media_type, redirect, request_id};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::signature::Signer;
@@ -332,7 +333,7 @@ impl SubscriptionMachine {
             let seen = head.headers.get(header::CONTENT_TYPE);
             Box::new(ContentError::NotAnEventStream {
                 seen: seen.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-                excerpt: content,
+                excerpt: Excerpt::of(&content, &self.plan.limits),
             })
             .into()
         } else {
