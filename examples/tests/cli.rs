@@ -1,0 +1,369 @@
+//! The `subscribe` example as a command: what it prints and where, and how it exits.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use restless_emulator::{Emulator, Fault, Upstream};
+
+/// No run takes nearly as long; one that does hangs.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The example, which `cargo test` builds beside this test.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this test's own path");
+    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/this");
+    let path = profile.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.exists(), "{} is missing: run `cargo test -p restless-examples`", path.display());
+    path
+}
+
+/// What a run came to.
+#[derive(Debug)]
+struct Run {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    fn lines(&self) -> Vec<&str> {
+        self.out.lines().collect()
+    }
+}
+
+/// Kills a run that is left behind.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only if it is over.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+    let mut command = Command::new(example("subscribe-tokio"));
+    for name in ["RESTLESS_API_KEY", "RESTLESS_API_BASE_URL", "RESTLESS_STREAM_BASE_URL"] {
+        command.env_remove(name);
+    }
+    let child = command
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut running = Running(child);
+    let out = whole(running.0.stdout.take().expect("a pipe"));
+    let err = whole(running.0.stderr.take().expect("a pipe"));
+    let text = |receiver: std::sync::mpsc::Receiver<String>| {
+        receiver.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("{arguments:?} hangs"))
+    };
+    let (out, err) = (text(out), text(err));
+    Run { status: running.0.wait().expect("it is over").code(), out, err }
+}
+
+/// Reads a pipe to its end, on a thread of its own.
+fn whole(mut pipe: impl Read + Send + 'static) -> std::sync::mpsc::Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).expect("UTF-8");
+        // Nobody waits any more where it was too late.
+        let _ = sender.send(text);
+    });
+    receiver
+}
+
+/// An emulator with a stream that polls nothing.
+struct Stage {
+    emulator: Emulator,
+    id: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let emulator = Emulator::start().expect("an emulator");
+        let id = emulator
+            .add_stream(r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#)
+            .expect("a stream");
+        Self { emulator, id }
+    }
+
+    /// Follows the stream with these further arguments.
+    fn run(&self, arguments: &[&str]) -> Run {
+        let stream = ["--stream", &self.id, "--retry-seconds", "0"];
+        self.run_plain(&[&stream, arguments].concat())
+    }
+
+    fn run_plain(&self, arguments: &[&str]) -> Run {
+        let run = run(
+            arguments,
+            &[
+                ("RESTLESS_API_KEY", self.emulator.api_key()),
+                ("RESTLESS_STREAM_BASE_URL", &self.emulator.stream_base_url()),
+            ],
+        );
+        let key = self.emulator.api_key();
+        assert!(!run.out.contains(key) && !run.err.contains(key), "the key was printed: {run:?}");
+        run
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.emulator.log(&self.id).into_iter().map(|event| event.id).collect()
+    }
+}
+
+fn value<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("\"{name}\":\""))?;
+    Some(rest.split_once('"')?.0)
+}
+
+fn ids(run: &Run) -> Vec<&str> {
+    run.lines().into_iter().map(|line| value(line, "event_id").expect("an id")).collect()
+}
+
+// What is printed
+
+#[test]
+fn an_event_is_one_line_with_its_data_byte_for_byte() {
+    let stage = Stage::new();
+    let script = concat!(
+        "id: 7\ndata: {\"type\":\"update\",\"data\":{\"b\" : 1.0, \"a\":1e5,\"é\":\"\\u00e9\\/\"},",
+        "\"meta\":{\"timestamp\":\"2026-06-07T00:49:36.562Z\",\"status\":200,\"new\":[1.0]}}\n\n",
+        "id: 8\ndata: {\"type\":\"error\",\"error\":{\"message\":\"m\",\"code\":\"C\"},\n",
+        "data: \"meta\":{\"timestamp\":\"2026-06-07T00:49:37Z\"}}\n\n",
+    );
+    stage.emulator.inject(Fault::raw([script]));
+    let run = stage.run(&["--limit", "2"]);
+    let due = [
+        concat!(
+            r#"{"type":"update","event_id":"7","cursor":"7","#,
+            r#""meta":{"timestamp":"2026-06-07T00:49:36.562Z","attempt_id":null,"status":200,"#,
+            r#""latency_ms":null,"payload_mode_fallback":null,"new":[1.0]},"#,
+            r#""data":{"b" : 1.0, "a":1e5,"é":"\u00e9\/"}}"#,
+        ),
+        concat!(
+            r#"{"type":"error","event_id":"8","cursor":"8","#,
+            r#""meta":{"timestamp":"2026-06-07T00:49:37Z","attempt_id":null,"status":null,"#,
+            r#""latency_ms":null,"payload_mode_fallback":null},"#,
+            r#""error":{"code":"C","message":"m"}}"#,
+        ),
+    ];
+    assert_eq!(run.lines(), due);
+    assert_eq!(run.status, Some(0));
+}
+
+#[test]
+fn a_line_end_within_data_does_not_end_the_line() {
+    let stage = Stage::new();
+    stage.emulator.publish(&stage.id, "{\n  \"a\": [\r\n 1.0 ]\n}").expect("an event");
+    let run = stage.run(&["--since", "0", "--limit", "1"]);
+    let [line] = run.lines()[..] else { panic!("{run:?}") };
+    assert!(line.ends_with(r#""data":{   "a": [  1.0 ] }}"#), "{line}");
+}
+
+#[test]
+fn only_events_go_to_stdout() {
+    let stage = Stage::new();
+    for n in 0..4 {
+        stage.emulator.publish(&stage.id, &n.to_string()).expect("an event");
+    }
+    stage.emulator.inject(Fault::cut_after_events(2));
+    let run = stage.run(&["--since", "0", "--limit", "4"]);
+    assert_eq!(ids(&run), stage.log());
+    assert!(run.lines().iter().all(|line| line.starts_with('{') && line.ends_with('}')));
+    let said: Vec<_> = run.err.lines().collect();
+    let [first, lost, again] = said[..] else { panic!("{said:?}") };
+    assert_eq!(first, "connected");
+    assert!(lost.starts_with("lost: the connection broke"), "{lost}");
+    assert_eq!(again, format!("connected, resuming after {}", stage.log()[1]));
+}
+
+#[test]
+fn what_is_not_signed_is_told_on_stderr() {
+    let stage = Stage::new();
+    stage.emulator.publish(&stage.id, "1").expect("an event");
+    stage.emulator.publish_error(&stage.id, "CODE", "message").expect("an event");
+    let run = stage.run(&["--since", "0", "--verify", "secret", "--limit", "1"]);
+    assert_eq!(ids(&run), stage.log()[1..]);
+    assert!(run.err.contains("rejected"), "{}", run.err);
+}
+
+// What it takes
+
+#[test]
+fn the_limit_counts_events() {
+    let stage = Stage::new();
+    for n in 0..3 {
+        stage.emulator.publish(&stage.id, &n.to_string()).expect("an event");
+    }
+    for limit in 0..=3 {
+        let run = stage.run(&["--since", "0", "--limit", &limit.to_string()]);
+        assert_eq!((ids(&run).len(), run.status), (limit, Some(0)));
+    }
+}
+
+#[test]
+fn cursor_and_since_are_where_it_starts() {
+    let stage = Stage::new();
+    for n in 0..4 {
+        stage.emulator.publish(&stage.id, &n.to_string()).expect("an event");
+    }
+    let log = stage.log();
+    assert_eq!(ids(&stage.run(&["--cursor", &log[1], "--limit", "2"])), log[2..]);
+    assert_eq!(ids(&stage.run(&["--since", &log[0], "--limit", "3"])), log[1..]);
+}
+
+#[test]
+fn a_url_takes_the_place_of_the_base() {
+    let stage = Stage::new();
+    stage.emulator.publish(&stage.id, "1").expect("an event");
+    let url = stage.emulator.sse_url(&stage.id);
+    let key = [("RESTLESS_API_KEY", stage.emulator.api_key())];
+    let run = run(&[&url, "--since", "0", "--limit", "1"], &key);
+    assert_eq!(ids(&run), stage.log());
+}
+
+#[test]
+fn a_direct_stream_is_asked_as_its_options_say() {
+    let stage = Stage::new();
+    let upstream = Upstream::start(r#"{"items":[1.0]}"#).expect("an upstream");
+    let run = stage.run_plain(&[
+        "--direct",
+        &upstream.url(),
+        "--method",
+        "post",
+        "--polling-interval",
+        "3600",
+        "--payload-mode",
+        "JSON_PATCH",
+        "--jq",
+        ".items",
+        "--since",
+        "0",
+        "--limit",
+        "1",
+    ]);
+    let [line] = run.lines()[..] else { panic!("{run:?}") };
+    assert!(line.ends_with(r#""data":[1.0]}"#), "{line}");
+    assert_eq!(upstream.requests()[0].method, "POST");
+    let request = stage.emulator.requests().pop().expect("a request");
+    for due in ["method=POST", "payloadMode=JSON_PATCH", "pollingInterval=3600", "jq=.items"] {
+        assert!(request.uri.contains(due), "{due} is not in {}", request.uri);
+    }
+}
+
+// How it exits
+
+#[test]
+fn help_is_asked_for_and_goes_to_stdout() {
+    for help in ["--help", "-h"] {
+        let run = run(&[help], &[]);
+        assert_eq!((run.status, &*run.err), (Some(0), ""));
+        assert!(run.out.starts_with("usage: "), "{}", run.out);
+    }
+}
+
+#[test]
+fn bad_arguments_exit_with_2_and_say_why() {
+    for arguments in [
+        &[][..],
+        &["http://127.0.0.1:9/", "--stream", "a"],
+        &["--stream", "a", "--direct", "http://127.0.0.1:9/"],
+        &["http://127.0.0.1:9/", "http://127.0.0.1:9/"],
+        &["--stream"],
+        &["--stream", ""],
+        &["--nonsense"],
+        &["--stream", "a", "--limit", "many"],
+        &["--stream", "a", "--limit", "-1"],
+        &["--stream", "a", "--max-reconnects", "1.5"],
+        &["--stream", "a", "--retry-seconds", "soon"],
+        &["--stream", "a", "--retry-seconds", "-1"],
+        &["--stream", "a", "--method", "POST"],
+        &["--stream", "a", "--polling-interval", "5"],
+        &["--direct", "http://127.0.0.1:9/", "--payload-mode", "HALF"],
+        &["ftp://127.0.0.1/"],
+        &["not a url"],
+    ] {
+        let run = run(arguments, &[]);
+        assert_eq!((run.status, &*run.out), (Some(2), ""), "{arguments:?}: {}", run.err);
+        assert!(!run.err.trim().is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_bad_environment_exits_with_2() {
+    for name in ["RESTLESS_API_BASE_URL", "RESTLESS_STREAM_BASE_URL"] {
+        let run = run(&["--stream", "a"], &[(name, "ftp://user:secret@127.0.0.1/")]);
+        assert_eq!((run.status, &*run.out), (Some(2), ""), "{name}: {}", run.err);
+        assert!(!run.err.contains("secret"), "{}", run.err);
+    }
+}
+
+#[test]
+fn the_end_of_the_stream_exits_with_0() {
+    let stage = Stage::new();
+    stage.emulator.publish(&stage.id, "1").expect("an event");
+    stage.emulator.inject(Fault::end_after_events(1));
+    let run = stage.run(&["--since", "0", "--no-reconnect"]);
+    assert_eq!((ids(&run), run.status), (vec![&*stage.log()[0]], Some(0)));
+    stage.emulator.inject(Fault::status(204));
+    let run = stage.run(&[]);
+    assert_eq!((&*run.out, run.status), ("", Some(0)));
+    assert!(run.err.contains("204"), "{}", run.err);
+}
+
+#[test]
+fn a_refusal_exits_with_3_and_names_the_status() {
+    let stage = Stage::new();
+    for status in [400, 401, 403, 404] {
+        stage.emulator.inject(Fault::status(status).body(r#"{"message":"not for you"}"#));
+        let run = stage.run(&[]);
+        assert_eq!((&*run.out, run.status), ("", Some(3)));
+        assert!(run.err.contains(&status.to_string()), "{}", run.err);
+        assert!(run.err.contains("not for you"), "{}", run.err);
+    }
+    let stream = ["--stream", &stage.id];
+    let base = stage.emulator.stream_base_url();
+    for key in ["", "rs_wrong"] {
+        let environment = [("RESTLESS_API_KEY", key), ("RESTLESS_STREAM_BASE_URL", &base)];
+        let run = run(&stream, &environment);
+        assert_eq!((&*run.out, run.status), ("", Some(3)));
+        assert!(run.err.contains("401") && !run.err.contains("rs_wrong"), "{}", run.err);
+    }
+}
+
+#[test]
+fn a_wrong_content_type_exits_with_3() {
+    let stage = Stage::new();
+    stage.emulator.inject(Fault::content_type("text/html"));
+    let run = stage.run(&[]);
+    assert_eq!((&*run.out, run.status), ("", Some(3)));
+    assert!(run.err.contains("text/html"), "{}", run.err);
+}
+
+#[test]
+fn giving_up_exits_with_4() {
+    let stage = Stage::new();
+    stage.emulator.stop_listening().expect("the emulator stands");
+    let run = stage.run(&["--max-reconnects", "1"]);
+    assert_eq!((&*run.out, run.status), ("", Some(4)));
+    assert!(run.err.contains("gave up after 1 reconnects"), "{}", run.err);
+    let run = stage.run(&["--no-reconnect"]);
+    assert_eq!((&*run.out, run.status), ("", Some(4)));
+}
+
+#[test]
+fn a_busy_server_is_given_up_with_4() {
+    let stage = Stage::new();
+    stage.emulator.inject(Fault::status(503).times(2));
+    let run = stage.run(&["--max-reconnects", "1"]);
+    assert_eq!((&*run.out, run.status), ("", Some(4)));
+    assert!(run.err.contains("503"), "{}", run.err);
+}
