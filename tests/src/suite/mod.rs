@@ -8,6 +8,7 @@ mod probe;
 mod support;
 
 pub mod cancel;
+pub mod connection;
 pub mod faults;
 pub mod lifecycle;
 pub mod rest;
@@ -138,6 +139,47 @@ macro_rules! scenarios {
             a_handshake_that_stalls_is_a_connect_timeout,
             the_key_does_not_leave_tls,
         }
+        $crate::scenarios! { $run => connection:
+            the_method_is_get,
+            accept_asks_for_an_event_stream,
+            caches_are_kept_out,
+            a_first_request_has_no_id,
+            the_caller_s_fields_go_with_each_request,
+            status_200_with_the_right_type_opens,
+            status_204_ends_it_on_a_first_request_and_on_a_later_one,
+            any_other_status_fails_the_connection,
+            a_wrong_content_type_fails_the_connection,
+            a_missing_content_type_fails_the_connection,
+            only_the_essence_of_the_content_type_counts,
+            content_is_utf_8_whatever_the_charset_says,
+            the_body_of_a_failed_response_is_not_parsed,
+            redirects_are_followed,
+            a_reconnection_starts_at_the_caller_s_url_again,
+            a_redirect_without_a_location_is_an_error,
+            too_many_redirects_are_an_error,
+            leaving_the_origin_drops_credentials,
+            the_end_of_the_body_reestablishes,
+            a_network_error_reestablishes,
+            after_close_nothing_comes,
+            a_reconnection_has_its_order,
+            the_reconnection_time_is_a_second_unless_set,
+            retry_sets_the_reconnection_time,
+            retry_that_is_no_number_is_ignored,
+            the_wait_is_longer_while_nothing_comes_and_never_shorter,
+            the_last_event_id_is_sent_as_the_cursor,
+            an_id_in_a_block_that_is_cut_off_does_not_count,
+            an_id_without_data_counts,
+            an_id_stays_for_later_events_without_one,
+            an_empty_id_moves_nothing,
+            an_id_of_any_text_comes_back_whole,
+            an_id_with_a_nul_is_ignored,
+            an_id_is_not_carried_into_the_next_connection,
+            nothing_else_survives_a_connection,
+            a_partial_event_is_dropped,
+            any_byte_restarts_the_idle_timer,
+            the_states_are_connecting_open_and_closed,
+            open_is_told_once_and_before_the_first_event,
+        }
     };
     ($run:path => $room:ident: $($name:ident),* $(,)?) => {
         mod $room {
@@ -149,4 +191,31 @@ macro_rules! scenarios {
             )*
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    /// The list of names, as it is written above.
+    const LIST: &str = include_str!("mod.rs");
+
+    #[test]
+    fn every_scenario_is_in_the_list() {
+        let mut count = 0;
+        for source in [
+            include_str!("cancel.rs"),
+            include_str!("connection.rs"),
+            include_str!("faults.rs"),
+            include_str!("lifecycle.rs"),
+            include_str!("rest.rs"),
+            include_str!("sse.rs"),
+            include_str!("tls.rs"),
+        ] {
+            for line in source.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
+                let (name, _) = line.split_once('<').expect("a runtime");
+                assert!(LIST.contains(&format!(" {name},\n")), "{name} is not in the list");
+                count += 1;
+            }
+        }
+        assert!(count > 100, "{count} scenarios were found");
+    }
 }
