@@ -1,8 +1,7 @@
 //! Event streams, decoded as their bytes come (WHATWG HTML §9.2.5 and §9.2.6).
 //!
-//! A [`Decoder`] knows neither HTTP nor time. Feed it the content of one response, chunk by chunk,
-//! and take [`Block`]s out of it. However the bytes are cut, the blocks are the same, and the time
-//! that it takes is linear in their number.
+//! A [`Decoder`] knows neither HTTP nor time. It takes the content of a response in whatever
+//! chunks it comes, and lends out its [`Block`]s, one at a time:
 //!
 //! ```
 //! use restless_proto::Limits;
@@ -22,10 +21,28 @@
 //! # Ok::<(), restless_proto::LimitError>(())
 //! ```
 //!
-//! An event whose data is one line, inside one chunk, is lent out of that chunk: nothing is copied,
-//! and nothing is allocated.
+//! What it promises:
+//!
+//! - **Any cut gives the same blocks.** Each byte is looked at once, so the time is linear in
+//!   their number, even for one huge line that comes byte by byte.
+//! - **Nothing waits.** A CR ends its line at once; an LF that follows, be it in the next chunk,
+//!   belongs to it.
+//! - **Nothing is copied that lies in one chunk.** The data of an event with one `data` line is lent
+//!   out of the chunk that the line is in, without an allocation where the event ends there too.
+//! - **Memory is bounded**, and what passes a limit costs one block, never the stream: see
+//!   [`Decoder::poll`].
+//! - **Bad UTF-8 becomes U+FFFD** where the Encoding standard puts it, and is never cut differently
+//!   because of a chunk's end.
+//!
+//! When the stream ends, whatever stands after the last blank line is dropped: the standard
+//! dispatches nothing for a block that is not complete.
 
+mod block;
+mod buffers;
 mod decoder;
 mod field;
+mod interpreter;
+mod lines;
 
-pub use decoder::{Block, Decoder, Event};
+pub use block::{Block, Event};
+pub use decoder::Decoder;

@@ -1,323 +1,329 @@
-use proptest::prelude::*;
-
 use super::*;
 
-/// What a decoder says of a stream, in words that can be compared.
-fn decode_with(limits: Limits, chunks: &[&[u8]]) -> Vec<String> {
+/// What came out, as `type|data|last event ID|own ID`, `id ..` or `over ..`.
+fn decode(limits: Limits, chunks: &[&[u8]]) -> Vec<String> {
     let mut decoder = Decoder::new(limits);
     let mut seen = Vec::new();
     for chunk in chunks {
         decoder.feed(Bytes::copy_from_slice(chunk));
-        loop {
-            match decoder.poll() {
-                Ok(None) => break,
-                Ok(Some(Block::Id(id))) => seen.push(format!("id {id:?}")),
-                Ok(Some(Block::Event(event))) => {
-                    assert_eq!(event.data_bytes(), event.data().as_bytes());
-                    seen.push(format!(
-                        "{} {:?} id {:?} last {:?}",
-                        event.event_type(),
-                        event.data(),
-                        event.id(),
-                        event.last_event_id()
-                    ));
-                }
-                Err(error) => seen.push(format!("over: {}", error.limit())),
-            }
-        }
+        drain(&mut decoder, &mut seen);
     }
-    seen.push(format!("{:?} {:?}", decoder.last_event_id(), decoder.reconnection_time()));
     seen
 }
 
-fn decode(chunks: &[&[u8]]) -> Vec<String> {
-    decode_with(Limits::default(), chunks)
+fn drain(decoder: &mut Decoder, seen: &mut Vec<String>) {
+    loop {
+        seen.push(match decoder.poll() {
+            Ok(None) => return,
+            Ok(Some(Block::Id(id))) => format!("id {id}"),
+            Ok(Some(Block::Event(event))) => {
+                assert_eq!(event.data_bytes(), event.data());
+                let own = event.id().map_or("none", |id| id);
+                let (kind, data, id) = (event.event_type(), event.data(), event.last_event_id());
+                format!("{kind}|{data}|{id}|{own}")
+            }
+            Err(error) => format!("over {}", error.limit()),
+        });
+    }
 }
 
 fn events(stream: &str) -> Vec<String> {
-    let mut seen = decode(&[stream.as_bytes()]);
-    seen.pop();
-    seen
+    decode(Limits::default(), &[stream.as_bytes()])
 }
 
-#[test]
-fn the_three_line_ends_end_lines() {
-    let due = ["message \"a\" id None last \"\""];
-    for stream in ["data: a\n\n", "data: a\r\r", "data: a\r\n\r\n", "data: a\r\n\n", "data: a\n\r"]
-    {
-        assert_eq!(events(stream), due, "{stream:?}");
-    }
+fn small() -> Limits {
+    Limits::default().line_bytes(12).event_bytes(8)
 }
 
+const LINE: &str = "over a line of the event stream";
+const DATA: &str = "over the data of an event";
+
 #[test]
-fn a_carriage_return_ends_its_line_at_once() {
+fn an_event_is_dispatched_at_its_blank_line() {
     let mut decoder = Decoder::new(Limits::default());
-    decoder.feed(Bytes::from_static(b"data: a\r\r"));
-    assert!(matches!(decoder.poll(), Ok(Some(Block::Event(_)))));
-    decoder.feed(Bytes::from_static(b"\ndata: b\n\n"));
-    assert!(matches!(decoder.poll(), Ok(Some(Block::Event(event))) if event.data() == "b"));
+    decoder.feed(Bytes::from_static(b"data: a\n"));
+    assert!(decoder.poll().unwrap().is_none());
+    decoder.feed(Bytes::from_static(b"\n"));
+    assert!(matches!(decoder.poll().unwrap(), Some(Block::Event(event)) if event.data() == "a"));
+    assert!(decoder.poll().unwrap().is_none());
+}
+
+#[test]
+fn data_lines_are_joined_by_lf() {
+    assert_eq!(events("data: a\ndata\ndata:b\n\n"), ["message|a\n\nb||none"]);
+}
+
+#[test]
+fn an_empty_data_field_is_an_event_without_text() {
+    assert_eq!(events("data\n\n"), ["message|||none"]);
+}
+
+#[test]
+fn a_block_without_data_dispatches_nothing_and_its_type_is_forgotten() {
+    assert_eq!(events("event: a\n\ndata: b\n\n"), ["message|b||none"]);
+}
+
+#[test]
+fn the_event_type_is_that_of_the_last_event_field() {
+    assert_eq!(events("event: a\nevent: b\ndata\n\n"), ["b|||none"]);
+    assert_eq!(events("event: a\nevent\ndata\n\n"), ["message|||none"]);
+}
+
+#[test]
+fn the_event_type_does_not_reach_the_next_event() {
+    assert_eq!(events("event: a\ndata\n\ndata\n\n"), ["a|||none", "message|||none"]);
+}
+
+#[test]
+fn an_id_stays_for_later_events_that_have_none_of_their_own() {
+    assert_eq!(events("id: 7\ndata: a\n\ndata: b\n\n"), ["message|a|7|7", "message|b|7|none"]);
+}
+
+#[test]
+fn a_block_with_only_an_id_comes_out_as_that_id() {
+    assert_eq!(events("id: 7\n\ndata: b\n\n"), ["id 7", "message|b|7|none"]);
+}
+
+#[test]
+fn an_empty_id_resets_the_last_event_id() {
+    assert_eq!(events("id: 7\n\nid\n\ndata\n\n"), ["id 7", "id ", "message|||none"]);
+    assert_eq!(events("id: 7\n\nid:\ndata\n\n"), ["id 7", "message|||"]);
 }
 
 #[test]
 fn id_with_nul_is_ignored() {
-    let seen = events("id: 5\ndata: a\n\nid: 6\0\ndata: b\n\n");
-    assert_eq!(seen[1], "message \"b\" id None last \"5\"");
+    assert_eq!(events("id: 7\nid: a\0\ndata\n\n"), ["message||7|7"]);
+    assert_eq!(events("id: \0\n\n"), [] as [&str; 0]);
 }
 
 #[test]
-fn an_id_stays_for_later_events_until_it_is_reset() {
-    let seen = events("id: 5\ndata: a\n\ndata: b\n\nid\ndata: c\n\n");
-    assert_eq!(seen[1], "message \"b\" id None last \"5\"");
-    assert_eq!(seen[2], "message \"c\" id Some(\"\") last \"\"");
-}
-
-#[test]
-fn a_block_with_an_id_and_no_data_is_told_of() {
-    assert_eq!(events("id: 5\n\nid\n\nevent: x\n\n"), ["id \"5\"", "id \"\""]);
-}
-
-#[test]
-fn an_empty_data_line_is_data() {
-    assert_eq!(events("data\n\n"), ["message \"\" id None last \"\""]);
-    assert_eq!(events("data:\ndata\n\n"), ["message \"\\n\" id None last \"\""]);
-}
-
-#[test]
-fn an_event_type_is_for_its_own_block_only() {
-    let seen = events("event: x\n\ndata: a\n\nevent: y\ndata: b\n\n");
-    assert_eq!(seen, ["message \"a\" id None last \"\"", "y \"b\" id None last \"\""]);
-}
-
-#[test]
-fn a_block_without_a_blank_line_is_not_dispatched() {
-    assert_eq!(decode(&[b"data: a\nid: 9\n"]), ["\"\" None"]);
-}
-
-#[test]
-fn one_byte_order_mark_is_skipped_wherever_it_is_cut() {
-    let stream = "\u{feff}data: a\n\n".as_bytes();
-    for cut in 0..=stream.len() {
-        let seen = decode(&[&stream[..cut], &stream[cut..]]);
-        assert_eq!(seen[0], "message \"a\" id None last \"\"", "cut at {cut}");
-    }
-    assert_eq!(events("\u{feff}\u{feff}data: a\n\ndata: b\n\n").len(), 1);
-}
-
-#[test]
-fn bad_utf_8_becomes_replacement_characters() {
-    let seen = decode(&[b"id: \xff\ndata: a\xe2", b"\x82b\xc3(\n\n"]);
-    assert_eq!(seen[0], "message \"a\u{fffd}b\u{fffd}(\" id Some(\"\u{fffd}\") last \"\u{fffd}\"");
-}
-
-#[test]
-fn retry_takes_digits_only_and_holds_at_the_largest_number() {
-    for (value, due) in [
-        ("10", Some(10)),
-        ("007", Some(7)),
-        ("", None),
-        ("-1", None),
-        ("1_0", None),
-        ("1.5", None),
-        (" 1", None),
-        ("99999999999999999999", Some(u64::MAX)),
-    ] {
-        let mut decoder = Decoder::new(Limits::default());
-        decoder.feed(format!("retry: {value}\n").into());
-        assert!(matches!(decoder.poll(), Ok(None)));
-        assert_eq!(decoder.reconnection_time(), due.map(Duration::from_millis), "{value:?}");
-    }
-}
-
-#[test]
-fn data_in_one_chunk_is_a_slice_of_it() {
-    let chunk = Bytes::from_static(b"id: 1\ndata: hello\n\n");
+fn the_id_of_an_unfinished_block_does_not_count() {
     let mut decoder = Decoder::new(Limits::default());
-    decoder.feed(chunk.clone());
-    let Ok(Some(Block::Event(event))) = decoder.poll() else { panic!() };
-    assert_eq!(event.data_bytes().as_ptr(), chunk[12..].as_ptr());
-    assert_eq!(event.data().as_ptr(), chunk[12..].as_ptr());
+    decoder.feed(Bytes::from_static(b"id: 7\n\nid: 8\ndata: a\n"));
+    while decoder.poll().unwrap().is_some() {}
+    assert_eq!(decoder.last_event_id(), "7");
+    assert!(decoder.is_mid_block());
 }
 
 #[test]
-fn data_in_one_chunk_is_a_slice_of_it_even_if_its_end_comes_in_another() {
+fn comments_and_unknown_fields_are_ignored_and_begin_no_block() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed(Bytes::from_static(b": hello\nwhat: ever\n data: no\n:"));
+    assert!(decoder.poll().unwrap().is_none());
+    assert!(!decoder.is_mid_block());
+}
+
+#[test]
+fn a_stream_that_ends_after_an_event_is_not_mid_block() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed(Bytes::from_static(b"event: a\ndata\n\n"));
+    assert!(decoder.poll().unwrap().is_some());
+    assert!(!decoder.is_mid_block());
+    assert!(decoder.poll().unwrap().is_none());
+    decoder.feed(Bytes::from_static(b"da"));
+    assert!(decoder.poll().unwrap().is_none());
+    assert!(decoder.is_mid_block());
+}
+
+#[test]
+fn retry_counts_as_soon_as_its_line_ends() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed(Bytes::from_static(b"retry: 15"));
+    assert!(decoder.poll().unwrap().is_none());
+    assert_eq!(decoder.reconnection_time(), None);
+    decoder.feed(Bytes::from_static(b"00\r"));
+    assert!(decoder.poll().unwrap().is_none());
+    assert_eq!(decoder.reconnection_time(), Some(Duration::from_millis(1500)));
+}
+
+#[test]
+fn reset_keeps_the_last_event_id_and_the_reconnection_time_only() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed(Bytes::from_static(b"retry: 5\nid: 7\n\nid: 8\nevent: a\ndata: lost\ndata: lo"));
+    while decoder.poll().unwrap().is_some() {}
+    decoder.feed(Bytes::from_static(b"unread"));
+    decoder.reset();
+    decoder.feed(Bytes::from_static(b"\xEF\xBB\xBFdata: new\n\n"));
+    let mut seen = Vec::new();
+    drain(&mut decoder, &mut seen);
+    assert_eq!(seen, ["message|new|7|none"]);
+    assert_eq!(decoder.reconnection_time(), Some(Duration::from_millis(5)));
+}
+
+#[test]
+fn reset_forgets_that_the_old_stream_ended_in_a_cr() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed(Bytes::from_static(b"data: a\r"));
+    assert!(decoder.poll().unwrap().is_none());
+    decoder.reset();
+    let mut seen = Vec::new();
+    decoder.feed(Bytes::from_static(b"data: b\n\n"));
+    drain(&mut decoder, &mut seen);
+    assert_eq!(seen, ["message|b||none"]);
+}
+
+#[test]
+fn events_carry_a_last_event_id_known_before() {
+    let mut decoder = Decoder::new(Limits::default()).with_last_event_id("6");
+    decoder.feed(Bytes::from_static(b"data: a\n\nid: 7\ndata: b\n\n"));
+    let mut seen = Vec::new();
+    drain(&mut decoder, &mut seen);
+    assert_eq!(seen, ["message|a|6|none", "message|b|7|7"]);
+}
+
+#[test]
+fn chunks_fed_before_the_last_is_drained_are_not_lost() {
+    let mut decoder = Decoder::new(Limits::default());
+    for chunk in [&b"data: a\n\nda"[..], b"ta: b", b"\n", b"\ndata: c\n\n"] {
+        decoder.feed(Bytes::from_static(chunk));
+    }
+    let mut seen = Vec::new();
+    drain(&mut decoder, &mut seen);
+    assert_eq!(seen, ["message|a||none", "message|b||none", "message|c||none"]);
+}
+
+#[test]
+fn data_that_lies_in_one_chunk_is_lent_out_of_it() {
+    let chunk = Bytes::from_static(b"id: 7\ndata: hello\n\n");
+    let inside = chunk.as_ptr_range();
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed(chunk);
+    let Some(Block::Event(event)) = decoder.poll().unwrap() else { panic!("no event") };
+    assert!(inside.contains(&event.data().as_ptr()));
+    assert!(inside.contains(&event.data_bytes().as_ptr()));
+}
+
+#[test]
+fn data_that_lies_in_one_chunk_is_lent_out_of_it_though_its_block_ends_in_another() {
     let chunk = Bytes::from_static(b"data: hello\n");
+    let inside = chunk.as_ptr_range();
     let mut decoder = Decoder::new(Limits::default());
-    decoder.feed(chunk.clone());
-    assert!(matches!(decoder.poll(), Ok(None)));
-    decoder.feed(Bytes::from_static(b"\n"));
-    let Ok(Some(Block::Event(event))) = decoder.poll() else { panic!() };
-    assert_eq!(event.data_bytes().as_ptr(), chunk[6..].as_ptr());
+    decoder.feed(chunk);
+    assert!(decoder.poll().unwrap().is_none());
+    decoder.feed(Bytes::from_static(b"id: 7\n\n"));
+    let Some(Block::Event(event)) = decoder.poll().unwrap() else { panic!("no event") };
+    assert!(inside.contains(&event.data().as_ptr()));
+    assert!(inside.contains(&event.data_bytes().as_ptr()));
 }
 
 #[test]
-fn chunks_fed_too_early_are_not_lost() {
+fn kept_data_is_not_overwritten_by_later_events() {
     let mut decoder = Decoder::new(Limits::default());
-    for chunk in ["data: a\n", "\ndata: b", "\n\n"] {
-        decoder.feed(chunk.into());
+    let mut kept = Vec::new();
+    for n in 0..100 {
+        decoder.feed(Bytes::from(format!("data: {n}\ndata: x\n\n")));
+        let Some(Block::Event(event)) = decoder.poll().unwrap() else { panic!("no event") };
+        kept.push(event.data_bytes());
+        assert!(decoder.poll().unwrap().is_none());
     }
-    let mut data = Vec::new();
-    while let Some(Block::Event(event)) = decoder.poll().unwrap() {
-        data.push(event.data().to_owned());
-    }
-    assert_eq!(data, ["a", "b"]);
-}
-
-#[test]
-fn what_is_over_a_limit_is_told_once_and_the_stream_goes_on() {
-    let limits = Limits::default().line_bytes(20).event_bytes(12);
-    let line = "a line of the event stream";
-    let event = "the data of an event";
-    for (stream, due) in [
-        (
-            "data: 123456789012345\ndata: x\nid: 4\n\n",
-            vec![format!("over: {line}"), "id \"4\"".into()],
-        ),
-        ("id: 4\ndata: 1234567890123\n\n", vec![format!("over: {event}"), "id \"4\"".into()]),
-        ("data: 123456\ndata: 123456\ndata: 1\n\n", vec![format!("over: {event}")]),
-        ("event: 123456789012345\ndata: 1\n\n", vec![format!("over: {line}")]),
-        (": 12345678901234567890123\n\n", vec![]),
-        ("unknown: 45678901234567890123\n\n", vec![]),
-    ] {
-        let stream = format!("{stream}data: ok\n\n");
-        let mut due = due;
-        let last = if stream.contains("id: 4") { "4" } else { "" };
-        due.push(format!("message \"ok\" id None last {last:?}"));
-        due.push(format!("{last:?} None"));
-        assert_eq!(decode_with(limits, &[stream.as_bytes()]), due, "{stream:?}");
-        let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
-        assert_eq!(decode_with(limits, &bytes), due, "{stream:?} byte by byte");
+    for (n, data) in kept.iter().enumerate() {
+        assert_eq!(*data, format!("{n}\nx"));
     }
 }
 
 #[test]
-fn a_line_without_end_is_not_kept() {
-    let limits = Limits::default().line_bytes(1000);
-    for start in [&b": "[..], b"unknown: ", b"data: "] {
-        let mut decoder = Decoder::new(limits);
-        decoder.feed(Bytes::copy_from_slice(start));
-        let _ = decoder.poll();
-        for _ in 0..1000 {
-            decoder.feed(Bytes::from_static(&[b'x'; 100]));
-            let _ = decoder.poll();
-            assert!(decoder.partial.len() <= 1000);
-        }
-        assert!(decoder.partial.capacity() <= 4096);
-    }
-}
-
-/// A plain and slow reading of the standard, for comparison: it knows the whole stream.
-fn reference(stream: &[u8]) -> Vec<(String, String, String)> {
-    let text = String::from_utf8_lossy(stream);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let ended = text.replace("\r\n", "\n").replace('\r', "\n");
-    let complete = ended.rfind('\n').map_or("", |end| &ended[..end]);
-    let (mut events, mut id, mut kind) = (Vec::new(), String::new(), String::new());
-    let mut data: Option<String> = None;
-    for line in complete.split('\n') {
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match name {
-            _ if line.is_empty() => {
-                if let Some(data) = data.take() {
-                    let kind = if kind.is_empty() { "message" } else { &kind };
-                    events.push((kind.to_owned(), data, id.clone()));
-                }
-                kind.clear();
-            }
-            "data" => match &mut data {
-                Some(data) => *data = format!("{data}\n{value}"),
-                None => data = Some(value.to_owned()),
-            },
-            "event" => value.clone_into(&mut kind),
-            "id" if !value.contains('\0') => value.clone_into(&mut id),
-            _ => {}
-        }
-    }
-    if complete.is_empty() && !ended.starts_with('\n') { Vec::new() } else { events }
-}
-
-fn ours(chunks: &[&[u8]]) -> Vec<(String, String, String)> {
+fn joined_data_is_kept_without_a_copy() {
     let mut decoder = Decoder::new(Limits::default());
-    let mut events = Vec::new();
-    for chunk in chunks {
-        decoder.feed(Bytes::copy_from_slice(chunk));
-        while let Some(block) = decoder.poll().unwrap() {
-            if let Block::Event(event) = block {
-                let parts = [event.event_type(), event.data(), event.last_event_id()];
-                let [kind, data, id] = parts.map(str::to_owned);
-                events.push((kind, data, id));
-            }
-        }
-    }
-    events
+    decoder.feed(Bytes::from_static(b"data: a\ndata: b\n\n"));
+    let Some(Block::Event(event)) = decoder.poll().unwrap() else { panic!("no event") };
+    assert_eq!(event.data_bytes().as_ptr(), event.data().as_ptr());
 }
 
-/// Streams made of what matters, so that few bytes hit many cases.
-fn stream() -> impl Strategy<Value = Vec<u8>> {
-    let words: &[&[u8]] = &[
-        b"data",
-        b"data:",
-        b"data: ",
-        b"id: ",
-        b"id",
-        b"event: ",
-        b"retry: ",
-        b":",
-        b" ",
-        b"\n",
-        b"\n\n",
-        b"\r",
-        b"\r\n",
-        b"\0",
-        b"x",
-        b"12",
-        b"\xef\xbb\xbf",
-        b"\xc3\xa9",
-        b"\xe2",
-        b"\x82\xac",
-        b"\xff",
-    ];
-    let word = proptest::sample::select(words);
-    proptest::collection::vec(word, 0..60).prop_map(|words| words.concat())
+#[test]
+fn bad_utf8_is_replaced_by_maximal_subparts() {
+    let stream = b"event: \xFF\nid: \xC3\ndata: \xF0\x9F\x98 \xE2\x82\n\n";
+    assert_eq!(
+        decode(Limits::default(), &[stream]),
+        ["\u{fffd}|\u{fffd} \u{fffd}|\u{fffd}|\u{fffd}"]
+    );
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
-
-    #[test]
-    fn it_reads_what_the_standard_reads(stream in stream()) {
-        prop_assert_eq!(ours(&[&stream]), reference(&stream));
-    }
-
-    #[test]
-    fn any_cut_gives_the_same_blocks(
-        stream in stream(),
-        cuts in proptest::collection::vec(0_usize..200, 0..8),
-        limit in prop_oneof![Just(5_usize), Just(9), Just(16 << 20)],
-    ) {
-        let limits = Limits::default().line_bytes(limit + 3).event_bytes(limit);
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
-        cuts.extend([0, stream.len()]);
-        cuts.sort_unstable();
-        let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
-        let whole = decode_with(limits, &[&stream]);
-        prop_assert_eq!(&decode_with(limits, &chunks), &whole);
-        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-        prop_assert_eq!(&decode_with(limits, &bytes), &whole);
+#[test]
+fn a_character_cut_by_a_chunk_end_is_whole_again() {
+    let stream = "data: 😀\n\n".as_bytes();
+    for cut in 0..stream.len() {
+        let (head, tail) = stream.split_at(cut);
+        assert_eq!(decode(Limits::default(), &[head, tail]), ["message|😀||none"]);
     }
 }
 
 #[test]
-fn every_pair_of_cuts_of_a_stream_gives_what_the_standard_reads() {
-    let stream =
-        "\u{feff}id: 1\r\ndata: é\r\n\r\n: c\rdata: a\ndata\rid\r\revent: é\ndata: b\n\nid: 2\n\n";
-    let stream = stream.as_bytes();
-    let due = reference(stream);
-    assert_eq!(due.len(), 3);
-    for first in 0..=stream.len() {
-        for second in first..=stream.len() {
-            let chunks = [&stream[..first], &stream[first..second], &stream[second..]];
-            assert_eq!(ours(&chunks), due, "cut at {first} and {second}");
+fn a_line_at_its_limit_is_fine_and_one_byte_more_is_not() {
+    let limits = Limits::default().line_bytes(12);
+    assert_eq!(decode(limits, &[b"data: 123456\n\n"]), ["message|123456||none"]);
+    assert_eq!(decode(limits, &[b"data: 1234567\n\n"]), [LINE]);
+    assert_eq!(decode(limits, &[b"id: 12345678\n\n"]), ["id 12345678"]);
+    assert_eq!(decode(limits, &[b"id: 123456789\n\n"]), [LINE]);
+    assert_eq!(decode(limits, &[b"event: 123456\ndata\n\n"]), [LINE]);
+}
+
+#[test]
+fn data_at_its_limit_is_fine_and_one_byte_more_is_not() {
+    assert_eq!(decode(small(), &[b"data:1234\ndata:123\n\n"]), ["message|1234\n123||none"]);
+    assert_eq!(decode(small(), &[b"data:1234\ndata:1234\n\n"]), [DATA]);
+    assert_eq!(decode(small(), &[b"data:1234567\ndata\ndata\n\n"]), [DATA]);
+}
+
+#[test]
+fn a_limit_is_reported_before_the_line_has_ended() {
+    assert_eq!(decode(small(), &[b"data: 12", b"34567"]), [LINE]);
+    assert_eq!(decode(small(), &[b"data:1\ndata:", b"1234567"]), [DATA]);
+}
+
+#[test]
+fn a_block_over_a_limit_yields_one_error_and_the_stream_goes_on() {
+    let stream = b"data: 1234567890\ndata: 1234567890\nid: 1234567890\n\ndata: a\n\n";
+    assert_eq!(decode(small(), &[stream]), [LINE, "message|a||none"]);
+}
+
+#[test]
+fn a_block_over_a_limit_still_moves_the_last_event_id() {
+    for stream in
+        ["id: 7\ndata: 1234567890\n\ndata: a\n\n", "data: 1234567890\nid: 7\n\ndata: a\n\n"]
+    {
+        let due = [LINE, "id 7", "message|a|7|none"];
+        assert_eq!(decode(small(), &[stream.as_bytes()]), due);
+        for cut in 0..stream.len() {
+            let (head, tail) = stream.as_bytes().split_at(cut);
+            assert_eq!(decode(small(), &[head, tail]), due, "cut at {cut}");
         }
     }
+}
+
+#[test]
+fn an_id_over_the_limit_does_not_count_and_its_event_is_not_dispatched() {
+    let stream = b"id: 7\n\nid: 1234567890\ndata: a\n\n";
+    assert_eq!(decode(small(), &[stream]), ["id 7", LINE]);
+    assert_eq!(decode(small(), &[b"data: 1234567890\nid: 12345", b"67890\n\n"]), [LINE]);
+}
+
+#[test]
+fn data_over_the_limit_once_its_bad_utf8_is_replaced_is_over_it() {
+    assert_eq!(decode(small(), &[b"data:\xFF\xFF12\n\n"]), ["message|\u{fffd}\u{fffd}12||none"]);
+    assert_eq!(
+        decode(small(), &[b"id: 7\ndata:\xFF\xFF\xFF\n\ndata: a\n\n"]),
+        [DATA, "id 7", "message|a|7|none"]
+    );
+}
+
+#[test]
+fn comments_and_unknown_fields_have_no_limit_and_are_not_held() {
+    let mut decoder = Decoder::new(small());
+    for start in [": ", "unknown: "] {
+        decoder.feed(Bytes::from(start));
+        for _ in 0..100 {
+            decoder.feed(Bytes::from_static(b"and on and on"));
+            assert!(decoder.poll().unwrap().is_none());
+        }
+        decoder.feed(Bytes::from_static(b"\n"));
+        assert!(decoder.poll().unwrap().is_none());
+    }
+    decoder.feed(Bytes::from_static(b"data: a\n\n"));
+    assert!(decoder.poll().unwrap().is_some());
+}
+
+#[test]
+fn decoders_can_be_sent_and_shared() {
+    fn can<T: Send + Sync>() {}
+    can::<Decoder>();
 }

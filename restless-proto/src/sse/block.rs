@@ -1,0 +1,70 @@
+//! What comes out of a stream.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// What a blank line ended, lent until the decoder is used again.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Block<'a> {
+    /// A block with data: an event is dispatched.
+    Event(Event<'a>),
+    /// A block that dispatches no event but had an `id` field: the last event ID that it set, empty
+    /// where it took the earlier one back. A position to resume at moves by it all the same.
+    Id(&'a str),
+}
+
+/// A dispatched event (WHATWG HTML §9.2.6).
+#[derive(Clone, Copy)]
+pub struct Event<'a> {
+    pub(super) event_type: &'a str,
+    pub(super) data: &'a str,
+    /// What `data` is a part of.
+    pub(super) holder: &'a Bytes,
+    pub(super) last_event_id: &'a str,
+    /// Whether this event's own block set the last event ID.
+    pub(super) has_id: bool,
+}
+
+impl<'a> Event<'a> {
+    /// The event type: the value of the block's last `event` field, `"message"` where there is
+    /// none or it is empty.
+    pub fn event_type(&self) -> &'a str {
+        if self.event_type.is_empty() { "message" } else { self.event_type }
+    }
+
+    /// The values of the block's `data` fields, an LF between each two.
+    pub fn data(&self) -> &'a str {
+        self.data
+    }
+
+    /// The same data to keep, in UTF-8. Nothing is copied: it shares the chunk that it came in,
+    /// or the buffer that its lines or pieces were joined in, and keeps that in memory.
+    pub fn data_bytes(&self) -> Bytes {
+        self.holder.slice_ref(self.data.as_bytes())
+    }
+
+    /// The last event ID as of this event's dispatch, which an earlier block may have set; empty
+    /// where there is none.
+    pub fn last_event_id(&self) -> &'a str {
+        self.last_event_id
+    }
+
+    /// The ID that this event's own block gave, `None` where it gave none. An empty one takes an
+    /// earlier one back.
+    pub fn id(&self) -> Option<&'a str> {
+        self.has_id.then_some(self.last_event_id)
+    }
+}
+
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("event_type", &self.event_type())
+            .field("data", &self.data)
+            .field("last_event_id", &self.last_event_id)
+            .field("id", &self.id())
+            .finish()
+    }
+}
