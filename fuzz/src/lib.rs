@@ -6,10 +6,12 @@
 
 mod canonical_json;
 mod event_envelope;
+mod sse_split;
 pub mod ws;
 
 pub use canonical_json::canonical_json;
 pub use event_envelope::event_envelope;
+pub use sse_split::sse_split;
 
 /// A target: its name, which is also that of its folder in `corpus/`, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -18,6 +20,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("canonical_json", canonical_json),
     ("event_envelope", event_envelope),
+    ("sse_split", sse_split),
     ("ws_deflate", ws::deflate),
     ("ws_split", ws::split),
 ];
