@@ -68,7 +68,11 @@ impl<'a, A: Debug + PartialEq + 'a> Contest<'a, A> {
     fn medians(&mut self) -> Vec<f64> {
         let turns: Vec<u32> = self.contenders.iter_mut().map(|(_, turn)| warm_up(turn)).collect();
         let mut times = vec![Vec::with_capacity(ROUNDS); turns.len()];
-        for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for round in 0..ROUNDS {
+            if round >= FEWEST_ROUNDS && start.elapsed() > LONG {
+                break;
+            }
             let contenders = self.contenders.iter_mut().zip(&turns);
             for (((name, turn), &turns), times) in contenders.zip(&mut times) {
                 let start = Instant::now();
@@ -103,8 +107,12 @@ fn is_measuring() -> bool {
         && std::env::var_os("RESTLESS_BENCH_QUICK").is_none()
 }
 
-/// How often the contenders take turns. Odd, so that there is a median.
+/// How often the contenders take turns.
 const ROUNDS: usize = 101;
+
+/// What takes longer takes fewer rounds, down to the fewest that a median can be taken of.
+const LONG: Duration = Duration::from_secs(3);
+const FEWEST_ROUNDS: usize = 5;
 
 /// How many turns of a contender take about two milliseconds.
 fn warm_up<A>(turn: &mut dyn FnMut() -> A) -> u32 {
