@@ -312,6 +312,12 @@ pub enum RedirectError {
         /// The field's value, at most 300 characters of it.
         location: String,
     },
+    /// It would take the request's content, which may hold a key, to another origin.
+    #[error("a redirect with status {status} would take the request's content to another origin")]
+    ContentElsewhere {
+        /// The redirect's status.
+        status: StatusCode,
+    },
     /// One redirect after another.
     #[error("more than {limit} redirects in a row")]
     TooMany {

@@ -30,9 +30,12 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
 ///   old URL are not in the new one unless the server put them there.
 /// - A fragment of the old URL is not carried on: it never goes over the wire.
 ///
+/// - Content, which may hold a key, is not carried to another origin: that is an error.
+///
 /// # Errors
 ///
-/// When there is no `Location`, an empty one, or one that is no http or https URL.
+/// When there is no `Location`, an empty one, or one that is no http or https URL; or when content
+/// would leave the origin.
 pub(crate) fn follow(
     request: &Request<bytes::Bytes>,
     from: &Url,
@@ -68,6 +71,10 @@ pub(crate) fn follow(
         }
     }
     if to.origin() != from.origin() {
+        // The content of our calls holds the key too, and can't be told from the caller's.
+        if !next.body().is_empty() {
+            return Err(RedirectError::ContentElsewhere { status });
+        }
         for name in CREDENTIALS {
             next.headers_mut().remove(name);
         }
@@ -141,11 +148,25 @@ mod tests {
             ("//b.test/y", false),
             ("https://a.test.b.test/", false),
         ] {
-            let next = go(Method::GET, 302, location).unwrap();
+            // 303 drops the content, which else would not leave.
+            let next = go(Method::POST, 303, location).unwrap();
             assert_eq!(next.headers().contains_key("authorization"), kept, "{location}");
             assert_eq!(next.headers().contains_key("x-api-key"), kept, "{location}");
             assert!(next.headers().contains_key("accept"), "{location}");
             assert!(!next.uri().to_string().contains("apiKey"), "{location}");
+        }
+    }
+
+    #[test]
+    fn content_does_not_leave_the_origin() {
+        for (status, location, due) in [
+            (307, "https://b.test/", false),
+            (308, "http://a.test/", false),
+            (303, "https://b.test/", true),
+            (307, "/y", true),
+        ] {
+            let went = go(Method::POST, status, location).is_ok();
+            assert_eq!(went, due, "{status} {location}");
         }
     }
 
