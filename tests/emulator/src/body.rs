@@ -10,7 +10,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Duration, Instant};
 
 use crate::fault::{End, Limit, Plan};
-use crate::feed::{Read, Subscription};
+use crate::feed::{Read, Subscription, Transport};
 use crate::socket::Control;
 use crate::sse;
 
@@ -41,7 +41,7 @@ impl Live {
     /// The next event or heartbeat; `None` when the feed is closed.
     async fn next(&mut self) -> Option<Chunk> {
         loop {
-            match self.subscription.read() {
+            match self.subscription.read(Transport::Sse) {
                 Read::Event(frame) => {
                     self.next_heartbeat = Instant::now() + self.heartbeat;
                     return Some(Chunk { bytes: frame, is_event: true });

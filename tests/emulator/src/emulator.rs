@@ -33,7 +33,8 @@ const SHUTDOWN: Duration = Duration::from_millis(100);
 /// A running Restless Stream server on 127.0.0.1, on a thread of its own.
 ///
 /// Every method can be called from any thread, inside an async runtime too; none waits for the
-/// network. Dropping it closes every socket and joins the thread.
+/// network. Dropping it closes every socket and joins the thread; a WebSocket gets Close 1001, and a
+/// moment to answer it.
 ///
 /// ```
 /// use restless_emulator::Emulator;
@@ -101,7 +102,8 @@ impl Builder {
         self
     }
 
-    /// The silence after which an event stream gets a comment. Default 15 s; at least 1 ms.
+    /// The silence after which an event stream gets a comment, a WebSocket a Ping. Default 15 s; at
+    /// least 1 ms.
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.heartbeat = every.max(Duration::from_millis(1));
         self
@@ -251,6 +253,11 @@ impl Emulator {
         urls::sse(&self.hub.base_url(), &[("streamId", stream_id)])
     }
 
+    /// The WebSocket URL of a managed stream.
+    pub fn websocket_url(&self, stream_id: &str) -> String {
+        urls::websocket(&self.hub.base_url(), &[("streamId", stream_id)])
+    }
+
     /// Emits an update of a stream, session or direct stream, as if its upstream had just said
     /// `data`; no upstream is asked, and data that did not change is emitted too. Returns the
     /// event's id.
@@ -307,7 +314,7 @@ impl Emulator {
         self.hub.connections.load(Ordering::Acquire)
     }
 
-    /// How many event streams are being served, of any stream.
+    /// How many event streams are being served, of any stream, over SSE and WebSocket.
     pub fn subscribers(&self) -> usize {
         self.hub.subscribers()
     }

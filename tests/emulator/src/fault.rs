@@ -7,16 +7,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
+use crate::feed::Transport;
+use crate::websocket::Order;
+
 /// One thing that goes wrong, once, on the next request it fits.
 ///
 /// A fault is ordered with [`Emulator::inject`](crate::Emulator::inject). Faults wait in a queue;
 /// each request takes the first one that fits it. By default a fault fits runtime requests (event
-/// streams) of any stream; [`for_stream`](Self::for_stream) and [`on_rest`](Self::on_rest) say
-/// otherwise. Faults come before everything else, authorisation included, so a 401 can be ordered
-/// too.
+/// streams) of any stream, over SSE and over WebSocket; [`for_stream`](Self::for_stream),
+/// [`on_websocket`](Self::on_websocket) and [`on_rest`](Self::on_rest) say otherwise. Faults come
+/// before everything else, authorisation included, so a 401 can be ordered too.
 ///
 /// Counts of bytes are counts of the content, without the head and without the chunked coding's own
-/// bytes. The parts combine: `Fault::content_type("text/plain").header("x-a", "b").times(2)`.
+/// bytes; of a WebSocket, of all frames after the opening handshake. The parts combine: `Fault::content_type("text/plain").header("x-a", "b").times(2)`.
 ///
 /// ```
 /// use restless_emulator::Fault;
@@ -24,7 +27,8 @@ use http::StatusCode;
 /// let cut_the_second = [Fault::none(), Fault::cut_after(100)];
 /// let busy = Fault::status(503).header("retry-after", "2").body("busy").times(3);
 /// let odd = Fault::raw(["id: 1\nda", "ta: {}\n\n"]).then_stall();
-/// # let _ = (cut_the_second, busy, odd);
+/// let restarts = Fault::close(1012, "restarting").after_events(3);
+/// # let _ = (cut_the_second, busy, odd, restarts);
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a fault does nothing before it is injected"]
@@ -33,6 +37,8 @@ pub struct Fault {
     pub(crate) head: Head,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) plan: Plan,
+    pub(crate) order: Order,
+    pub(crate) websocket_only: bool,
     times: usize,
 }
 
@@ -166,24 +172,27 @@ impl Fault {
         Self::none().limit(Limit::Events(events), End::Stall)
     }
 
-    /// The content ends as it should after `bytes` of it.
+    /// The content ends as it should after `bytes` of it; a WebSocket without a Close frame, as if
+    /// it were cut.
     pub fn end_after(bytes: u64) -> Self {
         Self::none().limit(Limit::Bytes(bytes), End::Clean)
     }
 
-    /// As [`end_after`](Self::end_after), after this many events.
+    /// The content ends as it should after this many events; a WebSocket with Close 1000.
     pub fn end_after_events(events: u64) -> Self {
         Self::none().limit(Limit::Events(events), End::Clean)
     }
 
-    /// The stream begins with a `retry:` field, in whole milliseconds.
+    /// The stream begins with a `retry:` field, in whole milliseconds. Without effect on a
+    /// WebSocket.
     pub fn retry(after: Duration) -> Self {
         Self::none().and_retry(after)
     }
 
     /// An event stream of exactly these chunks, then its end; or what
     /// [`then_cut`](Self::then_cut), [`then_reset`](Self::then_reset) or
-    /// [`then_stall`](Self::then_stall) say. Each chunk is flushed before the next.
+    /// [`then_stall`](Self::then_stall) say. Each chunk is flushed before the next. On a WebSocket
+    /// they are the bytes after the opening handshake: frames, or what is none.
     pub fn raw<C: Into<Bytes>>(chunks: impl IntoIterator<Item = C>) -> Self {
         Self::new(Head::Script(chunks.into_iter().map(Into::into).collect()))
     }
@@ -250,7 +259,15 @@ impl Fault {
     }
 
     fn new(head: Head) -> Self {
-        Self { target: Target::Runtime, head, headers: Vec::new(), plan: Plan::default(), times: 1 }
+        Self {
+            target: Target::Runtime,
+            head,
+            headers: Vec::new(),
+            plan: Plan::default(),
+            order: Order::default(),
+            websocket_only: false,
+            times: 1,
+        }
     }
 
     fn limit(mut self, limit: Limit, end: End) -> Self {
@@ -287,21 +304,24 @@ impl Faults {
 
     /// The fault for a REST call.
     pub(crate) fn take_rest(&self) -> Option<Fault> {
-        self.take(|target| *target == Target::Rest)
+        self.take(|fault| fault.target == Target::Rest)
     }
 
     /// The fault for a runtime request of the stream with this id, if it has one.
-    pub(crate) fn take_runtime(&self, id: Option<&str>) -> Option<Fault> {
-        self.take(|target| match target {
-            Target::Rest => false,
-            Target::Runtime => true,
-            Target::Stream(wanted) => id == Some(wanted),
+    pub(crate) fn take_runtime(&self, id: Option<&str>, transport: Transport) -> Option<Fault> {
+        self.take(|fault| {
+            let target = match &fault.target {
+                Target::Rest => false,
+                Target::Runtime => true,
+                Target::Stream(wanted) => id == Some(wanted),
+            };
+            target && (transport == Transport::WebSocket || !fault.websocket_only)
         })
     }
 
-    fn take(&self, fits: impl Fn(&Target) -> bool) -> Option<Fault> {
+    fn take(&self, fits: impl Fn(&Fault) -> bool) -> Option<Fault> {
         let mut faults = self.lock();
-        let at = faults.iter().position(|fault| fits(&fault.target))?;
+        let at = faults.iter().position(fits)?;
         let fault = faults.get_mut(at)?;
         if fault.times > 1 {
             fault.times -= 1;
@@ -331,9 +351,9 @@ mod tests {
         let faults = Faults::default();
         faults.push(Fault::status(500));
         faults.push(Fault::status(501));
-        assert_eq!(status_of(faults.take_runtime(None)), Some(500));
-        assert_eq!(status_of(faults.take_runtime(None)), Some(501));
-        assert_eq!(status_of(faults.take_runtime(None)), None);
+        assert_eq!(status_of(faults.take_runtime(None, Transport::Sse)), Some(500));
+        assert_eq!(status_of(faults.take_runtime(None, Transport::Sse)), Some(501));
+        assert_eq!(status_of(faults.take_runtime(None, Transport::Sse)), None);
     }
 
     #[test]
@@ -341,17 +361,25 @@ mod tests {
         let faults = Faults::default();
         faults.push(Fault::status(500).for_stream("a"));
         faults.push(Fault::status(501));
-        assert_eq!(status_of(faults.take_runtime(Some("b"))), Some(501));
-        assert_eq!(status_of(faults.take_runtime(Some("b"))), None);
-        assert_eq!(status_of(faults.take_runtime(Some("a"))), Some(500));
+        assert_eq!(status_of(faults.take_runtime(Some("b"), Transport::Sse)), Some(501));
+        assert_eq!(status_of(faults.take_runtime(Some("b"), Transport::Sse)), None);
+        assert_eq!(status_of(faults.take_runtime(Some("a"), Transport::Sse)), Some(500));
     }
 
     #[test]
     fn fault_fits_one_side_only() {
         let faults = Faults::default();
         faults.push(Fault::status(500).on_rest());
-        assert_eq!(status_of(faults.take_runtime(None)), None);
+        assert_eq!(status_of(faults.take_runtime(None, Transport::Sse)), None);
         assert_eq!(status_of(faults.take_rest()), Some(500));
+    }
+
+    #[test]
+    fn fault_of_websockets_waits_for_one() {
+        let faults = Faults::default();
+        faults.push(Fault::status(500).on_websocket());
+        assert_eq!(status_of(faults.take_runtime(None, Transport::Sse)), None);
+        assert_eq!(status_of(faults.take_runtime(None, Transport::WebSocket)), Some(500));
     }
 
     #[test]
@@ -360,8 +388,8 @@ mod tests {
         faults.push(Fault::status(500).times(2));
         faults.push(Fault::status(501).times(0));
         assert_eq!(faults.pending(), 2);
-        assert_eq!(status_of(faults.take_runtime(None)), Some(500));
-        assert_eq!(status_of(faults.take_runtime(None)), Some(500));
-        assert_eq!(status_of(faults.take_runtime(None)), None);
+        assert_eq!(status_of(faults.take_runtime(None, Transport::Sse)), Some(500));
+        assert_eq!(status_of(faults.take_runtime(None, Transport::Sse)), Some(500));
+        assert_eq!(status_of(faults.take_runtime(None, Transport::Sse)), None);
     }
 }

@@ -107,10 +107,17 @@ struct Position {
     has_base: bool,
 }
 
+/// What carries events to a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Sse,
+    WebSocket,
+}
+
 /// What is at a position.
 #[derive(Debug)]
 pub(crate) enum Read {
-    /// An event as an SSE frame; the position is now behind it.
+    /// An event, as its transport carries it; the position is now behind it.
     Event(Bytes),
     /// Nothing yet.
     Nothing,
@@ -203,7 +210,7 @@ impl Feed {
     }
 
     /// Reads what is at `position` and moves it on.
-    fn read(&self, position: &mut Position) -> Read {
+    fn read(&self, position: &mut Position, transport: Transport) -> Read {
         let state = self.lock();
         let Some(first) = state.events.front().map(|event| event.position) else {
             return if state.closed { Read::Closed } else { Read::Nothing };
@@ -216,10 +223,15 @@ impl Feed {
         let Some(event) = state.events.get(at) else {
             return if state.closed { Read::Closed } else { Read::Nothing };
         };
-        let envelope = event.envelope(position.has_base);
+        let has_base = position.has_base;
         position.next += 1;
         position.has_base |= matches!(event.content, Content::Update { .. });
-        Read::Event(sse::event(&event.id.to_string(), &envelope))
+        let id = event.id.to_string();
+        Read::Event(match transport {
+            Transport::Sse => sse::event(&id, &event.envelope(has_base, None)),
+            // A message has no place for the id but the JSON.
+            Transport::WebSocket => event.envelope(has_base, Some(&id)).into(),
+        })
     }
 
     /// The events that the ring holds, as a subscriber that was there from the start got them.
@@ -311,11 +323,11 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// The next event as an SSE frame, without waiting.
-    pub(crate) fn read(&mut self) -> Read {
+    /// The next event, without waiting.
+    pub(crate) fn read(&mut self, transport: Transport) -> Read {
         // Seen before reading, so that what is added from here on wakes `changed`.
         self.changed.borrow_and_update();
-        self.feed.read(&mut self.position)
+        self.feed.read(&mut self.position, transport)
     }
 
     /// Completes when reading again may give something.
@@ -337,7 +349,7 @@ impl Drop for Subscription {
 
 impl Event {
     /// The event's JSON, as a patch only for who has the base.
-    fn envelope(&self, has_base: bool) -> String {
+    fn envelope(&self, has_base: bool, event_id: Option<&str>) -> String {
         let (kind, data, fallback, error, signature) = match &self.content {
             Content::Update { document, patch, wants_patch, signer } => {
                 let patch = patch.as_deref().filter(|_| has_base);
@@ -367,7 +379,7 @@ impl Event {
             data: data.and_then(|data| serde_json::from_str(data).ok()),
             error,
             signature,
-            event_id: None,
+            event_id,
         })
     }
 
@@ -380,7 +392,13 @@ impl Event {
             ),
             Content::Error { .. } => (LoggedKind::Error, None, None),
         };
-        LoggedEvent { id: self.id.to_string(), kind, data, document, envelope: self.envelope(true) }
+        LoggedEvent {
+            id: self.id.to_string(),
+            kind,
+            data,
+            document,
+            envelope: self.envelope(true, None),
+        }
     }
 }
 
@@ -423,7 +441,9 @@ mod tests {
     }
 
     fn take(subscription: &mut Subscription) -> serde_json::Value {
-        let Read::Event(frame) = subscription.read() else { panic!("nothing to read") };
+        let Read::Event(frame) = subscription.read(Transport::Sse) else {
+            panic!("nothing to read")
+        };
         let frame = String::from_utf8(frame.to_vec()).expect("UTF-8");
         let data = frame.lines().filter_map(|line| line.strip_prefix("data: "));
         serde_json::from_str(&data.collect::<Vec<_>>().join("\n")).expect("JSON")
@@ -443,7 +463,7 @@ mod tests {
         let mut reader = feed.subscribe(Start::Cursor(ids[2]));
         assert_eq!(take(&mut reader)["data"], 3);
         assert_eq!(take(&mut reader)["data"], 4);
-        assert!(matches!(reader.read(), Read::Nothing));
+        assert!(matches!(reader.read(Transport::Sse), Read::Nothing));
     }
 
     #[test]
@@ -451,7 +471,7 @@ mod tests {
         let feed = feed(PayloadMode::FullData, 10);
         put(&feed, "1");
         let mut reader = feed.subscribe(Start::Now);
-        assert!(matches!(reader.read(), Read::Nothing));
+        assert!(matches!(reader.read(Transport::Sse), Read::Nothing));
         put(&feed, "2");
         assert_eq!(take(&mut reader)["data"], 2);
     }
@@ -535,6 +555,6 @@ mod tests {
         feed.close();
         let mut reader = feed.subscribe(Start::Since(0));
         take(&mut reader);
-        assert!(matches!(reader.read(), Read::Closed));
+        assert!(matches!(reader.read(Transport::Sse), Read::Closed));
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Hub {
     pub(crate) listening: AtomicBool,
     /// Its change closes every open connection.
     pub(crate) hang_up: watch::Sender<()>,
+    /// Whether the emulator stops; whoever receives it has something to say before that.
+    pub(crate) stopping: watch::Sender<bool>,
     requests: Mutex<VecDeque<RecordedRequest>>,
     streams: Mutex<Streams>,
     /// Held over a change that awaits something between reading and writing.
@@ -147,6 +149,7 @@ impl Hub {
             connections: AtomicUsize::new(0),
             listening: AtomicBool::new(true),
             hang_up: watch::Sender::new(()),
+            stopping: watch::Sender::new(false),
             requests: Mutex::default(),
             streams: Mutex::default(),
             change: tokio::sync::Mutex::default(),

@@ -1,8 +1,8 @@
 //! A Restless Stream server for loopback, with faults on demand.
 //!
 //! [`Emulator`] is the service as its SDKs see it: the REST API, direct streams and sessions, and
-//! event streams with cursors, signatures and both payload modes, polled from a real upstream. It
-//! listens on 127.0.0.1 only, runs on a thread of its own, and stops when it is dropped.
+//! event streams over SSE and WebSocket with cursors, signatures and both payload modes, polled
+//! from a real upstream. It listens on 127.0.0.1 only, runs on a thread of its own, and stops when it is dropped.
 //! [`Fault`]s make it misbehave where a test wants it to, [`Emulator::publish`] emits events
 //! without an upstream, and [`Upstream`] is an upstream whose answer a test can change.
 //!
@@ -53,6 +53,7 @@ mod sse;
 mod time;
 mod upstream;
 mod urls;
+mod websocket;
 
 use std::net::SocketAddr;
 

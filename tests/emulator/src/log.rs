@@ -16,7 +16,8 @@ pub struct LoggedEvent {
     pub data: Option<String>,
     /// The raw text of the full data after this event, in both payload modes. `None` in an error.
     pub document: Option<String>,
-    /// The whole event as JSON, as that subscriber got it.
+    /// The whole event as JSON, as that subscriber got it over SSE. Over WebSocket its `event_id`
+    /// is [`id`](Self::id).
     pub envelope: String,
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::body::Source;
 use crate::fields::{self, Invalid};
+use crate::websocket;
 
 /// Status, header fields, and where the content comes from.
 #[derive(Debug)]
@@ -16,11 +17,13 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) content: Source,
+    /// What follows on the same connection after a 101.
+    pub(crate) upgrade: Option<websocket::Source>,
 }
 
 impl Reply {
     pub(crate) fn new(status: StatusCode, content: Source) -> Self {
-        Self { status, headers: HeaderMap::new(), content }
+        Self { status, headers: HeaderMap::new(), content, upgrade: None }
     }
 
     pub(crate) fn json(status: StatusCode, model: &impl Serialize) -> Self {
@@ -42,6 +45,11 @@ impl Reply {
 
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn upgrading(mut self, to: websocket::Source) -> Self {
+        self.upgrade = Some(to);
         self
     }
 }

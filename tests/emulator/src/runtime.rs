@@ -7,14 +7,14 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::body::{self, Live};
-use crate::feed::Start;
+use crate::feed::{Start, Subscription, Transport};
 use crate::fields::Invalid;
 use crate::hub::{self, Hub};
 use crate::reply::{Refused, Reply};
 use crate::source::{Source, query_value};
-use crate::time;
+use crate::{time, websocket};
 
-/// Where WebSocket will be served.
+/// Where WebSocket is served.
 pub(crate) const WEBSOCKET_PATH: &str = "/ws";
 
 /// What a runtime URL asks for.
@@ -51,6 +51,11 @@ pub(crate) fn query(parts: &Parts) -> Vec<(String, String)> {
         .collect()
 }
 
+/// What a runtime request wants its events to come by.
+pub(crate) fn transport(parts: &Parts) -> Transport {
+    if parts.uri.path() == WEBSOCKET_PATH { Transport::WebSocket } else { Transport::Sse }
+}
+
 /// Answers a runtime request.
 pub(crate) fn respond(
     hub: &Arc<Hub>,
@@ -62,14 +67,26 @@ pub(crate) fn respond(
         return Reply::error(StatusCode::UNAUTHORIZED, "Invalid or missing API key")
             .with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if parts.uri.path() == WEBSOCKET_PATH {
-        return Reply::error(StatusCode::NOT_IMPLEMENTED, "WebSocket is not emulated yet");
+    if transport(parts) == Transport::WebSocket {
+        let subscribed = |accepted: Reply| match subscribe(hub, parts, query, subject) {
+            Ok(subscription) => accepted.upgrading(websocket::Source::Feed(Box::new(subscription))),
+            Err(refused) => Reply::from(refused),
+        };
+        return websocket::accept(parts).map_or_else(|refused| *refused, subscribed);
     }
     if parts.method != Method::GET {
         return Reply::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
             .with(ALLOW, HeaderValue::from_static("GET"));
     }
-    subscribe(hub, parts, query, subject).unwrap_or_else(Reply::from)
+    match subscribe(hub, parts, query, subject) {
+        Ok(subscription) => {
+            let live = Live::new(subscription, hub.config.heartbeat);
+            Reply::new(StatusCode::OK, body::Source::Feed(Box::new(live)))
+                .with(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))
+                .with(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
+        }
+        Err(refused) => Reply::from(refused),
+    }
 }
 
 fn subscribe(
@@ -77,10 +94,10 @@ fn subscribe(
     parts: &Parts,
     query: &[(String, String)],
     subject: Result<Subject, Invalid>,
-) -> Result<Reply, Refused> {
+) -> Result<Subscription, Refused> {
     let start = start(parts, query)?;
     let missing = |what| Refused::new(StatusCode::NOT_FOUND, what);
-    let subscription = match subject? {
+    Ok(match subject? {
         Subject::Direct(source) => hub.subscribe_direct(*source, start),
         Subject::Stream(id) => {
             hub.managed_feed(&id).ok_or_else(|| missing("Stream not found"))?.subscribe(start)
@@ -89,11 +106,7 @@ fn subscribe(
             .session_feed(&id)
             .ok_or_else(|| missing("Session not found or expired"))?
             .subscribe(start),
-    };
-    let live = Live::new(subscription, hub.config.heartbeat);
-    Ok(Reply::new(StatusCode::OK, body::Source::Feed(Box::new(live)))
-        .with(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))
-        .with(CACHE_CONTROL, HeaderValue::from_static("no-cache")))
+    })
 }
 
 /// `Last-Event-ID` before `cursor` before `since`: a browser that reconnects by itself has the old

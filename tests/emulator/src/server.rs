@@ -1,9 +1,11 @@
 //! Accepting connections, and serving a request: record it, meet a fault, answer.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,17 +22,21 @@ use tokio::task::JoinSet;
 
 use crate::body::{Content, Source};
 use crate::fault::{Fault, Head};
+use crate::feed::Transport;
 use crate::hub::Hub;
 use crate::log::RecordedRequest;
 use crate::reply::Reply;
 use crate::rest;
 use crate::runtime::{self, Subject, WEBSOCKET_PATH};
 use crate::socket::{Control, Socket};
+use crate::websocket;
 
 /// Most bytes of a request's content.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Longest time for a request's head, and for its content.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time for WebSockets to be closed in when the emulator stops.
+const GOODBYE: Duration = Duration::from_millis(100);
 
 /// What the accept loop can be told.
 pub(crate) enum Command {
@@ -49,7 +55,7 @@ pub(crate) async fn serve(
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            _ = &mut stop => return,
+            _ = &mut stop => break,
             Some(Command::Listen(on, done)) = commands.recv() => {
                 let result = listen(&mut listener, on, hub.address.port()).await;
                 hub.listening.store(listener.is_some(), Ordering::Release);
@@ -62,6 +68,10 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => {}
         }
     }
+    drop(listener);
+    hub.stopping.send_replace(true);
+    // Whoever has not taken leave by then is cut.
+    let _ = tokio::time::timeout(GOODBYE, hub.stopping.closed()).await;
 }
 
 async fn listen(listener: &mut Option<TcpListener>, on: bool, port: u16) -> std::io::Result<()> {
@@ -96,6 +106,9 @@ impl Drop for Open {
     }
 }
 
+/// What follows on a connection after its last response, if anything does.
+type Sequel = Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>;
+
 async fn connection(hub: Arc<Hub>, stream: TcpStream) {
     hub.connections.fetch_add(1, Ordering::AcqRel);
     // Declared before the socket lives in this frame, so dropped after it.
@@ -105,21 +118,31 @@ async fn connection(hub: Arc<Hub>, stream: TcpStream) {
     // Events are small and due at once. Without the option they are late, not wrong.
     let _ = stream.set_nodelay(true);
     let (socket, control) = Socket::new(stream);
+    let sequel = Sequel::default();
     let serving = {
-        let hub = Arc::clone(&hub);
+        let (hub, sequel) = (Arc::clone(&hub), Arc::clone(&sequel));
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(READ_TIMEOUT)
             .serve_connection(
                 socket,
                 service_fn(move |request| {
-                    exchange(Arc::clone(&hub), Arc::clone(&control), request)
+                    let (hub, control) = (Arc::clone(&hub), Arc::clone(&control));
+                    exchange(hub, control, Arc::clone(&sequel), request)
                 }),
             )
+            .with_upgrades()
+    };
+    let all = async {
+        // A connection's failure is its peer's or a fault's doing, and nobody else's concern.
+        let _ = serving.await;
+        let next = sequel.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(next) = next {
+            next.await;
+        }
     };
     tokio::select! {
-        // A connection's failure is its peer's or a fault's doing, and nobody else's concern.
-        _ = serving => {}
+        () = all => {}
         _ = hang_up.changed() => {}
     }
 }
@@ -132,9 +155,11 @@ struct Hangup;
 async fn exchange(
     hub: Arc<Hub>,
     control: Arc<Control>,
-    request: Request<Incoming>,
+    sequel: Sequel,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Content>, Hangup> {
     let started = Instant::now();
+    let upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
     hide_credentials(&mut parts);
     let body = read_body(body).await;
@@ -148,15 +173,16 @@ async fn exchange(
     let is_runtime = matches!(parts.uri.path(), "/" | WEBSOCKET_PATH);
     let query = runtime::query(&parts);
     let subject = if is_runtime { Some(Subject::parse(&query).await) } else { None };
+    let transport = runtime::transport(&parts);
     let fault = match &subject {
         Some(subject) => {
             let id = subject.as_ref().ok().map(Subject::id);
-            hub.faults.take_runtime(id.as_deref())
+            hub.faults.take_runtime(id.as_deref(), transport)
         }
         None => hub.faults.take_rest(),
     };
     hub.signal.tell();
-    let Fault { head, headers, plan, .. } = fault.unwrap_or_else(Fault::none);
+    let Fault { head, headers, mut plan, order, .. } = fault.unwrap_or_else(Fault::none);
     let mut reply = match head {
         Head::Close => return Err(Hangup),
         Head::Reset => {
@@ -165,6 +191,9 @@ async fn exchange(
         }
         Head::Silence => std::future::pending().await,
         Head::Status(status, body) => Reply::new(status, Source::Bytes(body)),
+        Head::Script(chunks) if transport == Transport::WebSocket => websocket::accept(&parts)
+            .map(|accepted| accepted.upgrading(websocket::Source::Script(chunks)))
+            .unwrap_or_else(|refused| *refused),
         Head::Script(chunks) => Reply::new(StatusCode::OK, Source::Script(chunks.into_iter()))
             .with(http::header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         Head::Serve => match (subject, body) {
@@ -174,6 +203,18 @@ async fn exchange(
         },
     };
     set_headers(&mut reply, &headers);
+    if let Some(source) = reply.upgrade {
+        let session = websocket::Session {
+            // What is planned is planned for what follows the response.
+            plan: std::mem::take(&mut plan),
+            order,
+            control: Arc::clone(&control),
+            heartbeat: hub.config.heartbeat,
+            stopping: hub.stopping.subscribe(),
+        };
+        *sequel.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Box::pin(session.serve(upgrade, source)));
+    }
     let mut response = Response::new(Content::new(reply.content, plan, control));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;

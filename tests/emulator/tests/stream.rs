@@ -309,14 +309,6 @@ fn url_must_name_exactly_one_thing() {
 }
 
 #[test]
-fn websocket_path_is_reserved() {
-    let emulator = start();
-    let headers = format!("authorization: Bearer {}\r\n", emulator.api_key());
-    let response = exchange(&emulator, "GET", "/ws?streamId=a", &headers, "").expect("a response");
-    assert_eq!(response.status, 501);
-}
-
-#[test]
 fn payload_mode_can_change_under_a_subscriber() {
     let emulator = start();
     let id = quiet_stream(&emulator);

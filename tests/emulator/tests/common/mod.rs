@@ -163,6 +163,29 @@ impl Wire {
         Ok((status.expect("a status"), headers))
     }
 
+    /// Exactly this many bytes after the head, as they are.
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.reader.read_exact(&mut bytes).expect("bytes");
+        bytes
+    }
+
+    /// The bytes that still come after the head, as they are, and how they end: no end is clean.
+    pub(crate) fn raw_rest(&mut self) -> (Vec<u8>, Ending) {
+        let socket = self.reader.get_ref();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+        let mut all = Vec::new();
+        match self.reader.read_to_end(&mut all) {
+            Ok(_) => (all, Ending::Cut),
+            Err(error) => (all, ending(&error)),
+        }
+    }
+
+    /// Sends bytes after the request, as they are.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        self.reader.get_mut().write_all(bytes).expect("sent");
+    }
+
     /// The next event; comments and other fields are skipped.
     pub(crate) fn event(&mut self) -> Event {
         loop {
