@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Has Autobahn's fuzzing server judge our WebSocket client, and ends with the counts.
+# Has Autobahn's fuzzing server judge our WebSocket client, says the counts, and then tries the
+# client on another server that compresses (interop.sh).
 #
 #   run.sh [--quick]
 #
 #   --quick   the 247 cases of sections 1 to 7 and 10 instead of all 517
 #
 # The suite is installed once, into the folder that AUTOBAHN_VENV names (default:
-# target/autobahn). Exits 0 when every case and every close is as wanted, 1 when one is not, and
-# 77 when the suite can't be installed here.
+# target/autobahn). Exits 0 when every case, every close and the interop are as wanted, 1 when one
+# is not, and 77 when the suite can't be installed here. Interop that can't be installed is said,
+# and no failure.
 set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -17,7 +19,7 @@ config=$here/fuzzingserver.json expect=517
 case ${1-} in
   "") ;;
   --quick) config=$here/quick.json expect=247 ;;
-  *) sed -n '2,10p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) sed -n '2,12p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
 if ! "$here/run-fuzzingserver.sh" "$venv" 0; then
@@ -43,4 +45,12 @@ done
 cargo run --quiet --release --manifest-path "$root/Cargo.toml" -p restless-tests --bin autobahn-client -- \
   "ws://127.0.0.1:$port" restless 2>"$out/client.log" || { tail -n 20 "$out/client.log" >&2; exit 1; }
 echo "reports in $out"
-python3 "$here/check.py" "$out/index.json" --agent restless --expect "$expect" --close --strict 6.4
+status=0
+python3 "$here/check.py" "$out/index.json" --agent restless --expect "$expect" --close --strict 6.4 || status=1
+interop=0
+"$here/interop.sh" || interop=$?
+case $interop in
+  0 | 77) ;;
+  *) status=1 ;;
+esac
+exit "$status"
