@@ -95,11 +95,18 @@ impl Error {
 }
 
 /// The server closed a WebSocket connection with a code that says that something is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the server closed with {code}{}", Message(.reason))]
 pub struct PeerClosed {
     code: ws::CloseCode,
     reason: String,
+}
+
+/// The reason without what looks like a key.
+impl fmt::Debug for PeerClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerClosed({}{})", self.code, Message(&self.reason))
+    }
 }
 
 impl PeerClosed {

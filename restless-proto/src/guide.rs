@@ -42,9 +42,12 @@
 //!    [`TransportError`]. The machine decides whether to try again.
 //! 4. **Never retry, redirect or time a request yourself**, save for the time that connecting takes
 //!    ([`Timer::Connect`]), which a machine can't see. Switch these off in the HTTP client below.
-//! 5. **Time only moves forward.** Take an origin once, and pass the time since then.
+//! 5. **Time only moves forward.** Take an origin once, and pass the time since then. If a while has
+//!    gone by since the machine was made, say `Elapsed` before the first poll.
 //! 6. **The request is whole** but for `Host`, `Content-Length` and `Connection`. Send its fields as
 //!    they are. `Data` is content without the transfer coding; interim responses are not reported.
+//!    One that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of a 101 the
+//!    connection is the machine's: `Data` is whatever comes, and `Send` whatever goes.
 //! 7. **Dropping is closing.** A machine that is dropped in the middle leaves nothing behind.
 //!
 //! A late input of an older exchange does no harm, nor does `Elapsed` too early, nor an input that

@@ -1,5 +1,7 @@
 //! The contract between the protocol and whoever moves its bytes.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::ws::CloseCode;
@@ -109,7 +111,6 @@ pub enum End {
 /// What a machine wants done, or known.
 ///
 /// Exhaustive on purpose: a duty that a driver has never heard of must not compile.
-#[derive(Debug)]
 #[must_use = "each output is a duty"]
 #[expect(clippy::exhaustive_enums, reason = "a new duty must not be ignorable")]
 pub enum Output<E> {
@@ -117,8 +118,8 @@ pub enum Output<E> {
     Open {
         /// The id to name in every input that follows from it.
         exchange: ExchangeId,
-        /// An absolute URI, all fields but `Host`, `Content-Length` and `Connection`, and the whole
-        /// content.
+        /// An absolute URI, all fields but `Host`, `Content-Length` and (save to upgrade)
+        /// `Connection`, and the whole content.
         request: Box<http::Request<Bytes>>,
     },
     /// Write these bytes to the connection of the open exchange, which its response's head (101)
@@ -138,4 +139,21 @@ pub enum Output<E> {
     Wait(Option<Instant>),
     /// It is over, and stays so.
     Done,
+}
+
+/// Of a request the method only: its URI and its content may hold keys.
+impl<E: fmt::Debug> fmt::Debug for Output<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { exchange, request } => {
+                write!(f, "Open({exchange:?}, {} …)", request.method())
+            }
+            Self::Send(bytes) => write!(f, "Send({} bytes)", bytes.len()),
+            Self::Hangup => f.write_str("Hangup"),
+            Self::Authorize { rejected } => write!(f, "Authorize(rejected: {rejected})"),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
+            Self::Done => f.write_str("Done"),
+        }
+    }
 }

@@ -111,7 +111,7 @@ impl fmt::Debug for RuntimeUrl {
 }
 
 /// See [`sse`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "build it"]
 pub struct ManagedUrl {
     base: String,
@@ -120,6 +120,23 @@ pub struct ManagedUrl {
     cursor: Option<String>,
     since: Option<String>,
     websocket: bool,
+}
+
+/// Without its base, whose query may hold a key.
+impl fmt::Debug for ManagedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagedUrl")
+            .field("stream_id", &self.stream_id)
+            .field("session_id", &self.session_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without its base, whose query may hold a key.
+impl fmt::Debug for DirectUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectUrl").field("target", &self.target).finish_non_exhaustive()
+    }
 }
 
 impl ManagedUrl {
@@ -190,7 +207,7 @@ impl ManagedUrl {
 }
 
 /// See [`direct_sse`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "build it"]
 pub struct DirectUrl {
     base: String,

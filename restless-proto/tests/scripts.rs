@@ -143,7 +143,7 @@ impl Replay {
         let input = match verb {
             "start" => return Ok(()),
             "close" => {
-                self.machine.close();
+                self.machine.close(self.now);
                 return Ok(());
             }
             "elapsed" => Input::Elapsed,

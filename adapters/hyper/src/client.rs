@@ -101,7 +101,8 @@ impl<R: Runtime> Client<R> {
         let origin = std::time::Instant::now();
         let machine = ws::WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
         let connector = Arc::clone(&self.inner.connector);
-        WebSocket::new(Driver::new(machine, connector, None, false, origin))
+        let most_unsent = options.most_unsent_bytes();
+        WebSocket::new(Driver::new(machine, connector, None, false, origin), most_unsent)
     }
 
     /// Which service, and as whom.

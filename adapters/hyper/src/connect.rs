@@ -22,11 +22,21 @@ pub(crate) struct Connector<R> {
     runtime: R,
     tls: Tls,
     timeout: Duration,
-    idle: Mutex<Vec<(Origin, Connection)>>,
+    idle: Mutex<Vec<Idle>>,
 }
 
 /// Idle connections kept: enough for calls side by side, few enough to find by looking.
 const MOST_IDLE: usize = 8;
+
+/// Longest time for a connection to be kept: a path that forgets quiet connections forgets them
+/// after minutes, and tells nobody.
+const MOST_IDLE_TIME: Duration = Duration::from_secs(60);
+
+struct Idle {
+    origin: Origin,
+    connection: Connection,
+    since: std::time::Instant,
+}
 
 /// Where a connection leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,8 +112,9 @@ impl<R: Runtime> Connector<R> {
 
     fn take_idle(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let at = idle.iter().rposition(|(of, _)| of == origin)?;
-        Some(idle.remove(at).1)
+        idle.retain(|idle| idle.since.elapsed() < MOST_IDLE_TIME);
+        let at = idle.iter().rposition(|idle| idle.origin == *origin)?;
+        Some(idle.remove(at).connection)
     }
 
     /// Keeps a connection whose exchange is complete, if it can take another one.
@@ -116,19 +127,24 @@ impl<R: Runtime> Connector<R> {
         if idle.len() == MOST_IDLE {
             idle.remove(0);
         }
-        idle.push((origin, connection));
+        idle.push(Idle { origin, connection, since: std::time::Instant::now() });
     }
 
     /// A new connection, within the connect timeout.
     pub(crate) async fn connect(&self, origin: &Origin) -> Result<Connection, End> {
-        let mut connecting = pin!(self.connect_untimed(origin));
-        let mut sleep = pin!(self.runtime.sleep(self.timeout));
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = connecting.as_mut().poll(cx) {
-                return Poll::Ready(done.map_err(End::Failed));
-            }
-            let late = TimeoutError::new(Timer::Connect, self.timeout);
-            sleep.as_mut().poll(cx).map(|()| Err(End::TimedOut(late)))
+        match self.within(self.timeout, self.connect_untimed(origin)).await {
+            Some(done) => done.map_err(End::Failed),
+            None => Err(End::TimedOut(TimeoutError::new(Timer::Connect, self.timeout))),
+        }
+    }
+
+    /// What comes of a future in this time.
+    async fn within<T>(&self, span: Duration, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        let mut sleep = pin!(self.runtime.sleep(span));
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => sleep.as_mut().poll(cx).map(|()| None),
         })
         .await
     }
@@ -153,10 +169,17 @@ impl<R: Runtime> Connector<R> {
                 .map_err(|error| TransportError::new(TransportErrorKind::Resolve, error))?,
         };
         let mut last = TransportError::new(TransportErrorKind::Resolve, "the name has no address");
+        // One that never answers, such as by a broken IPv6, must not use up the others' time.
+        let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        let share = self.timeout / count.max(1);
         for address in addresses {
-            match self.runtime.connect(address).await {
-                Ok(socket) => return Ok(socket),
-                Err(error) => last = TransportError::new(TransportErrorKind::Connect, error),
+            match self.within(share, self.runtime.connect(address)).await {
+                Some(Ok(socket)) => return Ok(socket),
+                Some(Err(error)) => last = TransportError::new(TransportErrorKind::Connect, error),
+                None => {
+                    let late = TimeoutError::new(Timer::Connect, share);
+                    last = TransportError::new(TransportErrorKind::Connect, late);
+                }
             }
         }
         Err(last)

@@ -24,8 +24,9 @@ pub(crate) struct Driver<R: Runtime, M: Machine> {
     origin: std::time::Instant,
     open: Option<(ExchangeId, Exchange<R>)>,
     alarm: Option<Alarm<R>>,
-    /// Came out while something was sent.
-    event: Option<M::Event>,
+    /// Came out while something was sent or closed.
+    pub(crate) event: Option<M::Event>,
+    started: bool,
 }
 
 struct Alarm<R: Runtime> {
@@ -51,7 +52,17 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         reuse: bool,
         origin: std::time::Instant,
     ) -> Self {
-        Self { machine, connector, key, reuse, origin, open: None, alarm: None, event: None }
+        Self {
+            machine,
+            connector,
+            key,
+            reuse,
+            origin,
+            open: None,
+            alarm: None,
+            event: None,
+            started: false,
+        }
     }
 
     /// Drops the open exchange and its connection, if there is one.
@@ -65,6 +76,10 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         if let Some(event) = self.event.take() {
             return Poll::Ready(Some(event));
         }
+        if !std::mem::replace(&mut self.started, true) {
+            // Whoever made the machine may have taken their time since.
+            self.tell(Input::Elapsed);
+        }
         let mut inputs = 0;
         loop {
             match self.machine.poll() {
@@ -73,7 +88,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                     let opened = Exchange::new(exchange, connector, *request, self.reuse);
                     self.open = Some((exchange, opened));
                 }
-                Output::Send(bytes) => self.send(bytes, cx),
+                Output::Send(bytes) => self.send(bytes, true, cx),
                 Output::Hangup => self.open = None,
                 Output::Authorize { .. } => {
                     self.tell(Input::Credentials(self.key.clone()));
@@ -103,7 +118,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
     pub(crate) fn send_now(&mut self, cx: &mut Context<'_>) {
         while self.event.is_none() {
             match self.machine.poll() {
-                Output::Send(bytes) => self.send(bytes, cx),
+                Output::Send(bytes) => self.send(bytes, false, cx),
                 Output::Event(event) => self.event = Some(event),
                 Output::Hangup => self.open = None,
                 // A connection that was told to send is open, and asks for nothing else.
@@ -114,7 +129,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         }
     }
 
-    fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         Instant::from_origin(self.origin.elapsed())
     }
 
@@ -162,10 +177,16 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         }
     }
 
-    fn send(&mut self, bytes: Bytes, cx: &mut Context<'_>) {
+    /// Bytes that an upgraded connection has not taken yet.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, |(_, open)| open.unsent_bytes())
+    }
+
+    /// `owed`: by the protocol, because of what the peer sent.
+    fn send(&mut self, bytes: Bytes, owed: bool, cx: &mut Context<'_>) {
         let Some((exchange, open)) = &mut self.open else { return };
         let exchange = *exchange;
-        match open.send(bytes) {
+        match open.send(bytes, owed) {
             Ok(()) => open.flush(cx),
             Err(error) => {
                 self.open = None;

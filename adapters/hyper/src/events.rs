@@ -78,7 +78,11 @@ impl<R: Runtime> Events<R> {
 
     /// A handle that watches the status from elsewhere.
     pub fn watch(&self) -> Watch {
-        self.status.send_replace(self.driver.machine.status());
+        let status = self.driver.machine.status();
+        self.status.send_if_modified(|last| {
+            *last = status;
+            false
+        });
         Watch { status: self.status.subscribe(), origin: self.origin }
     }
 
@@ -89,10 +93,13 @@ impl<R: Runtime> Events<R> {
     /// [`next`](Self::next) waits for its answer, 10 s at the most, and gives `None`. Whoever does
     /// not care to wait drops this.
     pub fn close(&mut self) {
-        self.driver.machine.close();
+        let now = self.driver.now();
+        self.driver.machine.close(now);
         // As far as it goes without waiting: drops the connection, or writes the Close frame.
         let mut cx = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Some(_)) = self.driver.poll_event(&mut cx) {}
+        if let Poll::Ready(last) = self.driver.poll_event(&mut cx) {
+            self.driver.event = last;
+        }
         self.status.send_replace(self.driver.machine.status());
     }
 

@@ -139,10 +139,10 @@ impl<R: Runtime> Exchange<R> {
     /// Where it was not, or is over.
     ///
     /// [`poll_input`]: Self::poll_input
-    pub(crate) fn send(&mut self, bytes: Bytes) -> Result<(), TransportError> {
+    pub(crate) fn send(&mut self, bytes: Bytes, owed: bool) -> Result<(), TransportError> {
         match &mut self.stage {
             Stage::Upgrade { unsent, .. } => unsent.push(bytes),
-            Stage::Upgraded(upgraded) => upgraded.send(bytes),
+            Stage::Upgraded(upgraded) => upgraded.send(bytes, owed),
             // The machine will be told of the end that has come meanwhile.
             Stage::Over => {}
             Stage::Request(_) | Stage::Content { .. } => {
@@ -151,6 +151,15 @@ impl<R: Runtime> Exchange<R> {
             }
         }
         Ok(())
+    }
+
+    /// Bytes that an upgraded connection has not taken yet.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        match &self.stage {
+            Stage::Upgrade { unsent, .. } => unsent.iter().map(Bytes::len).sum(),
+            Stage::Upgraded(upgraded) => upgraded.unsent_bytes(),
+            Stage::Request(_) | Stage::Content { .. } | Stage::Over => 0,
+        }
     }
 
     /// Writes what is queued, as far as the connection takes it at once.

@@ -1,5 +1,7 @@
 //! Watching a subscription without disturbing it.
 
+use std::time::Duration;
+
 use restless_proto::Instant;
 use restless_proto::subscription::Status;
 use tokio::sync::watch;
@@ -30,8 +32,10 @@ impl Watch {
         Some(self.status.borrow_and_update().clone())
     }
 
-    /// A point in time from a status, as the standard library's.
+    /// A point in time from a status, as the standard library's; a century ahead at the most, for
+    /// a server may ask for any wait.
     pub fn time(&self, at: Instant) -> std::time::Instant {
-        self.origin + at.since_origin()
+        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        self.origin.checked_add(at.since_origin().min(CENTURY)).unwrap_or(self.origin)
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Waker};
 
+use restless_proto::LimitError;
 use restless_proto::ws::{CloseCode, Event, SendError, WebSocketMachine};
 
 use crate::Runtime;
@@ -17,11 +18,12 @@ use crate::driver::Driver;
 #[must_use = "a connection moves only while it is polled"]
 pub struct WebSocket<R: Runtime> {
     driver: Driver<R, WebSocketMachine>,
+    most_unsent: usize,
 }
 
 impl<R: Runtime> WebSocket<R> {
-    pub(crate) fn new(driver: Driver<R, WebSocketMachine>) -> Self {
-        Self { driver }
+    pub(crate) fn new(driver: Driver<R, WebSocketMachine>, most_unsent: usize) -> Self {
+        Self { driver, most_unsent }
     }
 
     /// What happens next; `None` after [`Event::Closed`] or [`Event::Failed`].
@@ -39,6 +41,7 @@ impl<R: Runtime> WebSocket<R> {
     ///
     /// Before [`Event::Open`], after the end, and when too much waits to go out already.
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.check_room(text.len())?;
         self.driver.machine.send_text(text)?;
         self.flush();
         Ok(())
@@ -50,6 +53,7 @@ impl<R: Runtime> WebSocket<R> {
     ///
     /// As [`send_text`](Self::send_text).
     pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.check_room(payload.len())?;
         self.driver.machine.send_binary(payload)?;
         self.flush();
         Ok(())
@@ -61,6 +65,7 @@ impl<R: Runtime> WebSocket<R> {
     ///
     /// As [`send_text`](Self::send_text), and for more than 125 bytes.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.check_room(payload.len())?;
         self.driver.machine.ping(payload)?;
         self.flush();
         Ok(())
@@ -72,8 +77,18 @@ impl<R: Runtime> WebSocket<R> {
     ///
     /// As [`send_text`](Self::send_text), and for a code or a reason that can't be sent.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.driver.machine.close(code, reason)?;
+        let now = self.driver.now();
+        self.driver.machine.close(code, reason, now)?;
         self.flush();
+        Ok(())
+    }
+
+    /// What has left the machine and not the process counts too.
+    fn check_room(&self, more: usize) -> Result<(), LimitError> {
+        let seen = self.driver.unsent_bytes().saturating_add(more);
+        if self.driver.unsent_bytes() > 0 && seen > self.most_unsent {
+            return Err(LimitError::new("what waits to be sent", self.most_unsent, seen));
+        }
         Ok(())
     }
 

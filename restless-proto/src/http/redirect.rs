@@ -3,8 +3,8 @@
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use url::Url;
 
-use crate::RedirectError;
 use crate::error::one_line;
+use crate::{RedirectError, redact};
 
 /// Redirects that are followed in a row before it is an error.
 pub(crate) const MOST_REDIRECTS: u8 = 10;
@@ -25,9 +25,9 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
 ///
 /// - 303 turns any method but HEAD into GET without content; 301 and 302 do so to POST; 307 and
 ///   308 keep both (RFC 9110 §15.4.2 to §15.4.9).
-/// - When the origin changes, or https becomes http on it, credentials stay behind: the fields
-///   `Authorization`, `Cookie`, `Proxy-Authorization` and `x-api-key`. Those in the query of the
-///   old URL are not in the new one unless the server put them there.
+/// - When the origin changes, or https becomes http on it, credentials stay behind, and with them
+///   every field of the caller's own, which may be one. Those in the query of the old URL are not
+///   in the new one unless the server put them there.
 /// - A fragment of the old URL is not carried on: it never goes over the wire.
 ///
 /// - Content, which may hold a key, is not carried to another origin: that is an error.
@@ -47,7 +47,7 @@ pub(crate) fn follow(
         .filter(|location| !location.is_empty())
         .ok_or(RedirectError::NoLocation { status })?;
     let bad = || RedirectError::BadLocation {
-        location: one_line(&String::from_utf8_lossy(location.as_bytes())),
+        location: one_line(&redact::text(&String::from_utf8_lossy(location.as_bytes()))),
     };
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
     let mut to = from.join(location).map_err(|_| bad())?;
@@ -75,18 +75,24 @@ pub(crate) fn follow(
         if !next.body().is_empty() {
             return Err(RedirectError::ContentElsewhere { status });
         }
-        for name in CREDENTIALS {
-            next.headers_mut().remove(name);
+        let fields = std::mem::take(next.headers_mut());
+        for (name, value) in &fields {
+            if OURS.contains(name) || name.as_str().starts_with("sec-websocket-") {
+                next.headers_mut().append(name.clone(), value.clone());
+            }
         }
     }
     Ok((next, to))
 }
 
-const CREDENTIALS: [HeaderName; 4] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("x-api-key"),
+/// Fields that say nothing of the caller. Any other may be a credential.
+const OURS: [HeaderName; 6] = [
+    header::ACCEPT,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_TYPE,
+    header::UPGRADE,
+    header::USER_AGENT,
 ];
 
 #[cfg(test)]
@@ -100,6 +106,7 @@ mod tests {
             .uri("https://a.test/x?apiKey=k")
             .header("authorization", "Bearer k")
             .header("x-api-key", "k")
+            .header("x-auth-token", "k")
             .header("accept", "text/event-stream")
             .header("content-type", "application/json")
             .body(Bytes::from_static(b"{}"))
@@ -152,6 +159,7 @@ mod tests {
             let next = go(Method::POST, 303, location).unwrap();
             assert_eq!(next.headers().contains_key("authorization"), kept, "{location}");
             assert_eq!(next.headers().contains_key("x-api-key"), kept, "{location}");
+            assert_eq!(next.headers().contains_key("x-auth-token"), kept, "{location}");
             assert!(next.headers().contains_key("accept"), "{location}");
             assert!(!next.uri().to_string().contains("apiKey"), "{location}");
         }

@@ -13,10 +13,13 @@ pub(super) struct Position {
     since: Option<String>,
 }
 
+/// Longest cursor that is taken from a stream; the service's are 13 digits.
+pub(super) const MOST_CURSOR_BYTES: usize = 4096;
+
 impl Position {
     /// The caller's options go before what the URL says.
     pub(super) fn new(url: &Url, cursor: Option<String>, since: Option<String>) -> Self {
-        let filled = |text: &String| !text.is_empty();
+        let filled = |text: &String| !text.is_empty() && text.len() <= MOST_CURSOR_BYTES;
         Self {
             cursor: cursor.filter(filled).or_else(|| query_value(url, "cursor").filter(filled)),
             since: since.filter(filled),
@@ -27,9 +30,10 @@ impl Position {
         self.cursor.as_deref()
     }
 
-    /// Moves to where an event or an id in the stream says; an empty text moves nothing.
+    /// Moves to where an event or an id in the stream says; an empty text moves nothing, nor does
+    /// one that no URL could carry back.
     pub(super) fn move_to(&mut self, cursor: &str) {
-        if cursor.is_empty() {
+        if cursor.is_empty() || cursor.len() > MOST_CURSOR_BYTES {
             return;
         }
         // An event a second for months: the text is reused, not allocated anew.

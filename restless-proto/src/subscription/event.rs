@@ -173,6 +173,8 @@ pub enum State {
     Connecting,
     /// A connection stands.
     Open,
+    /// It was closed, and the peer is told.
+    Closing,
     /// The last connection is gone, and the next one is planned.
     Waiting(Lost),
     /// It is over.

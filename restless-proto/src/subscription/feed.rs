@@ -1,6 +1,5 @@
 //! What stands between the bytes of a connection and its items: event stream, frames, or messages.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -139,15 +138,15 @@ fn from_message(text: Bytes, signer: Option<&Signer>) -> Option<Fed> {
 }
 
 fn from_text(text: Bytes, id: SseId<'_>, signer: Option<&Signer>, ours: bool) -> Option<Fed> {
+    let own_id = || match id {
+        SseId::Own(id) => Some(id.to_owned()),
+        SseId::None | SseId::Leftover(_) => None,
+    };
     let event = match StreamEvent::parse(text.clone(), id) {
         Ok(event) => event,
         Err(_) if !ours => return None,
         Err(error) => {
-            let id = match id {
-                SseId::Own(id) => Some(id.to_owned()),
-                SseId::None | SseId::Leftover(_) => None,
-            };
-            let rejected = Rejected { data: text, id, reason: error.into() };
+            let rejected = Rejected { data: text, id: own_id(), reason: error.into() };
             return Some(Fed::Item(Item::Rejected(rejected)));
         }
     };
@@ -158,8 +157,8 @@ fn from_text(text: Bytes, id: SseId<'_>, signer: Option<&Signer>, ours: bool) ->
     Some(Fed::Item(match signed {
         Ok(()) => Item::Event(event),
         Err(error) => {
-            let id = event.cursor().map(Cow::into_owned);
-            Item::Rejected(Rejected { data: text, id, reason: error.into() })
+            // Nothing in it is to be trusted, its time least of all: a forged one would skip years.
+            Item::Rejected(Rejected { data: text, id: own_id(), reason: error.into() })
         }
     }))
 }

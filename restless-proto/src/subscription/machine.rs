@@ -77,6 +77,8 @@ pub struct SubscriptionMachine {
     /// Connects in a row that brought no event.
     reconnects: u32,
     last_heard: Option<Instant>,
+    /// Since when the present connection stands.
+    opened: Option<Instant>,
     lost: Option<Lost>,
     ended: Option<Ended>,
 }
@@ -137,6 +139,7 @@ impl SubscriptionMachine {
             now,
             reconnects: 0,
             last_heard: None,
+            opened: None,
             lost: None,
             ended: None,
         };
@@ -147,7 +150,8 @@ impl SubscriptionMachine {
     /// Ends the subscription: nothing more comes of it but [`Event::Ended`], not even events that
     /// have already arrived. An event stream's connection is dropped; over WebSocket the peer is
     /// told first, and has [`close_within`](ws::Options::close_within) to answer.
-    pub fn close(&mut self) {
+    pub fn close(&mut self, now: Instant) {
+        self.now = self.now.max(now);
         match std::mem::replace(&mut self.state, State::Over) {
             State::Over => {}
             State::Streaming { feed: Feed::Frames(mut connection), ended: None, .. } => {
@@ -181,6 +185,7 @@ impl SubscriptionMachine {
             (State::Over, Some(ended), _) => Now::Ended(ended.clone()),
             (State::Waiting { .. }, _, Some(lost)) => Now::Waiting(lost.clone()),
             (State::Streaming { .. }, _, _) => Now::Open,
+            (State::Closing { .. }, _, _) => Now::Closing,
             _ => Now::Connecting,
         };
         Status {
@@ -226,7 +231,12 @@ impl SubscriptionMachine {
             }
         };
         let mut request = match &handshake {
-            Some(handshake) => handshake.request().map(|()| Bytes::new()),
+            Some(handshake) => {
+                let mut request = handshake.request().map(|()| Bytes::new());
+                // The HTTP stack's to set, from wherever a redirect leads.
+                request.headers_mut().remove(header::HOST);
+                request
+            }
             None => Request::new(Bytes::new()),
         };
         *request.method_mut() = Method::GET;
@@ -254,8 +264,7 @@ impl SubscriptionMachine {
     }
 
     fn head(&mut self, hop: Box<Hop>, head: Box<Parts>) {
-        let websocket = !matches!(self.plan.transport, Transport::EventStream);
-        match policy::status(head.status, websocket, &self.plan.overrides) {
+        match policy::status(head.status, self.is_websocket(), &self.plan.overrides) {
             Verdict::Accept => match self.accept(&hop, &head) {
                 Ok(Some(feed)) => self.stream(feed, &head),
                 Ok(None) => self.refusal(head),
@@ -297,6 +306,7 @@ impl SubscriptionMachine {
 
     fn stream(&mut self, feed: Feed, head: &Parts) {
         self.last_heard = Some(self.now);
+        self.opened = Some(self.now);
         self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended: None };
         self.due.push_back(Output::Event(Event::Opened(Opened {
             cursor: self.cursor().map(str::to_owned),
@@ -350,7 +360,8 @@ impl SubscriptionMachine {
     fn lose(&mut self, reason: LossReason, retry_after: Option<Duration>) {
         match &reason {
             LossReason::Error(error)
-                if !self.plan.reconnect || !policy::may_pass(error, &self.plan.overrides) =>
+                if !self.plan.reconnect
+                    || !policy::may_pass(error, self.is_websocket(), &self.plan.overrides) =>
             {
                 return self.end(Ended::Failed(error.clone()));
             }
@@ -361,7 +372,9 @@ impl SubscriptionMachine {
             return self.end(Ended::GaveUp { reconnects: self.reconnects, last: reason });
         }
         self.reconnects = self.reconnects.saturating_add(1);
-        let until = self.now + self.plan.backoff.next_delay(retry_after);
+        let spell = self.opened.take().map(|at| self.now.saturating_duration_since(at));
+        let delay = self.plan.backoff.next_delay(retry_after, spell.unwrap_or_default());
+        let until = self.now + delay;
         let lost = Lost { reason, attempt: self.reconnects, retry_at: until };
         self.lost = Some(lost.clone());
         self.due.push_back(Output::Hangup);
@@ -377,6 +390,10 @@ impl SubscriptionMachine {
         self.ended = Some(ended.clone());
         self.due.push_back(Output::Event(Event::Ended(ended)));
         self.state = State::Over;
+    }
+
+    fn is_websocket(&self) -> bool {
+        !matches!(self.plan.transport, Transport::EventStream)
     }
 
     fn idle_deadline(&self) -> Option<Instant> {

@@ -92,7 +92,7 @@ pub struct Subscription {
     idle_timeout: Option<Duration>,
     limits: Limits,
     signer: Option<Signer>,
-    fields: Vec<(String, String)>,
+    fields: CallerFields,
     on_demand: bool,
     overrides: Overrides,
     websocket: bool,
@@ -100,6 +100,16 @@ pub struct Subscription {
     subprotocols: Vec<String>,
     deflate: Option<ws::Deflate>,
     websocket_options: ws::Options,
+}
+
+/// Names only, when printed: a value may be a secret.
+#[derive(Clone, Default)]
+struct CallerFields(Vec<(String, String)>);
+
+impl std::fmt::Debug for CallerFields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 #[derive(Clone)]
@@ -158,7 +168,7 @@ impl Subscription {
             idle_timeout: Some(Duration::from_secs(300)),
             limits: Limits::default(),
             signer: None,
-            fields: Vec::new(),
+            fields: CallerFields::default(),
             on_demand: false,
             overrides: Overrides::default(),
             websocket: false,
@@ -245,7 +255,7 @@ impl Subscription {
     /// A field of the caller's own, sent with the first request and each later one. `Authorization`
     /// belongs to the client where it has a key.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.fields.push((name.into(), value.into()));
+        self.fields.0.push((name.into(), value.into()));
         self
     }
 
@@ -335,7 +345,7 @@ impl Subscription {
                 return Err(ConfigError::new("api_key", "(hidden)", "visible ASCII characters"));
             }
         }
-        let fields = fields(&self.fields, &credentials)?;
+        let fields = fields(&self.fields.0, &credentials)?;
         let mut entropy = entropy;
         let transport = if !websocket {
             Transport::EventStream
@@ -382,7 +392,7 @@ impl Subscription {
     fn resolve(&self, service: &Service) -> Result<(Url, bool), ConfigError> {
         let base = service.stream_base_url();
         let url = match &self.source {
-            Source::Url(url) => url.clone(),
+            Source::Url(url) => url.trim().to_owned(),
             Source::Stream(id) => exposed(sse().base_url(base).stream_id(id).build()?),
             Source::Session(id) => exposed(sse().base_url(base).session_id(id).build()?),
             Source::Direct(target) => {
@@ -406,13 +416,32 @@ impl Subscription {
         let parsed = parsed.filter(|url| known.contains(&url.scheme())).ok_or_else(|| {
             ConfigError::new("url", redact_url(&url), "an absolute http, https, ws or wss URL")
         })?;
+        // With any cursor in its query, it still has to be a URI, which ends at 64 KiB.
+        if parsed.as_str().len() > MOST_URL_BYTES {
+            let length = format!("{} bytes", parsed.as_str().len());
+            return Err(ConfigError::new("url", length, "at most 48 KiB"));
+        }
         Ok((parsed, websocket))
     }
 }
 
+const MOST_URL_BYTES: usize = 48 << 10;
+
 fn exposed(url: RuntimeUrl) -> String {
     url.expose().to_owned()
 }
+
+/// Fields that say how the request and its connection are to be read.
+const TAKEN: [HeaderName; 8] = [
+    header::ACCEPT,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 fn fields(given: &[(String, String)], credentials: &Credentials) -> Result<HeaderMap, ConfigError> {
     let mut fields = HeaderMap::new();
@@ -424,6 +453,10 @@ fn fields(given: &[(String, String)], credentials: &Credentials) -> Result<Heade
             let accepted = "a value without line ends or other control characters";
             return Err(ConfigError::new("header", name.as_str(), accepted));
         };
+        if TAKEN.contains(&name) {
+            let accepted = "left to the subscription and the HTTP stack";
+            return Err(ConfigError::new("header", name.as_str(), accepted));
+        }
         if name == header::AUTHORIZATION && !matches!(credentials, Credentials::None) {
             let accepted = "left to the client, which has a key";
             return Err(ConfigError::new("header", name.as_str(), accepted));

@@ -100,7 +100,7 @@ fn close_may_pass(code: CloseCode) -> bool {
 /// | a timer | yes | the peer, or the way to it, may wake up |
 /// | wrong content type, a redirect to nowhere, no WebSocket there | no | the address is wrong |
 /// | a message over the limit | no | it would come again: the cursor stands before it |
-pub(super) fn may_pass(error: &Error, overrides: &Overrides) -> bool {
+pub(super) fn may_pass(error: &Error, websocket: bool, overrides: &Overrides) -> bool {
     match error {
         Error::Transport(failure) => match failure.kind() {
             TransportErrorKind::Certificate | TransportErrorKind::Request => false,
@@ -111,7 +111,7 @@ pub(super) fn may_pass(error: &Error, overrides: &Overrides) -> bool {
             | TransportErrorKind::Protocol => true,
         },
         Error::Timeout(_) | Error::Protocol(_) => true,
-        Error::Refused(refused) => status(refused.status(), false, overrides) == Verdict::Retry,
+        Error::Refused(refused) => status(refused.status(), websocket, overrides) == Verdict::Retry,
         Error::Closed(closed) => match overrides.close.and_then(|table| table(closed.code())) {
             Some(Disposition::Retry) => true,
             Some(Disposition::Stop) => false,
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(status(StatusCode::NOT_FOUND, false, &overrides), Verdict::Retry);
         assert_eq!(status(StatusCode::GONE, false, &overrides), Verdict::Stop);
         let closed = |code| Error::from(crate::PeerClosed::new(CloseCode::new(code), ""));
-        assert!(may_pass(&closed(1008), &overrides));
-        assert!(!may_pass(&closed(1007), &overrides));
+        assert!(may_pass(&closed(1008), true, &overrides));
+        assert!(!may_pass(&closed(1007), true, &overrides));
     }
 }

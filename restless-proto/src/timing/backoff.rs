@@ -18,23 +18,30 @@ use crate::Entropy;
 /// so it is never shorter than what the server asked for (WHATWG HTML §9.2.3: the wait may be
 /// longer, never shorter; RFC 9110 §10.2.3), and clients that lost the same server do not come back
 /// in the same instant. A `base` of zero connects at once the first time, and backs off from
-/// 100 ms if that brings nothing, so no setting makes a tight loop.
+/// 100 ms if that brings nothing. After three connections in a row of less than a second each, an
+/// event in each or not, no delay is shorter than 100 ms: so no setting makes a tight loop, nor does
+/// a server.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     reconnection_time: Duration,
     maximum: Duration,
     losses: u32,
+    /// Connections in a row that stood for less than a second.
+    short: u32,
     entropy: Entropy,
 }
 
 /// A server's `retry:` above this is taken as this: one odd line must not silence a feed for years.
 const LONGEST_SERVER_RETRY: Duration = Duration::from_secs(3600);
+/// A connection that stood this long is no part of a loop.
+const STABLE_SPELL: Duration = Duration::from_secs(1);
+const MOST_SHORT_SPELLS: u32 = 3;
 const LEAST_STEP: Duration = Duration::from_millis(100);
 
 impl Backoff {
     /// Starts with the caller's reconnection time, the bound of the growth, and a source of jitter.
     pub fn new(reconnection_time: Duration, maximum: Duration, entropy: Entropy) -> Self {
-        Self { reconnection_time, maximum, losses: 0, entropy }
+        Self { reconnection_time, maximum, losses: 0, short: 0, entropy }
     }
 
     /// The server's `retry:` takes the place of the reconnection time, for good. At most an hour.
@@ -47,9 +54,14 @@ impl Backoff {
         self.losses = 0;
     }
 
-    /// The delay after one more loss, no shorter than `retry_after`.
-    pub fn next_delay(&mut self, retry_after: Option<Duration>) -> Duration {
-        let base = self.reconnection_time.max(retry_after.unwrap_or_default());
+    /// The delay after one more loss, no shorter than `retry_after`. `spell`: how long the
+    /// connection stood.
+    pub fn next_delay(&mut self, retry_after: Option<Duration>, spell: Duration) -> Duration {
+        self.short = if spell < STABLE_SPELL { self.short.saturating_add(1) } else { 0 };
+        let mut base = self.reconnection_time.max(retry_after.unwrap_or_default());
+        if self.short > MOST_SHORT_SPELLS {
+            base = base.max(LEAST_STEP);
+        }
         let spread = match self.losses {
             0 => base / 4,
             n => {
@@ -81,7 +93,8 @@ mod tests {
             let mut backoff = backoff(1000, seed);
             for n in 0..12_u32 {
                 let upper = if n == 0 { 1250 } else { (1000_u64 << n).min(60_000) };
-                let delay = u64::try_from(backoff.next_delay(None).as_millis()).unwrap();
+                let delay =
+                    u64::try_from(backoff.next_delay(None, Duration::ZERO).as_millis()).unwrap();
                 assert!((1000..=upper).contains(&delay), "loss {n}: {delay} ms");
             }
         }
@@ -93,7 +106,7 @@ mod tests {
             let total: Duration = (0..400)
                 .map(|seed| {
                     let mut backoff = backoff(1000, seed);
-                    (0..=n).map(|_| backoff.next_delay(None)).last().unwrap()
+                    (0..=n).map(|_| backoff.next_delay(None, Duration::ZERO)).last().unwrap()
                 })
                 .sum();
             total / 400
@@ -105,41 +118,55 @@ mod tests {
     fn an_event_starts_the_growth_anew() {
         let mut backoff = backoff(1000, 1);
         for _ in 0..8 {
-            backoff.next_delay(None);
+            backoff.next_delay(None, Duration::ZERO);
         }
         backoff.reset();
-        assert!(backoff.next_delay(None) <= Duration::from_millis(1250));
+        assert!(backoff.next_delay(None, Duration::ZERO) <= Duration::from_millis(1250));
     }
 
     #[test]
     fn retry_after_is_a_floor_even_above_the_bound() {
         let mut backoff = backoff(10, 1);
-        let delay = backoff.next_delay(Some(Duration::from_secs(7200)));
+        let delay = backoff.next_delay(Some(Duration::from_secs(7200)), Duration::ZERO);
         assert!(delay >= Duration::from_secs(7200));
     }
 
     #[test]
     fn a_reconnection_time_of_zero_connects_at_once_and_then_backs_off() {
         let mut backoff = backoff(0, 3);
-        assert_eq!(backoff.next_delay(None), Duration::ZERO);
-        let rest: Duration = (0..10).map(|_| backoff.next_delay(None)).sum();
+        assert_eq!(backoff.next_delay(None, Duration::ZERO), Duration::ZERO);
+        let rest: Duration = (0..10).map(|_| backoff.next_delay(None, Duration::ZERO)).sum();
         assert!(rest > Duration::from_secs(1), "{rest:?}");
+    }
+
+    #[test]
+    fn a_server_that_sends_an_event_and_closes_makes_no_tight_loop() {
+        let mut backoff = backoff(0, 3);
+        let delays: Vec<Duration> = (0..10)
+            .map(|_| {
+                backoff.reset();
+                backoff.next_delay(None, Duration::from_millis(1))
+            })
+            .collect();
+        assert!(delays[3..].iter().all(|delay| *delay >= LEAST_STEP), "{delays:?}");
+        backoff.reset();
+        assert_eq!(backoff.next_delay(None, STABLE_SPELL), Duration::ZERO);
     }
 
     #[test]
     fn a_server_s_retry_is_taken_up_to_an_hour() {
         let mut backoff = backoff(1000, 1);
         backoff.server_retry(Duration::from_millis(50));
-        assert!(backoff.next_delay(None) < Duration::from_millis(100));
+        assert!(backoff.next_delay(None, Duration::ZERO) < Duration::from_millis(100));
         backoff.reset();
         backoff.server_retry(Duration::MAX);
-        assert!(backoff.next_delay(None) <= Duration::from_secs(4500));
+        assert!(backoff.next_delay(None, Duration::ZERO) <= Duration::from_secs(4500));
     }
 
     #[test]
     fn clients_that_lose_one_server_together_come_back_spread_out() {
         let mut delays: Vec<Duration> =
-            (0..1000).map(|seed| backoff(1000, seed).next_delay(None)).collect();
+            (0..1000).map(|seed| backoff(1000, seed).next_delay(None, Duration::ZERO)).collect();
         delays.sort();
         let (earliest, latest) = (delays[0], delays[999]);
         assert!(latest - earliest > Duration::from_millis(200));

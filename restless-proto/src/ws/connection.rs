@@ -396,7 +396,7 @@ impl Connection {
     }
 
     fn check_room(&self, payload: usize) -> Result<(), SendError> {
-        let maximum = self.options.unsent();
+        let maximum = self.options.most_unsent_bytes();
         let needed =
             self.unsent.len().saturating_add(payload).saturating_add(FrameHeader::MAX_BYTES);
         if needed > maximum {

@@ -1,5 +1,7 @@
 //! The opening handshake, the client's side (RFC 6455 §4.1).
 
+use std::fmt;
+
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
@@ -32,7 +34,7 @@ use crate::{ConfigError, Entropy};
 /// // `handshake.check(response.status(), response.headers())`.
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handshake {
     uri: Uri,
     host: HeaderValue,
@@ -40,6 +42,17 @@ pub struct Handshake {
     fields: HeaderMap,
     subprotocols: Vec<String>,
     deflate: Option<Deflate>,
+}
+
+/// The host and the subprotocols: the rest of the URL and the fields may hold keys.
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake")
+            .field("host", &self.host)
+            .field("subprotocols", &self.subprotocols)
+            .field("deflate", &self.deflate)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Handshake {
@@ -327,8 +340,8 @@ pub enum HandshakeError {
 /// Whatever the peer wrote, or that it wrote nothing, on one line.
 struct Seen<'a>(&'a Option<String>);
 
-impl std::fmt::Display for Seen<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Seen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(seen) => write!(f, "{seen:?}"),
             None => f.write_str("nothing"),

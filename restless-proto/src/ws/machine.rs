@@ -68,7 +68,7 @@ enum State {
         deadline: Instant,
     },
     /// It stands, and the user is to be told.
-    Accepted(Accepted),
+    Accepted(Accepted, Box<Connection>),
     Open(Box<Connection>),
     /// The answer is no; the first bytes of its content go into the error.
     Refusal {
@@ -127,7 +127,8 @@ impl WebSocketMachine {
     /// # Errors
     ///
     /// As [`Connection::close`]; before [`Event::Open`] too.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), SendError> {
+        self.now = self.now.max(now);
         let now = self.now;
         self.connection("close")?.close(code, reason, now)
     }
@@ -135,7 +136,7 @@ impl WebSocketMachine {
     fn connection(&mut self, call: &'static str) -> Result<&mut Connection, Misuse> {
         match &mut self.state {
             State::Open(connection) => Ok(connection),
-            State::Connect | State::Head { .. } | State::Accepted(_) | State::Refusal { .. } => {
+            State::Connect | State::Head { .. } | State::Accepted(..) | State::Refusal { .. } => {
                 Err(Misuse::new(call, "the connection is not open yet"))
             }
             State::Ending { .. } | State::Over => Err(Misuse::new(call, "the connection is over")),
@@ -160,10 +161,14 @@ impl WebSocketMachine {
                 connection.ended(self.now);
                 self.state = State::Open(connection);
             }
+            (State::Accepted(accepted, mut connection), _) => {
+                connection.ended(self.now);
+                self.state = State::Accepted(accepted, connection);
+            }
             (State::Refusal { head, content, .. }, _) => self.refuse(&head, &content),
-            (State::Head { .. } | State::Accepted(_), End::Failed(error)) => self.fail(error),
-            (State::Head { .. } | State::Accepted(_), End::TimedOut(error)) => self.fail(error),
-            (State::Head { .. } | State::Accepted(_), End::Complete | End::Closed { .. }) => {
+            (State::Head { .. }, End::Failed(error)) => self.fail(error),
+            (State::Head { .. }, End::TimedOut(error)) => self.fail(error),
+            (State::Head { .. }, End::Complete | End::Closed { .. }) => {
                 self.fail(TransportErrorKind::Broken);
             }
             (state @ (State::Connect | State::Ending { .. } | State::Over), _) => {
@@ -189,9 +194,20 @@ impl Machine for WebSocketMachine {
                     return;
                 }
                 match self.handshake.check(head.status, &head.headers) {
-                    Ok(accepted) => self.state = State::Accepted(accepted),
+                    Ok(accepted) => {
+                        let entropy = self.entropy.fork();
+                        let connection =
+                            Connection::new(&accepted, self.options, entropy, self.now);
+                        self.state = State::Accepted(accepted, Box::new(connection));
+                    }
                     Err(error) => self.fail(Box::new(error)),
                 }
+            }
+            (Input::Data { exchange, bytes }, State::Accepted(accepted, mut connection))
+                if exchange == self.exchange =>
+            {
+                connection.handle_data(bytes, self.now);
+                self.state = State::Accepted(accepted, connection);
             }
             (Input::Data { exchange, bytes }, State::Open(mut connection))
                 if exchange == self.exchange =>
@@ -236,7 +252,9 @@ impl Machine for WebSocketMachine {
                 State::Connect => {
                     self.exchange = self.exchange.next();
                     self.state = State::Head { deadline: self.now + HEAD_WAIT };
-                    let request = Box::new(self.handshake.request().map(|()| Bytes::new()));
+                    let mut request = Box::new(self.handshake.request().map(|()| Bytes::new()));
+                    // The HTTP stack's to set.
+                    request.headers_mut().remove(http::header::HOST);
                     return Output::Open { exchange: self.exchange, request };
                 }
                 State::Head { deadline } if self.now >= deadline => {
@@ -246,10 +264,8 @@ impl Machine for WebSocketMachine {
                     self.state = State::Head { deadline };
                     return Output::Wait(Some(deadline));
                 }
-                State::Accepted(accepted) => {
-                    let entropy = self.entropy.fork();
-                    let connection = Connection::new(&accepted, self.options, entropy, self.now);
-                    self.state = State::Open(Box::new(connection));
+                State::Accepted(accepted, connection) => {
+                    self.state = State::Open(connection);
                     return Output::Event(Event::Open(accepted));
                 }
                 State::Open(mut connection) => match connection.poll() {

@@ -58,10 +58,12 @@ impl Options {
         self
     }
 
-    /// Time from one ping of ours to the next (RFC 6455 §5.5.2). Default 20 s; `None` sends none.
+    /// Time from one ping of ours to the next (RFC 6455 §5.5.2). Default 20 s; `None` sends none, nor does
+    /// zero.
     #[must_use]
     pub fn ping_every(mut self, span: Option<Duration>) -> Self {
-        self.ping_every = span;
+        // Pinging without a pause would be nothing but pings.
+        self.ping_every = span.filter(|span| !span.is_zero());
         self
     }
 
@@ -94,7 +96,8 @@ impl Options {
         self.fragments
     }
 
-    pub(crate) fn unsent(&self) -> usize {
+    /// The limit set by [`unsent_bytes`](Self::unsent_bytes).
+    pub fn most_unsent_bytes(&self) -> usize {
         self.unsent
     }
 

@@ -246,7 +246,7 @@ proptest! {
                 },
                 9 => Input::Credentials(None),
                 10 if number == 7 => {
-                    machine.close();
+                    machine.close(at);
                     continue;
                 }
                 _ => Input::Elapsed,
