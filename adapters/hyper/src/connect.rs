@@ -172,8 +172,16 @@ impl<R: Runtime> Connector<R> {
         // One that never answers, such as by a broken IPv6, must not use up the others' time.
         let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
         let share = self.timeout / count.max(1);
+        let last_address = addresses.last().copied();
         for address in addresses {
-            match self.within(share, self.runtime.connect(address)).await {
+            let connecting = self.runtime.connect(address);
+            let connected = if Some(address) == last_address {
+                // The time over all of it bounds this one.
+                Some(connecting.await)
+            } else {
+                self.within(share, connecting).await
+            };
+            match connected {
                 Some(Ok(socket)) => return Ok(socket),
                 Some(Err(error)) => last = TransportError::new(TransportErrorKind::Connect, error),
                 None => {

@@ -26,7 +26,8 @@ pub struct Backoff {
     reconnection_time: Duration,
     maximum: Duration,
     losses: u32,
-    /// Connections in a row that stood for less than a second.
+    /// Losses in a row that the growth did not slow down, of connections that stood for less than
+    /// a second.
     short: u32,
     entropy: Entropy,
 }
@@ -57,7 +58,12 @@ impl Backoff {
     /// The delay after one more loss, no shorter than `retry_after`. `spell`: how long the
     /// connection stood.
     pub fn next_delay(&mut self, retry_after: Option<Duration>, spell: Duration) -> Duration {
-        self.short = if spell < STABLE_SPELL { self.short.saturating_add(1) } else { 0 };
+        if spell >= STABLE_SPELL {
+            self.short = 0;
+        } else if self.losses == 0 {
+            // An event came, or this is the first loss: the growth alone would not slow it down.
+            self.short = self.short.saturating_add(1);
+        }
         let mut base = self.reconnection_time.max(retry_after.unwrap_or_default());
         if self.short > MOST_SHORT_SPELLS {
             base = base.max(LEAST_STEP);
