@@ -1,5 +1,6 @@
 //! A REST API becomes a live stream, end to end, on loopback: an upstream whose orders change, the
-//! emulator in the service's place, the REST client, and a subscription whose connection is cut.
+//! emulator in the service's place, the REST client, and subscriptions over both transports, whose
+//! connections are cut.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use restless_emulator::{Emulator, Fault, Upstream};
 use restless_tokio::signature::Signer;
 use restless_tokio::subscription::{Event, Item};
-use restless_tokio::{Client, StreamEvent, Subscription, streams};
+use restless_tokio::{Client, Events, StreamEvent, Subscription, Watch, streams};
 use serde::Deserialize;
 
 /// What the upstream answers, one state after the other.
@@ -76,59 +77,49 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let stream = client.send(create).await?;
     println!("stream      {}  \"{}\", {}, signed", stream.id, stream.name, stream.status);
 
-    // One connection is cut in the middle of its fourth event.
+    // Each transport has one connection cut in the middle of an event.
     emulator.inject(Fault::cut_after(FOURTH_EVENT));
-    let signer = Signer::new(emulator.hmac_secret());
     let subscription = Subscription::stream(&stream.id)
         .since("1970-01-01T00:00:00Z")
         .retry(Duration::from_millis(300))
-        .verify(signer.clone());
-    let mut events = client.subscribe(subscription)?;
-    let watch = events.watch();
-    println!("subscribed  over server-sent events; what is not signed is rejected\n");
+        .verify(Signer::new(emulator.hmac_secret()));
+    println!(
+        "subscribed  over server-sent events and over WebSocket; what is not signed is rejected\n"
+    );
+    let mut sse = Follower::open("SSE", client.subscribe(subscription.clone())?).await?;
+    emulator.inject(Fault::cut_after(FIFTH_MESSAGE));
+    let mut ws = Follower::open("WebSocket", client.subscribe(subscription.websocket())?).await?;
 
     let mut shown = BTreeMap::new();
-    let mut received = Vec::new();
-    let mut connections = 0;
-    while received.len() < STATES.len() {
-        match events.next_event().await.ok_or("the subscription ended too early")? {
-            Event::Opened(opened) => {
-                connections += 1;
-                match opened.cursor {
-                    None => println!("-- connected"),
-                    Some(cursor) => println!("-- connected again, resuming after {cursor}"),
-                }
-            }
-            Event::Lost(lost) => {
-                let delay = watch.time(lost.retry_at) - std::time::Instant::now();
-                println!("-- connection lost: {}; again in {delay:.1?}", lost.reason);
-            }
-            Event::Item(Item::Event(event)) => {
-                signer.verify_event(&event)?;
-                show(&event, &mut shown)?;
-                received.push(event.event_id().unwrap_or_default().to_owned());
-                // The next change, for the service to find when it polls.
-                if let Some(state) = STATES.get(received.len()) {
-                    upstream.set(*state);
-                }
-            }
-            Event::Item(rejected) => return Err(format!("rejected: {rejected:?}").into()),
-            Event::Ended(ended) => return Err(format!("ended: {ended:?}").into()),
-            other => println!("-- {other:?}"),
+    for n in 1..=STATES.len() {
+        let (by_sse, by_ws) = tokio::try_join!(sse.next(), ws.next())?;
+        if by_sse.data() != by_ws.data() {
+            return Err("the transports brought different data".into());
+        }
+        show(&by_sse, &mut shown)?;
+        // The next change, for the service to find when it polls.
+        if let Some(state) = STATES.get(n) {
+            upstream.set(*state);
         }
     }
-    events.close();
+    sse.events.close();
+    ws.events.close();
     client.send(streams::stop(&stream.id)).await?;
 
     let sent: Vec<String> = emulator.log(&stream.id).into_iter().map(|event| event.id).collect();
-    println!("\nthe service sent  {} events", sent.len());
-    println!("we received       {} events, each with a good signature", received.len());
-    println!("connections       {connections}, one of them cut in the middle of an event");
-    if received != sent {
-        return Err(format!("sent {sent:?}, received {received:?}").into());
-    }
-    if connections != 2 {
-        return Err("the connection was to be cut once".into());
+    println!("\nthe service sent      {} events", sent.len());
+    for follower in [&sse, &ws] {
+        let Follower { name, received, connections, .. } = follower;
+        println!(
+            "{name:<10}received  {} events, each with a good signature, over {connections} connections",
+            received.len()
+        );
+        if *received != sent {
+            return Err(format!("sent {sent:?}, received {received:?} over {name}").into());
+        }
+        if *connections != 2 {
+            return Err(format!("the connection over {name} was to be cut once").into());
+        }
     }
     println!("same ids, same order: nothing lost, nothing repeated");
     Ok(())
@@ -136,11 +127,59 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 /// Into the fourth event: three whole ones take about 350 to 500 bytes each.
 const FOURTH_EVENT: u64 = 1_700;
+/// Into a later one: what goes over WebSocket is a little shorter.
+const FIFTH_MESSAGE: u64 = 2_200;
+
+/// A subscription, and what came of it.
+struct Follower {
+    name: &'static str,
+    events: Events,
+    watch: Watch,
+    received: Vec<String>,
+    connections: u32,
+}
+
+impl Follower {
+    /// Polls until the first connection stands.
+    async fn open(name: &'static str, mut events: Events) -> Result<Self, Box<dyn Error>> {
+        let watch = events.watch();
+        let first = events.next_event().await;
+        if !matches!(first, Some(Event::Opened(_))) {
+            return Err(format!("{name} did not connect: {first:?}").into());
+        }
+        println!("-- {name}: connected");
+        Ok(Self { name, events, watch, received: Vec::new(), connections: 1 })
+    }
+
+    /// The next event; tells of what happens to the connection on the way.
+    async fn next(&mut self) -> Result<StreamEvent, Box<dyn Error>> {
+        let name = self.name;
+        loop {
+            match self.events.next_event().await.ok_or("the subscription ended too early")? {
+                Event::Opened(opened) => {
+                    self.connections += 1;
+                    let cursor = opened.cursor.unwrap_or_default();
+                    println!("-- {name}: connected again, resuming after {cursor}");
+                }
+                Event::Lost(lost) => {
+                    let delay = self.watch.time(lost.retry_at) - std::time::Instant::now();
+                    println!("-- {name}: lost, {}; again in {delay:.1?}", lost.reason);
+                }
+                Event::Item(Item::Event(event)) => {
+                    self.received.push(event.event_id().unwrap_or_default().to_owned());
+                    return Ok(event);
+                }
+                Event::Item(rejected) => return Err(format!("rejected: {rejected:?}").into()),
+                other => return Err(format!("{name}: {other:?}").into()),
+            }
+        }
+    }
+}
 
 /// The first event as a table, each later one as what has changed.
 fn show(event: &StreamEvent, shown: &mut BTreeMap<String, Order>) -> Result<(), Box<dyn Error>> {
     let orders: Vec<Order> = event.data().ok_or("an update without data")?.parse()?;
-    println!("event {}  signature good", event.event_id().unwrap_or("without id"));
+    println!("event {}  by both, signature good", event.event_id().unwrap_or("without id"));
     let now: BTreeMap<String, Order> =
         orders.into_iter().map(|order| (order.id.clone(), order)).collect();
     if shown.is_empty() {
