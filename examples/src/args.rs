@@ -8,7 +8,7 @@ use restless_proto::{Subscription, direct};
 
 /// How to call a `subscribe` example.
 pub const USAGE: &str = "\
-usage: subscribe [OPTIONS] (URL | --stream ID | --direct TARGET [DIRECT OPTIONS])
+usage: subscribe-RUNTIME [OPTIONS] (URL | --stream ID | --direct TARGET [DIRECT OPTIONS])
 
 Prints one JSON object a line for each event of a stream.
 
@@ -28,7 +28,8 @@ Prints one JSON object a line for each event of a stream.
   --max-reconnects N       give up after N reconnects without an event
   --retry-seconds S        delay before the first reconnect         (1)
   --limit N                stop after N events
-  --verify SECRET          reject updates that are not signed with it
+  --verify SECRET          reject updates that are not signed with it; these go to
+                           stderr and are not counted
   --help                   this text
 
 Environment: RESTLESS_API_KEY, RESTLESS_API_BASE_URL, RESTLESS_STREAM_BASE_URL

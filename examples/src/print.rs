@@ -49,7 +49,7 @@ impl Printer {
             },
             Event::Lost(lost) => {
                 note(&format!(
-                    "lost: {}; reconnect {} is planned",
+                    "lost: {}; reconnect {} follows",
                     causes(&lost.reason),
                     lost.attempt
                 ));

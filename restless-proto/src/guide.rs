@@ -123,6 +123,33 @@
 //! # Ok::<(), restless_proto::ConfigError>(())
 //! ```
 //!
+//! A call runs by the same loop, with the limits and the time that it is given:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use restless_proto::{Instant, Limits, Service, streams};
+//! let machine = streams::get("stream_1").start(
+//!     &Service::new("rs_0123456789abcdef"),
+//!     Limits::default(),
+//!     Duration::from_secs(30),
+//!     Instant::ORIGIN, // in life: Instant::from_origin(clock.elapsed())
+//! )?;
+//! # let _ = machine;
+//! # Ok::<(), restless_proto::ConfigError>(())
+//! ```
+//!
+//! In life, seed [`Entropy`](crate::Entropy) with 32 bytes from the operating system, and wait for
+//! `deadline.saturating_duration_since(now)`. A read that times out in the middle of something must
+//! keep the bytes that it has.
+//!
+//! # WebSocket
+//!
+//! A subscription over WebSocket opens an exchange whose request says `Connection: Upgrade`. Its
+//! response's head, 101, turns the connection over: from then on every byte that comes is `Data`,
+//! and every [`Send`](crate::machine::Output::Send) is written as it is. Who has a WebSocket stack
+//! already asks for [`whole_messages`](crate::Subscription::whole_messages) instead, and tells of
+//! [`Message`](crate::machine::Input::Message) and [`End::Closed`](crate::machine::End::Closed).
+//!
 //! A driver for an async runtime keeps the machine and the open exchange in one struct, and does
 //! the same in its `poll` function: `Wait` becomes "poll the exchange, then the alarm, else
 //! `Pending`". Since all state is in the struct, its futures are safe to cancel.
