@@ -73,6 +73,7 @@ mod limits;
 pub mod machine;
 pub mod model;
 mod redact;
+mod refusal;
 mod secret;
 mod service;
 pub mod signature;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::Request;
+use bytes::BytesMut;
 use http::response::Parts;
 use url::Url;
 
 use super::Call;
-use crate::http::redirect;
+use crate::http::redirect::{self, Hop};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::{
-    ConfigError, Error, Instant, LimitError, Limits, RedirectError, Service, TimeoutError, Timer,
+    ConfigError, Error, Instant, LimitError, Limits, Service, TimeoutError, Timer,
     TransportErrorKind,
 };
 
@@ -47,12 +46,6 @@ enum State<T> {
     Over,
 }
 
-struct Hop {
-    request: Request<Bytes>,
-    url: Url,
-    redirects: u8,
-}
-
 impl<T> Call<T> {
     /// Starts the call: `timeout` is over all of it, redirects included
     /// ([`Timer::Total`], 30 s in the adapters).
@@ -78,7 +71,7 @@ impl<T> Call<T> {
             deadline: now + timeout,
             now,
             exchange: ExchangeId::NONE,
-            state: State::Connect(Box::new(Hop { request, url, redirects: 0 })),
+            state: State::Connect(Box::new(Hop::new(request, url))),
         })
     }
 }
@@ -87,17 +80,11 @@ impl<T> CallMachine<T> {
     fn head(&mut self, hop: Hop, head: Box<Parts>) {
         if !redirect::is_redirect(head.status) {
             self.state = State::Content { head, content: BytesMut::new() };
-        } else if hop.redirects == redirect::MOST_REDIRECTS {
-            let limit = redirect::MOST_REDIRECTS;
-            self.fail(RedirectError::TooMany { limit }.into());
-        } else {
-            match redirect::follow(&hop.request, &hop.url, head.status, &head.headers) {
-                Ok((request, url)) => {
-                    let redirects = hop.redirects + 1;
-                    self.state = State::Connect(Box::new(Hop { request, url, redirects }));
-                }
-                Err(error) => self.fail(error.into()),
-            }
+            return;
+        }
+        match hop.follow(&head) {
+            Ok(next) => self.state = State::Connect(Box::new(next)),
+            Err(error) => self.fail(error.into()),
         }
     }
 
@@ -173,7 +160,7 @@ impl<T> Machine for CallMachine<T> {
             }
             State::Connect(hop) => {
                 self.exchange = self.exchange.next();
-                let request = Box::new(hop.request.clone());
+                let request = Box::new(hop.request().clone());
                 self.state = State::Head(hop);
                 Output::Open { exchange: self.exchange, request }
             }

@@ -16,6 +16,7 @@ pub(crate) use body::{Body, camel_case_strategies};
 pub use machine::CallMachine;
 
 use crate::error::Excerpt;
+use crate::http::auth;
 use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, redact};
 
 /// A REST call: what to ask, and how the answer becomes a `T`.
@@ -144,7 +145,7 @@ impl<T> Call<T> {
             fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some(key) = service.api_key() {
-            let value = crate::http::sensitive(key, "").ok_or_else(|| {
+            let value = auth::sensitive(key, "").ok_or_else(|| {
                 ConfigError::new("api_key", "(hidden)", "visible ASCII characters")
             })?;
             fields.insert("x-api-key", value);

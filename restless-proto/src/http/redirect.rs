@@ -1,6 +1,8 @@
 //! Where a redirect leads, and what may go there (RFC 9110 §15.4).
 
-use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderName, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
 use crate::error::one_line;
@@ -21,68 +23,108 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
     )
 }
 
-/// The request that follows the redirect of `request`, which went to `from`.
-///
-/// - 303 turns any method but HEAD into GET without content; 301 and 302 do so to POST; 307 and
-///   308 keep both (RFC 9110 §15.4.2 to §15.4.9).
-/// - When the origin changes, or https becomes http on it, credentials stay behind, and with them
-///   every field of the caller's own, which may be one. Those in the query of the old URL are not
-///   in the new one unless the server put them there.
-/// - A fragment of the old URL is not carried on: it never goes over the wire.
-///
-/// - Content, which may hold a key, is not carried to another origin: that is an error.
-///
-/// # Errors
-///
-/// When there is no `Location`, an empty one, or one that is no http or https URL; or when content
-/// would leave the origin.
-pub(crate) fn follow(
-    request: &Request<bytes::Bytes>,
-    from: &Url,
-    status: StatusCode,
-    fields: &HeaderMap,
-) -> Result<(Request<bytes::Bytes>, Url), RedirectError> {
-    let location = fields
+/// One request of a chain of redirects: what is sent, where it goes, and how many led there.
+#[derive(Clone)]
+pub(crate) struct Hop {
+    request: Request<Bytes>,
+    url: Url,
+    redirects: u8,
+}
+
+impl Hop {
+    /// The first one. `url` is what the request's URI says.
+    pub(crate) fn new(request: Request<Bytes>, url: Url) -> Self {
+        Self { request, url, redirects: 0 }
+    }
+
+    pub(crate) fn request(&self) -> &Request<Bytes> {
+        &self.request
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Sends it to another URL, and nothing else about it changes.
+    pub(crate) fn place_at(&mut self, url: Url) {
+        *self.request.uri_mut() = uri(&url);
+        self.url = url;
+    }
+
+    /// The request that follows the redirect that answered this one.
+    ///
+    /// - 303 turns any method but HEAD into GET without content; 301 and 302 do so to POST; 307 and
+    ///   308 keep both (RFC 9110 §15.4.2 to §15.4.9).
+    /// - When the origin changes, or https becomes http on it, credentials stay behind, and with
+    ///   them every field of the caller's own, which may be one. Those in the query of the old URL
+    ///   are not in the new one unless the server put them there.
+    /// - Content, which may hold a key, is not carried to another origin: that is an error.
+    /// - A fragment of the old URL is not carried on: it never goes over the wire.
+    ///
+    /// # Errors
+    ///
+    /// When [`MOST_REDIRECTS`] led here already; when there is no `Location`, an empty one, or one
+    /// that is no http or https URL; or when content would leave the origin.
+    pub(crate) fn follow(mut self, head: &Parts) -> Result<Self, RedirectError> {
+        let status = head.status;
+        if self.redirects == MOST_REDIRECTS {
+            return Err(RedirectError::TooMany { limit: MOST_REDIRECTS });
+        }
+        let to = location(&self.url, head)?;
+        let becomes_get = match status {
+            StatusCode::SEE_OTHER => self.request.method() != Method::HEAD,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => {
+                self.request.method() == Method::POST
+            }
+            _ => false,
+        };
+        if becomes_get {
+            *self.request.method_mut() = Method::GET;
+            self.request.body_mut().clear();
+            for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING] {
+                self.request.headers_mut().remove(name);
+            }
+        }
+        if to.origin() != self.url.origin() {
+            // The content of our calls holds the key too, and can't be told from the caller's.
+            if !self.request.body().is_empty() {
+                return Err(RedirectError::ContentElsewhere { status });
+            }
+            let fields = std::mem::take(self.request.headers_mut());
+            for (name, value) in &fields {
+                if OURS.contains(name) || name.as_str().starts_with("sec-websocket-") {
+                    self.request.headers_mut().append(name.clone(), value.clone());
+                }
+            }
+        }
+        self.place_at(to);
+        self.redirects += 1;
+        Ok(self)
+    }
+}
+
+/// Where a redirect from this URL leads.
+fn location(from: &Url, head: &Parts) -> Result<Url, RedirectError> {
+    let location = head
+        .headers
         .get(header::LOCATION)
         .filter(|location| !location.is_empty())
-        .ok_or(RedirectError::NoLocation { status })?;
+        .ok_or(RedirectError::NoLocation { status: head.status })?;
     let bad = || RedirectError::BadLocation {
         location: one_line(&redact::text(&String::from_utf8_lossy(location.as_bytes()))),
     };
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
     let mut to = from.join(location).map_err(|_| bad())?;
     to.set_fragment(None);
-    if !matches!(to.scheme(), "http" | "https") || to.host().is_none() {
-        return Err(bad());
-    }
+    // One that is too long for a URI is bad too.
+    let sendable = matches!(to.scheme(), "http" | "https") && to.as_str().parse::<Uri>().is_ok();
+    if sendable && to.host().is_some() { Ok(to) } else { Err(bad()) }
+}
 
-    let mut next = request.clone();
-    *next.uri_mut() = to.as_str().parse().map_err(|_| bad())?;
-    let becomes_get = match status {
-        StatusCode::SEE_OTHER => request.method() != Method::HEAD,
-        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => request.method() == Method::POST,
-        _ => false,
-    };
-    if becomes_get {
-        *next.method_mut() = Method::GET;
-        next.body_mut().clear();
-        for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING] {
-            next.headers_mut().remove(name);
-        }
-    }
-    if to.origin() != from.origin() {
-        // The content of our calls holds the key too, and can't be told from the caller's.
-        if !next.body().is_empty() {
-            return Err(RedirectError::ContentElsewhere { status });
-        }
-        let fields = std::mem::take(next.headers_mut());
-        for (name, value) in &fields {
-            if OURS.contains(name) || name.as_str().starts_with("sec-websocket-") {
-                next.headers_mut().append(name.clone(), value.clone());
-            }
-        }
-    }
-    Ok((next, to))
+/// Whatever `Url` writes for http and https is a URI, save one of 64 KiB and more.
+pub(crate) fn uri(url: &Url) -> Uri {
+    // A bare default would only fail to connect.
+    url.as_str().parse().unwrap_or_default()
 }
 
 /// Fields that say nothing of the caller. Any other may be a credential.
@@ -98,7 +140,6 @@ const OURS: [HeaderName; 6] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn request(method: Method) -> Request<Bytes> {
         Request::builder()
@@ -115,10 +156,9 @@ mod tests {
 
     fn go(method: Method, status: u16, location: &str) -> Result<Request<Bytes>, RedirectError> {
         let from = Url::parse("https://a.test/x?apiKey=k").unwrap();
-        let mut fields = HeaderMap::new();
-        fields.insert(header::LOCATION, location.parse().unwrap());
-        let status = StatusCode::from_u16(status).unwrap();
-        follow(&request(method), &from, status, &fields).map(|(next, _)| next)
+        let response = http::Response::builder().status(status).header("location", location);
+        let head = response.body(()).unwrap().into_parts().0;
+        Hop::new(request(method), from).follow(&head).map(|next| next.request)
     }
 
     #[test]

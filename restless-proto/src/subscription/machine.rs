@@ -4,64 +4,21 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use http::header;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
-use url::Url;
 
-use super::cursor::Position;
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Now, Status};
 use super::feed::{Fed, Feed};
-use super::policy::{self, Overrides, Verdict};
+use super::loss;
+use super::plan::{Attempt, Credentials, Plan, Transport};
+use super::policy::{self, Verdict};
 use crate::error::Excerpt;
-use crate::http::{media_type, redirect, request_id};
+use crate::http::{media_type, request_id};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
-use crate::signature::Signer;
-use crate::sse;
-use crate::timing::{Backoff, Instant};
-use crate::ws::{self, CloseCode, Closed, Handshake};
-use crate::{
-    ApiKey, ConfigError, ContentError, Entropy, Error, Limits, PeerClosed, RedirectError, Refused,
-    TimeoutError, Timer, TransportErrorKind,
-};
-
-/// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked.
-pub(super) struct Plan {
-    pub(super) url: Url,
-    pub(super) fields: HeaderMap,
-    pub(super) credentials: Credentials,
-    pub(super) position: Position,
-    pub(super) reconnect: bool,
-    pub(super) max_reconnects: Option<u32>,
-    pub(super) head_timeout: Duration,
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) limits: Limits,
-    pub(super) signer: Option<Signer>,
-    pub(super) backoff: Backoff,
-    pub(super) entropy: Entropy,
-    pub(super) overrides: Overrides,
-    pub(super) transport: Transport,
-}
-
-/// How events come.
-pub(super) enum Transport {
-    /// As server-sent events.
-    EventStream,
-    /// Over WebSocket, with the handshake and the frames made here.
-    WebSocket { subprotocols: Vec<String>, deflate: Option<ws::Deflate>, options: ws::Options },
-    /// Over WebSocket, spoken by the driver.
-    Messages,
-}
-
-/// Whose requests these are.
-pub(super) enum Credentials {
-    /// None are sent, or the URL holds them.
-    None,
-    /// The same ones with each connect.
-    Fixed(ApiKey),
-    /// The user is asked before each connect.
-    OnDemand,
-}
+use crate::refusal::Refusal;
+use crate::timing::Instant;
+use crate::ws::{self, CloseCode};
+use crate::{ApiKey, ContentError, Error, TimeoutError, Timer, TransportErrorKind, sse};
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
 ///
@@ -99,11 +56,11 @@ enum State {
     /// The user is asked for credentials, or about to be.
     Authorize { rejected: bool, asked: bool },
     /// The next `poll` opens an exchange.
-    Connect(Box<Hop>),
+    Connect(Box<Attempt>),
     /// A request is out. `deadline` is `Timer::ResponseHead`, armed here, stopped by the head.
-    Head { hop: Box<Hop>, deadline: Instant },
+    Head { attempt: Box<Attempt>, deadline: Instant },
     /// The answer is no; the first bytes of its content are waited for, not for long.
-    Refusal { head: Box<Parts>, content: BytesMut, deadline: Instant },
+    Refusal(Refusal),
     /// Events come. `deadline` is `Timer::Idle`, armed by the head and by each piece of content.
     Streaming { feed: Feed, deadline: Option<Instant>, ended: Option<End> },
     /// The user has closed it, and the peer is told (RFC 6455 §7.1.2). It is given the time of
@@ -114,20 +71,6 @@ enum State {
     /// Nothing will happen any more.
     Over,
 }
-
-/// One request of a chain of redirects.
-struct Hop {
-    request: Request<Bytes>,
-    /// What the response to a WebSocket's request is checked against.
-    handshake: Option<Box<Handshake>>,
-    url: Url,
-    redirects: u8,
-    /// Whether the user was already asked for other credentials than those in it.
-    reauthorized: bool,
-}
-
-/// How long the content of a refusal is waited for: it only goes into an error's text.
-const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 
 impl SubscriptionMachine {
     pub(super) fn new(plan: Plan, now: Instant) -> Self {
@@ -167,7 +110,7 @@ impl SubscriptionMachine {
             State::Authorize { .. }
             | State::Connect(_)
             | State::Head { .. }
-            | State::Refusal { .. }
+            | State::Refusal(_)
             | State::Streaming { .. }
             | State::Waiting { .. } => self.end(Ended::Closed),
         }
@@ -210,69 +153,31 @@ impl SubscriptionMachine {
     }
 
     fn connect_as(&mut self, key: Option<&ApiKey>, reauthorized: bool) {
-        match self.first_hop(key, reauthorized) {
-            Ok(hop) => self.state = State::Connect(Box::new(hop)),
+        match self.plan.attempt(key, reauthorized) {
+            Ok(attempt) => self.state = State::Connect(Box::new(attempt)),
             // Checked when the subscription started; a URL does not turn bad later.
             Err(error) => self.end(Ended::Failed(error.into())),
         }
     }
 
-    fn first_hop(&mut self, key: Option<&ApiKey>, reauthorized: bool) -> Result<Hop, ConfigError> {
-        let url = self.plan.position.place_in(&self.plan.url);
-        let handshake = match &self.plan.transport {
-            Transport::EventStream | Transport::Messages => None,
-            Transport::WebSocket { subprotocols, deflate, .. } => {
-                let mut handshake =
-                    Handshake::new(&url, &mut self.plan.entropy)?.deflate(deflate.clone());
-                for name in subprotocols {
-                    handshake = handshake.subprotocol(name)?;
-                }
-                Some(Box::new(handshake))
-            }
-        };
-        let mut request = match &handshake {
-            Some(handshake) => {
-                let mut request = handshake.request().map(|()| Bytes::new());
-                // The HTTP stack's to set, from wherever a redirect leads.
-                request.headers_mut().remove(header::HOST);
-                request
-            }
-            None => Request::new(Bytes::new()),
-        };
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() = uri(&url);
-        let fields = request.headers_mut();
-        if matches!(self.plan.transport, Transport::EventStream) {
-            fields.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-        // A key on demand that no field can hold goes out as none; the service then says 401.
-        if let Some(value) = key.and_then(crate::http::bearer) {
-            fields.insert(header::AUTHORIZATION, value);
-        }
-        for (name, value) in &self.plan.fields {
-            fields.append(name.clone(), value.clone());
-        }
-        Ok(Hop { request, handshake, url, redirects: 0, reauthorized })
-    }
-
-    fn open(&mut self, hop: Box<Hop>) -> Output<Event> {
+    fn open(&mut self, attempt: Box<Attempt>) -> Output<Event> {
         self.exchange = self.exchange.next();
-        let request = Box::new(hop.request.clone());
-        self.state = State::Head { hop, deadline: self.now + self.plan.head_timeout };
+        let request = Box::new(attempt.hop.request().clone());
+        self.state = State::Head { attempt, deadline: self.now + self.plan.head_timeout };
         Output::Open { exchange: self.exchange, request }
     }
 
-    fn head(&mut self, hop: Box<Hop>, head: Box<Parts>) {
-        match policy::status(head.status, self.is_websocket(), &self.plan.overrides) {
-            Verdict::Accept => match self.accept(&hop, &head) {
+    fn head(&mut self, attempt: Box<Attempt>, head: Box<Parts>) {
+        match policy::status(head.status, self.plan.is_websocket(), &self.plan.overrides) {
+            Verdict::Accept => match self.accept(&attempt, &head) {
                 Ok(Some(feed)) => self.stream(feed, &head),
                 Ok(None) => self.refusal(head),
                 Err(error) => self.lose(LossReason::Error(error), None),
             },
-            Verdict::Follow => self.follow(*hop, &head),
+            Verdict::Follow => self.follow(*attempt, &head),
             Verdict::Authorize
-                if matches!(self.plan.credentials, Credentials::OnDemand) && !hop.reauthorized =>
+                if matches!(self.plan.credentials, Credentials::OnDemand)
+                    && !attempt.reauthorized =>
             {
                 self.due.push_back(Output::Hangup);
                 self.state = State::Authorize { rejected: true, asked: false };
@@ -283,13 +188,12 @@ impl SubscriptionMachine {
     }
 
     fn refusal(&mut self, head: Box<Parts>) {
-        let deadline = self.now + REFUSAL_WAIT;
-        self.state = State::Refusal { head, content: BytesMut::new(), deadline };
+        self.state = State::Refusal(Refusal::new(head, &self.plan.limits, self.now));
     }
 
     /// What reads this response's content; `None` where it is of the wrong type.
-    fn accept(&mut self, hop: &Hop, head: &Parts) -> Result<Option<Feed>, Error> {
-        Ok(match (&self.plan.transport, &hop.handshake) {
+    fn accept(&mut self, attempt: &Attempt, head: &Parts) -> Result<Option<Feed>, Error> {
+        Ok(match (&self.plan.transport, &attempt.handshake) {
             (Transport::EventStream, _) => media_type::is_event_stream(&head.headers)
                 .then(|| Feed::EventStream(Box::new(sse::Decoder::new(self.plan.limits)))),
             (Transport::WebSocket { options, .. }, Some(handshake)) => {
@@ -314,46 +218,31 @@ impl SubscriptionMachine {
         })));
     }
 
-    fn follow(&mut self, hop: Hop, head: &Parts) {
-        if hop.redirects == redirect::MOST_REDIRECTS {
-            let limit = redirect::MOST_REDIRECTS;
-            return self.lose(LossReason::Error(RedirectError::TooMany { limit }.into()), None);
-        }
-        match redirect::follow(&hop.request, &hop.url, head.status, &head.headers) {
-            Ok((mut request, url)) => {
-                let url = self.plan.position.place_in_redirect(&url);
-                *request.uri_mut() = uri(&url);
+    fn follow(&mut self, attempt: Attempt, head: &Parts) {
+        match attempt.hop.follow(head) {
+            Ok(mut hop) => {
+                let url = self.plan.position.place_in_redirect(hop.url());
+                hop.place_at(url);
                 // A new exchange takes the place of the old one: no back-off, and no loss to tell.
-                self.state = State::Connect(Box::new(Hop {
-                    request,
-                    handshake: hop.handshake,
-                    url,
-                    redirects: hop.redirects + 1,
-                    reauthorized: hop.reauthorized,
-                }));
+                self.state = State::Connect(Box::new(Attempt { hop, ..attempt }));
             }
             Err(error) => self.lose(LossReason::Error(error.into()), None),
         }
     }
 
-    fn refuse(&mut self, head: &Parts, content: Bytes) {
-        let error = if head.status == http::StatusCode::OK
-            && matches!(self.plan.transport, Transport::EventStream)
-        {
+    fn refuse(&mut self, refusal: &Refusal) {
+        let head = refusal.head();
+        if head.status == http::StatusCode::OK && !self.plan.is_websocket() {
             let seen = head.headers.get(header::CONTENT_TYPE);
-            Box::new(ContentError::NotAnEventStream {
+            let error = Box::new(ContentError::NotAnEventStream {
                 seen: seen.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-                excerpt: Excerpt::of(&content, &self.plan.limits),
-            })
-            .into()
-        } else {
-            Error::from(Box::new(Refused::from_response(head, &content, &self.plan.limits)))
-        };
-        let retry_after = match &error {
-            Error::Refused(refused) => refused.retry_after(),
-            _ => None,
-        };
-        self.lose(LossReason::Error(error), retry_after);
+                excerpt: Excerpt::of(refusal.content(), &self.plan.limits),
+            });
+            return self.lose(LossReason::Error(error.into()), None);
+        }
+        let refused = refusal.to_error();
+        let retry_after = refused.retry_after();
+        self.lose(LossReason::Error(refused.into()), retry_after);
     }
 
     /// The connection is gone: plans the next one, or ends.
@@ -361,7 +250,7 @@ impl SubscriptionMachine {
         match &reason {
             LossReason::Error(error)
                 if !self.plan.reconnect
-                    || !policy::may_pass(error, self.is_websocket(), &self.plan.overrides) =>
+                    || !policy::may_pass(error, self.plan.is_websocket(), &self.plan.overrides) =>
             {
                 return self.end(Ended::Failed(error.clone()));
             }
@@ -390,10 +279,6 @@ impl SubscriptionMachine {
         self.ended = Some(ended.clone());
         self.due.push_back(Output::Event(Event::Ended(ended)));
         self.state = State::Over;
-    }
-
-    fn is_websocket(&self) -> bool {
-        !matches!(self.plan.transport, Transport::EventStream)
     }
 
     fn idle_deadline(&self) -> Option<Instant> {
@@ -437,7 +322,7 @@ impl SubscriptionMachine {
                     return Some(Output::Send(bytes));
                 }
                 Fed::Closed(closed) => {
-                    self.lose(closed_loss(closed, ended), None);
+                    self.lose(loss::of_close(closed, ended), None);
                     return None;
                 }
                 Fed::Starved(own) => break own,
@@ -450,7 +335,7 @@ impl SubscriptionMachine {
         }
         match ended {
             // Frames tell of their end themselves.
-            Some(why) if !matches!(feed, Feed::Frames(_)) => self.lose(loss(why), None),
+            Some(why) if !matches!(feed, Feed::Frames(_)) => self.lose(loss::of_end(why), None),
             None if deadline.is_some_and(|deadline| self.now >= deadline) => {
                 self.time_out(Timer::Idle, self.plan.idle_timeout.unwrap_or_default());
             }
@@ -486,11 +371,6 @@ impl SubscriptionMachine {
     }
 }
 
-fn uri(url: &Url) -> http::Uri {
-    // Whatever `Url` writes for http and https is a URI; a bare default would only fail to connect.
-    url.as_str().parse().unwrap_or_default()
-}
-
 impl Machine for SubscriptionMachine {
     type Event = Event;
 
@@ -498,10 +378,10 @@ impl Machine for SubscriptionMachine {
         self.now = self.now.max(now);
         let state = std::mem::replace(&mut self.state, State::Over);
         match (input, state) {
-            (Input::Response { exchange, head }, State::Head { hop, .. })
+            (Input::Response { exchange, head }, State::Head { attempt, .. })
                 if exchange == self.exchange =>
             {
-                self.head(hop, head);
+                self.head(attempt, head);
             }
             (Input::Data { exchange, bytes }, State::Streaming { mut feed, ended, .. })
                 if exchange == self.exchange =>
@@ -531,15 +411,13 @@ impl Machine for SubscriptionMachine {
                 feed.elapsed(self.now);
                 self.state = State::Streaming { feed, deadline, ended };
             }
-            (Input::Data { exchange, bytes }, State::Refusal { head, mut content, deadline })
+            (Input::Data { exchange, bytes }, State::Refusal(mut refusal))
                 if exchange == self.exchange =>
             {
-                let room = self.plan.limits.excerpt().saturating_sub(content.len());
-                content.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
-                if bytes.len() < room {
-                    self.state = State::Refusal { head, content, deadline };
+                if refusal.take(&bytes) {
+                    self.refuse(&refusal);
                 } else {
-                    self.refuse(&head, content.freeze());
+                    self.state = State::Refusal(refusal);
                 }
             }
             (Input::Ended { exchange, why }, state) if exchange == self.exchange => {
@@ -571,19 +449,20 @@ impl Machine for SubscriptionMachine {
                     self.state = State::Authorize { rejected, asked: true };
                     return if asked { Output::Wait(None) } else { Output::Authorize { rejected } };
                 }
-                State::Connect(hop) => return self.open(hop),
+                State::Connect(attempt) => return self.open(attempt),
                 State::Head { deadline, .. } if self.now >= deadline => {
                     self.time_out(Timer::ResponseHead, self.plan.head_timeout);
                 }
-                State::Head { hop, deadline } => {
-                    self.state = State::Head { hop, deadline };
+                State::Head { attempt, deadline } => {
+                    self.state = State::Head { attempt, deadline };
                     return Output::Wait(Some(deadline));
                 }
-                State::Refusal { head, content, deadline } if self.now >= deadline => {
-                    self.refuse(&head, content.freeze());
+                State::Refusal(refusal) if self.now >= refusal.deadline() => {
+                    self.refuse(&refusal);
                 }
-                State::Refusal { head, content, deadline } => {
-                    self.state = State::Refusal { head, content, deadline };
+                State::Refusal(refusal) => {
+                    let deadline = refusal.deadline();
+                    self.state = State::Refusal(refusal);
                     return Output::Wait(Some(deadline));
                 }
                 State::Streaming { feed, deadline, ended } => {
@@ -612,7 +491,7 @@ impl SubscriptionMachine {
         match state {
             State::Head { .. } => {
                 // A complete response without a head is no response.
-                let reason = match loss(why) {
+                let reason = match loss::of_end(why) {
                     LossReason::Complete => {
                         LossReason::Error(Error::Transport(TransportErrorKind::Broken.into()))
                     }
@@ -620,7 +499,7 @@ impl SubscriptionMachine {
                 };
                 self.lose(reason, None);
             }
-            State::Refusal { head, content, .. } => self.refuse(&head, content.freeze()),
+            State::Refusal(refusal) => self.refuse(&refusal),
             // Events that have arrived come out before the loss.
             State::Streaming { mut feed, deadline, ended } => {
                 feed.ended(self.now);
@@ -632,41 +511,5 @@ impl SubscriptionMachine {
                 self.state = state
             }
         }
-    }
-}
-
-fn loss(why: End) -> LossReason {
-    match why {
-        End::Complete => LossReason::Complete,
-        End::Failed(error) => LossReason::Error(error.into()),
-        End::TimedOut(error) => LossReason::Error(error.into()),
-        End::Closed { code, reason } => peer_closed(code, &reason),
-    }
-}
-
-/// What the end of a WebSocket connection means; `ended` is what the transport said of it.
-fn closed_loss(closed: Closed, ended: Option<End>) -> LossReason {
-    LossReason::Error(match closed {
-        Closed::Clean { close, .. } => return peer_closed(close.code(), close.reason()),
-        Closed::Failed(ws::Error::TooLarge(error)) => error.into(),
-        Closed::Failed(error) => Error::Protocol(Box::new(error)),
-        Closed::Unresponsive { within } => TimeoutError::new(Timer::Pong, within).into(),
-        Closed::CloseUnanswered { within } => TimeoutError::new(Timer::Close, within).into(),
-        // No Close frame: the way that the transport ended is all there is to say.
-        Closed::Cut { .. } => match ended {
-            Some(End::Failed(error)) => error.into(),
-            Some(End::TimedOut(error)) => error.into(),
-            Some(End::Complete | End::Closed { .. }) | None => {
-                Error::Transport(TransportErrorKind::Broken.into())
-            }
-        },
-    })
-}
-
-fn peer_closed(code: CloseCode, reason: &str) -> LossReason {
-    match code {
-        CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS => LossReason::Complete,
-        CloseCode::ABNORMAL => LossReason::Error(TransportErrorKind::Broken.into()),
-        code => LossReason::Error(PeerClosed::new(code, reason).into()),
     }
 }

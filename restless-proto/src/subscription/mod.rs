@@ -42,7 +42,9 @@
 mod cursor;
 mod event;
 mod feed;
+mod loss;
 mod machine;
+mod plan;
 mod policy;
 
 use std::time::Duration;
@@ -57,13 +59,14 @@ pub use machine::SubscriptionMachine;
 pub use policy::Disposition;
 
 use crate::direct::Target;
+use crate::http::auth;
 use crate::service::redact_url;
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::url::{RuntimeUrl, direct_sse, query_value, sse, to_websocket_url};
 use crate::{ConfigError, Entropy, Instant, Limits, Service, ws};
 use cursor::Position;
-use machine::{Credentials, Plan, Transport};
+use plan::{Credentials, Plan, Transport};
 use policy::Overrides;
 
 /// What to follow, from where, and how stubbornly.
@@ -341,7 +344,7 @@ impl Subscription {
             service.api_key().cloned().map_or(Credentials::None, Credentials::Fixed)
         };
         if let Credentials::Fixed(key) = &credentials {
-            if crate::http::bearer(key).is_none() {
+            if auth::bearer(key).is_none() {
                 return Err(ConfigError::new("api_key", "(hidden)", "visible ASCII characters"));
             }
         }

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::response::Parts;
+use bytes::Bytes;
 
 use super::{
     Accepted, CloseCode, Closed, Connection, Handshake, Message, Options, Output as Own, SendError,
 };
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
-use crate::{
-    Entropy, Error, Instant, Limits, Misuse, Refused, TimeoutError, Timer, TransportErrorKind,
-};
+use crate::refusal::Refusal;
+use crate::{Entropy, Error, Instant, Limits, Misuse, TimeoutError, Timer, TransportErrorKind};
 
 /// What happened on a WebSocket, in order.
 #[derive(Clone, Debug)]
@@ -71,11 +69,7 @@ enum State {
     Accepted(Accepted, Box<Connection>),
     Open(Box<Connection>),
     /// The answer is no; the first bytes of its content go into the error.
-    Refusal {
-        head: Box<Parts>,
-        content: BytesMut,
-        deadline: Instant,
-    },
+    Refusal(Refusal),
     /// The connection is dropped, and then the user is told.
     Ending {
         hung_up: bool,
@@ -86,7 +80,6 @@ enum State {
 
 /// As for subscriptions.
 const HEAD_WAIT: Duration = Duration::from_secs(30);
-const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 
 impl WebSocketMachine {
     /// For this handshake. The head of the response is waited for 30 s.
@@ -136,7 +129,7 @@ impl WebSocketMachine {
     fn connection(&mut self, call: &'static str) -> Result<&mut Connection, Misuse> {
         match &mut self.state {
             State::Open(connection) => Ok(connection),
-            State::Connect | State::Head { .. } | State::Accepted(..) | State::Refusal { .. } => {
+            State::Connect | State::Head { .. } | State::Accepted(..) | State::Refusal(_) => {
                 Err(Misuse::new(call, "the connection is not open yet"))
             }
             State::Ending { .. } | State::Over => Err(Misuse::new(call, "the connection is over")),
@@ -151,10 +144,6 @@ impl WebSocketMachine {
         self.state = State::Ending { hung_up: false, event: Box::new(event) };
     }
 
-    fn refuse(&mut self, head: &Parts, content: &[u8]) {
-        self.fail(Box::new(Refused::from_response(head, content, &Limits::default())));
-    }
-
     fn ended(&mut self, why: End, state: State) {
         match (state, why) {
             (State::Open(mut connection), _) => {
@@ -165,7 +154,7 @@ impl WebSocketMachine {
                 connection.ended(self.now);
                 self.state = State::Accepted(accepted, connection);
             }
-            (State::Refusal { head, content, .. }, _) => self.refuse(&head, &content),
+            (State::Refusal(refusal), _) => self.fail(refusal.to_error()),
             (State::Head { .. }, End::Failed(error)) => self.fail(error),
             (State::Head { .. }, End::TimedOut(error)) => self.fail(error),
             (State::Head { .. }, End::Complete | End::Closed { .. }) => {
@@ -189,8 +178,7 @@ impl Machine for WebSocketMachine {
                 if exchange == self.exchange =>
             {
                 if head.status != http::StatusCode::SWITCHING_PROTOCOLS {
-                    let deadline = self.now + REFUSAL_WAIT;
-                    self.state = State::Refusal { head, content: BytesMut::new(), deadline };
+                    self.state = State::Refusal(Refusal::new(head, &Limits::default(), self.now));
                     return;
                 }
                 match self.handshake.check(head.status, &head.headers) {
@@ -215,15 +203,13 @@ impl Machine for WebSocketMachine {
                 connection.handle_data(bytes, self.now);
                 self.state = State::Open(connection);
             }
-            (Input::Data { exchange, bytes }, State::Refusal { head, mut content, deadline })
+            (Input::Data { exchange, bytes }, State::Refusal(mut refusal))
                 if exchange == self.exchange =>
             {
-                let room = Limits::default().excerpt().saturating_sub(content.len());
-                content.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
-                if bytes.len() < room {
-                    self.state = State::Refusal { head, content, deadline };
+                if refusal.take(&bytes) {
+                    self.fail(refusal.to_error());
                 } else {
-                    self.refuse(&head, &content);
+                    self.state = State::Refusal(refusal);
                 }
             }
             (Input::Ended { exchange, why }, state) if exchange == self.exchange => {
@@ -282,11 +268,12 @@ impl Machine for WebSocketMachine {
                         };
                     }
                 },
-                State::Refusal { head, content, deadline } if self.now >= deadline => {
-                    self.refuse(&head, &content);
+                State::Refusal(refusal) if self.now >= refusal.deadline() => {
+                    self.fail(refusal.to_error());
                 }
-                State::Refusal { head, content, deadline } => {
-                    self.state = State::Refusal { head, content, deadline };
+                State::Refusal(refusal) => {
+                    let deadline = refusal.deadline();
+                    self.state = State::Refusal(refusal);
                     return Output::Wait(Some(deadline));
                 }
                 State::Ending { hung_up: false, event } => {

@@ -1,0 +1,50 @@
+//! A response that says no, while the first bytes of its content come.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::response::Parts;
+
+use crate::{Instant, Limits, Refused};
+
+/// Its content only goes into an error: it is neither taken whole nor waited for long.
+pub(crate) struct Refusal {
+    head: Box<Parts>,
+    content: BytesMut,
+    limits: Limits,
+    deadline: Instant,
+}
+
+/// How long the content is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+impl Refusal {
+    pub(crate) fn new(head: Box<Parts>, limits: &Limits, now: Instant) -> Self {
+        Self { head, content: BytesMut::new(), limits: *limits, deadline: now + LONGEST_WAIT }
+    }
+
+    /// Takes what is kept of it; true once there is no room for more.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> bool {
+        let room = self.limits.excerpt().saturating_sub(self.content.len());
+        self.content.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        bytes.len() >= room
+    }
+
+    /// When what has come has to do.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(crate) fn head(&self) -> &Parts {
+        &self.head
+    }
+
+    /// The first bytes of the content.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    pub(crate) fn to_error(&self) -> Box<Refused> {
+        Box::new(Refused::from_response(&self.head, &self.content, &self.limits))
+    }
+}

@@ -1,0 +1,113 @@
+//! What a subscription comes down to, and the requests that it makes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use url::Url;
+
+use super::cursor::Position;
+use super::policy::Overrides;
+use crate::http::auth::bearer;
+use crate::http::redirect::{self, Hop};
+use crate::signature::Signer;
+use crate::timing::Backoff;
+use crate::ws::{self, Handshake};
+use crate::{ApiKey, ConfigError, Entropy, Limits};
+
+/// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked.
+pub(super) struct Plan {
+    pub(super) url: Url,
+    pub(super) fields: HeaderMap,
+    pub(super) credentials: Credentials,
+    pub(super) position: Position,
+    pub(super) reconnect: bool,
+    pub(super) max_reconnects: Option<u32>,
+    pub(super) head_timeout: Duration,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) limits: Limits,
+    pub(super) signer: Option<Signer>,
+    pub(super) backoff: Backoff,
+    pub(super) entropy: Entropy,
+    pub(super) overrides: Overrides,
+    pub(super) transport: Transport,
+}
+
+/// How events come.
+pub(super) enum Transport {
+    /// As server-sent events.
+    EventStream,
+    /// Over WebSocket, with the handshake and the frames made here.
+    WebSocket { subprotocols: Vec<String>, deflate: Option<ws::Deflate>, options: ws::Options },
+    /// Over WebSocket, spoken by the driver.
+    Messages,
+}
+
+/// Whose requests these are.
+pub(super) enum Credentials {
+    /// None are sent, or the URL holds them.
+    None,
+    /// The same ones with each connect.
+    Fixed(ApiKey),
+    /// The user is asked before each connect.
+    OnDemand,
+}
+
+/// A request on its way, by as many redirects as it takes.
+pub(super) struct Attempt {
+    pub(super) hop: Hop,
+    /// What the response to a WebSocket's request is checked against.
+    pub(super) handshake: Option<Box<Handshake>>,
+    /// Whether the user was already asked for other credentials than those in it.
+    pub(super) reauthorized: bool,
+}
+
+impl Plan {
+    /// The first request of a connect, at the caller's URL, from where the subscription stands.
+    pub(super) fn attempt(
+        &mut self,
+        key: Option<&ApiKey>,
+        reauthorized: bool,
+    ) -> Result<Attempt, ConfigError> {
+        let url = self.position.place_in(&self.url);
+        let handshake = match &self.transport {
+            Transport::EventStream | Transport::Messages => None,
+            Transport::WebSocket { subprotocols, deflate, .. } => {
+                let mut handshake =
+                    Handshake::new(&url, &mut self.entropy)?.deflate(deflate.clone());
+                for name in subprotocols {
+                    handshake = handshake.subprotocol(name)?;
+                }
+                Some(Box::new(handshake))
+            }
+        };
+        let mut request = match &handshake {
+            Some(handshake) => {
+                let mut request = handshake.request().map(|()| Bytes::new());
+                // The HTTP stack's to set, from wherever a redirect leads.
+                request.headers_mut().remove(header::HOST);
+                request
+            }
+            None => Request::new(Bytes::new()),
+        };
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = redirect::uri(&url);
+        let fields = request.headers_mut();
+        if matches!(self.transport, Transport::EventStream) {
+            fields.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        // A key on demand that no field can hold goes out as none; the service then says 401.
+        if let Some(value) = key.and_then(bearer) {
+            fields.insert(header::AUTHORIZATION, value);
+        }
+        for (name, value) in &self.fields {
+            fields.append(name.clone(), value.clone());
+        }
+        Ok(Attempt { hop: Hop::new(request, url), handshake, reauthorized })
+    }
+
+    pub(super) fn is_websocket(&self) -> bool {
+        !matches!(self.transport, Transport::EventStream)
+    }
+}
