@@ -20,8 +20,8 @@ pub enum Block<'a> {
 pub struct Event<'a> {
     pub(super) event_type: &'a str,
     pub(super) data: &'a str,
-    /// What `data` is a part of.
-    pub(super) holder: &'a Bytes,
+    /// What `data` is a part of, where that can be shared.
+    pub(super) holder: Option<&'a Bytes>,
     pub(super) last_event_id: &'a str,
     /// Whether this event's own block set the last event ID.
     pub(super) has_id: bool,
@@ -39,10 +39,12 @@ impl<'a> Event<'a> {
         self.data
     }
 
-    /// The same data to keep, in UTF-8. Nothing is copied: it shares the chunk that it came in,
-    /// or the buffer that its lines or pieces were joined in, and keeps that in memory.
+    /// The same data to keep, in UTF-8. It shares the chunk that it came in, and keeps that in
+    /// memory. Where it was joined of several lines or pieces, up to 64 KiB are copied, and more
+    /// is given out with its buffer.
     pub fn data_bytes(&self) -> Bytes {
-        self.holder.slice_ref(self.data.as_bytes())
+        let data = self.data.as_bytes();
+        self.holder.map_or_else(|| Bytes::copy_from_slice(data), |holder| holder.slice_ref(data))
     }
 
     /// The last event ID as of this event's dispatch, which an earlier block may have set; empty

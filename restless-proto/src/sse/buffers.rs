@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memchr;
 
 use crate::{LimitError, Limits};
@@ -12,7 +12,9 @@ use crate::{LimitError, Limits};
 pub(super) struct Buffers {
     data: Data,
     /// The data where it is [`Data::Joined`], else empty.
-    joined: BytesMut,
+    joined: Vec<u8>,
+    /// How many more bytes the `data` line that comes in pieces may have.
+    room: usize,
     event_type: String,
     id: String,
     has_id: bool,
@@ -62,29 +64,35 @@ impl Buffers {
             return self.drop_data(error);
         }
         self.joined.reserve(1 + value.len());
-        self.joined.extend_from_slice(b"\n");
+        self.joined.push(b'\n');
         self.joined.extend_from_slice(chunk.get(value).unwrap_or_default());
         Ok(())
     }
 
-    /// Makes room for a further `data` line that comes in pieces.
+    /// Starts a `data` line that comes in pieces, and says where its value starts in the joined
+    /// data; `None` where the block is over a limit already.
     pub(super) fn start_data_line(
         &mut self,
         limits: &Limits,
         chunk: &[u8],
         before_value: usize,
-    ) -> Result<(), LimitError> {
+    ) -> Result<Option<usize>, LimitError> {
         if self.over_limit {
-            return Ok(());
+            return Ok(None);
         }
         self.begun = true;
         self.copy_first_line(chunk);
         if self.data == Data::Joined {
-            self.joined.extend_from_slice(b"\n");
+            self.joined.push(b'\n');
         }
         self.data = Data::Joined;
-        // The LF alone may be too much.
-        self.more_data(limits, before_value, self.joined.len(), b"")
+        let start = self.joined.len();
+        // What stands before the value, an LF of the data as well, may be too much by itself.
+        if let Some(error) = over(limits, before_value, start, 0) {
+            return self.drop_data(error).map(|()| None);
+        }
+        self.room = (limits.line() - before_value).min(limits.event() - start);
+        Ok(Some(start))
     }
 
     /// Appends a piece of a `data` line whose value starts at `start` of the joined data.
@@ -96,13 +104,11 @@ impl Buffers {
         start: usize,
         bytes: &[u8],
     ) -> Result<(), LimitError> {
-        if self.over_limit {
-            return Ok(());
-        }
-        let in_line = (self.joined.len() - start) + bytes.len();
-        if let Some(error) = over(limits, before_value, start, in_line) {
-            return self.drop_data(error);
-        }
+        let Some(room) = self.room.checked_sub(bytes.len()) else {
+            let in_line = (self.joined.len() - start) + bytes.len();
+            return self.drop_data(first_passed(limits, before_value, start, in_line));
+        };
+        self.room = room;
         self.joined.extend_from_slice(bytes);
         Ok(())
     }
@@ -115,9 +121,9 @@ impl Buffers {
         }
     }
 
-    /// How much data has been joined.
-    pub(super) fn joined_bytes(&self) -> usize {
-        self.joined.len()
+    /// The joined data.
+    pub(super) fn joined(&self) -> &[u8] {
+        &self.joined
     }
 
     /// Takes the value of an `event` line.
@@ -163,14 +169,17 @@ impl Buffers {
         (std::mem::take(&mut self.data), std::mem::take(&mut self.has_id))
     }
 
-    /// The joined data, given out. Its memory comes back once all who keep it have dropped it,
-    /// unless it is large: an event kept for long must not keep a large buffer that others share.
-    pub(super) fn take_joined(&mut self) -> Bytes {
-        if self.joined.len() > LARGEST_SHARED_BUFFER {
-            std::mem::take(&mut self.joined).freeze()
-        } else {
-            self.joined.split().freeze()
-        }
+    /// The joined data with its buffer, where that is too large to be used again. What the buffer
+    /// has too much is given back, since the data may be kept for long.
+    pub(super) fn take_large(&mut self) -> Option<Bytes> {
+        (self.joined.len() > LARGEST_KEPT_BUFFER)
+            .then(|| std::mem::take(&mut self.joined).into_boxed_slice().into())
+    }
+
+    /// Empties the buffer of joined data.
+    #[inline]
+    pub(super) fn clear_joined(&mut self) {
+        self.joined.clear();
     }
 
     pub(super) fn event_type(&self) -> &str {
@@ -185,7 +194,7 @@ impl Buffers {
     /// Forgets the block.
     pub(super) fn clear(&mut self) {
         self.data = Data::Absent;
-        self.joined.clear();
+        self.joined = Vec::new();
         self.event_type.clear();
         self.has_id = false;
         self.over_limit = false;
@@ -207,7 +216,7 @@ impl Buffers {
     fn drop_data(&mut self, error: LimitError) -> Result<(), LimitError> {
         self.begun = true;
         self.data = Data::Absent;
-        self.joined = BytesMut::new();
+        self.joined = Vec::new();
         self.event_type.clear();
         if std::mem::replace(&mut self.over_limit, true) { Ok(()) } else { Err(error) }
     }
@@ -263,5 +272,5 @@ fn replace(buffer: &mut String, value: &[u8]) {
     }
 }
 
-/// Larger data is given out with its buffer, in bytes; smaller pieces share one.
-const LARGEST_SHARED_BUFFER: usize = 64 << 10;
+/// The buffer of larger data, in bytes, is given out with it; up to here, it is used again.
+const LARGEST_KEPT_BUFFER: usize = 64 << 10;

@@ -140,7 +140,7 @@ impl Decoder {
     #[inline]
     fn read(&mut self) -> Result<Stop, LimitError> {
         loop {
-            if self.lines.is_used_up() {
+            let Some(piece) = self.lines.next() else {
                 if let Some(chunk) = self.lines.chunk() {
                     self.interpreter.buffers.leave_chunk(chunk);
                 }
@@ -148,8 +148,7 @@ impl Decoder {
                     continue;
                 }
                 return Ok(Stop::ChunkEnd);
-            }
-            let Some(piece) = self.lines.next() else { continue };
+            };
             let is_line_end = piece.ended;
             let is_blank = self.interpreter.take(piece)?;
             if !self.interpreter.buffers.has_begun() {
@@ -178,14 +177,21 @@ impl Decoder {
     #[inline]
     fn lend(&mut self, data: Data, has_id: bool) -> Result<Event<'_>, LimitError> {
         let (holder, bytes) = match (data, self.lines.chunk()) {
-            (Data::InChunk(range), Some(chunk)) => (chunk, chunk.get(range).unwrap_or_default()),
+            (Data::InChunk(range), Some(chunk)) => {
+                (Some(chunk), chunk.get(range).unwrap_or_default())
+            }
             (Data::InEarlierChunk(bytes), _) => {
                 self.held = bytes;
-                (&self.held, self.held.as_ref())
+                (Some(&self.held), self.held.as_ref())
             }
             (Data::InChunk(_) | Data::Joined | Data::Absent, _) => {
-                self.held = self.interpreter.buffers.take_joined();
-                (&self.held, self.held.as_ref())
+                match self.interpreter.buffers.take_large() {
+                    Some(bytes) => {
+                        self.held = bytes;
+                        (Some(&self.held), self.held.as_ref())
+                    }
+                    None => (None, self.interpreter.buffers.joined()),
+                }
             }
         };
         let (holder, data) = match simdutf8::basic::from_utf8(bytes) {
@@ -197,7 +203,7 @@ impl Decoder {
                 }
                 let text = String::from_utf8_lossy(bytes).into_owned();
                 self.replaced = Bytes::from(text);
-                (&self.replaced, std::str::from_utf8(&self.replaced).unwrap_or_default())
+                (Some(&self.replaced), std::str::from_utf8(&self.replaced).unwrap_or_default())
             }
         };
         Ok(Event {
@@ -213,6 +219,7 @@ impl Decoder {
     fn take_back(&mut self) {
         self.lent = false;
         self.interpreter.buffers.clear_event_type();
+        self.interpreter.buffers.clear_joined();
         self.held = Bytes::new();
         self.replaced = Bytes::new();
     }

@@ -155,8 +155,9 @@ impl Interpreter {
         }
         match Field::of(&self.held) {
             Some((Field::Data, before_value)) => {
-                self.buffers.start_data_line(&self.limits, piece.chunk, before_value)?;
-                let start = self.buffers.joined_bytes();
+                let started =
+                    self.buffers.start_data_line(&self.limits, piece.chunk, before_value)?;
+                let Some(start) = started else { return Ok(Line::Ignored) };
                 let value = self.held.get(before_value..).unwrap_or_default();
                 self.buffers.more_data(&self.limits, before_value, start, value)?;
                 self.held.clear();
@@ -246,7 +247,7 @@ mod tests {
                 let bytes = text.as_bytes();
                 let piece = Piece { bytes, start: 0, ended: false, chunk: bytes };
                 errors += usize::from(interpreter.take(piece).is_err());
-                let held = interpreter.held.len() + interpreter.buffers.joined_bytes();
+                let held = interpreter.held.len() + interpreter.buffers.joined().len();
                 assert!(held <= most, "{start}: {held}");
             }
             assert_eq!(errors, usize::from(most == 1000), "{start}");

@@ -67,12 +67,6 @@ impl Lines {
         }
     }
 
-    /// Whether nothing of the chunk is left to read.
-    #[inline]
-    pub(super) fn is_used_up(&self) -> bool {
-        self.chunk.as_ref().is_none_or(|chunk| chunk.len() <= self.read)
-    }
-
     /// Steps over blank lines that end in LF, where the last piece has ended its line.
     #[inline]
     pub(super) fn skip_line_feeds(&mut self) {
@@ -123,7 +117,11 @@ impl Lines {
     #[inline]
     pub(super) fn next_chunk(&mut self) -> bool {
         self.read = 0;
-        self.chunk = self.queue.pop_front();
+        self.chunk = None;
+        // Hardly ever is there another one, and moving one that may be there is slow.
+        if !self.queue.is_empty() {
+            self.chunk = self.queue.pop_front();
+        }
         self.chunk.is_some()
     }
 

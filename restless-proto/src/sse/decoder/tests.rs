@@ -222,11 +222,23 @@ fn kept_data_is_not_overwritten_by_later_events() {
 }
 
 #[test]
-fn joined_data_is_kept_without_a_copy() {
+fn large_joined_data_is_kept_without_a_copy() {
+    let line = "x".repeat(64 << 10);
     let mut decoder = Decoder::new(Limits::default());
-    decoder.feed(Bytes::from_static(b"data: a\ndata: b\n\n"));
+    decoder.feed(Bytes::from(format!("data: {line}\ndata: b\n\n")));
     let Some(Block::Event(event)) = decoder.poll().unwrap() else { panic!("no event") };
     assert_eq!(event.data_bytes().as_ptr(), event.data().as_ptr());
+}
+
+#[test]
+fn a_reset_gives_the_buffers_of_a_block_that_is_cut_off_back() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed(Bytes::from(format!("data: {}", "x".repeat(1 << 20))));
+    assert!(decoder.poll().unwrap().is_none());
+    decoder.reset();
+    decoder.feed(Bytes::from_static(b"data: a\ndata: b\n\n"));
+    let Some(Block::Event(event)) = decoder.poll().unwrap() else { panic!("no event") };
+    assert_eq!(event.data(), "a\nb");
 }
 
 #[test]
