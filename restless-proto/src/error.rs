@@ -325,6 +325,13 @@ pub enum RedirectError {
         /// The redirect's status.
         status: StatusCode,
     },
+    /// It would make credentials go over plain http to another host: see
+    /// [`Service`](crate::Service).
+    #[error("a redirect with status {status} would send credentials over plain http")]
+    PlainHttp {
+        /// The redirect's status.
+        status: StatusCode,
+    },
     /// One redirect after another.
     #[error("more than {limit} redirects in a row")]
     TooMany {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::http::auth::Reach;
 use crate::{ApiKey, ConfigError, redact};
 
 /// Where the REST API of the public service is.
@@ -13,6 +14,14 @@ pub const API_BASE_URL: &str = "https://api.restlessapi.stream";
 pub const STREAM_BASE_URL: &str = "https://stream.restlessapi.stream";
 
 /// Where the service is, and the key to use it with. Cheap to clone.
+///
+/// Credentials go out over https, or to this machine itself (127.0.0.0/8, ::1, `localhost` and the
+/// names under it). A call or a subscription that would send them over plain http to another host
+/// is a [`ConfigError`] before anything is sent, and a redirect that would is an error too, unless
+/// [`allow_credentials_over_plain_http`](Self::allow_credentials_over_plain_http) was called.
+/// Credentials are: the key, in a field, in content and in a URL, written by hand too; `headers`
+/// for the API behind a stream; and the caller's own `Authorization` and `Cookie`. Other fields of
+/// the caller's own go where the caller sends them.
 ///
 /// ```
 /// use restless_proto::Service;
@@ -28,6 +37,7 @@ pub struct Service {
     api_key: Option<Arc<ApiKey>>,
     api_base_url: Arc<str>,
     stream_base_url: Arc<str>,
+    reach: Reach,
 }
 
 /// The public service, without a key.
@@ -37,6 +47,7 @@ impl Default for Service {
             api_key: None,
             api_base_url: API_BASE_URL.into(),
             stream_base_url: STREAM_BASE_URL.into(),
+            reach: Reach::default(),
         }
     }
 }
@@ -86,6 +97,14 @@ impl Service {
         Ok(self)
     }
 
+    /// Lets credentials go over plain http to any host, where everybody on the way can read and
+    /// keep them: for a network that is all one's own, such as that between containers.
+    #[must_use]
+    pub fn allow_credentials_over_plain_http(mut self) -> Self {
+        self.reach = Reach::Anywhere;
+        self
+    }
+
     /// The key, where there is one.
     pub fn api_key(&self) -> Option<&ApiKey> {
         self.api_key.as_deref()
@@ -99,6 +118,10 @@ impl Service {
     /// Where streams are.
     pub fn stream_base_url(&self) -> &str {
         &self.stream_base_url
+    }
+
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach
     }
 }
 

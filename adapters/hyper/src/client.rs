@@ -148,6 +148,7 @@ pub struct ClientBuilder<R> {
     connect_timeout: Duration,
     limits: Limits,
     tls: Option<Arc<ClientConfig>>,
+    plain_http: bool,
 }
 
 impl<R: Runtime> ClientBuilder<R> {
@@ -162,6 +163,7 @@ impl<R: Runtime> ClientBuilder<R> {
             connect_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             tls: None,
+            plain_http: false,
         }
     }
 
@@ -210,6 +212,14 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
+    /// Lets credentials go over plain http to any host, where everybody on the way can read and
+    /// keep them. Without it they go over https or to this machine itself, and what would send
+    /// them elsewhere is an error before anything is sent: see [`Service`].
+    pub fn allow_credentials_over_plain_http(mut self) -> Self {
+        self.plain_http = true;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -225,6 +235,9 @@ impl<R: Runtime> ClientBuilder<R> {
         }
         if let Some(url) = &self.stream_base_url {
             service = service.with_stream_base_url(url)?;
+        }
+        if self.plain_http {
+            service = service.allow_credentials_over_plain_http();
         }
         Ok(Client::with(service, self))
     }

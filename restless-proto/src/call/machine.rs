@@ -7,6 +7,7 @@ use http::response::Parts;
 use url::Url;
 
 use super::Call;
+use crate::http::auth::Reach;
 use crate::http::redirect::{self, Hop};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
 /// says, ten at the most; when the origin changes, the key stays behind.
 pub struct CallMachine<T> {
     call: Call<T>,
+    reach: Reach,
     limits: Limits,
     timeout: Duration,
     deadline: Instant,
@@ -66,6 +68,7 @@ impl<T> Call<T> {
         })?;
         Ok(CallMachine {
             call: self,
+            reach: service.reach(),
             limits,
             timeout,
             deadline: now + timeout,
@@ -82,7 +85,7 @@ impl<T> CallMachine<T> {
             self.state = State::Content { head, content: BytesMut::new() };
             return;
         }
-        match hop.follow(&head) {
+        match hop.follow(&head, self.reach) {
             Ok(next) => self.state = State::Connect(Box::new(next)),
             Err(error) => self.fail(error.into()),
         }

@@ -11,12 +11,14 @@ use ::http::{HeaderValue, Method, Request, header};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeOwned, Error as _};
+use url::Url;
 
 pub(crate) use body::{Body, camel_case_strategies};
 pub use machine::CallMachine;
 
 use crate::error::Excerpt;
 use crate::http::auth;
+use crate::service::redact_url;
 use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, redact};
 
 /// A REST call: what to ask, and how the answer becomes a `T`.
@@ -123,7 +125,8 @@ impl<T> Call<T> {
     ///
     /// # Errors
     ///
-    /// When a value given to the builder can't work, or the key can't stand in a field.
+    /// When a value given to the builder can't work, the key can't stand in a field, or
+    /// credentials would go over plain http to another host: see [`Service`].
     pub fn request(&self, service: &Service) -> Result<Request<Bytes>, ConfigError> {
         if let Some(error) = &self.error {
             return Err(error.clone());
@@ -150,7 +153,21 @@ impl<T> Call<T> {
             })?;
             fields.insert("x-api-key", value);
         }
+        self.check_reach(&request, service)?;
         Ok(request)
+    }
+
+    fn check_reach(&self, request: &Request<Bytes>, service: &Service) -> Result<(), ConfigError> {
+        let base = service.api_base_url();
+        // A base URL was parsed before it was taken.
+        let Ok(url) = Url::parse(base) else { return Ok(()) };
+        let in_content = self.own_key != OwnKey::Omitted && service.api_key().is_some()
+            || self.body.iter().any(|body| auth::PARAMETERS.iter().any(|name| body.has(name)));
+        let bears = in_content || auth::has_credentials(request.headers(), &url);
+        if bears && !service.reach().includes(&url) {
+            return Err(ConfigError::new("base_url", redact_url(base), auth::PRIVATE));
+        }
+        Ok(())
     }
 
     fn content(&self, key: Option<&ApiKey>) -> Result<Option<Bytes>, ConfigError> {
@@ -231,7 +248,7 @@ impl<T> fmt::Debug for Call<T> {
 mod tests {
     use std::error::Error as _;
 
-    use http::{Response, StatusCode};
+    use ::http::{Response, StatusCode};
 
     use super::*;
     use crate::model::BaseActionResponse;
@@ -257,7 +274,7 @@ mod tests {
         ] {
             assert_eq!(path(id).as_deref(), Ok(due));
             // No reader of URLs makes another path of it.
-            let url = url::Url::parse(&format!("https://s.test{due}")).unwrap();
+            let url = Url::parse(&format!("https://s.test{due}")).unwrap();
             assert_eq!(url.path(), due);
         }
         for id in ["", ".", ".."] {

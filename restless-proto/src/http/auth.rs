@@ -1,8 +1,10 @@
-//! How credentials go out.
+//! How credentials go out, and where to.
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use url::{Host, Url};
 
 use crate::ApiKey;
+use crate::url::query_value;
 
 /// The credentials of a runtime request (RFC 6750 §2.1); `None` as [`sensitive`].
 pub(crate) fn bearer(key: &ApiKey) -> Option<HeaderValue> {
@@ -18,4 +20,116 @@ pub(crate) fn sensitive(key: &ApiKey, prefix: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("{prefix}{}", key.expose())).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// Where credentials may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To where nobody on the way reads along: https, or this machine itself.
+    #[default]
+    Private,
+    /// Wherever the caller sends them, who has said so by name.
+    Anywhere,
+}
+
+/// What a [`Reach`] asks for, in the words of an error.
+pub(crate) const PRIVATE: &str = "https, or a loopback host, where credentials are sent, unless \
+    allow_credentials_over_plain_http says otherwise";
+
+impl Reach {
+    /// Whether credentials may go to this URL.
+    pub(crate) fn includes(self, url: &Url) -> bool {
+        self == Self::Anywhere || matches!(url.scheme(), "https" | "wss") || is_loopback(url)
+    }
+}
+
+/// 127.0.0.0/8 and ::1 (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3), and the names that lead nowhere else
+/// (RFC 6761 §6.3).
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => false,
+    }
+}
+
+/// Whether a request with these fields bears credentials: ours, or the caller's own by the names
+/// that HTTP has for them; or whether its URL does, in `apiKey`, or in the `headers` that are for
+/// the API behind a direct stream.
+///
+/// A field of another name is the caller's business: not every `x-tenant` is a secret.
+pub(crate) fn has_credentials(fields: &HeaderMap, url: &Url) -> bool {
+    FIELDS.iter().any(|name| fields.contains_key(name)) || has_credentials_in_query(url)
+}
+
+pub(crate) fn has_credentials_in_query(url: &Url) -> bool {
+    PARAMETERS.iter().any(|name| query_value(url, name).is_some_and(|value| !value.is_empty()))
+}
+
+/// The parameters of a URL, and the names in a call's content, that hold credentials.
+pub(crate) const PARAMETERS: [&str; 2] = ["apiKey", "headers"];
+
+const FIELDS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_reach_https_and_loopback_and_nothing_else() {
+        for (url, due) in [
+            ("https://a.test/", true),
+            ("wss://a.test/", true),
+            ("http://127.0.0.1:8787/", true),
+            ("http://127.255.255.254/", true),
+            ("http://[::1]:8787/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("http://localhost:8787/", true),
+            ("http://LOCALHOST./", true),
+            ("ws://a.localhost/", true),
+            ("http://a.test/", false),
+            ("ws://a.test/", false),
+            ("http://128.0.0.1/", false),
+            ("http://0.0.0.0/", false),
+            ("http://192.168.0.1/", false),
+            ("http://[::]/", false),
+            ("http://[::2]/", false),
+            ("http://notlocalhost/", false),
+            ("http://localhost.a.test/", false),
+            ("http://127.0.0.1.a.test/", false),
+            ("http://localhost@a.test/", false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(Reach::Private.includes(&url), due, "{url}");
+            assert!(Reach::Anywhere.includes(&url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_wherever_it_stands() {
+        for (field, url, due) in [
+            ("accept", "http://a.test/?streamId=a&cursor=7&apiKey=", false),
+            ("x-tenant", "http://a.test/", false),
+            ("authorization", "http://a.test/", true),
+            ("cookie", "http://a.test/", true),
+            ("proxy-authorization", "http://a.test/", true),
+            ("x-api-key", "http://a.test/", true),
+            ("accept", "http://a.test/?apiKey=k", true),
+            ("accept", "http://a.test/?%61piKey=k", true),
+            ("accept", "http://a.test/?headers=%7B%7D", true),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert(field, HeaderValue::from_static("v"));
+            assert_eq!(has_credentials(&fields, &Url::parse(url).unwrap()), due, "{field} {url}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use http::response::Parts;
 use http::{HeaderName, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
+use super::auth::{self, Reach};
 use crate::error::one_line;
 use crate::{RedirectError, redact};
 
@@ -58,14 +59,16 @@ impl Hop {
     /// - When the origin changes, or https becomes http on it, credentials stay behind, and with
     ///   them every field of the caller's own, which may be one. Those in the query of the old URL
     ///   are not in the new one unless the server put them there.
-    /// - Content, which may hold a key, is not carried to another origin: that is an error.
+    /// - Content, which may hold a key, is not carried to another origin: that is an error. So is
+    ///   a redirect beyond the reach of credentials with some in it, as in the query of `Location`.
     /// - A fragment of the old URL is not carried on: it never goes over the wire.
     ///
     /// # Errors
     ///
     /// When [`MOST_REDIRECTS`] led here already; when there is no `Location`, an empty one, or one
-    /// that is no http or https URL; or when content would leave the origin.
-    pub(crate) fn follow(mut self, head: &Parts) -> Result<Self, RedirectError> {
+    /// that is no http or https URL; or when content would leave the origin, or credentials their
+    /// reach.
+    pub(crate) fn follow(mut self, head: &Parts, reach: Reach) -> Result<Self, RedirectError> {
         let status = head.status;
         if self.redirects == MOST_REDIRECTS {
             return Err(RedirectError::TooMany { limit: MOST_REDIRECTS });
@@ -96,6 +99,9 @@ impl Hop {
                     self.request.headers_mut().append(name.clone(), value.clone());
                 }
             }
+        }
+        if auth::has_credentials(self.request.headers(), &to) && !reach.includes(&to) {
+            return Err(RedirectError::PlainHttp { status });
         }
         self.place_at(to);
         self.redirects += 1;
@@ -158,7 +164,7 @@ mod tests {
         let from = Url::parse("https://a.test/x?apiKey=k").unwrap();
         let response = http::Response::builder().status(status).header("location", location);
         let head = response.body(()).unwrap().into_parts().0;
-        Hop::new(request(method), from).follow(&head).map(|next| next.request)
+        Hop::new(request(method), from).follow(&head, Reach::Private).map(|next| next.request)
     }
 
     #[test]
@@ -202,6 +208,36 @@ mod tests {
             assert_eq!(next.headers().contains_key("x-auth-token"), kept, "{location}");
             assert!(next.headers().contains_key("accept"), "{location}");
             assert!(!next.uri().to_string().contains("apiKey"), "{location}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_marked_wherever_they_go() {
+        let from = Url::parse("https://a.test/x").unwrap();
+        let mut request = request(Method::GET);
+        for value in request.headers_mut().values_mut() {
+            value.set_sensitive(true);
+        }
+        let response = http::Response::builder().status(302).header("location", "/y");
+        let head = response.body(()).unwrap().into_parts().0;
+        let next = Hop::new(request, from).follow(&head, Reach::Private).unwrap();
+        assert!(next.request.headers()["authorization"].is_sensitive());
+        assert!(next.request.headers()["x-api-key"].is_sensitive());
+    }
+
+    #[test]
+    fn a_redirect_does_not_make_credentials_go_over_plain_http() {
+        for (location, due) in [
+            ("http://b.test/?apiKey=k", false),
+            ("http://a.test/?headers=%7B%7D", false),
+            ("http://b.test/", true),
+            ("http://127.0.0.1/?apiKey=k", true),
+            ("https://b.test/?apiKey=k", true),
+        ] {
+            let status = StatusCode::SEE_OTHER;
+            let error = go(Method::GET, 303, location).err();
+            let plain = Some(RedirectError::PlainHttp { status });
+            assert_eq!(error, if due { None } else { plain }, "{location}");
         }
     }
 

@@ -219,7 +219,7 @@ impl SubscriptionMachine {
     }
 
     fn follow(&mut self, attempt: Attempt, head: &Parts) {
-        match attempt.hop.follow(head) {
+        match attempt.hop.follow(head, self.plan.reach) {
             Ok(mut hop) => {
                 let url = self.plan.position.place_in_redirect(hop.url());
                 hop.place_at(url);

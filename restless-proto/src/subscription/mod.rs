@@ -21,7 +21,7 @@
 //! | --- | --- |
 //! | the stream ended in good order; close codes 1000, 1001, none | yes |
 //! | refused, cut, silent, no answer, no such name, TLS or protocol trouble | yes |
-//! | status 429 and 5xx; close codes 1011 to 1014 | yes, never before `Retry-After` |
+//! | status 429 and 5xx; close codes 1011 to 1014 | yes, never before `Retry-After`, of which an hour counts at the most |
 //! | status 204 | no: the server said so |
 //! | status 401 | no, or once with other credentials where they come on demand |
 //! | any other status; a wrong content type; no WebSocket there; redirects to nowhere | no |
@@ -215,8 +215,8 @@ impl Subscription {
         self
     }
 
-    /// The bound to which the delay grows while no event comes. Default: 60 s. `Retry-After` and a
-    /// longer reconnection time go over it.
+    /// The bound to which the delay grows while no event comes. Default: 60 s. `Retry-After`, of
+    /// which an hour counts at the most, and a longer reconnection time go over it.
     pub fn max_retry(mut self, delay: Duration) -> Self {
         self.max_retry = delay;
         self
@@ -327,7 +327,8 @@ impl Subscription {
     /// # Errors
     ///
     /// When a value in it can't work: a URL that is not http or https, an empty id, a field that
-    /// HTTP can't carry, an `Authorization` of the caller's own beside a key.
+    /// HTTP can't carry, an `Authorization` of the caller's own beside a key; or when credentials
+    /// would go over plain http to another host: see [`Service`].
     pub fn start(
         self,
         service: &Service,
@@ -349,6 +350,10 @@ impl Subscription {
             }
         }
         let fields = fields(&self.fields.0, &credentials)?;
+        let bears = !matches!(credentials, Credentials::None);
+        if (bears || auth::has_credentials(&fields, &url)) && !service.reach().includes(&url) {
+            return Err(ConfigError::new("url", redact_url(url.as_str()), auth::PRIVATE));
+        }
         let mut entropy = entropy;
         let transport = if !websocket {
             Transport::EventStream
@@ -375,6 +380,7 @@ impl Subscription {
                 url,
                 fields,
                 credentials,
+                reach: service.reach(),
                 entropy,
                 overrides: self.overrides,
                 transport,

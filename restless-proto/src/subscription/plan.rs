@@ -8,7 +8,7 @@ use url::Url;
 
 use super::cursor::Position;
 use super::policy::Overrides;
-use crate::http::auth::bearer;
+use crate::http::auth::{Reach, bearer};
 use crate::http::redirect::{self, Hop};
 use crate::signature::Signer;
 use crate::timing::Backoff;
@@ -20,6 +20,7 @@ pub(super) struct Plan {
     pub(super) url: Url,
     pub(super) fields: HeaderMap,
     pub(super) credentials: Credentials,
+    pub(super) reach: Reach,
     pub(super) position: Position,
     pub(super) reconnect: bool,
     pub(super) max_reconnects: Option<u32>,

@@ -8,12 +8,12 @@ use crate::Entropy;
 /// a bound while no event comes.
 ///
 /// With `base` the reconnection time (the caller's, or the server's `retry:`, or its `Retry-After`
-/// where that is longer) and `n` the losses in a row before this one, the delay is drawn from
+/// where that is longer; neither counts for more than an hour) and `n` the losses in a row before this one, the delay is drawn from
 ///
 /// | n | from | to |
 /// | --- | --- | --- |
 /// | 0 | `base` | `base` and a quarter |
-/// | 1, 2, … | `base` | `max(base, 100 ms) × 2ⁿ`, but no more than the bound (1 minute unless set), unless `base` is |
+/// | 1, 2, … | `base` | `max(base, 100 ms) × 2ⁿ`, but no more than the bound (1 minute unless set), or `base` and a quarter |
 ///
 /// so it is never shorter than what the server asked for (WHATWG HTML §9.2.3: the wait may be
 /// longer, never shorter; RFC 9110 §10.2.3), and clients that lost the same server do not come back
@@ -32,8 +32,9 @@ pub struct Backoff {
     entropy: Entropy,
 }
 
-/// A server's `retry:` above this is taken as this: one odd line must not silence a feed for years.
-const LONGEST_SERVER_RETRY: Duration = Duration::from_secs(3600);
+/// What a server asks for above this is taken as this, in `retry:` and in `Retry-After`: one odd line
+/// must not silence a feed for years.
+const LONGEST_ASKED_FOR: Duration = Duration::from_secs(3600);
 /// A connection that stood this long is no part of a loop.
 const STABLE_SPELL: Duration = Duration::from_secs(1);
 const MOST_SHORT_SPELLS: u32 = 3;
@@ -47,7 +48,7 @@ impl Backoff {
 
     /// The server's `retry:` takes the place of the reconnection time, for good. At most an hour.
     pub fn server_retry(&mut self, reconnection_time: Duration) {
-        self.reconnection_time = reconnection_time.min(LONGEST_SERVER_RETRY);
+        self.reconnection_time = reconnection_time.min(LONGEST_ASKED_FOR);
     }
 
     /// An event came: the next loss is the first in a row again.
@@ -55,16 +56,17 @@ impl Backoff {
         self.losses = 0;
     }
 
-    /// The delay after one more loss, no shorter than `retry_after`. `spell`: how long the
-    /// connection stood.
+    /// The delay after one more loss, no shorter than `retry_after` up to an hour. `spell`: how long
+    /// the connection stood.
     pub fn next_delay(&mut self, retry_after: Option<Duration>, spell: Duration) -> Duration {
+        let asked_for = retry_after.unwrap_or_default().min(LONGEST_ASKED_FOR);
         if spell >= STABLE_SPELL {
             self.short = 0;
         } else if self.losses == 0 {
             // An event came, or this is the first loss: the growth alone would not slow it down.
             self.short = self.short.saturating_add(1);
         }
-        let mut base = self.reconnection_time.max(retry_after.unwrap_or_default());
+        let mut base = self.reconnection_time.max(asked_for);
         if self.short > MOST_SHORT_SPELLS {
             base = base.max(LEAST_STEP);
         }
@@ -72,7 +74,7 @@ impl Backoff {
             0 => base / 4,
             n => {
                 let grown = base.max(LEAST_STEP).saturating_mul(1_u32 << n.min(20));
-                grown.min(self.maximum.max(base)).saturating_sub(base)
+                grown.min(self.maximum).saturating_sub(base).max(base / 4)
             }
         };
         self.losses = self.losses.saturating_add(1);
@@ -133,8 +135,18 @@ mod tests {
     #[test]
     fn retry_after_is_a_floor_even_above_the_bound() {
         let mut backoff = backoff(10, 1);
-        let delay = backoff.next_delay(Some(Duration::from_secs(7200)), Duration::ZERO);
-        assert!(delay >= Duration::from_secs(7200));
+        let delay = backoff.next_delay(Some(Duration::from_secs(1800)), Duration::ZERO);
+        assert!(delay >= Duration::from_secs(1800));
+    }
+
+    #[test]
+    fn retry_after_counts_for_an_hour_at_the_most() {
+        let mut backoff = backoff(10, 1);
+        let ten_years = Duration::from_secs(10 * 365 * 86_400);
+        for _ in 0..10 {
+            let delay = backoff.next_delay(Some(ten_years), Duration::ZERO);
+            assert!((3600..=4500).contains(&delay.as_secs()), "{delay:?}");
+        }
     }
 
     #[test]

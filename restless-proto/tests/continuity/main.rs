@@ -135,8 +135,8 @@ fn all_ids() -> Vec<String> {
     log().iter().map(|(id, _)| id.clone()).collect()
 }
 
-const SSE: &str = "http://s/?streamId=a";
-const WEBSOCKET: &str = "ws://s/ws?streamId=a";
+const SSE: &str = "https://s/?streamId=a";
+const WEBSOCKET: &str = "wss://s/ws?streamId=a";
 
 /// Cuts the first connection after each of its bytes in turn.
 fn cut_everywhere(url: &'static str, server: Server) {

@@ -25,7 +25,7 @@
 //! | events' origin | none: an event of the service carries no origin |
 //! | **Redirects** | |
 //! | 301, 302, 303, 307, 308 | [`redirects_are_followed`] |
-//! | method on redirect | GET stays GET, there; for calls, `a_redirected_call_has_the_method_of_its_status` |
+//! | method on redirect | GET stays GET, there; for calls, `redirect::each_status_has_its_method_and_each_origin_its_key` |
 //! | which URL on reconnection | [`a_reconnection_starts_at_the_caller_s_url_again`] (open; this is our choice) |
 //! | empty or missing `Location` | [`a_redirect_without_a_location_is_an_error`] |
 //! | too many redirects | [`too_many_redirects_are_an_error`] |

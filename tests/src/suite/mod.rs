@@ -9,8 +9,10 @@ mod support;
 
 pub mod cancel;
 pub mod connection;
+pub mod credentials;
 pub mod faults;
 pub mod lifecycle;
+pub mod redirect;
 pub mod rest;
 pub mod sse;
 pub mod tls;
@@ -53,8 +55,6 @@ macro_rules! scenarios {
             a_kept_connection_that_was_closed_is_replaced,
             an_idempotent_call_on_a_connection_that_dies_is_sent_again,
             a_dropped_call_closes_its_connection,
-            a_redirected_call_has_the_method_of_its_status,
-            a_call_that_leaves_the_origin_leaves_the_key_behind,
         }
         $crate::scenarios! { $run => sse:
             a_stream_is_followed_by_its_id,
@@ -102,6 +102,9 @@ macro_rules! scenarios {
             subscriptions_of_one_client_are_apart,
             a_subscription_has_a_connection_of_its_own,
         }
+        $crate::scenarios! { $run => credentials:
+            a_key_does_not_go_over_plain_http,
+        }
         $crate::scenarios! { $run => cancel:
             next_that_is_dropped_at_any_poll_loses_nothing,
             next_that_loses_to_a_timer_loses_nothing,
@@ -127,6 +130,18 @@ macro_rules! scenarios {
             nothing_piles_up_before_a_slow_reader,
             clients_and_subscriptions_can_be_sent,
         }
+        $crate::scenarios! { $run => redirect:
+            each_status_has_its_method_and_each_origin_its_key,
+            each_origin_has_its_bearer_token,
+            a_key_in_the_query_stays_behind,
+            from_https_to_http_the_key_stays_behind,
+            a_key_does_not_go_over_plain_http_by_a_redirect,
+            a_location_is_required_and_must_lead_somewhere,
+            ten_redirects_are_followed_and_no_more,
+            a_loop_over_two_origins_ends_without_the_key,
+            a_relative_location_is_resolved,
+            a_reconnect_starts_at_the_first_url,
+        }
         $crate::scenarios! { $run => tls:
             calls_work_over_tls,
             subscriptions_work_over_tls,
@@ -137,7 +152,6 @@ macro_rules! scenarios {
             the_platform_s_roots_do_not_trust_a_self_signed_server,
             a_server_that_speaks_no_tls_is_a_loss,
             a_handshake_that_stalls_is_a_connect_timeout,
-            the_key_does_not_leave_tls,
         }
         $crate::scenarios! { $run => connection:
             the_method_is_get,
@@ -204,8 +218,10 @@ mod tests {
         for source in [
             include_str!("cancel.rs"),
             include_str!("connection.rs"),
+            include_str!("credentials.rs"),
             include_str!("faults.rs"),
             include_str!("lifecycle.rs"),
+            include_str!("redirect.rs"),
             include_str!("rest.rs"),
             include_str!("sse.rs"),
             include_str!("tls.rs"),

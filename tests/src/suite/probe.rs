@@ -16,6 +16,7 @@ pub(crate) struct Probe<R> {
     rt: R,
     mode: Mode,
     connects: Arc<AtomicUsize>,
+    lookups: Arc<AtomicUsize>,
     live: Arc<AtomicUsize>,
     read: Arc<AtomicUsize>,
 }
@@ -50,6 +51,7 @@ impl<R: Runtime> Probe<R> {
             rt,
             mode: Mode::Plain,
             connects: Arc::default(),
+            lookups: Arc::default(),
             live: Arc::default(),
             read: Arc::default(),
         }
@@ -70,6 +72,11 @@ impl<R: Runtime> Probe<R> {
         self.connects.load(Ordering::Relaxed)
     }
 
+    /// How often a name was to be resolved.
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
+    }
+
     /// Bytes read from sockets so far.
     pub(crate) fn read(&self) -> usize {
         self.read.load(Ordering::Relaxed)
@@ -86,6 +93,7 @@ impl<R: Runtime> Runtime for Probe<R> {
     type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         if self.mode == Mode::Nameless {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
         }

@@ -373,31 +373,3 @@ pub async fn a_dropped_call_closes_its_connection<R: Runtime>(rt: R) {
     stage.emulator.until_connections(0).await;
     stage.client.send(streams::list()).await.expect("a page");
 }
-
-// Redirects
-
-/// 307 and 308 keep method and content; 303 asks with GET for the result (RFC 9110 §15.4).
-pub async fn a_redirected_call_has_the_method_of_its_status<R: Runtime>(rt: R) {
-    let stage = Stage::new(rt);
-    for status in [307, 308] {
-        stage.emulator.inject(Fault::redirect(status, "/streams").on_rest());
-        assert_eq!(stage.client.send(inactive("Orders")).await.expect("a stream").name, "Orders");
-    }
-    let id = stage.stream();
-    stage.emulator.clear_requests();
-    stage.emulator.inject(Fault::redirect(303, format!("/streams/{id}")).on_rest());
-    stage.client.send(inactive("Orders")).await.expect("a stream");
-    let methods: Vec<_> =
-        stage.emulator.requests().into_iter().map(|request| request.method).collect();
-    assert_eq!(methods, [http::Method::POST, http::Method::GET]);
-}
-
-/// The key does not follow a call to another origin.
-pub async fn a_call_that_leaves_the_origin_leaves_the_key_behind<R: Runtime>(rt: R) {
-    let (stage, other) = (Stage::new(rt), Emulator::start().expect("an emulator"));
-    let location = format!("{}/streams", other.api_base_url());
-    stage.emulator.inject(Fault::redirect(307, location).on_rest());
-    let error = stage.client.send(streams::list()).await.expect_err("no key over there");
-    assert_eq!(error.status().map(|status| status.as_u16()), Some(401));
-    assert_eq!(other.requests()[0].headers.get("x-api-key"), None);
-}

@@ -10,7 +10,7 @@ use restless_hyper::{Client, ClientBuilder, Runtime};
 
 use super::front::{Front, trusting_nobody};
 use super::probe::Probe;
-use super::support::{all_of, builder, data, ended, event, lost, take_ids};
+use super::support::{all_of, builder, data, ended, event, lost};
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
@@ -168,27 +168,4 @@ pub async fn a_handshake_that_stalls_is_a_connect_timeout<R: Runtime>(rt: R) {
     let error = client.send(streams::list()).await.expect_err("silence");
     let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
     assert_eq!(timeout.timer(), Timer::Connect);
-}
-
-/// From https to http, even on the same host, the key stays behind.
-pub async fn the_key_does_not_leave_tls<R: Runtime>(rt: R) {
-    let (emulator, front) = behind_tls();
-    let client = trusting(&rt, &emulator, &front);
-    let id = emulator.add_stream(STREAM).expect("a stream");
-    emulator.publish(&id, "1").expect("an event");
-    let plain = format!("http://localhost:{}/?streamId={id}", emulator.address().port());
-    emulator.inject(Fault::redirect(307, plain));
-    let mut events = client.subscribe(all_of(&id)).expect("a subscription");
-    let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
-    assert_eq!(error.status().map(|status| status.as_u16()), Some(401));
-    let sent: Vec<_> = emulator
-        .requests()
-        .iter()
-        .map(|request| request.headers.contains_key("authorization"))
-        .collect();
-    assert_eq!(sent, [true, false]);
-    // And where there is none to lose, it is followed.
-    emulator.inject(Fault::redirect(307, format!("/?streamId={id}")));
-    let mut events = client.subscribe(all_of(&id)).expect("a subscription");
-    take_ids(&mut events, 1).await;
 }
