@@ -1,14 +1,14 @@
-//! The command line of the `subscribe` examples.
+//! The command lines of the examples.
 
 use std::time::Duration;
 
 use lexopt::prelude::*;
 use restless_proto::signature::Signer;
-use restless_proto::{Subscription, direct};
+use restless_proto::{ConfigError, Service, Subscription, direct};
 
-/// How to call a `subscribe` example.
+/// How to call an example that follows a stream.
 pub const USAGE: &str = "\
-usage: subscribe-RUNTIME [OPTIONS] (URL | --stream ID | --direct TARGET [DIRECT OPTIONS])
+usage: EXAMPLE [OPTIONS] (URL | --stream ID | --direct TARGET [DIRECT OPTIONS])
 
 Prints one JSON object a line for each event of a stream.
 
@@ -27,6 +27,7 @@ Prints one JSON object a line for each event of a stream.
   --no-reconnect           end when the connection does
   --max-reconnects N       give up after N reconnects without an event
   --retry-seconds S        delay before the first reconnect         (1)
+  --idle-seconds S         longest silence accepted                 (300)
   --limit N                stop after N events
   --verify SECRET          reject updates that are not signed with it; these go to
                            stderr and are not counted
@@ -52,7 +53,19 @@ pub struct Cli {
     pub stream_base_url: Option<String>,
 }
 
-#[derive(Default)]
+/// What was asked of an example that makes a stream before it follows it.
+#[derive(Debug)]
+pub struct CreateCli {
+    /// The REST API to make a stream of.
+    pub target: String,
+    /// How many events to print.
+    pub limit: Option<u64>,
+    /// The service, by its environment variables.
+    pub service: Service,
+    options: Given,
+}
+
+#[derive(Debug, Default)]
 struct Given {
     url: Option<String>,
     stream: Option<String>,
@@ -66,7 +79,8 @@ struct Given {
     ws: bool,
     no_reconnect: bool,
     max_reconnects: Option<u32>,
-    retry_seconds: Option<f64>,
+    retry: Option<Duration>,
+    idle: Option<Duration>,
     limit: Option<u64>,
     verify: Option<String>,
 }
@@ -78,20 +92,65 @@ impl Cli {
     ///
     /// A sentence that says which argument is wrong, and how.
     pub fn from_env() -> Result<Option<Self>, String> {
-        let var = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let Some(given) = parse(lexopt::Parser::from_env()).map_err(|error| error.to_string())?
-        else {
-            return Ok(None);
-        };
-        let limit = given.limit;
+        let Some(given) = given()? else { return Ok(None) };
         Ok(Some(Self {
-            subscription: given.into_subscription()?,
-            limit,
+            subscription: given.apply(given.source()?),
+            limit: given.limit,
             api_key: var("RESTLESS_API_KEY"),
             base_url: var("RESTLESS_API_BASE_URL"),
             stream_base_url: var("RESTLESS_STREAM_BASE_URL"),
         }))
     }
+
+    /// The service that the environment names.
+    ///
+    /// # Errors
+    ///
+    /// When a base URL can't be one.
+    pub fn service(&self) -> Result<Service, ConfigError> {
+        service()
+    }
+}
+
+impl CreateCli {
+    /// As [`Cli::from_env`]; the URL is the REST API's here.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which argument is wrong, and how.
+    pub fn from_env() -> Result<Option<Self>, String> {
+        let Some(mut given) = given()? else { return Ok(None) };
+        let target = given.url.take().ok_or("nothing to make a stream of: give a URL")?;
+        if given.stream.is_some() || given.target.is_some() || given.ws {
+            return Err("--stream, --direct and --ws do not go with a new stream".to_owned());
+        }
+        let service = service().map_err(|error| error.to_string())?;
+        Ok(Some(Self { target, limit: given.limit, service, options: given }))
+    }
+
+    /// Follows the stream that was made, as the options say.
+    pub fn subscription(&self, stream_id: &str) -> Subscription {
+        self.options.apply(Subscription::stream(stream_id))
+    }
+}
+
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn service() -> Result<Service, ConfigError> {
+    let mut service = Service::new(var("RESTLESS_API_KEY").unwrap_or_default());
+    if let Some(url) = var("RESTLESS_API_BASE_URL") {
+        service = service.with_api_base_url(&url)?;
+    }
+    if let Some(url) = var("RESTLESS_STREAM_BASE_URL") {
+        service = service.with_stream_base_url(&url)?;
+    }
+    Ok(service)
+}
+
+fn given() -> Result<Option<Given>, String> {
+    parse(lexopt::Parser::from_env()).map_err(|error| error.to_string())
 }
 
 fn parse(mut arguments: lexopt::Parser) -> Result<Option<Given>, lexopt::Error> {
@@ -110,7 +169,8 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Option<Given>, lexopt::Error> 
             Long("ws") => given.ws = true,
             Long("no-reconnect") => given.no_reconnect = true,
             Long("max-reconnects") => given.max_reconnects = Some(arguments.value()?.parse()?),
-            Long("retry-seconds") => given.retry_seconds = Some(arguments.value()?.parse()?),
+            Long("retry-seconds") => given.retry = Some(arguments.value()?.parse_with(seconds)?),
+            Long("idle-seconds") => given.idle = Some(arguments.value()?.parse_with(seconds)?),
             Long("limit") => given.limit = Some(arguments.value()?.parse()?),
             Long("verify") => given.verify = Some(arguments.value()?.string()?),
             Value(url) if given.url.is_none() => given.url = Some(url.string()?),
@@ -120,8 +180,12 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Option<Given>, lexopt::Error> 
     Ok(Some(given))
 }
 
+fn seconds(text: &str) -> Result<Duration, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(Duration::try_from_secs_f64(text.parse()?)?)
+}
+
 impl Given {
-    fn into_subscription(self) -> Result<Subscription, String> {
+    fn source(&self) -> Result<Subscription, String> {
         let direct_only = [
             ("--method", self.method.is_some()),
             ("--polling-interval", self.polling_interval.is_some()),
@@ -133,25 +197,25 @@ impl Given {
                 return Err(format!("{option} goes with --direct"));
             }
         }
-        let mut subscription = match (self.url, self.stream, self.target) {
-            (Some(url), None, None) => Subscription::url(url),
-            (None, Some(id), None) => Subscription::stream(id),
+        Ok(match (&self.url, &self.stream, &self.target) {
+            (Some(url), None, None) => Subscription::url(url.as_str()),
+            (None, Some(id), None) => Subscription::stream(id.as_str()),
             (None, None, Some(target)) => {
-                let mut target = direct::target(target);
-                if let Some(method) = self.method {
+                let mut target = direct::target(target.as_str());
+                if let Some(method) = &self.method {
                     target = target.method(method.as_str());
                 }
                 if let Some(seconds) = self.polling_interval {
                     target = target.polling_interval(seconds);
                 }
-                if let Some(mode) = self.payload_mode {
+                if let Some(mode) = &self.payload_mode {
                     if !matches!(mode.as_str(), "FULL_DATA" | "JSON_PATCH") {
                         return Err(format!("--payload-mode {mode}: FULL_DATA or JSON_PATCH"));
                     }
                     target = target.payload_mode(mode.as_str());
                 }
-                if let Some(filter) = self.jq {
-                    target = target.jq_filter(filter);
+                if let Some(filter) = &self.jq {
+                    target = target.jq_filter(filter.as_str());
                 }
                 Subscription::direct(target)
             }
@@ -159,27 +223,31 @@ impl Given {
                 return Err("nothing to follow: give a URL, --stream or --direct".to_owned());
             }
             _ => return Err("one of a URL, --stream and --direct, not several".to_owned()),
-        };
+        })
+    }
+
+    fn apply(&self, mut subscription: Subscription) -> Subscription {
         if self.ws {
             subscription = subscription.websocket();
         }
-        if let Some(cursor) = self.cursor {
-            subscription = subscription.cursor(cursor);
+        if let Some(cursor) = &self.cursor {
+            subscription = subscription.cursor(cursor.as_str());
         }
-        if let Some(since) = self.since {
-            subscription = subscription.since(since);
+        if let Some(since) = &self.since {
+            subscription = subscription.since(since.as_str());
         }
         if let Some(most) = self.max_reconnects {
             subscription = subscription.max_reconnects(most);
         }
-        if let Some(seconds) = self.retry_seconds {
-            let delay = Duration::try_from_secs_f64(seconds)
-                .map_err(|error| format!("--retry-seconds {seconds}: {error}"))?;
+        if let Some(delay) = self.retry {
             subscription = subscription.retry(delay);
         }
-        if let Some(secret) = self.verify {
-            subscription = subscription.verify(Signer::new(secret));
+        if let Some(silence) = self.idle {
+            subscription = subscription.idle_timeout(silence);
         }
-        Ok(subscription.reconnect(!self.no_reconnect))
+        if let Some(secret) = &self.verify {
+            subscription = subscription.verify(Signer::new(secret.as_str()));
+        }
+        subscription.reconnect(!self.no_reconnect)
     }
 }

@@ -90,13 +90,13 @@ pub fn exit_code(error: &Error) -> u8 {
     }
 }
 
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     // With stderr gone there is nobody left to tell.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// An error and its causes, in one line.
-fn causes(error: &dyn StdError) -> String {
+pub(crate) fn causes(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

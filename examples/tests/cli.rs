@@ -1,83 +1,12 @@
 //! The `subscribe` example as a command: what it prints and where, and how it exits.
 
-use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
-use std::time::Duration;
+mod common;
 
+use common::Run;
 use restless_emulator::{Emulator, Fault, Upstream};
 
-/// No run takes nearly as long; one that does hangs.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// The example, which `cargo test` builds beside this test.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("this test's own path");
-    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/this");
-    let path = profile.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(path.exists(), "{} is missing: run `cargo test -p restless-examples`", path.display());
-    path
-}
-
-/// What a run came to.
-#[derive(Debug)]
-struct Run {
-    status: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    fn lines(&self) -> Vec<&str> {
-        self.out.lines().collect()
-    }
-}
-
-/// Kills a run that is left behind.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only if it is over.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Run {
-    let mut command = Command::new(example("subscribe-tokio"));
-    for name in ["RESTLESS_API_KEY", "RESTLESS_API_BASE_URL", "RESTLESS_STREAM_BASE_URL"] {
-        command.env_remove(name);
-    }
-    let child = command
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut running = Running(child);
-    let out = whole(running.0.stdout.take().expect("a pipe"));
-    let err = whole(running.0.stderr.take().expect("a pipe"));
-    let text = |receiver: std::sync::mpsc::Receiver<String>| {
-        receiver.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("{arguments:?} hangs"))
-    };
-    let (out, err) = (text(out), text(err));
-    Run { status: running.0.wait().expect("it is over").code(), out, err }
-}
-
-/// Reads a pipe to its end, on a thread of its own.
-fn whole(mut pipe: impl Read + Send + 'static) -> std::sync::mpsc::Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        pipe.read_to_string(&mut text).expect("UTF-8");
-        // Nobody waits any more where it was too late.
-        let _ = sender.send(text);
-    });
-    receiver
+    common::run("subscribe-tokio", arguments, environment)
 }
 
 /// An emulator with a stream that polls nothing.
@@ -117,15 +46,6 @@ impl Stage {
     fn log(&self) -> Vec<String> {
         self.emulator.log(&self.id).into_iter().map(|event| event.id).collect()
     }
-}
-
-fn value<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = line.split_once(&format!("\"{name}\":\""))?;
-    Some(rest.split_once('"')?.0)
-}
-
-fn ids(run: &Run) -> Vec<&str> {
-    run.lines().into_iter().map(|line| value(line, "event_id").expect("an id")).collect()
 }
 
 // What is printed
@@ -176,7 +96,7 @@ fn only_events_go_to_stdout() {
     }
     stage.emulator.inject(Fault::cut_after_events(2));
     let run = stage.run(&["--since", "0", "--limit", "4"]);
-    assert_eq!(ids(&run), stage.log());
+    assert_eq!(run.ids(), stage.log());
     assert!(run.lines().iter().all(|line| line.starts_with('{') && line.ends_with('}')));
     let said: Vec<_> = run.err.lines().collect();
     let [first, lost, again] = said[..] else { panic!("{said:?}") };
@@ -191,7 +111,7 @@ fn what_is_not_signed_is_told_on_stderr() {
     stage.emulator.publish(&stage.id, "1").expect("an event");
     stage.emulator.publish_error(&stage.id, "CODE", "message").expect("an event");
     let run = stage.run(&["--since", "0", "--verify", "secret", "--limit", "1"]);
-    assert_eq!(ids(&run), stage.log()[1..]);
+    assert_eq!(run.ids(), stage.log()[1..]);
     assert!(run.err.contains("rejected"), "{}", run.err);
 }
 
@@ -205,7 +125,7 @@ fn the_limit_counts_events() {
     }
     for limit in 0..=3 {
         let run = stage.run(&["--since", "0", "--limit", &limit.to_string()]);
-        assert_eq!((ids(&run).len(), run.status), (limit, Some(0)));
+        assert_eq!((run.ids().len(), run.status), (limit, Some(0)));
     }
 }
 
@@ -216,8 +136,8 @@ fn cursor_and_since_are_where_it_starts() {
         stage.emulator.publish(&stage.id, &n.to_string()).expect("an event");
     }
     let log = stage.log();
-    assert_eq!(ids(&stage.run(&["--cursor", &log[1], "--limit", "2"])), log[2..]);
-    assert_eq!(ids(&stage.run(&["--since", &log[0], "--limit", "3"])), log[1..]);
+    assert_eq!(stage.run(&["--cursor", &log[1], "--limit", "2"]).ids(), log[2..]);
+    assert_eq!(stage.run(&["--since", &log[0], "--limit", "3"]).ids(), log[1..]);
 }
 
 #[test]
@@ -227,7 +147,7 @@ fn a_url_takes_the_place_of_the_base() {
     let url = stage.emulator.sse_url(&stage.id);
     let key = [("RESTLESS_API_KEY", stage.emulator.api_key())];
     let run = run(&[&url, "--since", "0", "--limit", "1"], &key);
-    assert_eq!(ids(&run), stage.log());
+    assert_eq!(run.ids(), stage.log());
 }
 
 #[test]
@@ -312,7 +232,7 @@ fn the_end_of_the_stream_exits_with_0() {
     stage.emulator.publish(&stage.id, "1").expect("an event");
     stage.emulator.inject(Fault::end_after_events(1));
     let run = stage.run(&["--since", "0", "--no-reconnect"]);
-    assert_eq!((ids(&run), run.status), (vec![&*stage.log()[0]], Some(0)));
+    assert_eq!((run.ids(), run.status), (vec![&*stage.log()[0]], Some(0)));
     stage.emulator.inject(Fault::status(204));
     let run = stage.run(&[]);
     assert_eq!((&*run.out, run.status), ("", Some(0)));

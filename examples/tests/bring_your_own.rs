@@ -1,0 +1,147 @@
+//! The `bring-your-own` examples as commands: each is a whole driver, so each has to get through
+//! what the adapters get through.
+
+mod common;
+
+use common::Run;
+use restless_emulator::{Emulator, Fault, Upstream};
+
+/// Events that are published; a stream that was made over REST has its upstream's answer, too.
+const PUBLISHED: usize = 4;
+
+/// What an example talks to.
+struct Stage {
+    name: &'static str,
+    emulator: Emulator,
+    upstream: Upstream,
+    /// The stream, if it stands before the example runs.
+    id: Option<String>,
+}
+
+impl Stage {
+    /// For an example that makes a stream over REST and follows it over server-sent events.
+    fn rest(name: &'static str) -> Self {
+        let emulator = Emulator::start().expect("an emulator");
+        let upstream = Upstream::start("[0]").expect("an upstream");
+        Self { name, emulator, upstream, id: None }
+    }
+
+    /// Runs it while events are published, until it has printed them all.
+    fn follow(&self, arguments: &[&str]) -> Run {
+        let events = if self.id.is_some() { PUBLISHED } else { PUBLISHED + 1 };
+        let limit = events.to_string();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                self.emulator
+                    .until(|emulator| !emulator.ids().is_empty())
+                    .wait()
+                    .expect("a stream");
+                for n in 0..PUBLISHED {
+                    self.emulator.publish(&self.stream(), &n.to_string()).expect("an event");
+                }
+            });
+            self.run(
+                &[&["--since", "0", "--retry-seconds", "0", "--limit", &limit], arguments].concat(),
+            )
+        })
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        self.run_as(self.emulator.api_key(), arguments)
+    }
+
+    fn run_as(&self, key: &str, arguments: &[&str]) -> Run {
+        let upstream = self.upstream.url();
+        let source = match &self.id {
+            Some(id) => vec!["--stream", id],
+            None => vec![&*upstream],
+        };
+        let base = self.emulator.api_base_url();
+        let environment = [
+            ("RESTLESS_API_KEY", key),
+            ("RESTLESS_API_BASE_URL", &base),
+            ("RESTLESS_STREAM_BASE_URL", &base),
+        ];
+        let run = common::run(self.name, &[&source, arguments].concat(), &environment);
+        assert!(!run.out.contains(key) && !run.err.contains(key), "the key was printed: {run:?}");
+        run
+    }
+
+    fn stream(&self) -> String {
+        self.emulator.ids().pop().expect("a stream")
+    }
+
+    /// What the server has sent, in order.
+    fn log(&self) -> Vec<String> {
+        self.emulator.log(&self.stream()).into_iter().map(|event| event.id).collect()
+    }
+}
+
+/// Cut between two events, and within one: nothing is lost, nothing comes twice.
+fn cuts_lose_nothing(stage: &Stage) {
+    stage.emulator.inject(Fault::cut_after_events(1));
+    stage.emulator.inject(Fault::cut_after(400));
+    let run = stage.follow(&[]);
+    assert_eq!((run.ids(), run.status), (stage.log().iter().map(|id| &**id).collect(), Some(0)));
+    assert_eq!(stage.emulator.pending_faults(), 0);
+    assert_eq!(run.err.matches("lost: the connection broke").count(), 2, "{}", run.err);
+    assert!(run.err.contains(&format!("resuming after {}", stage.log()[0])), "{}", run.err);
+}
+
+/// The deadline passes while a read is on its way.
+fn silence_is_a_loss(stage: &Stage) {
+    stage.emulator.inject(Fault::stall_after_events(1));
+    let run = stage.follow(&["--idle-seconds", "0.3"]);
+    assert_eq!((run.ids(), run.status), (stage.log().iter().map(|id| &**id).collect(), Some(0)));
+    assert!(run.err.contains("lost: nothing was heard within 300ms"), "{}", run.err);
+}
+
+/// None is followed by the stack below: then these would be too many for it, or none to be seen.
+fn redirects_are_the_machine_s(stage: &Stage) {
+    stage.emulator.inject(Fault::redirect(307, "/?streamId=elsewhere").times(11));
+    let run = stage.run(&[]);
+    assert_eq!((&*run.out, run.status), ("", Some(3)), "{}", run.err);
+    assert!(run.err.contains("more than 10 redirects in a row"), "{}", run.err);
+}
+
+fn a_refusal_is_told_with_its_reason(stage: &Stage) {
+    stage.emulator.inject(Fault::status(403).body(r#"{"message":"not for you"}"#));
+    let run = stage.run(&[]);
+    assert_eq!((&*run.out, run.status), ("", Some(3)), "{}", run.err);
+    assert!(run.err.contains("403") && run.err.contains("not for you"), "{}", run.err);
+}
+
+fn a_wrong_key_is_refused(stage: &Stage) {
+    let run = stage.run_as("rs_wrong", &[]);
+    assert_eq!((&*run.out, run.status), ("", Some(3)), "{}", run.err);
+    assert!(run.err.contains("401"), "{}", run.err);
+}
+
+fn nobody_there_is_given_up(stage: &Stage) {
+    stage.emulator.stop_listening().expect("the emulator stands");
+    let run = stage.run(&["--max-reconnects", "1", "--retry-seconds", "0"]);
+    assert_eq!((&*run.out, run.status), ("", Some(4)), "{}", run.err);
+    assert!(run.err.contains("no connection to the host"), "{}", run.err);
+}
+
+/// Each example has each rule as a test of its own.
+macro_rules! examples {
+    ($($module:ident: $stage:expr;)*) => {$(
+        mod $module {
+            use super::*;
+            examples!(@ $stage; cuts_lose_nothing, silence_is_a_loss, redirects_are_the_machine_s,
+                a_refusal_is_told_with_its_reason, a_wrong_key_is_refused, nobody_there_is_given_up);
+        }
+    )*};
+    (@ $stage:expr; $($rule:ident),*) => {$(
+        #[test]
+        fn $rule() {
+            super::$rule(&$stage);
+        }
+    )*};
+}
+
+examples! {
+    reqwest: Stage::rest("byo-reqwest");
+    ureq: Stage::rest("byo-ureq");
+}
