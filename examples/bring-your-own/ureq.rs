@@ -1,7 +1,7 @@
 //! Bring your own HTTP: REST and server-sent events over ureq, which blocks, in `http`'s types.
 //!
 //! ```console
-//! $ cargo run --example byo-ureq -- --limit 3 http://api.example.com/orders
+//! $ cargo run --example byo-ureq -- --limit 3 https://api.example.com/orders
 //! ```
 //!
 //! makes a stream of that REST API, follows it, and prints its events as lines of JSON. TLS
