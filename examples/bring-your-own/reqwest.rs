@@ -23,7 +23,7 @@ use http_body_util::BodyDataStream;
 use restless_examples::{CreateCli, Printer, entropy};
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::{
-    Call, Error, Instant, Limits, Service, TimeoutError, Timer, TransportError, TransportErrorKind,
+    Call, CallOptions, Error, Instant, TimeoutError, Timer, TransportError, TransportErrorKind,
     model, streams,
 };
 use tokio::time::timeout;
@@ -34,10 +34,9 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn follow(cli: CreateCli) -> Result<u8, Error> {
-    let driver = Driver::new(cli.service.clone())?;
-    let (service, total) = (&cli.service, Duration::from_secs(30));
+    let (driver, service) = (Driver::new()?, &cli.service);
     let create: Call<model::Stream> = streams::create("Bring your own", &cli.target).into();
-    let mut call = create.start(service, Limits::default(), total, driver.now())?;
+    let mut call = create.start(service, CallOptions::default(), entropy(), driver.now())?;
     let answer = driver.drive(&mut call, |answer, _| ControlFlow::Break(answer)).await;
     let stream = answer.expect("a call has an answer")?;
 
@@ -54,12 +53,11 @@ const LAST_LOOK: Duration = Duration::from_millis(20);
 
 struct Driver {
     http: reqwest::Client,
-    service: Service,
     origin: std::time::Instant,
 }
 
 impl Driver {
-    fn new(service: Service) -> Result<Self, TransportError> {
+    fn new() -> Result<Self, TransportError> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             // Redirects, retries, codings and all other timers are the machine's.
@@ -71,7 +69,7 @@ impl Driver {
             .no_zstd()
             .build()
             .map_err(|error| TransportError::new(TransportErrorKind::Request, error))?;
-        Ok(Self { http, service, origin: std::time::Instant::now() })
+        Ok(Self { http, origin: std::time::Instant::now() })
     }
 
     fn now(&self) -> Instant {
@@ -93,10 +91,7 @@ impl Driver {
                 }
                 Output::Send(_) => unreachable!("only on a connection that was upgraded"),
                 Output::Hangup => inputs = stream::pending().boxed_local(),
-                Output::Authorize { .. } => {
-                    let key = self.service.api_key().cloned();
-                    machine.handle(Input::Credentials(key), self.now());
-                }
+                Output::Authorize { .. } => unreachable!("only with credentials on demand"),
                 Output::Event(event) => {
                     if let ControlFlow::Break(value) = each(event, machine) {
                         return Some(value);

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use restless_examples::{CreateCli, Printer, entropy};
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::{
-    Call, Error, Instant, Limits, Service, TimeoutError, Timer, TransportError, TransportErrorKind,
+    Call, CallOptions, Error, Instant, TimeoutError, Timer, TransportError, TransportErrorKind,
     model, streams,
 };
 use ureq::config::AutoHeaderValue;
@@ -38,16 +38,15 @@ fn main() -> ExitCode {
 fn follow(cli: CreateCli) -> Result<u8, Error> {
     let origin = std::time::Instant::now();
     let now = || Instant::from_origin(origin.elapsed());
-    let (service, total) = (&cli.service, Duration::from_secs(30));
+    let service = &cli.service;
     let create: Call<model::Stream> = streams::create("Bring your own", &cli.target).into();
-    let mut call = create.start(service, Limits::default(), total, now())?;
-    let answer = drive(&mut call, service, now, |answer, _| ControlFlow::Break(answer));
+    let mut call = create.start(service, CallOptions::default(), entropy(), now())?;
+    let answer = drive(&mut call, now, |answer, _| ControlFlow::Break(answer));
     let stream = answer.expect("a call has an answer")?;
 
     let mut events = cli.subscription(&stream.id).start(service, entropy(), now())?;
     let mut printer = Printer::new(cli.limit);
-    let status =
-        drive(&mut events, service, now, |event, events| printer.print(event, events.cursor()));
+    let status = drive(&mut events, now, |event, events| printer.print(event, events.cursor()));
     Ok(status.unwrap_or(0))
 }
 
@@ -59,7 +58,6 @@ const LAST_LOOK: Duration = Duration::from_millis(20);
 /// Runs a machine until it is done, or `each` has enough.
 fn drive<M: Machine, B>(
     machine: &mut M,
-    service: &Service,
     now: impl Fn() -> Instant,
     mut each: impl FnMut(M::Event, &M) -> ControlFlow<B>,
 ) -> Option<B> {
@@ -73,9 +71,7 @@ fn drive<M: Machine, B>(
             }
             Output::Send(_) => unreachable!("only on a connection that was upgraded"),
             Output::Hangup => open = None,
-            Output::Authorize { .. } => {
-                machine.handle(Input::Credentials(service.api_key().cloned()), now());
-            }
+            Output::Authorize { .. } => unreachable!("only with credentials on demand"),
             Output::Event(event) => {
                 if let ControlFlow::Break(value) = each(event, machine) {
                     return Some(value);

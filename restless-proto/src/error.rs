@@ -21,6 +21,7 @@ use refused::Message;
 /// | --- | --- |
 /// | [`Config`](Self::Config), [`Misuse`](Self::Misuse) | the developer |
 /// | [`Limit`](Self::Limit) | whoever set the limit |
+/// | [`Credentials`](Self::Credentials) | whoever wrote the function that gives keys |
 /// | [`Refused`](Self::Refused) | the operator: the service said no |
 /// | [`Content`](Self::Content) | the service: its reply is not what the contract says |
 /// | [`Redirect`](Self::Redirect) | the service: its redirect leads nowhere |
@@ -40,6 +41,9 @@ pub enum Error {
     /// The peer sent more than a limit allows.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// The function that gives keys gave an error.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The service answered, and said no.
     #[error(transparent)]
     Refused(#[from] Box<Refused>),
@@ -64,7 +68,7 @@ pub enum Error {
     /// The server closed a WebSocket connection, and said why.
     #[error(transparent)]
     Closed(#[from] PeerClosed),
-    /// Reconnecting brought no event as often as is allowed.
+    /// Trying again has not helped as often as is allowed.
     #[error(transparent)]
     GaveUp(#[from] Box<GaveUp>),
 }
@@ -89,8 +93,16 @@ impl Error {
         }
     }
 
-    pub(crate) fn gave_up(reconnects: u32, last: Self) -> Self {
-        Self::GaveUp(Box::new(GaveUp { reconnects, last }))
+    /// Of a subscription.
+    pub(crate) fn no_event(retries: u32, last: Self) -> Self {
+        let what = "reconnects in a row without an event";
+        Self::GaveUp(Box::new(GaveUp { retries, what, last }))
+    }
+
+    /// Of a call.
+    pub(crate) fn no_answer(retries: u32, last: Self) -> Self {
+        let what = "further tries";
+        Self::GaveUp(Box::new(GaveUp { retries, what, last }))
     }
 }
 
@@ -125,22 +137,24 @@ impl PeerClosed {
     }
 }
 
-/// Reconnecting brought no event as often as is allowed.
+/// Trying again has not helped as often as is allowed, or as time allows: the reconnects of a
+/// subscription brought no event, or the further tries of a call no answer.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("gave up after {reconnects} reconnects in a row without an event")]
+#[error("gave up after {retries} {what}")]
 pub struct GaveUp {
-    reconnects: u32,
+    retries: u32,
+    what: &'static str,
     #[source]
     last: Error,
 }
 
 impl GaveUp {
-    /// How many reconnects were made, the first connect not counted.
-    pub fn reconnects(&self) -> u32 {
-        self.reconnects
+    /// How many reconnects or further tries were made, the first one not counted.
+    pub fn retries(&self) -> u32 {
+        self.retries
     }
 
-    /// How the last connection failed.
+    /// How the last one failed.
     pub fn last(&self) -> &Error {
         &self.last
     }
@@ -340,6 +354,22 @@ pub enum RedirectError {
     },
 }
 
+/// No key could be had from the function that gives them.
+///
+/// For a call it is the end; a subscription asks again after a delay.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no credentials could be had")]
+pub struct CredentialsError {
+    source: Arc<dyn StdError + Send + Sync>,
+}
+
+impl CredentialsError {
+    /// States the cause. It is printed as it is: it must not hold the key.
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Arc::from(source.into()) }
+    }
+}
+
 /// What failed between us and the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -422,11 +452,13 @@ impl StdError for TransportError {
 pub enum Timer {
     /// From the start of connecting to the first byte that can be sent; kept by the driver.
     Connect,
+    /// From asking the user for credentials to their answer, for a subscription.
+    Credentials,
     /// From sending a request to the head of its response.
     ResponseHead,
     /// From one piece of a stream to the next.
     Idle,
-    /// A whole call, redirects included.
+    /// A whole call: credentials, redirects, every try and the delays between them.
     Total,
     /// From a ping of ours to the next sound of the peer, over WebSocket.
     Pong,
@@ -438,6 +470,7 @@ pub enum Timer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} within {after:?}", match .timer {
     Timer::Connect => "no connection",
+    Timer::Credentials => "no credentials",
     Timer::ResponseHead => "no answer to the request",
     Timer::Idle => "nothing was heard",
     Timer::Total => "the call did not finish",

@@ -25,7 +25,7 @@
 //! | [`Open`](crate::machine::Output::Open) | drops what is left of an earlier exchange, connects, sends the request | `Response`, `Data`…, `Ended`, each with this exchange's id |
 //! | [`Send`](crate::machine::Output::Send) | writes the bytes to the open exchange's connection, in order | none, or `Ended` if it can't |
 //! | [`Hangup`](crate::machine::Output::Hangup) | drops the open exchange and closes its connection | none |
-//! | [`Authorize`](crate::machine::Output::Authorize) | asks the user for a key | `Credentials` |
+//! | [`Authorize`](crate::machine::Output::Authorize) | asks the user for a key, a fresh one where the last was rejected | `Credentials` |
 //! | [`Event`](crate::machine::Output::Event) | hands it to the user, now: the cursor has moved | none |
 //! | [`Wait`](crate::machine::Output::Wait) | waits for the network, or until the deadline | whatever came, or `Elapsed` |
 //! | [`Done`](crate::machine::Output::Done) | stops | none |
@@ -48,7 +48,10 @@
 //!    they are. `Data` is content without the transfer coding; interim responses are not reported.
 //!    One that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of a 101 the
 //!    connection is the machine's: `Data` is whatever comes, and `Send` whatever goes.
-//! 7. **Dropping is closing.** A machine that is dropped in the middle leaves nothing behind.
+//! 7. **A question is open until something else comes out.** After `Authorize` comes `Wait`: wait for
+//!    the user's answer and for the deadline. Any other output but `Wait` takes the question back; an
+//!    answer that comes later does no harm. A service with a fixed key, or none, never asks.
+//! 8. **Dropping is closing.** A machine that is dropped in the middle leaves nothing behind.
 //!
 //! A late input of an older exchange does no harm, nor does `Elapsed` too early, nor an input that
 //! the state does not want: no order of calls is an error.
@@ -84,7 +87,7 @@
 //!             }
 //!             Output::Send(_) => unreachable!("only on upgraded connections"),
 //!             Output::Hangup => arriving.clear(),
-//!             Output::Authorize { .. } => machine.handle(Input::Credentials(None), now),
+//!             Output::Authorize { .. } => machine.handle(Input::Credentials(Ok(None)), now),
 //!             Output::Event(event) => events.push(event),
 //!             Output::Wait(deadline) => match (arriving.pop_front(), deadline) {
 //!                 (Some(input), _) => machine.handle(input, now),
@@ -123,15 +126,15 @@
 //! # Ok::<(), restless_proto::ConfigError>(())
 //! ```
 //!
-//! A call runs by the same loop, with the limits and the time that it is given:
+//! A call runs by the same loop. It tries again by itself, as [`CallMachine`] says, so the HTTP
+//! client below must not:
 //!
 //! ```
-//! # use std::time::Duration;
-//! # use restless_proto::{Instant, Limits, Service, streams};
+//! # use restless_proto::{CallOptions, Entropy, Instant, Service, streams};
 //! let machine = streams::get("stream_1").start(
 //!     &Service::new("rs_0123456789abcdef"),
-//!     Limits::default(),
-//!     Duration::from_secs(30),
+//!     CallOptions::default(),
+//!     Entropy::from_seed(7),
 //!     Instant::ORIGIN, // in life: Instant::from_origin(clock.elapsed())
 //! )?;
 //! # let _ = machine;

@@ -84,11 +84,11 @@ pub mod url;
 pub mod ws;
 
 pub use api::{direct, snippets, streams, usage};
-pub use call::{Call, CallMachine};
+pub use call::{Call, CallMachine, CallOptions};
 pub use entropy::Entropy;
 pub use error::{
-    ConfigError, ContentError, Error, Excerpt, GaveUp, LimitError, Misuse, PeerClosed,
-    RedirectError, Refused, TimeoutError, Timer, TransportError, TransportErrorKind,
+    ConfigError, ContentError, CredentialsError, Error, Excerpt, GaveUp, LimitError, Misuse,
+    PeerClosed, RedirectError, Refused, TimeoutError, Timer, TransportError, TransportErrorKind,
 };
 pub use event::StreamEvent;
 pub use json::{JsonError, JsonProblem};

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::ws::CloseCode;
-use crate::{ApiKey, Instant, TimeoutError, TransportError};
+use crate::{ApiKey, CredentialsError, Instant, TimeoutError, TransportError};
 
 /// A protocol that is driven: inputs go in, outputs come out, and nothing happens in between.
 ///
@@ -82,8 +82,8 @@ pub enum Input {
         /// How it ended.
         why: End,
     },
-    /// The answer to [`Output::Authorize`].
-    Credentials(Option<ApiKey>),
+    /// The answer to [`Output::Authorize`]: a key, none, or why there is no telling.
+    Credentials(Result<Option<ApiKey>, CredentialsError>),
     /// The deadline of the last [`Output::Wait`] has passed. Too early or too often does no harm.
     Elapsed,
 }
@@ -127,7 +127,9 @@ pub enum Output<E> {
     Send(Bytes),
     /// Drop the open exchange and its connection. No input is due for it.
     Hangup,
-    /// Ask the user for the credentials and answer with [`Input::Credentials`].
+    /// Ask the user for the credentials and answer with [`Input::Credentials`]. There is no open
+    /// exchange meanwhile. Whatever comes out before the answer goes in, save `Wait`, takes the
+    /// question back.
     Authorize {
         /// Whether the ones given last were refused, so that the same ones won't do.
         rejected: bool,

@@ -11,6 +11,7 @@ use crate::{Instant, Limits, Refused};
 pub(crate) struct Refusal {
     head: Box<Parts>,
     content: BytesMut,
+    most: usize,
     limits: Limits,
     deadline: Instant,
 }
@@ -19,13 +20,25 @@ pub(crate) struct Refusal {
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Refusal {
+    /// Of which as much is taken as goes into the error.
     pub(crate) fn new(head: Box<Parts>, limits: &Limits, now: Instant) -> Self {
-        Self { head, content: BytesMut::new(), limits: *limits, deadline: now + LONGEST_WAIT }
+        Self::with(head, limits.excerpt(), limits, now)
+    }
+
+    /// That is read to its end, within the limit of a reply, so that the connection can be used
+    /// again.
+    pub(crate) fn whole(head: Box<Parts>, limits: &Limits, now: Instant) -> Self {
+        Self::with(head, limits.content(), limits, now)
+    }
+
+    fn with(head: Box<Parts>, most: usize, limits: &Limits, now: Instant) -> Self {
+        let deadline = now + LONGEST_WAIT;
+        Self { head, content: BytesMut::new(), most, limits: *limits, deadline }
     }
 
     /// Takes what is kept of it; true once there is no room for more.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> bool {
-        let room = self.limits.excerpt().saturating_sub(self.content.len());
+        let room = self.most.saturating_sub(self.content.len());
         self.content.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
         bytes.len() >= room
     }

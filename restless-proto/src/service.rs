@@ -34,17 +34,28 @@ pub const STREAM_BASE_URL: &str = "https://stream.restlessapi.stream";
 /// ```
 #[derive(Clone)]
 pub struct Service {
-    api_key: Option<Arc<ApiKey>>,
+    credentials: Credentials,
     api_base_url: Arc<str>,
     stream_base_url: Arc<str>,
     reach: Reach,
+}
+
+/// Whose requests these are.
+#[derive(Clone, Debug)]
+pub(crate) enum Credentials {
+    /// Nobody's, or the URL says it.
+    None,
+    /// The same ones with each request.
+    Fixed(Arc<ApiKey>),
+    /// The user is asked.
+    OnDemand,
 }
 
 /// The public service, without a key.
 impl Default for Service {
     fn default() -> Self {
         Self {
-            api_key: None,
+            credentials: Credentials::None,
             api_base_url: API_BASE_URL.into(),
             stream_base_url: STREAM_BASE_URL.into(),
             reach: Reach::default(),
@@ -61,7 +72,19 @@ impl Service {
     /// With this key; an empty one is none.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<ApiKey>) -> Self {
-        self.api_key = Some(key.into()).filter(|key| !key.is_empty()).map(Arc::new);
+        let key = key.into();
+        self.credentials =
+            if key.is_empty() { Credentials::None } else { Credentials::Fixed(Arc::new(key)) };
+        self
+    }
+
+    /// With keys that the driver is asked for, by
+    /// [`Output::Authorize`](crate::machine::Output::Authorize): before each call and each connect of
+    /// a subscription, and once more when a key was refused with 401. If that one is refused too, it
+    /// is the end.
+    #[must_use]
+    pub fn with_credentials_on_demand(mut self) -> Self {
+        self.credentials = Credentials::OnDemand;
         self
     }
 
@@ -105,9 +128,12 @@ impl Service {
         self
     }
 
-    /// The key, where there is one.
+    /// The key, where there is one that is not asked for on demand.
     pub fn api_key(&self) -> Option<&ApiKey> {
-        self.api_key.as_deref()
+        match &self.credentials {
+            Credentials::Fixed(key) => Some(key),
+            Credentials::None | Credentials::OnDemand => None,
+        }
     }
 
     /// Where REST calls go.
@@ -120,6 +146,14 @@ impl Service {
         &self.stream_base_url
     }
 
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub(crate) fn asks_for_credentials(&self) -> bool {
+        matches!(self.credentials, Credentials::OnDemand)
+    }
+
     pub(crate) fn reach(&self) -> Reach {
         self.reach
     }
@@ -128,7 +162,7 @@ impl Service {
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service")
-            .field("api_key", &self.api_key)
+            .field("credentials", &self.credentials)
             .field("api_base_url", &self.api_base_url)
             .field("stream_base_url", &redact::text(&self.stream_base_url))
             .finish()

@@ -1,9 +1,9 @@
-//! Scripted time: every file in `scripts/` is a conversation with the machine of a subscription,
-//! replayed without a clock. The files' form:
+//! Scripted time: every file in `scripts/` is a conversation with the machine of a subscription, or
+//! of a call, replayed without a clock. The files' form:
 //!
 //! ```text
 //! # the rule, in words
-//! set URL [OPTION=VALUE …]
+//! set URL [OPTION=VALUE …]       or: call NAME [OPTION=VALUE …]
 //! TIME  INPUT  > OUTPUT; OUTPUT; …
 //! ```
 //!
@@ -11,9 +11,10 @@
 //! is a server's frame in hexadecimal, and what is sent is told by its opcode.
 //!
 //! Inputs: `start`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an update, whole),
-//! `< "BYTES"`, `frame HEX`, `end`, `fail KIND`, `elapsed`, `key KEY`, `close`, and `old ` before any of the
+//! `< "BYTES"`, `frame HEX`, `end`, `fail KIND`, `timeout` (of connecting), `elapsed`, `key KEY`, `no key`, `close`, and `old ` before any of the
 //! first ones to name the exchange before. Outputs are what the machine says until it waits;
-//! `wait SPAN` is compared only where the script names it. A retry is given as `FROM..TO` after now.
+//! `wait SPAN` is compared only where the script names it. A retry is given as `FROM..TO` after now,
+//! and a wait may be.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -31,7 +32,8 @@ use restless_proto::subscription::{
 };
 use restless_proto::ws::{self, FrameHeader, Opcode};
 use restless_proto::{
-    ApiKey, Entropy, Error, Instant, Limits, Service, Subscription, TransportErrorKind,
+    ApiKey, Call, CallMachine, CallOptions, CredentialsError, Entropy, Error, Instant, Limits,
+    Service, Subscription, TimeoutError, Timer, TransportErrorKind, direct, streams,
 };
 use sha1::{Digest, Sha1};
 
@@ -52,8 +54,58 @@ fn every_script_is_answered_as_written() {
     assert!(failures.is_empty(), "{failures}");
 }
 
+/// What a script can talk to.
+trait Driven {
+    fn handle(&mut self, input: Input, now: Instant);
+    fn poll(&mut self, now: Instant) -> Output<String>;
+    fn close(&mut self, now: Instant);
+}
+
+impl Driven for SubscriptionMachine {
+    fn handle(&mut self, input: Input, now: Instant) {
+        Machine::handle(self, input, now);
+    }
+
+    fn poll(&mut self, now: Instant) -> Output<String> {
+        told(Machine::poll(self), |event| describe(&event, now))
+    }
+
+    fn close(&mut self, now: Instant) {
+        self.close(now);
+    }
+}
+
+impl<T> Driven for CallMachine<T> {
+    fn handle(&mut self, input: Input, now: Instant) {
+        Machine::handle(self, input, now);
+    }
+
+    fn poll(&mut self, _now: Instant) -> Output<String> {
+        told(Machine::poll(self), |answer| match answer {
+            Ok(_) => "answer".to_owned(),
+            Err(error) => format!("failed {}", failure(&error)),
+        })
+    }
+
+    fn close(&mut self, _now: Instant) {
+        panic!("a call is dropped, not closed");
+    }
+}
+
+fn told<E>(output: Output<E>, describe: impl FnOnce(E) -> String) -> Output<String> {
+    match output {
+        Output::Open { exchange, request } => Output::Open { exchange, request },
+        Output::Send(bytes) => Output::Send(bytes),
+        Output::Hangup => Output::Hangup,
+        Output::Authorize { rejected } => Output::Authorize { rejected },
+        Output::Event(event) => Output::Event(describe(event)),
+        Output::Wait(deadline) => Output::Wait(deadline),
+        Output::Done => Output::Done,
+    }
+}
+
 struct Replay {
-    machine: SubscriptionMachine,
+    machine: Box<dyn Driven>,
     now: Instant,
     exchanges: Vec<ExchangeId>,
     /// Of the last request, over WebSocket.
@@ -77,11 +129,52 @@ fn replay(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn configure(settings: &str) -> Result<SubscriptionMachine, String> {
-    let mut words = settings.split_whitespace();
-    if words.next() != Some("set") {
-        return Err("the first line must be `set URL …`".to_owned());
+fn configure(settings: &str) -> Result<Box<dyn Driven>, String> {
+    match settings.split_once(' ') {
+        Some(("set", rest)) => subscription(rest),
+        Some(("call", rest)) => call(rest),
+        _ => Err("the first line must be `set URL …` or `call NAME …`".to_owned()),
     }
+}
+
+/// Calls of every kind, to `https://a`.
+fn call(settings: &str) -> Result<Box<dyn Driven>, String> {
+    let mut words = settings.split_whitespace();
+    let name = words.next().ok_or("no call")?;
+    let mut service = Service::new("rs_test").with_api_base_url("https://a").unwrap();
+    let mut options = CallOptions::default();
+    for word in words {
+        let (option, value) = word.split_once('=').ok_or_else(|| format!("{word}: no value"))?;
+        match option {
+            "timeout" => options = options.timeout(span(value)?),
+            "retries" => options = options.max_retries(value.parse().unwrap()),
+            "key" if value == "on-demand" => service = service.with_credentials_on_demand(),
+            _ => return Err(format!("unknown option {option}")),
+        }
+    }
+    fn start<T: 'static>(
+        call: impl Into<Call<T>>,
+        service: &Service,
+        options: CallOptions,
+    ) -> Result<Box<dyn Driven>, String> {
+        let machine = call.into().start(service, options, Entropy::from_seed(42), Instant::ORIGIN);
+        Ok(Box::new(machine.map_err(|error| error.to_string())?))
+    }
+    let session = direct::session("https://b/");
+    match name {
+        "get" => start(streams::get("s"), &service, options),
+        "delete" => start(streams::delete("s"), &service, options),
+        "create" => start(streams::create("n", "https://b/"), &service, options),
+        "update" => start(streams::update("s"), &service, options),
+        "validate" => start(streams::validate_api_key(), &service, options),
+        "session" => start(session, &service, options),
+        "session-with-dedupe-key" => start(session.dedupe_key("d"), &service, options),
+        _ => Err(format!("unknown call {name}")),
+    }
+}
+
+fn subscription(settings: &str) -> Result<Box<dyn Driven>, String> {
+    let mut words = settings.split_whitespace();
     let mut subscription = Subscription::url(words.next().ok_or("no URL")?);
     let mut service = Service::new("rs_test");
     for word in words {
@@ -103,13 +196,15 @@ fn configure(settings: &str) -> Result<SubscriptionMachine, String> {
                 service = Service::default();
                 subscription
             }
-            "key" if value == "on-demand" => subscription.credentials_on_demand(),
+            "key" if value == "on-demand" => {
+                service = service.with_credentials_on_demand();
+                subscription
+            }
             _ => return Err(format!("unknown option {option}")),
         };
     }
-    subscription
-        .start(&service, Entropy::from_seed(42), Instant::ORIGIN)
-        .map_err(|error| error.to_string())
+    let machine = subscription.start(&service, Entropy::from_seed(42), Instant::ORIGIN);
+    Ok(Box::new(machine.map_err(|error| error.to_string())?))
 }
 
 impl Replay {
@@ -147,7 +242,8 @@ impl Replay {
                 return Ok(());
             }
             "elapsed" => Input::Elapsed,
-            "key" => Input::Credentials(Some(ApiKey::new(rest))),
+            "key" => Input::Credentials(Ok(Some(ApiKey::new(rest)))),
+            "no" => Input::Credentials(Err(CredentialsError::new("the vault is closed"))),
             "response" => {
                 let mut head = head(rest)?;
                 if head.status == 101 {
@@ -162,6 +258,10 @@ impl Replay {
             }
             "<" => Input::Data { exchange: exchange()?, bytes: unquote(rest)? },
             "end" => Input::Ended { exchange: exchange()?, why: End::Complete },
+            "timeout" => {
+                let why = TimeoutError::new(Timer::Connect, Duration::from_secs(10));
+                Input::Ended { exchange: exchange()?, why: End::TimedOut(why) }
+            }
             "fail" => Input::Ended { exchange: exchange()?, why: End::Failed(kind(rest)?.into()) },
             _ => return Err(format!("unknown input {verb}")),
         };
@@ -172,14 +272,27 @@ impl Replay {
     fn outputs(&mut self) -> Vec<String> {
         let mut said = Vec::new();
         loop {
-            match self.machine.poll() {
+            match self.machine.poll(self.now) {
                 Output::Open { exchange, request } => {
                     self.exchanges.push(exchange);
                     let key = request.headers().get("sec-websocket-key");
                     self.key = key.map(|key| key.as_bytes().to_vec());
-                    let mut text = format!("open {}", request.uri());
+                    let method = match request.method().as_str() {
+                        "GET" => String::new(),
+                        method => format!("{method} "),
+                    };
+                    let mut text = format!("open {method}{}", request.uri());
                     if let Some(key) = request.headers().get("authorization") {
                         let _ = write!(text, " as {}", key.to_str().unwrap());
+                    }
+                    if let Some(key) = request.headers().get("x-api-key") {
+                        let _ = write!(text, " as {}", key.to_str().unwrap());
+                    }
+                    // Whose content it is: a key in it is that of the field.
+                    if request.body().windows(3).any(|bytes| bytes == b"rs_") {
+                        let key = request.headers().get("x-api-key").unwrap().as_bytes();
+                        let in_content = request.body().windows(key.len()).any(|part| part == key);
+                        assert!(in_content, "the content has another key than the field");
                     }
                     said.push(text);
                 }
@@ -187,7 +300,7 @@ impl Replay {
                 Output::Hangup => said.push("hangup".to_owned()),
                 Output::Authorize { rejected: false } => said.push("authorize".to_owned()),
                 Output::Authorize { rejected: true } => said.push("authorize again".to_owned()),
-                Output::Event(event) => said.push(self.describe(&event)),
+                Output::Event(event) => said.push(event),
                 Output::Wait(None) => {
                     said.push("wait for ever".to_owned());
                     return said;
@@ -203,57 +316,57 @@ impl Replay {
             }
         }
     }
+}
 
-    fn describe(&self, event: &Event) -> String {
-        match event {
-            Event::Opened(opened) => match &opened.cursor {
-                Some(cursor) => format!("opened at {cursor}"),
-                None => "opened".to_owned(),
-            },
-            Event::Item(Item::Event(event)) => {
-                let id = event.event_id().unwrap_or("-").to_owned();
-                let data = event.data().map(|data| data.get().to_owned());
-                format!("event {id} {}", data.unwrap_or_else(|| "none".to_owned()))
-            }
-            Event::Item(Item::Rejected(rejected)) => {
-                let reason = match &rejected.reason {
-                    RejectReason::Malformed(_) => "malformed",
-                    RejectReason::Signature(_) => "signature",
-                    RejectReason::TooLarge(_) => "too-large",
-                    _ => "?",
-                };
-                format!("rejected {reason} {}", rejected.id.as_deref().unwrap_or("-"))
-            }
-            Event::Lost(lost) => {
-                let retry = lost.retry_at.saturating_duration_since(self.now).as_secs_f64();
-                format!("lost {} #{} retry {retry}", reason(&lost.reason), lost.attempt)
-            }
-            Event::Ended(ended) => match ended {
-                Ended::Closed => "ended closed".to_owned(),
-                Ended::Complete => "ended complete".to_owned(),
-                Ended::NoContent => "ended no-content".to_owned(),
-                Ended::Failed(error) => format!("ended {}", failure(error)),
-                Ended::GaveUp { reconnects, last } => {
-                    format!("ended gave-up {reconnects} {}", reason(last))
-                }
-                _ => "ended ?".to_owned(),
-            },
-            _ => "?".to_owned(),
+fn describe(event: &Event, now: Instant) -> String {
+    match event {
+        Event::Opened(opened) => match &opened.cursor {
+            Some(cursor) => format!("opened at {cursor}"),
+            None => "opened".to_owned(),
+        },
+        Event::Item(Item::Event(event)) => {
+            let id = event.event_id().unwrap_or("-").to_owned();
+            let data = event.data().map(|data| data.get().to_owned());
+            format!("event {id} {}", data.unwrap_or_else(|| "none".to_owned()))
         }
+        Event::Item(Item::Rejected(rejected)) => {
+            let reason = match &rejected.reason {
+                RejectReason::Malformed(_) => "malformed",
+                RejectReason::Signature(_) => "signature",
+                RejectReason::TooLarge(_) => "too-large",
+                _ => "?",
+            };
+            format!("rejected {reason} {}", rejected.id.as_deref().unwrap_or("-"))
+        }
+        Event::Lost(lost) => {
+            let retry = lost.retry_at.saturating_duration_since(now).as_secs_f64();
+            format!("lost {} #{} retry {retry}", reason(&lost.reason), lost.attempt)
+        }
+        Event::Ended(ended) => match ended {
+            Ended::Closed => "ended closed".to_owned(),
+            Ended::Complete => "ended complete".to_owned(),
+            Ended::NoContent => "ended no-content".to_owned(),
+            Ended::Failed(error) => format!("ended {}", failure(error)),
+            Ended::GaveUp { reconnects, last } => {
+                format!("ended gave-up {reconnects} {}", reason(last))
+            }
+            _ => "ended ?".to_owned(),
+        },
+        _ => "?".to_owned(),
     }
 }
 
-/// Equal, or a retry within the range that is due.
+/// Equal, or a retry or a wait within the range that is due.
 fn matches(said: &str, due: &str) -> bool {
-    match (said.split_once(" retry "), due.split_once(" retry ")) {
-        (Some((said, delay)), Some((due, range))) => {
-            let delay: f64 = delay.parse().unwrap();
-            let (from, to) = range.split_once("..").expect("a range");
-            let seconds = |text| span(text).unwrap().as_secs_f64();
-            said == due && (seconds(from)..=seconds(to)).contains(&delay)
-        }
-        _ => said == due,
-    }
+    let Some((due, (from, to))) =
+        due.rsplit_once(' ').and_then(|(due, range)| Some((due, range.split_once("..")?)))
+    else {
+        return said == due;
+    };
+    let Some((said, delay)) = said.rsplit_once(' ') else { return false };
+    let seconds = |text| span(text).unwrap().as_secs_f64();
+    let delay = span(delay).map_or_else(|_| delay.parse().unwrap(), |span| span.as_secs_f64());
+    said == due && (seconds(from)..=seconds(to)).contains(&delay)
 }
 
 fn reason(reason: &LossReason) -> String {
@@ -275,6 +388,11 @@ fn failure(error: &Error) -> String {
         Error::Protocol(_) => "websocket".to_owned(),
         Error::Closed(closed) => format!("closed {}", closed.code().get()),
         Error::Limit(_) => "limit".to_owned(),
+        Error::Config(error) => format!("config {}", error.field()),
+        Error::Credentials(_) => "credentials".to_owned(),
+        Error::GaveUp(gave_up) => {
+            format!("gave-up {} {}", gave_up.retries(), failure(gave_up.last()))
+        }
         _ => "?".to_owned(),
     }
 }

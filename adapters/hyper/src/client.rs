@@ -1,17 +1,19 @@
 //! The client: one method for calls, one for subscriptions.
 
+use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use restless_proto::{
-    ApiKey, Call, ConfigError, Entropy, Error, Instant, Limits, Service, Subscription,
+    ApiKey, Call, CallOptions, ConfigError, Entropy, Instant, Limits, Service, Subscription,
     TransportErrorKind, ws,
 };
 use rustls::ClientConfig;
 
 use crate::connect::Connector;
+use crate::credentials::{self, Provider};
 use crate::driver::Driver;
 use crate::tls::Tls;
 use crate::{Events, Runtime, WebSocket};
@@ -23,8 +25,8 @@ pub struct Client<R> {
 
 struct Inner<R> {
     service: Service,
-    limits: Limits,
-    timeout: Duration,
+    provider: Option<Provider>,
+    options: CallOptions,
     connector: Arc<Connector<R>>,
 }
 
@@ -49,8 +51,8 @@ impl<R: Runtime> Client<R> {
         Self {
             inner: Arc::new(Inner {
                 service,
-                limits: builder.limits,
-                timeout: builder.timeout,
+                provider: builder.provider,
+                options: builder.options,
                 connector: Arc::new(connector),
             }),
         }
@@ -58,27 +60,32 @@ impl<R: Runtime> Client<R> {
 
     /// Makes a call, and waits for its answer.
     ///
-    /// It goes over a connection that an earlier call has left, where there is one. If that dies
-    /// without an answer, a call whose method is idempotent (RFC 9110 §9.2.2) is sent once more,
-    /// over a new one.
+    /// A failure that may pass is tried again, twice at the most unless
+    /// [set otherwise](ClientBuilder::max_retries): see [`CallMachine`](restless_proto::CallMachine).
+    ///
+    /// Each try goes over a connection that an earlier call has left, where there is one. If that
+    /// turns out to be dead, the try moves to a new one, once: with any call where nothing of it was
+    /// sent, else with one whose method is idempotent (RFC 9112 §9.3.1). This is no further try, for
+    /// the service is not known to have failed.
     ///
     /// # Errors
     ///
-    /// See [`Error`]: each variant names who must act.
+    /// See [`Error`](restless_proto::Error): each variant names who must act.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes the call's connection. Whether the service has acted on the
     /// call by then is not known.
-    pub async fn send<T>(&self, call: impl Into<Call<T>>) -> Result<T, Error> {
+    pub async fn send<T>(&self, call: impl Into<Call<T>>) -> Result<T, restless_proto::Error> {
         let inner = &self.inner;
         let origin = std::time::Instant::now();
         let machine =
-            call.into().start(&inner.service, inner.limits, inner.timeout, Instant::ORIGIN)?;
+            call.into().start(&inner.service, inner.options, entropy(), Instant::ORIGIN)?;
         let connector = Arc::clone(&inner.connector);
-        let mut driver = Driver::new(machine, connector, None, true, origin);
+        let provider = inner.provider.clone();
+        let mut driver = Driver::new(machine, connector, provider, true, origin);
         let answer = poll_fn(|cx| driver.poll_event(cx)).await;
-        answer.unwrap_or_else(|| Err(Error::Transport(TransportErrorKind::Broken.into())))
+        answer.unwrap_or_else(|| Err(TransportErrorKind::Broken.into()))
     }
 
     /// Starts a subscription. Nothing is sent before its events are polled.
@@ -90,9 +97,9 @@ impl<R: Runtime> Client<R> {
         let inner = &self.inner;
         let origin = std::time::Instant::now();
         let machine = subscription.start(&inner.service, entropy(), Instant::ORIGIN)?;
-        let key = inner.service.api_key().cloned();
         let connector = Arc::clone(&inner.connector);
-        Ok(Events::new(Driver::new(machine, connector, key, false, origin), origin))
+        let provider = inner.provider.clone();
+        Ok(Events::new(Driver::new(machine, connector, provider, false, origin), origin))
     }
 
     /// Opens any WebSocket, not only the service's: the handshake says where, and with which
@@ -142,11 +149,11 @@ impl<R> fmt::Debug for Client<R> {
 pub struct ClientBuilder<R> {
     runtime: R,
     api_key: Option<ApiKey>,
+    provider: Option<Provider>,
     base_url: Option<String>,
     stream_base_url: Option<String>,
-    timeout: Duration,
     connect_timeout: Duration,
-    limits: Limits,
+    options: CallOptions,
     tls: Option<Arc<ClientConfig>>,
     plain_http: bool,
 }
@@ -157,20 +164,52 @@ impl<R: Runtime> ClientBuilder<R> {
         Self {
             runtime,
             api_key: None,
+            provider: None,
             base_url: None,
             stream_base_url: None,
-            timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
-            limits: Limits::default(),
+            options: CallOptions::default(),
             tls: None,
             plain_http: false,
         }
     }
 
     /// Goes out as `x-api-key` with REST calls, and as `Authorization: Bearer` with
-    /// subscriptions. Default: none.
+    /// subscriptions. Default: none. Takes the place of [`credentials`](Self::credentials).
     pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
         self.api_key = Some(key.into());
+        self.provider = None;
+        self
+    }
+
+    /// Where keys come from, for keys that change: the function is asked by each call and each
+    /// connect of a subscription, with `false`; and once more, with `true`, when the key it gave was
+    /// refused with 401, so that it must get another one. If that is refused too, the 401 is the
+    /// end. An empty key is none. Default: none. Takes the place of [`api_key`](Self::api_key).
+    ///
+    /// Its future is polled as part of the call or the subscription that asks, and dropped with it;
+    /// nothing is spawned. It is given the time of the call, or 30 s by a subscription. Its error
+    /// ends a call; a subscription asks again after the delay of a loss. Who asks at the same time
+    /// asks for themselves: a function that fetches keys should keep the last one, and share one
+    /// fetch among those who wait.
+    ///
+    /// ```
+    /// # async fn fetch() -> std::io::Result<String> { Ok(String::new()) }
+    /// # async fn last_or_fetch() -> std::io::Result<String> { fetch().await }
+    /// # fn with<R: restless_hyper::Runtime>(builder: restless_hyper::ClientBuilder<R>) {
+    /// let builder = builder.credentials(|rejected| async move {
+    ///     let key = if rejected { fetch().await? } else { last_or_fetch().await? };
+    ///     Ok(key.into())
+    /// });
+    /// # }
+    /// ```
+    pub fn credentials<F, A>(mut self, provider: F) -> Self
+    where
+        F: Fn(bool) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<ApiKey, Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        self.provider = Some(credentials::provider(provider));
+        self.api_key = None;
         self
     }
 
@@ -186,10 +225,17 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// Longest time for a REST call, redirects included. Default: 30 s. Subscriptions have timers
-    /// of their own.
+    /// Longest time for a REST call: credentials, redirects, every try and the delays between them.
+    /// Default: 30 s. Subscriptions have timers of their own.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.options = self.options.timeout(timeout);
+        self
+    }
+
+    /// The most further tries of a REST call after a failure that may pass: which those are stands
+    /// at [`CallMachine`](restless_proto::CallMachine). Default: 2; 0 for none.
+    pub fn max_retries(mut self, most: u32) -> Self {
+        self.options = self.options.max_retries(most);
         self
     }
 
@@ -201,7 +247,7 @@ impl<R: Runtime> ClientBuilder<R> {
 
     /// What the reply to a REST call may make us hold in memory.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.options = self.options.limits(limits);
         self
     }
 
@@ -229,6 +275,8 @@ impl<R: Runtime> ClientBuilder<R> {
         let mut service = Service::default();
         if let Some(key) = self.api_key.take() {
             service = service.with_api_key(key);
+        } else if self.provider.is_some() {
+            service = service.with_credentials_on_demand();
         }
         if let Some(url) = &self.base_url {
             service = service.with_api_base_url(url)?;

@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use restless_proto::Instant;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
-use restless_proto::{ApiKey, Instant};
 
 use crate::Runtime;
 use crate::connect::Connector;
+use crate::credentials::{Asked, Provider};
 use crate::exchange::Exchange;
 
 /// A machine, and all that it needs of the world. Everything happens while it is polled; all state
@@ -18,8 +19,10 @@ use crate::exchange::Exchange;
 pub(crate) struct Driver<R: Runtime, M: Machine> {
     pub(crate) machine: M,
     connector: Arc<Connector<R>>,
-    /// The answer to `Authorize`.
-    key: Option<ApiKey>,
+    /// Who answers `Authorize`.
+    provider: Option<Provider>,
+    /// The answer to `Authorize`, on its way.
+    asked: Option<Asked>,
     reuse: bool,
     origin: std::time::Instant,
     open: Option<(ExchangeId, Exchange<R>)>,
@@ -48,14 +51,15 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
     pub(crate) fn new(
         machine: M,
         connector: Arc<Connector<R>>,
-        key: Option<ApiKey>,
+        provider: Option<Provider>,
         reuse: bool,
         origin: std::time::Instant,
     ) -> Self {
         Self {
             machine,
             connector,
-            key,
+            provider,
+            asked: None,
             reuse,
             origin,
             open: None,
@@ -65,9 +69,10 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         }
     }
 
-    /// Drops the open exchange and its connection, if there is one.
+    /// Drops the open exchange and its connection, if there is one, and every question.
     pub(crate) fn hang_up(&mut self) {
         self.open = None;
+        self.asked = None;
         self.alarm = None;
     }
 
@@ -82,7 +87,11 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         }
         let mut inputs = 0;
         loop {
-            match self.machine.poll() {
+            let output = self.machine.poll();
+            if !matches!(output, Output::Wait(_)) {
+                self.asked = None;
+            }
+            match output {
                 Output::Open { exchange, request } => {
                     let connector = Arc::clone(&self.connector);
                     let opened = Exchange::new(exchange, connector, *request, self.reuse);
@@ -90,9 +99,10 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                 }
                 Output::Send(bytes) => self.send(bytes, true, cx),
                 Output::Hangup => self.open = None,
-                Output::Authorize { .. } => {
-                    self.tell(Input::Credentials(self.key.clone()));
-                }
+                Output::Authorize { rejected } => match &self.provider {
+                    Some(provider) => self.asked = Some(provider(rejected)),
+                    None => self.tell(Input::Credentials(Ok(None))),
+                },
                 Output::Event(event) => return Poll::Ready(Some(event)),
                 Output::Wait(deadline) => {
                     if inputs == INPUTS_PER_POLL {
@@ -140,6 +150,12 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
 
     /// What the network has, and only if it has nothing, whether the time is up.
     fn poll_input(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Some(asked) = &mut self.asked {
+            if let Poll::Ready(answer) = asked.as_mut().poll(cx) {
+                self.asked = None;
+                return Poll::Ready(Input::Credentials(answer));
+            }
+        }
         if let Some((_, exchange)) = &mut self.open {
             if let Poll::Ready(input) = exchange.poll_input(cx) {
                 return Poll::Ready(input);

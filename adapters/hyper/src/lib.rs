@@ -7,6 +7,7 @@
 
 mod client;
 mod connect;
+mod credentials;
 mod driver;
 mod events;
 mod exchange;

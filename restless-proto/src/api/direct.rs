@@ -234,7 +234,8 @@ impl Setup {
 }
 
 impl Session {
-    /// The key that the session is found again by.
+    /// The key that the session is found again by. With one, the call may be made again where
+    /// nobody knows what became of it.
     pub fn dedupe_key(mut self, key: impl Into<String>) -> Self {
         self.body.set("dedupeKey", key.into());
         self
@@ -250,7 +251,9 @@ impl From<Setup> for Call<DirectSetupResponse> {
 
 impl From<Session> for Call<DirectSessionResponse> {
     fn from(session: Session) -> Self {
-        Self::new(Method::POST, &[Literal("streams"), Literal("direct"), Literal("sessions")])
-            .body(session.body, OwnKey::Omitted)
+        let deduped = session.body.says("dedupeKey");
+        let path = [Literal("streams"), Literal("direct"), Literal("sessions")];
+        let call = Self::new(Method::POST, &path).body(session.body, OwnKey::Omitted);
+        if deduped { call.idempotent() } else { call }
     }
 }

@@ -30,6 +30,11 @@ impl Body {
         self.fields.get(name).is_some()
     }
 
+    /// Whether a field is there with something in it.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| !matches!(value.get(), "null" | "\"\""))
+    }
+
     /// Sets a field in its place; a value that is no JSON is remembered as the body's error.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Serialize) {
         self.insert(name, name.to_owned(), &value);

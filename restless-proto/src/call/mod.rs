@@ -2,6 +2,7 @@
 
 mod body;
 mod machine;
+mod options;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use url::Url;
 
 pub(crate) use body::{Body, camel_case_strategies};
 pub use machine::CallMachine;
+pub use options::CallOptions;
 
 use crate::error::Excerpt;
 use crate::http::auth;
@@ -49,6 +51,7 @@ pub struct Call<T> {
     query: Vec<(&'static str, String)>,
     body: Option<Body>,
     own_key: OwnKey,
+    idempotent: bool,
     /// What can't work, found while the call was built.
     error: Option<ConfigError>,
     read: fn(&[u8]) -> Result<T, serde_json::Error>,
@@ -72,6 +75,7 @@ impl<T: DeserializeOwned> Call<T> {
     /// A path is made of literal texts and ids; an id becomes one segment, whatever is in it.
     pub(crate) fn new(method: Method, path: &[Segment<'_>]) -> Self {
         let mut call = Self {
+            idempotent: method.is_idempotent(),
             method,
             path: String::new(),
             query: Vec::new(),
@@ -106,6 +110,12 @@ impl<T: DeserializeOwned> Call<T> {
         self.own_key = own_key;
         self
     }
+
+    /// Says that the service makes it so, whatever the method.
+    pub(crate) fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,28 +125,45 @@ pub(crate) enum Segment<'a> {
 }
 
 impl<T> Call<T> {
-    /// The method. A call whose method is idempotent (RFC 9110 §9.2.2) may be sent again when
-    /// nobody knows what became of it.
+    /// The method.
     pub fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// Whether making it twice does what making it once does: the method is idempotent (RFC 9110
+    /// §9.2.2), or the service makes it so, as for a [session](crate::direct::session) with a
+    /// dedupe key.
+    pub fn is_idempotent(&self) -> bool {
+        self.idempotent
     }
 
     /// The request: absolute, with all fields but `Host` and `Content-Length`.
     ///
     /// # Errors
     ///
-    /// When a value given to the builder can't work, the key can't stand in a field, or
-    /// credentials would go over plain http to another host: see [`Service`].
+    /// When a value given to the builder can't work, the key can't stand in a field or is to be
+    /// asked for on demand, or credentials would go over plain http to another host: see
+    /// [`Service`].
     pub fn request(&self, service: &Service) -> Result<Request<Bytes>, ConfigError> {
-        if let Some(error) = &self.error {
-            return Err(error.clone());
+        if service.asks_for_credentials() {
+            let accepted = "a key, for nobody can be asked here: see Service::with_api_key";
+            return Err(ConfigError::new("api_key", "on demand", accepted));
         }
+        self.request_as(service, service.api_key())
+    }
+
+    pub(crate) fn request_as(
+        &self,
+        service: &Service,
+        key: Option<&ApiKey>,
+    ) -> Result<Request<Bytes>, ConfigError> {
+        self.check(service, key.is_some())?;
         let mut uri = format!("{}{}", service.api_base_url(), self.path);
         for (n, (name, value)) in self.query.iter().enumerate() {
             uri.push(if n == 0 { '?' } else { '&' });
             uri.push_str(&format!("{name}={value}"));
         }
-        let content = self.content(service.api_key())?;
+        let content = self.content(key)?;
         let mut request = Request::new(content.clone().unwrap_or_default());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri
@@ -147,24 +174,23 @@ impl<T> Call<T> {
         if content.is_some() {
             fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some(key) = service.api_key() {
-            let value = auth::sensitive(key, "").ok_or_else(|| {
-                ConfigError::new("api_key", "(hidden)", "visible ASCII characters")
-            })?;
-            fields.insert("x-api-key", value);
+        if let Some(key) = key {
+            fields.insert("x-api-key", auth::sensitive(key, "")?);
         }
-        self.check_reach(&request, service)?;
         Ok(request)
     }
 
-    fn check_reach(&self, request: &Request<Bytes>, service: &Service) -> Result<(), ConfigError> {
+    /// What can be told of a call without its key.
+    pub(crate) fn check(&self, service: &Service, keyed: bool) -> Result<(), ConfigError> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        let in_content =
+            self.body.iter().any(|body| auth::PARAMETERS.iter().any(|name| body.has(name)));
         let base = service.api_base_url();
-        // A base URL was parsed before it was taken.
-        let Ok(url) = Url::parse(base) else { return Ok(()) };
-        let in_content = self.own_key != OwnKey::Omitted && service.api_key().is_some()
-            || self.body.iter().any(|body| auth::PARAMETERS.iter().any(|name| body.has(name)));
-        let bears = in_content || auth::has_credentials(request.headers(), &url);
-        if bears && !service.reach().includes(&url) {
+        // It was parsed before it was taken.
+        let reached = Url::parse(base).is_ok_and(|url| service.reach().includes(&url));
+        if (keyed || in_content) && !reached {
             return Err(ConfigError::new("base_url", redact_url(base), auth::PRIVATE));
         }
         Ok(())
@@ -231,6 +257,7 @@ impl<T> Clone for Call<T> {
             query: self.query.clone(),
             body: self.body.clone(),
             own_key: self.own_key,
+            idempotent: self.idempotent,
             error: self.error.clone(),
             read: self.read,
         }

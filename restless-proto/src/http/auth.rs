@@ -3,23 +3,32 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::{Host, Url};
 
-use crate::ApiKey;
 use crate::url::query_value;
+use crate::{ApiKey, ConfigError};
 
-/// The credentials of a runtime request (RFC 6750 §2.1); `None` as [`sensitive`].
-pub(crate) fn bearer(key: &ApiKey) -> Option<HeaderValue> {
+/// The credentials of a runtime request (RFC 6750 §2.1).
+///
+/// # Errors
+///
+/// As [`sensitive`].
+pub(crate) fn bearer(key: &ApiKey) -> Result<HeaderValue, ConfigError> {
     sensitive(key, "Bearer ")
 }
 
-/// The key as the value of a field, after a prefix, marked so that no `Debug` prints it. `None`
-/// where there is more in it than visible ASCII characters: a line end that was copied along, say.
-pub(crate) fn sensitive(key: &ApiKey, prefix: &str) -> Option<HeaderValue> {
-    if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return None;
-    }
-    let mut value = HeaderValue::try_from(format!("{prefix}{}", key.expose())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+/// The key as the value of a field, after a prefix, marked so that no `Debug` prints it.
+///
+/// # Errors
+///
+/// Where there is more in it than visible ASCII characters: a line end that was copied along, say.
+pub(crate) fn sensitive(key: &ApiKey, prefix: &str) -> Result<HeaderValue, ConfigError> {
+    Some(format!("{prefix}{}", key.expose()))
+        .filter(|_| key.expose().bytes().all(|byte| byte.is_ascii_graphic()))
+        .and_then(|text| HeaderValue::try_from(text).ok())
+        .map(|mut value| {
+            value.set_sensitive(true);
+            value
+        })
+        .ok_or_else(|| ConfigError::new("api_key", "(hidden)", "visible ASCII characters"))
 }
 
 /// Where credentials may go.

@@ -46,6 +46,11 @@ impl Hop {
         &self.url
     }
 
+    /// How many redirects led here.
+    pub(crate) fn redirects(&self) -> u8 {
+        self.redirects
+    }
+
     /// Sends it to another URL, and nothing else about it changes.
     pub(crate) fn place_at(&mut self, url: Url) {
         *self.request.uri_mut() = uri(&url);

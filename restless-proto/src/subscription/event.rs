@@ -144,7 +144,7 @@ impl Ended {
             Self::Closed | Self::Complete | Self::NoContent => None,
             Self::GaveUp { last: LossReason::Complete, .. } => None,
             Self::GaveUp { reconnects, last: LossReason::Error(error) } => {
-                Some(Error::gave_up(reconnects, error))
+                Some(Error::no_event(reconnects, error))
             }
             Self::Failed(error) => Some(error),
         }

@@ -10,15 +10,18 @@ use http::response::Parts;
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Now, Status};
 use super::feed::{Fed, Feed};
 use super::loss;
-use super::plan::{Attempt, Credentials, Plan, Transport};
+use super::plan::{Attempt, Plan, Transport};
 use super::policy::{self, Verdict};
 use crate::error::Excerpt;
 use crate::http::{media_type, request_id};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::refusal::Refusal;
+use crate::service::Credentials;
 use crate::timing::Instant;
 use crate::ws::{self, CloseCode};
-use crate::{ApiKey, ContentError, Error, TimeoutError, Timer, TransportErrorKind, sse};
+use crate::{
+    ApiKey, ContentError, CredentialsError, Error, TimeoutError, Timer, TransportErrorKind, sse,
+};
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
 ///
@@ -33,6 +36,8 @@ pub struct SubscriptionMachine {
     now: Instant,
     /// Connects in a row that brought no event.
     reconnects: u32,
+    /// Whether the key that was given last was refused, and no other was given since.
+    rejected: bool,
     last_heard: Option<Instant>,
     /// Since when the present connection stands.
     opened: Option<Instant>,
@@ -53,8 +58,9 @@ pub struct SubscriptionMachine {
 ///
 /// From any of them `close` leads to `Over`, from `Streaming` over WebSocket by way of `Closing`.
 enum State {
-    /// The user is asked for credentials, or about to be.
-    Authorize { rejected: bool, asked: bool },
+    /// The user is asked for credentials, or about to be. `deadline` is `Timer::Credentials`, armed
+    /// here, stopped by the answer.
+    Authorize { asked: bool, deadline: Instant },
     /// The next `poll` opens an exchange.
     Connect(Box<Attempt>),
     /// A request is out. `deadline` is `Timer::ResponseHead`, armed here, stopped by the head.
@@ -72,6 +78,9 @@ enum State {
     Over,
 }
 
+/// How long the user is given for credentials: as long as a server for the head of its response.
+const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
+
 impl SubscriptionMachine {
     pub(super) fn new(plan: Plan, now: Instant) -> Self {
         let mut machine = Self {
@@ -81,6 +90,7 @@ impl SubscriptionMachine {
             due: VecDeque::new(),
             now,
             reconnects: 0,
+            rejected: false,
             last_heard: None,
             opened: None,
             lost: None,
@@ -146,16 +156,30 @@ impl SubscriptionMachine {
                 let key = key.clone();
                 self.connect_as(Some(&key), false);
             }
-            Credentials::OnDemand => {
-                self.state = State::Authorize { rejected: false, asked: false };
+            Credentials::OnDemand => self.authorize(),
+        }
+    }
+
+    fn authorize(&mut self) {
+        let deadline = self.now + CREDENTIALS_WAIT;
+        self.state = State::Authorize { asked: false, deadline };
+    }
+
+    fn authorized(&mut self, credentials: Result<Option<ApiKey>, CredentialsError>) {
+        match credentials {
+            Ok(key) => {
+                let reauthorized = std::mem::take(&mut self.rejected);
+                let key = key.filter(|key| !key.is_empty());
+                self.connect_as(key.as_ref(), reauthorized);
             }
+            Err(error) => self.lose(LossReason::Error(error.into()), None),
         }
     }
 
     fn connect_as(&mut self, key: Option<&ApiKey>, reauthorized: bool) {
         match self.plan.attempt(key, reauthorized) {
             Ok(attempt) => self.state = State::Connect(Box::new(attempt)),
-            // Checked when the subscription started; a URL does not turn bad later.
+            // All else was checked when the subscription started, but a key on demand was not.
             Err(error) => self.end(Ended::Failed(error.into())),
         }
     }
@@ -180,7 +204,8 @@ impl SubscriptionMachine {
                     && !attempt.reauthorized =>
             {
                 self.due.push_back(Output::Hangup);
-                self.state = State::Authorize { rejected: true, asked: false };
+                self.rejected = true;
+                self.authorize();
             }
             Verdict::NoContent => self.end(Ended::NoContent),
             Verdict::Authorize | Verdict::Retry | Verdict::Stop => self.refusal(head),
@@ -423,8 +448,8 @@ impl Machine for SubscriptionMachine {
             (Input::Ended { exchange, why }, state) if exchange == self.exchange => {
                 self.exchange_ended(why, state);
             }
-            (Input::Credentials(key), State::Authorize { rejected, asked: true }) => {
-                self.connect_as(key.as_ref(), rejected);
+            (Input::Credentials(credentials), State::Authorize { asked: true, .. }) => {
+                self.authorized(credentials);
             }
             // Time alone: `poll` looks at the deadlines. Or late, repeated, of an older exchange.
             (
@@ -445,9 +470,15 @@ impl Machine for SubscriptionMachine {
                 return output;
             }
             match std::mem::replace(&mut self.state, State::Over) {
-                State::Authorize { rejected, asked } => {
-                    self.state = State::Authorize { rejected, asked: true };
-                    return if asked { Output::Wait(None) } else { Output::Authorize { rejected } };
+                State::Authorize { deadline, .. } if self.now >= deadline => {
+                    self.time_out(Timer::Credentials, CREDENTIALS_WAIT);
+                }
+                State::Authorize { asked, deadline } => {
+                    self.state = State::Authorize { asked: true, deadline };
+                    if asked {
+                        return Output::Wait(Some(deadline));
+                    }
+                    return Output::Authorize { rejected: self.rejected };
                 }
                 State::Connect(attempt) => return self.open(attempt),
                 State::Head { deadline, .. } if self.now >= deadline => {

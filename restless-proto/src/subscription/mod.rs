@@ -60,13 +60,13 @@ pub use policy::Disposition;
 
 use crate::direct::Target;
 use crate::http::auth;
-use crate::service::redact_url;
+use crate::service::{Credentials, redact_url};
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::url::{RuntimeUrl, direct_sse, query_value, sse, to_websocket_url};
 use crate::{ConfigError, Entropy, Instant, Limits, Service, ws};
 use cursor::Position;
-use plan::{Credentials, Plan, Transport};
+use plan::{Plan, Transport};
 use policy::Overrides;
 
 /// What to follow, from where, and how stubbornly.
@@ -96,7 +96,6 @@ pub struct Subscription {
     limits: Limits,
     signer: Option<Signer>,
     fields: CallerFields,
-    on_demand: bool,
     overrides: Overrides,
     websocket: bool,
     whole_messages: bool,
@@ -172,7 +171,6 @@ impl Subscription {
             limits: Limits::default(),
             signer: None,
             fields: CallerFields::default(),
-            on_demand: false,
             overrides: Overrides::default(),
             websocket: false,
             whole_messages: false,
@@ -262,14 +260,6 @@ impl Subscription {
         self
     }
 
-    /// Asks the user for credentials before each connect, by
-    /// [`Output::Authorize`](crate::machine::Output::Authorize), and once more when they are refused with
-    /// 401, instead of sending the service's key. Default: off.
-    pub fn credentials_on_demand(mut self) -> Self {
-        self.on_demand = true;
-        self
-    }
-
     /// Decides for a status that is no success whether to connect again; `None` leaves it to the
     /// [table](self#when-it-connects-again). Default: leaves all.
     pub fn on_status(mut self, decide: fn(StatusCode) -> Option<Disposition>) -> Self {
@@ -339,15 +329,11 @@ impl Subscription {
         let credentials = if query_value(&url, "apiKey").is_some_and(|key| !key.is_empty()) {
             // One credential is enough, and the caller asked for this one.
             Credentials::None
-        } else if self.on_demand {
-            Credentials::OnDemand
         } else {
-            service.api_key().cloned().map_or(Credentials::None, Credentials::Fixed)
+            service.credentials().clone()
         };
         if let Credentials::Fixed(key) = &credentials {
-            if auth::bearer(key).is_none() {
-                return Err(ConfigError::new("api_key", "(hidden)", "visible ASCII characters"));
-            }
+            auth::bearer(key)?;
         }
         let fields = fields(&self.fields.0, &credentials)?;
         let bears = !matches!(credentials, Credentials::None);

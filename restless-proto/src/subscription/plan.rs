@@ -10,6 +10,7 @@ use super::cursor::Position;
 use super::policy::Overrides;
 use crate::http::auth::{Reach, bearer};
 use crate::http::redirect::{self, Hop};
+use crate::service::Credentials;
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::ws::{self, Handshake};
@@ -42,16 +43,6 @@ pub(super) enum Transport {
     WebSocket { subprotocols: Vec<String>, deflate: Option<ws::Deflate>, options: ws::Options },
     /// Over WebSocket, spoken by the driver.
     Messages,
-}
-
-/// Whose requests these are.
-pub(super) enum Credentials {
-    /// None are sent, or the URL holds them.
-    None,
-    /// The same ones with each connect.
-    Fixed(ApiKey),
-    /// The user is asked before each connect.
-    OnDemand,
 }
 
 /// A request on its way, by as many redirects as it takes.
@@ -98,9 +89,8 @@ impl Plan {
             fields.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
             fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        // A key on demand that no field can hold goes out as none; the service then says 401.
-        if let Some(value) = key.and_then(bearer) {
-            fields.insert(header::AUTHORIZATION, value);
+        if let Some(key) = key {
+            fields.insert(header::AUTHORIZATION, bearer(key)?);
         }
         for (name, value) in &self.fields {
             fields.append(name.clone(), value.clone());

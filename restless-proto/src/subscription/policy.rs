@@ -97,6 +97,7 @@ fn close_may_pass(code: CloseCode) -> bool {
 /// | frames that break the protocol | yes | a proxy may have cut into them |
 /// | a certificate that is not trusted | no | it would come back the same |
 /// | a request that can't be sent | no | it never could |
+/// | no credentials from whoever gives them | yes | they may come again, like networks |
 /// | a timer | yes | the peer, or the way to it, may wake up |
 /// | wrong content type, a redirect to nowhere, no WebSocket there | no | the address is wrong |
 /// | a message over the limit | no | it would come again: the cursor stands before it |
@@ -110,7 +111,7 @@ pub(super) fn may_pass(error: &Error, websocket: bool, overrides: &Overrides) ->
             | TransportErrorKind::Broken
             | TransportErrorKind::Protocol => true,
         },
-        Error::Timeout(_) | Error::Protocol(_) => true,
+        Error::Timeout(_) | Error::Protocol(_) | Error::Credentials(_) => true,
         Error::Refused(refused) => status(refused.status(), websocket, overrides) == Verdict::Retry,
         Error::Closed(closed) => match overrides.close.and_then(|table| table(closed.code())) {
             Some(Disposition::Retry) => true,

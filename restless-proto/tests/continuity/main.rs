@@ -244,7 +244,7 @@ proptest! {
                     exchange,
                     why: End::Failed(TransportErrorKind::Broken.into()),
                 },
-                9 => Input::Credentials(None),
+                9 => Input::Credentials(Ok(None)),
                 10 if number == 7 => {
                     machine.close(at);
                     continue;

@@ -14,6 +14,7 @@ pub mod faults;
 pub mod lifecycle;
 pub mod redirect;
 pub mod rest;
+pub mod retry;
 pub mod sse;
 pub mod tls;
 
@@ -38,7 +39,6 @@ macro_rules! scenarios {
             an_id_is_one_path_segment,
             a_wrong_key_is_refused_with_401,
             a_bad_value_is_refused_with_a_message_and_a_request_id,
-            a_busy_service_says_when_to_come_back,
             a_reply_that_is_not_json_is_an_error,
             a_reply_without_content_is_an_error,
             a_reply_over_the_limit_is_an_error,
@@ -104,6 +104,23 @@ macro_rules! scenarios {
         }
         $crate::scenarios! { $run => credentials:
             a_key_does_not_go_over_plain_http,
+            each_call_and_each_connect_asks_for_its_key,
+            a_refused_key_is_renewed,
+            a_second_401_is_the_end,
+            no_key_is_an_error_of_its_own,
+            a_question_is_dropped_with_whoever_asks,
+            next_that_is_dropped_asks_once,
+        }
+        $crate::scenarios! { $run => retry:
+            a_busy_service_is_asked_again,
+            a_post_that_may_have_been_received_is_made_once,
+            a_post_that_was_not_sent_is_made_again,
+            a_session_is_made_again_where_it_has_a_dedupe_key,
+            a_busy_service_says_when_to_come_back,
+            giving_up_says_how_often_it_was_tried,
+            one_deadline_is_over_all_tries,
+            a_dead_connection_is_no_try,
+            a_call_dropped_in_its_back_off_leaves_nothing,
         }
         $crate::scenarios! { $run => cancel:
             next_that_is_dropped_at_any_poll_loses_nothing,
@@ -223,6 +240,7 @@ mod tests {
             include_str!("lifecycle.rs"),
             include_str!("redirect.rs"),
             include_str!("rest.rs"),
+            include_str!("retry.rs"),
             include_str!("sse.rs"),
             include_str!("tls.rs"),
         ] {

@@ -174,16 +174,6 @@ pub async fn a_bad_value_is_refused_with_a_message_and_a_request_id<R: Runtime>(
     assert!(error.request_id().is_some_and(|id| id.starts_with("req_")), "{error:?}");
 }
 
-/// `Retry-After` is in the error: a call is not repeated by itself.
-pub async fn a_busy_service_says_when_to_come_back<R: Runtime>(rt: R) {
-    let stage = Stage::new(rt);
-    stage.emulator.inject(Fault::status(429).header("retry-after", "7").on_rest());
-    let error = stage.client.send(streams::list()).await.expect_err("429");
-    let Error::Refused(refused) = &error else { panic!("{error:?}") };
-    assert_eq!(refused.retry_after(), Some(Duration::from_secs(7)));
-    assert_eq!(stage.emulator.requests().len(), 1);
-}
-
 /// A reply that is not JSON is an error that shows how it begins.
 pub async fn a_reply_that_is_not_json_is_an_error<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
@@ -246,7 +236,7 @@ pub async fn a_connect_that_never_ends_is_a_connect_timeout<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let deaf = Probe::deaf(rt);
     let client = builder(&deaf, &emulator).connect_timeout(Duration::from_millis(50));
-    let client = client.build().expect("a client");
+    let client = client.max_retries(0).build().expect("a client");
     let error = client.send(streams::list()).await.expect_err("no connection");
     let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
     assert_eq!((timeout.timer(), timeout.after()), (Timer::Connect, Duration::from_millis(50)));
@@ -255,9 +245,10 @@ pub async fn a_connect_that_never_ends_is_a_connect_timeout<R: Runtime>(rt: R) {
 
 /// A port that nobody listens on is a failure to connect.
 pub async fn a_refused_connect_is_an_error<R: Runtime>(rt: R) {
-    let stage = Stage::new(rt);
-    stage.emulator.stop_listening().expect("the emulator stands");
-    let error = stage.client.send(streams::list()).await.expect_err("nobody listens");
+    let emulator = Emulator::start().expect("an emulator");
+    let client = builder(&rt, &emulator).max_retries(0).build().expect("a client");
+    emulator.stop_listening().expect("the emulator stands");
+    let error = client.send(streams::list()).await.expect_err("nobody listens");
     let Error::Transport(transport) = &error else { panic!("{error:?}") };
     assert_eq!(transport.kind(), TransportErrorKind::Connect);
 }
@@ -265,7 +256,7 @@ pub async fn a_refused_connect_is_an_error<R: Runtime>(rt: R) {
 /// A name without an address is a failure to resolve.
 pub async fn a_name_that_does_not_resolve_is_an_error<R: Runtime>(rt: R) {
     let client = ClientBuilder::new(Probe::nameless(rt)).base_url("http://service.invalid");
-    let client = client.build().expect("a client");
+    let client = client.max_retries(0).build().expect("a client");
     let error = client.send(streams::list()).await.expect_err("no such name");
     let Error::Transport(transport) = &error else { panic!("{error:?}") };
     assert_eq!(transport.kind(), TransportErrorKind::Resolve);
@@ -348,19 +339,13 @@ pub async fn a_kept_connection_that_was_closed_is_replaced<R: Runtime>(rt: R) {
 
 /// A server closes a kept connection just as an idempotent call goes out on it: the call is sent
 /// again on a new one (RFC 9112 §9.3.1). One that is not idempotent is not; see
-/// `a_reply_that_is_cut_is_an_error`.
+/// `a_reply_that_is_cut_is_an_error`, and `retry::a_dead_connection_is_no_try`.
 pub async fn an_idempotent_call_on_a_connection_that_dies_is_sent_again<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     stage.client.send(streams::list()).await.expect("a page");
     stage.emulator.inject(Fault::refuse().on_rest());
     stage.client.send(streams::list()).await.expect("a page");
     assert_eq!(stage.emulator.requests().len(), 3);
-    // On a connection of its own, an answer that does not come is the service's doing.
-    stage.emulator.disconnect_all();
-    stage.emulator.until_connections(0).await;
-    stage.emulator.inject(Fault::refuse().on_rest());
-    stage.client.send(streams::list()).await.expect_err("no answer");
-    assert_eq!(stage.emulator.requests().len(), 4);
 }
 
 /// A call that is dropped closes its connection, and the client goes on.

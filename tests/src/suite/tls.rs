@@ -163,6 +163,7 @@ pub async fn a_handshake_that_stalls_is_a_connect_timeout<R: Runtime>(rt: R) {
         .base_url(url)
         .tls_config(trusting_nobody())
         .connect_timeout(Duration::from_millis(100))
+        .max_retries(0)
         .build()
         .expect("a client");
     let error = client.send(streams::list()).await.expect_err("silence");
