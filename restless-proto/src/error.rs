@@ -12,6 +12,7 @@ use http::StatusCode;
 
 pub use refused::Refused;
 
+use crate::http::coding::CodingError;
 use crate::ws;
 use refused::Message;
 
@@ -278,6 +279,10 @@ impl fmt::Debug for Excerpt {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentError {
+    /// The content's coding can't be taken off (RFC 9110 §8.4). A subscription connects again, but
+    /// for a coding that is not understood.
+    #[error(transparent)]
+    Coding(#[from] CodingError),
     /// The content is not JSON of the form that the call returns.
     #[error("the reply to {call} with status {status} can't be read")]
     Json {
@@ -313,6 +318,7 @@ impl ContentError {
         match self {
             Self::Json { status, .. } | Self::Missing { status, .. } => Some(*status),
             Self::NotAnEventStream { .. } => Some(StatusCode::OK),
+            Self::Coding(_) => None,
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | signatures over events | [`signature`] |
 //! | the decoder of event streams, alone | [`sse`] |
 //! | WebSocket, alone | [`ws`] |
+//! | content codings, alone | [`coding`] |
 //! | driving it all | [`machine`], [`guide`], [`timing`] |
 //!
 //! # What is not
@@ -83,6 +84,7 @@ pub mod timing;
 pub mod url;
 pub mod ws;
 
+pub use crate::http::coding;
 pub use api::{direct, snippets, streams, usage};
 pub use call::{Call, CallMachine, CallOptions};
 pub use entropy::Entropy;

@@ -3,7 +3,9 @@
 /// The most bytes that one thing may take, each with a default that no honest peer reaches.
 ///
 /// Every limit is a hard one: what would pass it yields a [`LimitError`](crate::LimitError), and
-/// memory stays within the limit plus one chunk of input.
+/// memory stays within the limit plus one chunk of input. All count what is left once a content
+/// coding is taken off, of which at most 16 KiB are decoded ahead. Nor may one piece of a coded
+/// event stream go on for more than a line and an event take together, and bring no event.
 ///
 /// ```
 /// use restless_proto::Limits;

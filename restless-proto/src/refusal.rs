@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::response::Parts;
 
+use crate::http::coding;
 use crate::{Instant, Limits, Refused};
 
 /// Its content only goes into an error: it is neither taken whole nor waited for long.
@@ -52,12 +53,12 @@ impl Refusal {
         &self.head
     }
 
-    /// The first bytes of the content.
-    pub(crate) fn content(&self) -> &[u8] {
-        &self.content
+    /// What was taken of the content, decoded as far as that goes and no larger for it.
+    pub(crate) fn content(&self) -> Vec<u8> {
+        coding::readable(&self.head.headers, &self.content, self.most)
     }
 
     pub(crate) fn to_error(&self) -> Box<Refused> {
-        Box::new(Refused::from_response(&self.head, &self.content, &self.limits))
+        Box::new(Refused::from_response(&self.head, &self.content(), &self.limits))
     }
 }

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
 use http::StatusCode;
 use http::response::Parts;
 use url::Url;
 
+use super::content::Content;
 use super::{Call, CallOptions};
 use crate::http::redirect::{self, Hop};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::refusal::Refusal;
 use crate::timing::Backoff;
 use crate::{
-    ApiKey, ConfigError, CredentialsError, Entropy, Error, Instant, LimitError, Service,
-    TimeoutError, Timer, TransportErrorKind,
+    ApiKey, ConfigError, CredentialsError, Entropy, Error, Instant, Service, TimeoutError, Timer,
+    TransportErrorKind,
 };
 
 /// A [`Call`] on its way: credentials, redirects, further tries, one timer over all of it, the limit
@@ -70,7 +70,7 @@ enum State<T> {
     /// A request is out.
     Head(Box<Hop>),
     /// The answer is yes, and its content comes in.
-    Content { head: Box<Parts>, content: BytesMut },
+    Content { head: Box<Parts>, content: Content },
     /// The answer is no, and its content comes in.
     Refusal(Refusal),
     /// Another try is planned.
@@ -152,7 +152,8 @@ impl<T> CallMachine<T> {
                 Err(error) => self.fail(error.into()),
             }
         } else if head.status.is_success() {
-            self.state = State::Content { head, content: BytesMut::new() };
+            let content = Content::new(&head, self.options.limits.content());
+            self.state = State::Content { head, content };
         } else if head.status == StatusCode::UNAUTHORIZED
             && self.service.asks_for_credentials()
             && !self.reauthorized
@@ -261,13 +262,9 @@ impl<T> Machine for CallMachine<T> {
             (Input::Data { exchange, bytes }, State::Content { head, mut content })
                 if exchange == self.exchange =>
             {
-                let seen = content.len().saturating_add(bytes.len());
-                let maximum = self.options.limits.content();
-                if seen > maximum {
-                    self.fail(LimitError::new("the reply's content", maximum, seen).into());
-                } else {
-                    content.extend_from_slice(&bytes);
-                    self.state = State::Content { head, content };
+                match content.take(bytes) {
+                    Ok(()) => self.state = State::Content { head, content },
+                    Err(error) => self.fail(error),
                 }
             }
             (Input::Data { exchange, bytes }, State::Refusal(mut refusal))
@@ -289,8 +286,8 @@ impl<T> Machine for CallMachine<T> {
                 if exchange == self.exchange =>
             {
                 let limits = &self.options.limits;
-                let answer = self.call.response_within(&head, content.freeze(), limits);
-                self.answer(answer);
+                let content = content.finish();
+                self.answer(content.and_then(|content| self.call.reply(&head, &content, limits)));
             }
             (Input::Ended { exchange, why }, State::Content { .. })
                 if exchange == self.exchange =>

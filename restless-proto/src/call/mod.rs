@@ -1,6 +1,7 @@
 //! A REST call as a value: a request, and how its response becomes what is due.
 
 mod body;
+mod content;
 mod machine;
 mod options;
 
@@ -15,11 +16,13 @@ use serde::de::{DeserializeOwned, Error as _};
 use url::Url;
 
 pub(crate) use body::{Body, camel_case_strategies};
+use content::Content;
 pub use machine::CallMachine;
 pub use options::CallOptions;
 
 use crate::error::Excerpt;
 use crate::http::auth;
+use crate::http::coding;
 use crate::service::redact_url;
 use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, redact};
 
@@ -139,6 +142,10 @@ impl<T> Call<T> {
 
     /// The request: absolute, with all fields but `Host` and `Content-Length`.
     ///
+    /// It asks for the content codings that [`response`](Self::response) takes off
+    /// (`Accept-Encoding`, RFC 9110 §12.5.3). Whoever reads the answer by other means takes that
+    /// field out.
+    ///
     /// # Errors
     ///
     /// When a value given to the builder can't work, the key can't stand in a field or is to be
@@ -171,6 +178,7 @@ impl<T> Call<T> {
             .map_err(|_| ConfigError::new("base_url", uri.as_str(), "a URL that is a URI"))?;
         let fields = request.headers_mut();
         fields.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        fields.insert(header::ACCEPT_ENCODING, coding::accepted());
         if content.is_some() {
             fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -213,24 +221,31 @@ impl<T> Call<T> {
 
     /// What the answer means.
     ///
+    /// Its content is decoded as its `Content-Encoding` says. An HTTP stack that has done that takes
+    /// the field away; where one leaves it there, as `fetch` in browsers does, take it away before.
+    ///
     /// # Errors
     ///
     /// [`Error::Refused`] for a status outside 2xx, [`Error::Content`] for an answer that is not
-    /// what is due: nothing, no JSON, or JSON of another form.
+    /// what is due: nothing, no JSON, JSON of another form, or what can't be decoded.
+    /// [`Error::Limit`] where more comes of a coded content than [`Limits::content_bytes`] has as
+    /// its default.
     pub fn response(&self, head: &Parts, content: Bytes) -> Result<T, Error> {
-        self.response_within(head, content, &Limits::default())
+        let limits = Limits::default();
+        // What is here already is no danger to memory; what it decodes to may be.
+        let most = limits.content().max(content.len());
+        if !head.status.is_success() {
+            let content = coding::readable(&head.headers, &content, most);
+            return Err(Box::new(Refused::from_response(head, &content, &limits)).into());
+        }
+        let mut decoded = Content::new(head, most);
+        decoded.take(content)?;
+        self.reply(head, &decoded.finish()?, &limits)
     }
 
-    pub(crate) fn response_within(
-        &self,
-        head: &Parts,
-        content: Bytes,
-        limits: &Limits,
-    ) -> Result<T, Error> {
-        if !head.status.is_success() {
-            return Err(Box::new(Refused::from_response(head, &content, limits)).into());
-        }
-        let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
+    /// What a good answer means, its content being decoded.
+    fn reply(&self, head: &Parts, content: &[u8], limits: &Limits) -> Result<T, Error> {
+        let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
         let call = || format!("{} {}", self.method, self.path);
         if text.trim_ascii().is_empty() {
             let status = head.status;
@@ -243,7 +258,7 @@ impl<T> Call<T> {
                 call: call(),
                 status: head.status,
                 source: Arc::new(source),
-                excerpt: Excerpt::of(&content, limits),
+                excerpt: Excerpt::of(content, limits),
             }))
         })
     }

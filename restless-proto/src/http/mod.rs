@@ -1,6 +1,7 @@
 //! What HTTP fields mean, as pure functions over the `http` crate's types.
 
 pub(crate) mod auth;
+pub mod coding;
 pub(crate) mod media_type;
 pub(crate) mod redirect;
 pub(crate) mod retry_after;

@@ -1,20 +1,25 @@
 //! What stands between the bytes of a connection and its items: event stream, frames, or messages.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use super::event::{Item, RejectReason, Rejected};
+use crate::coding::{self, CodingError};
 use crate::event::{Kind, SseId, StreamEvent};
+use crate::machine::End;
 use crate::signature::Signer;
 use crate::sse::{self, Block};
 use crate::timing::Instant;
 use crate::ws::{self, Message};
+use crate::{ContentError, Error, LimitError, Limits};
 
 /// The content of one connection, on its way to items.
 pub(super) enum Feed {
     /// Server-sent events.
-    EventStream(Box<sse::Decoder>),
+    EventStream(Box<EventStream>),
     /// WebSocket, bytes in and out.
     Frames(Box<ws::Connection>),
     /// WebSocket, spoken by the driver: whole messages in.
@@ -31,6 +36,8 @@ pub(super) enum Fed {
     Send(Bytes),
     /// Nothing until more comes, or until a time of the protocol's own.
     Starved(Option<Instant>),
+    /// What came can't be read on from here.
+    Broken(Error),
     /// The protocol's own end.
     Closed(ws::Closed),
 }
@@ -38,7 +45,7 @@ pub(super) enum Fed {
 impl Feed {
     pub(super) fn data(&mut self, bytes: Bytes, now: Instant) {
         match self {
-            Self::EventStream(decoder) => decoder.feed(bytes),
+            Self::EventStream(stream) => stream.feed(bytes),
             Self::Frames(connection) => connection.handle_data(bytes, now),
             Self::Messages(_) => {}
         }
@@ -56,15 +63,26 @@ impl Feed {
         }
     }
 
-    pub(super) fn ended(&mut self, now: Instant) {
-        if let Self::Frames(connection) = self {
-            connection.ended(now);
+    /// No more comes. Where that was not in good order, `why` tells enough.
+    pub(super) fn ended(&mut self, why: &End, now: Instant) {
+        match self {
+            Self::EventStream(stream) if matches!(why, End::Complete) => stream.end(),
+            Self::Frames(connection) => connection.ended(now),
+            Self::EventStream(_) | Self::Messages(_) => {}
+        }
+    }
+
+    /// The reconnection time that the server has set on this connection.
+    pub(super) fn reconnection_time(&self) -> Option<Duration> {
+        match self {
+            Self::EventStream(stream) => stream.events.reconnection_time(),
+            Self::Frames(_) | Self::Messages(_) => None,
         }
     }
 
     pub(super) fn next(&mut self, signer: Option<&Signer>) -> Fed {
         match self {
-            Self::EventStream(decoder) => next_block(decoder, signer),
+            Self::EventStream(stream) => stream.next(signer),
             Self::Frames(connection) => loop {
                 match connection.poll() {
                     ws::Output::Send(bytes) => return Fed::Send(bytes),
@@ -94,23 +112,86 @@ impl Feed {
     }
 }
 
-fn next_block(decoder: &mut sse::Decoder, signer: Option<&Signer>) -> Fed {
+/// Server-sent events, their content coding taken off.
+pub(super) struct EventStream {
+    coding: Option<coding::Decoder>,
+    events: sse::Decoder,
+    /// What may be decoded before something comes of it.
+    most_in_vain: usize,
+    /// How much has been.
+    in_vain: usize,
+}
+
+impl EventStream {
+    pub(super) fn new(fields: &HeaderMap, limits: Limits) -> Result<Self, CodingError> {
+        Ok(Self {
+            coding: coding::Decoder::of(fields)?,
+            events: sse::Decoder::new(limits),
+            most_in_vain: limits.line().saturating_add(limits.event()),
+            in_vain: 0,
+        })
+    }
+
+    fn feed(&mut self, bytes: Bytes) {
+        self.in_vain = 0;
+        match &mut self.coding {
+            Some(coding) => coding.feed(bytes),
+            None => self.events.feed(bytes),
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(coding) = &mut self.coding {
+            coding.end();
+        }
+    }
+
+    fn next(&mut self, signer: Option<&Signer>) -> Fed {
+        loop {
+            if let Some(fed) = next_block(&mut self.events, signer) {
+                // A cursor that only moves is nothing to the user.
+                if matches!(fed, Fed::Item(_)) {
+                    self.in_vain = 0;
+                }
+                return fed;
+            }
+            let Some(coding) = &mut self.coding else { return Fed::Starved(None) };
+            match coding.poll() {
+                Ok(Some(piece)) => {
+                    // A few bytes can be coded to comments without end, and nobody else gets a turn.
+                    self.in_vain = self.in_vain.saturating_add(piece.len());
+                    if self.in_vain > self.most_in_vain {
+                        let (most, seen) = (self.most_in_vain, self.in_vain);
+                        let what = "what is decoded without an event";
+                        return Fed::Broken(LimitError::new(what, most, seen).into());
+                    }
+                    self.events.feed(piece);
+                }
+                Ok(None) => return Fed::Starved(None),
+                Err(error) => return Fed::Broken(Box::new(ContentError::from(error)).into()),
+            }
+        }
+    }
+}
+
+/// The next thing in what the decoder was fed, if there is one.
+fn next_block(decoder: &mut sse::Decoder, signer: Option<&Signer>) -> Option<Fed> {
     loop {
         match decoder.poll() {
-            Ok(None) => return Fed::Starved(None),
-            Ok(Some(Block::Id(id))) => return Fed::Moved(id.to_owned()),
+            Ok(None) => return None,
+            Ok(Some(Block::Id(id))) => return Some(Fed::Moved(id.to_owned())),
             Ok(Some(Block::Event(event))) => match from_sse(&event, signer) {
-                Some(fed) => return fed,
+                Some(fed) => return Some(fed),
                 None => {
                     if let Some(id) = event.id().filter(|id| !id.is_empty()) {
-                        return Fed::Moved(id.to_owned());
+                        return Some(Fed::Moved(id.to_owned()));
                     }
                 }
             },
             Err(error) => {
                 let reason = RejectReason::TooLarge(error);
                 let rejected = Rejected { data: Bytes::new(), id: None, reason };
-                return Fed::Item(Item::Rejected(rejected));
+                return Some(Fed::Item(Item::Rejected(rejected)));
             }
         }
     }

@@ -8,7 +8,7 @@ use http::header;
 use http::response::Parts;
 
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Now, Status};
-use super::feed::{Fed, Feed};
+use super::feed::{EventStream, Fed, Feed};
 use super::loss;
 use super::plan::{Attempt, Plan, Transport};
 use super::policy::{self, Verdict};
@@ -20,7 +20,7 @@ use crate::service::Credentials;
 use crate::timing::Instant;
 use crate::ws::{self, CloseCode};
 use crate::{
-    ApiKey, ContentError, CredentialsError, Error, TimeoutError, Timer, TransportErrorKind, sse,
+    ApiKey, ContentError, CredentialsError, Error, TimeoutError, Timer, TransportErrorKind,
 };
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
@@ -219,8 +219,15 @@ impl SubscriptionMachine {
     /// What reads this response's content; `None` where it is of the wrong type.
     fn accept(&mut self, attempt: &Attempt, head: &Parts) -> Result<Option<Feed>, Error> {
         Ok(match (&self.plan.transport, &attempt.handshake) {
-            (Transport::EventStream, _) => media_type::is_event_stream(&head.headers)
-                .then(|| Feed::EventStream(Box::new(sse::Decoder::new(self.plan.limits)))),
+            (Transport::EventStream { .. }, _) if !media_type::is_event_stream(&head.headers) => {
+                None
+            }
+            (Transport::EventStream { .. }, _) => {
+                let stream = EventStream::new(&head.headers, self.plan.limits);
+                Some(Feed::EventStream(Box::new(
+                    stream.map_err(ContentError::from).map_err(Box::new)?,
+                )))
+            }
             (Transport::WebSocket { options, .. }, Some(handshake)) => {
                 let accepted = handshake.check(head.status, &head.headers).map_err(Box::new)?;
                 let entropy = self.plan.entropy.fork();
@@ -261,7 +268,7 @@ impl SubscriptionMachine {
             let seen = head.headers.get(header::CONTENT_TYPE);
             let error = Box::new(ContentError::NotAnEventStream {
                 seen: seen.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-                excerpt: Excerpt::of(refusal.content(), &self.plan.limits),
+                excerpt: Excerpt::of(&refusal.content(), &self.plan.limits),
             });
             return self.lose(LossReason::Error(error.into()), None);
         }
@@ -346,6 +353,11 @@ impl SubscriptionMachine {
                     self.state = State::Streaming { feed, deadline, ended };
                     return Some(Output::Send(bytes));
                 }
+                Fed::Broken(error) => {
+                    self.heed_retry(&feed);
+                    self.lose(LossReason::Error(error), None);
+                    return None;
+                }
                 Fed::Closed(closed) => {
                     self.lose(loss::of_close(closed, ended), None);
                     return None;
@@ -353,11 +365,7 @@ impl SubscriptionMachine {
                 Fed::Starved(own) => break own,
             }
         };
-        if let Feed::EventStream(decoder) = &feed {
-            if let Some(retry) = decoder.reconnection_time() {
-                self.plan.backoff.server_retry(retry);
-            }
-        }
+        self.heed_retry(&feed);
         match ended {
             // Frames tell of their end themselves.
             Some(why) if !matches!(feed, Feed::Frames(_)) => self.lose(loss::of_end(why), None),
@@ -371,6 +379,12 @@ impl SubscriptionMachine {
             }
         }
         None
+    }
+
+    fn heed_retry(&mut self, feed: &Feed) {
+        if let Some(retry) = feed.reconnection_time() {
+            self.plan.backoff.server_retry(retry);
+        }
     }
 
     /// The closing handshake, with nobody left to give messages to.
@@ -533,7 +547,7 @@ impl SubscriptionMachine {
             State::Refusal(refusal) => self.refuse(&refusal),
             // Events that have arrived come out before the loss.
             State::Streaming { mut feed, deadline, ended } => {
-                feed.ended(self.now);
+                feed.ended(&why, self.now);
                 let ended = ended.or(Some(why));
                 self.state = State::Streaming { feed, deadline, ended };
             }

@@ -22,9 +22,10 @@
 //! | the stream ended in good order; close codes 1000, 1001, none | yes |
 //! | refused, cut, silent, no answer, no such name, TLS or protocol trouble | yes |
 //! | status 429 and 5xx; close codes 1011 to 1014 | yes, never before `Retry-After`, of which an hour counts at the most |
+//! | content that breaks its content coding, or ends in the middle of it | yes |
 //! | status 204 | no: the server said so |
 //! | status 401 | no, or once with other credentials where they come on demand |
-//! | any other status; a wrong content type; no WebSocket there; redirects to nowhere | no |
+//! | any other status; a wrong content type; an unknown content coding; no WebSocket there; redirects to nowhere | no |
 //! | close codes 1002, 1003, 1007 to 1010, 3000, 3003, 4400 to 4499 but 4408 and 4429 | no |
 //! | any other close code | yes |
 //! | a certificate that is not trusted; a request that can't be sent | no |
@@ -97,6 +98,7 @@ pub struct Subscription {
     signer: Option<Signer>,
     fields: CallerFields,
     overrides: Overrides,
+    accept_encoding: bool,
     websocket: bool,
     whole_messages: bool,
     subprotocols: Vec<String>,
@@ -172,6 +174,7 @@ impl Subscription {
             signer: None,
             fields: CallerFields::default(),
             overrides: Overrides::default(),
+            accept_encoding: false,
             websocket: false,
             whole_messages: false,
             subprotocols: Vec::new(),
@@ -260,6 +263,18 @@ impl Subscription {
         self
     }
 
+    /// Asks for the events in a content coding: `Accept-Encoding` (RFC 9110 §12.5.3) with all that
+    /// [`coding`](crate::coding) knows, or with what a field of the caller's own says. Default:
+    /// false, for there are servers and proxies that hold back events to code them better.
+    ///
+    /// Coded events are decoded, asked for or not, and an event that the server flushes comes out
+    /// without waiting for the next one. Over WebSocket this changes nothing; see
+    /// [`deflate`](Self::deflate).
+    pub fn accept_encoding(mut self, ask: bool) -> Self {
+        self.accept_encoding = ask;
+        self
+    }
+
     /// Decides for a status that is no success whether to connect again; `None` leaves it to the
     /// [table](self#when-it-connects-again). Default: leaves all.
     pub fn on_status(mut self, decide: fn(StatusCode) -> Option<Disposition>) -> Self {
@@ -342,7 +357,7 @@ impl Subscription {
         }
         let mut entropy = entropy;
         let transport = if !websocket {
-            Transport::EventStream
+            Transport::EventStream { coded: self.accept_encoding }
         } else if self.whole_messages {
             Transport::Messages
         } else {

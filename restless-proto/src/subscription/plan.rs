@@ -9,6 +9,7 @@ use url::Url;
 use super::cursor::Position;
 use super::policy::Overrides;
 use crate::http::auth::{Reach, bearer};
+use crate::http::coding;
 use crate::http::redirect::{self, Hop};
 use crate::service::Credentials;
 use crate::signature::Signer;
@@ -38,7 +39,10 @@ pub(super) struct Plan {
 /// How events come.
 pub(super) enum Transport {
     /// As server-sent events.
-    EventStream,
+    EventStream {
+        /// Whether a content coding is asked for.
+        coded: bool,
+    },
     /// Over WebSocket, with the handshake and the frames made here.
     WebSocket { subprotocols: Vec<String>, deflate: Option<ws::Deflate>, options: ws::Options },
     /// Over WebSocket, spoken by the driver.
@@ -63,7 +67,7 @@ impl Plan {
     ) -> Result<Attempt, ConfigError> {
         let url = self.position.place_in(&self.url);
         let handshake = match &self.transport {
-            Transport::EventStream | Transport::Messages => None,
+            Transport::EventStream { .. } | Transport::Messages => None,
             Transport::WebSocket { subprotocols, deflate, .. } => {
                 let mut handshake =
                     Handshake::new(&url, &mut self.entropy)?.deflate(deflate.clone());
@@ -85,9 +89,13 @@ impl Plan {
         *request.method_mut() = Method::GET;
         *request.uri_mut() = redirect::uri(&url);
         let fields = request.headers_mut();
-        if matches!(self.transport, Transport::EventStream) {
+        if let Transport::EventStream { coded } = self.transport {
             fields.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
             fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // The caller's own field says it better.
+            if coded && !self.fields.contains_key(header::ACCEPT_ENCODING) {
+                fields.insert(header::ACCEPT_ENCODING, coding::accepted());
+            }
         }
         if let Some(key) = key {
             fields.insert(header::AUTHORIZATION, bearer(key)?);
@@ -99,6 +107,6 @@ impl Plan {
     }
 
     pub(super) fn is_websocket(&self) -> bool {
-        !matches!(self.transport, Transport::EventStream)
+        !matches!(self.transport, Transport::EventStream { .. })
     }
 }

@@ -2,9 +2,10 @@
 
 use http::StatusCode;
 
+use crate::http::coding::CodingError;
 use crate::http::redirect;
 use crate::ws::CloseCode;
-use crate::{Error, TransportErrorKind};
+use crate::{ContentError, Error, TransportErrorKind};
 
 /// What is to be done with a response, judged by its status alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,8 @@ fn close_may_pass(code: CloseCode) -> bool {
 /// | a request that can't be sent | no | it never could |
 /// | no credentials from whoever gives them | yes | they may come again, like networks |
 /// | a timer | yes | the peer, or the way to it, may wake up |
+/// | content that breaks its coding, or ends within it | yes | as frames do |
+/// | a content coding that is not understood | no | it was not asked for, and would come again |
 /// | wrong content type, a redirect to nowhere, no WebSocket there | no | the address is wrong |
 /// | a message over the limit | no | it would come again: the cursor stands before it |
 pub(super) fn may_pass(error: &Error, websocket: bool, overrides: &Overrides) -> bool {
@@ -118,10 +121,13 @@ pub(super) fn may_pass(error: &Error, websocket: bool, overrides: &Overrides) ->
             Some(Disposition::Stop) => false,
             None => close_may_pass(closed.code()),
         },
+        Error::Content(content) => matches!(
+            **content,
+            ContentError::Coding(CodingError::Corrupt { .. } | CodingError::Truncated { .. })
+        ),
         Error::Config(_)
         | Error::Misuse(_)
         | Error::Limit(_)
-        | Error::Content(_)
         | Error::Redirect(_)
         | Error::Handshake(_)
         | Error::GaveUp(_) => false,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod coded;
 mod websocket;
 
 use std::sync::LazyLock;
@@ -60,13 +61,14 @@ fn event_stream(request: &http::Request<Bytes>) -> (http::Response<()>, Vec<u8>)
     (head.body(()).unwrap(), content)
 }
 
-/// A wire to a server that ends after `cuts[n]` bytes on the n-th connection, in pieces of `piece`
-/// bytes.
+/// A wire to a server that ends after `cuts[n]` bytes on the n-th connection, in the way that
+/// `end` says, in pieces of `piece` bytes.
 struct Wire<'a> {
     url: &'static str,
     server: Server,
     cuts: &'a [usize],
     piece: usize,
+    end: End,
 }
 
 /// Runs a subscription until it has seen the whole log, and gives the ids in the order they came.
@@ -126,8 +128,7 @@ fn answer(
     for piece in bytes[..cut].chunks(wire.piece.max(1)) {
         inputs.push_back(Input::Data { exchange, bytes: Bytes::copy_from_slice(piece) });
     }
-    let broken = End::Failed(TransportErrorKind::Broken.into());
-    inputs.push_back(Input::Ended { exchange, why: broken });
+    inputs.push_back(Input::Ended { exchange, why: wire.end.clone() });
     inputs
 }
 
@@ -138,12 +139,26 @@ fn all_ids() -> Vec<String> {
 const SSE: &str = "https://s/?streamId=a";
 const WEBSOCKET: &str = "wss://s/ws?streamId=a";
 
+fn broken() -> End {
+    End::Failed(TransportErrorKind::Broken.into())
+}
+
+/// The servers of this test, and where they are.
+const SERVERS: [(&str, Server); 5] = [
+    (SSE, event_stream),
+    (SSE, coded::brotli),
+    (SSE, coded::deflate),
+    (SSE, coded::gzip),
+    (WEBSOCKET, websocket::serve),
+];
+
 /// Cuts the first connection after each of its bytes in turn.
-fn cut_everywhere(url: &'static str, server: Server) {
+fn cut_everywhere(url: &'static str, server: Server, end: &End) {
     let (_, whole) = server(&first_request(url));
     let ids = all_ids();
     for cut in 0..=whole.len() {
-        let (seen, connections) = run(&Wire { url, server, cuts: &[cut], piece: usize::MAX });
+        let (seen, connections) =
+            run(&Wire { url, server, cuts: &[cut], piece: usize::MAX, end: end.clone() });
         assert_eq!(seen, ids, "cut after {cut} bytes");
         assert!(connections <= 2, "cut after {cut} bytes: {connections} connections");
     }
@@ -158,22 +173,35 @@ fn first_request(url: &str) -> http::Request<Bytes> {
 
 #[test]
 fn an_event_stream_cut_at_every_byte_loses_nothing_and_repeats_nothing() {
-    cut_everywhere(SSE, event_stream);
+    cut_everywhere(SSE, event_stream, &broken());
 }
 
 #[test]
 fn a_websocket_cut_at_every_byte_loses_nothing_and_repeats_nothing() {
-    cut_everywhere(WEBSOCKET, websocket::serve);
+    cut_everywhere(WEBSOCKET, websocket::serve, &broken());
+}
+
+#[test]
+fn a_coded_event_stream_cut_at_every_byte_loses_nothing_and_repeats_nothing() {
+    for server in [coded::brotli, coded::deflate, coded::gzip] {
+        cut_everywhere(SSE, server, &broken());
+    }
+}
+
+/// In good order as far as HTTP goes, but in the middle of the coding.
+#[test]
+fn a_coded_event_stream_that_ends_at_every_byte_loses_nothing_and_repeats_nothing() {
+    cut_everywhere(SSE, coded::gzip, &End::Complete);
 }
 
 #[test]
 fn a_wire_that_brings_one_byte_more_each_time_gets_there() {
     // Many reconnects, each with some progress.
     let cuts: Vec<usize> = (1..120).map(|n| 250 + n % 170).collect();
-    for (url, server) in [(SSE, event_stream as Server), (WEBSOCKET, websocket::serve)] {
-        let (seen, connections) = run(&Wire { url, server, cuts: &cuts, piece: 7 });
+    for (url, server) in SERVERS {
+        let (seen, connections) = run(&Wire { url, server, cuts: &cuts, piece: 7, end: broken() });
         assert_eq!(seen, all_ids());
-        assert!(connections > 10, "{connections} connections");
+        assert!(connections > 5, "{url}: {connections} connections");
     }
 }
 
@@ -183,8 +211,8 @@ proptest! {
         cuts in proptest::collection::vec(0_usize..4000, 0..6),
         piece in 1_usize..300,
     ) {
-        for (url, server) in [(SSE, event_stream as Server), (WEBSOCKET, websocket::serve)] {
-            let (seen, _) = run(&Wire { url, server, cuts: &cuts, piece });
+        for (url, server) in SERVERS {
+            let (seen, _) = run(&Wire { url, server, cuts: &cuts, piece, end: broken() });
             prop_assert_eq!(seen, all_ids());
         }
     }

@@ -1,0 +1,233 @@
+//! What decodes, what does not, and in what pieces.
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use restless_proto::coding::{CodingError, ContentCoding, Decoder};
+
+use super::encode::{CODINGS, encode, encode_whole};
+
+const TEXT: &[&str] = &["id: 1\n", "data: one\n\n", ": beat\n", "data: two and two\n\n"];
+
+/// The most that comes at once.
+const PIECE_BYTES: usize = 16 << 10;
+
+fn fields(value: &str) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::CONTENT_ENCODING, value.parse().unwrap());
+    fields
+}
+
+fn decoder(value: &str) -> Decoder {
+    Decoder::of(&fields(value)).unwrap().unwrap()
+}
+
+/// All that comes out now, or the error after it.
+fn drain(decoder: &mut Decoder, to: &mut Vec<u8>) -> Result<(), CodingError> {
+    while let Some(piece) = decoder.poll()? {
+        assert!(!piece.is_empty() && piece.len() <= PIECE_BYTES);
+        to.extend_from_slice(&piece);
+    }
+    Ok(())
+}
+
+fn decode(value: &str, coded: &[u8], chunk: usize) -> (Vec<u8>, Result<(), CodingError>) {
+    let (mut decoder, mut to) = (decoder(value), Vec::new());
+    for chunk in coded.chunks(chunk) {
+        decoder.feed(Bytes::copy_from_slice(chunk));
+        if let Err(error) = drain(&mut decoder, &mut to) {
+            return (to, Err(error));
+        }
+    }
+    decoder.end();
+    let end = drain(&mut decoder, &mut to);
+    (to, end)
+}
+
+#[test]
+fn what_is_flushed_comes_out_at_once() {
+    for (coding, value) in CODINGS {
+        let parts: Vec<&[u8]> = TEXT.iter().map(|part| part.as_bytes()).collect();
+        let mut decoder = decoder(value);
+        for (part, coded) in parts.iter().zip(encode(coding, &parts)) {
+            let mut seen = Vec::new();
+            decoder.feed(coded.into());
+            drain(&mut decoder, &mut seen).unwrap();
+            assert_eq!(seen, *part, "{coding}");
+        }
+    }
+}
+
+#[test]
+fn any_cut_of_the_bytes_gives_the_same() {
+    let text = TEXT.concat().repeat(3000);
+    for (coding, value) in CODINGS {
+        let coded = encode_whole(coding, text.as_bytes());
+        for chunk in [1, 2, 3, 100, coded.len()] {
+            let (seen, end) = decode(value, &coded, chunk);
+            assert_eq!((seen.len(), end), (text.len(), Ok(())), "{coding}, chunks of {chunk}");
+            assert_eq!(seen, text.as_bytes(), "{coding}, chunks of {chunk}");
+        }
+    }
+}
+
+#[test]
+fn content_that_ends_early_says_so_after_what_it_had() {
+    let text = TEXT.concat();
+    for (coding, value) in CODINGS {
+        let coded = encode_whole(coding, text.as_bytes());
+        for cut in 1..coded.len() {
+            let (seen, end) = decode(value, &coded[..cut], usize::MAX);
+            assert!(
+                matches!(&end, Err(CodingError::Truncated { coding }) if coding.to_string() == *value),
+                "{coding} cut after {cut}: {end:?}"
+            );
+            assert!(text.as_bytes().starts_with(&seen), "{coding} cut after {cut}");
+        }
+    }
+}
+
+#[test]
+fn no_content_is_none_in_any_coding() {
+    for (_, value) in CODINGS {
+        assert_eq!(decode(value, b"", 1), (Vec::new(), Ok(())));
+        let mut decoder = decoder(value);
+        decoder.feed(Bytes::new());
+        assert_eq!(decoder.poll(), Ok(None));
+    }
+    assert_eq!(decode("gzip, br", b"", 1), (Vec::new(), Ok(())));
+}
+
+#[test]
+fn no_byte_of_gzip_can_change_what_it_says() {
+    let text = TEXT.concat();
+    let coded = encode_whole("gzip", text.as_bytes());
+    for at in 0..coded.len() {
+        for flip in [1, 0x80, 0xff] {
+            let mut bad = coded.clone();
+            bad[at] ^= flip;
+            let (seen, end) = decode("gzip", &bad, usize::MAX);
+            // Time, system and the like in its head say nothing about the content.
+            assert!(end.is_err() || seen == text.as_bytes(), "byte {at} changed by {flip}");
+        }
+    }
+}
+
+#[test]
+fn what_was_good_comes_before_the_error() {
+    let parts: &[&[u8]] = &[b"data: one\n\n", b"data: two\n\n"];
+    for (coding, value) in CODINGS {
+        let pieces = encode(coding, parts);
+        let mut decoder = decoder(value);
+        decoder.feed(pieces[0].clone().into());
+        let mut seen = Vec::new();
+        drain(&mut decoder, &mut seen).unwrap();
+        decoder.feed(vec![0xff; 100].into());
+        let error = drain(&mut decoder, &mut seen).unwrap_err();
+        assert!(matches!(error, CodingError::Corrupt { .. }), "{coding}: {error:?}");
+        assert_eq!(seen, parts[0], "{coding}");
+        assert_eq!(decoder.poll(), Err(error), "{coding}: it stays broken");
+    }
+}
+
+#[test]
+fn gzip_may_have_several_members() {
+    let mut coded = encode_whole("gzip", b"one");
+    coded.extend(encode_whole("gzip", b""));
+    coded.extend(encode_whole("gzip", b"two"));
+    for chunk in [1, 7, usize::MAX] {
+        assert_eq!(decode("gzip", &coded, chunk), (b"onetwo".to_vec(), Ok(())));
+    }
+    let (seen, end) = decode("gzip", &coded[..coded.len() - 1], usize::MAX);
+    assert_eq!(seen, b"onetwo");
+    assert_eq!(end, Err(CodingError::Truncated { coding: ContentCoding::Gzip }));
+}
+
+#[test]
+fn nothing_after_the_end_is_passed_over() {
+    for (coding, value) in CODINGS {
+        let mut coded = encode_whole(coding, b"text");
+        coded.push(b'\n');
+        for chunk in [1, usize::MAX] {
+            let (seen, end) = decode(value, &coded, chunk);
+            assert_eq!(seen, b"text");
+            // zstd takes it for the beginning of a frame.
+            let truncated = matches!(end, Err(CodingError::Truncated { .. }));
+            let corrupt = matches!(end, Err(CodingError::Corrupt { .. }));
+            assert!(corrupt || (truncated && *coding == "zstd"), "{coding}: {end:?}");
+        }
+    }
+}
+
+#[test]
+fn codings_are_taken_off_in_the_reverse_of_their_order() {
+    let coded = encode_whole("br", &encode_whole("gzip", b"text"));
+    for value in ["gzip, br", "GZIP ,, identity , Br", "x-gzip,br"] {
+        for chunk in [1, usize::MAX] {
+            assert_eq!(decode(value, &coded, chunk), (b"text".to_vec(), Ok(())), "{value}");
+        }
+    }
+    assert!(decode("br, gzip", &coded, usize::MAX).1.is_err());
+    let (seen, end) = decode("gzip, br", &coded[..coded.len() - 1], usize::MAX);
+    assert_eq!(seen, b"text");
+    assert_eq!(end, Err(CodingError::Truncated { coding: ContentCoding::Brotli }));
+
+    let mut lines = HeaderMap::new();
+    lines.append(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+    lines.append(header::CONTENT_ENCODING, "br".parse().unwrap());
+    assert_eq!(
+        format!("{:?}", Decoder::of(&lines)),
+        format!("{:?}", Decoder::of(&fields("gzip, br")))
+    );
+}
+
+#[test]
+fn what_is_not_coded_needs_no_decoder() {
+    for value in ["", "identity", "Identity, identity", " , "] {
+        assert!(Decoder::of(&fields(value)).unwrap().is_none(), "{value:?}");
+    }
+    assert!(Decoder::of(&HeaderMap::new()).unwrap().is_none());
+}
+
+#[test]
+fn an_unknown_coding_is_named() {
+    for (value, due) in [
+        ("compress", "compress"),
+        ("gzip, Aws-Chunked", "Aws-Chunked"),
+        ("gzip;q=1", "gzip;q=1"),
+        ("none", "none"),
+    ] {
+        let due = CodingError::Unknown { coding: due.to_owned() };
+        assert_eq!(Decoder::of(&fields(value)).unwrap_err(), due, "{value:?}");
+    }
+    let long = Decoder::of(&fields(&"x".repeat(10_000))).unwrap_err().to_string();
+    assert!(long.len() < 400, "{long}");
+    let many = Decoder::of(&fields(&"gzip,".repeat(1000))).unwrap_err();
+    assert_eq!(many, CodingError::TooMany { limit: 3 });
+}
+
+#[test]
+fn a_bomb_comes_out_no_faster_than_it_is_polled() {
+    let zeros = vec![0; 1 << 20];
+    for (coding, value) in CODINGS {
+        let coded = encode_whole(coding, &zeros);
+        let mut decoder = decoder(value);
+        decoder.feed(coded.into());
+        let piece = decoder.poll().unwrap().unwrap();
+        assert!(piece.len() <= PIECE_BYTES, "{coding}");
+    }
+    // A bomb in a bomb: the inner one is only decoded as far as the outer one asks.
+    let coded = encode_whole("gzip", &encode_whole("gzip", &zeros));
+    let mut decoder = decoder("gzip, gzip");
+    decoder.feed(coded.into());
+    assert_eq!(decoder.poll().unwrap().unwrap().len(), PIECE_BYTES);
+}
+
+#[test]
+fn brotli_s_windows_are_those_of_the_coding() {
+    let mut wide = brotli::enc::BrotliEncoderParams { quality: 1, ..Default::default() };
+    (wide.lgwin, wide.large_window) = (28, true);
+    let mut coded = Vec::new();
+    brotli::BrotliCompress(&mut &[b'x'; 1000][..], &mut coded, &wide).unwrap();
+    let (seen, end) = decode("br", &coded, usize::MAX);
+    assert!(seen.is_empty() && matches!(end, Err(CodingError::Corrupt { .. })), "{end:?}");
+}
