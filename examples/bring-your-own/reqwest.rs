@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http_body_util::BodyDataStream;
-use restless_examples::{CreateCli, Printer, entropy};
+use restless_examples::{CreateCli, Printer, api_key, entropy};
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::{
     Call, CallOptions, Error, Instant, TimeoutError, Timer, TransportError, TransportErrorKind,
@@ -91,7 +91,10 @@ impl Driver {
                 }
                 Output::Send(_) => unreachable!("only on a connection that was upgraded"),
                 Output::Hangup => inputs = stream::pending().boxed_local(),
-                Output::Authorize { .. } => unreachable!("only with credentials on demand"),
+                // Only where the service has credentials on demand.
+                Output::Authorize { .. } => {
+                    machine.handle(Input::Credentials(Ok(api_key())), self.now());
+                }
                 Output::Event(event) => {
                     if let ControlFlow::Break(value) = each(event, machine) {
                         return Some(value);

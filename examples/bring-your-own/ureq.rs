@@ -23,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use restless_examples::{CreateCli, Printer, entropy};
+use restless_examples::{CreateCli, Printer, api_key, entropy};
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::{
     Call, CallOptions, Error, Instant, TimeoutError, Timer, TransportError, TransportErrorKind,
@@ -71,7 +71,10 @@ fn drive<M: Machine, B>(
             }
             Output::Send(_) => unreachable!("only on a connection that was upgraded"),
             Output::Hangup => open = None,
-            Output::Authorize { .. } => unreachable!("only with credentials on demand"),
+            // Only where the service has credentials on demand.
+            Output::Authorize { .. } => {
+                machine.handle(Input::Credentials(Ok(api_key())), now());
+            }
             Output::Event(event) => {
                 if let ControlFlow::Break(value) = each(event, machine) {
                     return Some(value);

@@ -9,7 +9,7 @@ mod print;
 
 use std::process::ExitCode;
 
-pub use args::{Cli, CreateCli, USAGE};
+pub use args::{Cli, CreateCli, USAGE, api_key};
 pub use print::{Printer, exit_code};
 use restless_proto::{Entropy, Error};
 

@@ -26,6 +26,14 @@ impl Stage {
         Self { name, emulator, upstream, id: None }
     }
 
+    /// For an example that follows a stream over WebSocket.
+    fn websocket(name: &'static str) -> Self {
+        let stage = Self::rest(name);
+        let body = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+        let id = stage.emulator.add_stream(body).expect("a stream");
+        Self { id: Some(id), ..stage }
+    }
+
     /// Runs it while events are published, until it has printed them all.
     fn follow(&self, arguments: &[&str]) -> Run {
         let events = if self.id.is_some() { PUBLISHED } else { PUBLISHED + 1 };
@@ -144,4 +152,7 @@ macro_rules! examples {
 examples! {
     reqwest: Stage::rest("byo-reqwest");
     ureq: Stage::rest("byo-ureq");
+    async_tungstenite: Stage::websocket("byo-async-tungstenite");
+    tcp_stream: Stage::websocket("byo-tcp-stream");
+    single_threaded: Stage::websocket("byo-single-threaded");
 }

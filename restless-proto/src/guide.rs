@@ -36,7 +36,8 @@
 //!    one chunk, and come out as events one by one. A driver that reads only at `Wait` has
 //!    back-pressure for free: a slow user slows the peer down.
 //! 2. **Bytes before time.** Where both are there, hand in the bytes: they may be what the deadline
-//!    was about. After a long pause let your reactor look at the sockets before you say `Elapsed`.
+//!    was about. After a long pause let your reactor look at the sockets before you say `Elapsed`:
+//!    to wait some 20 ms more for bytes, once the deadline has passed, is enough.
 //! 3. **Whatever fails is an [`End`]**: a name that can't be resolved, a refused connection, a bad
 //!    certificate, a reset. Say which with [`TransportErrorKind`], and put the cause into the
 //!    [`TransportError`]. The machine decides whether to try again.
@@ -141,6 +142,9 @@
 //! # Ok::<(), restless_proto::ConfigError>(())
 //! ```
 //!
+//! Whole drivers, over reqwest, ureq, async-tungstenite, a bare `TcpStream` and on an executor of one
+//! thread, stand in the repository's `examples/bring-your-own`.
+//!
 //! In life, seed [`Entropy`](crate::Entropy) with 32 bytes from the operating system, and wait for
 //! `deadline.saturating_duration_since(now)`. A read that times out in the middle of something must
 //! keep the bytes that it has.
@@ -149,9 +153,13 @@
 //!
 //! A subscription over WebSocket opens an exchange whose request says `Connection: Upgrade`. Its
 //! response's head, 101, turns the connection over: from then on every byte that comes is `Data`,
-//! and every [`Send`](crate::machine::Output::Send) is written as it is. Who has a WebSocket stack
-//! already asks for [`whole_messages`](crate::Subscription::whole_messages) instead, and tells of
-//! [`Message`](crate::machine::Input::Message) and [`End::Closed`](crate::machine::End::Closed).
+//! and every [`Send`](crate::machine::Output::Send) is written as it is. Who has a socket and no
+//! HTTP stack makes these inputs with [`UpgradeExchange`](crate::ws::UpgradeExchange).
+//!
+//! Who has a WebSocket stack already asks for
+//! [`whole_messages`](crate::Subscription::whole_messages) instead, and tells of
+//! [`Message`](crate::machine::Input::Message), of pings and pongs as empty `Data`, since they are
+//! sound, and of [`End::Closed`](crate::machine::End::Closed).
 //!
 //! A driver for an async runtime keeps the machine and the open exchange in one struct, and does
 //! the same in its `poll` function: `Wait` becomes "poll the exchange, then the alarm, else

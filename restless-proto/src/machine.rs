@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::ws::CloseCode;
-use crate::{ApiKey, CredentialsError, Instant, TimeoutError, TransportError};
+use crate::{ApiKey, CredentialsError, Instant, LimitError, TimeoutError, TransportError};
 
 /// A protocol that is driven: inputs go in, outputs come out, and nothing happens in between.
 ///
@@ -60,7 +60,8 @@ pub enum Input {
         /// Status and fields.
         head: Box<http::response::Parts>,
     },
-    /// Some content of the response, with the transfer coding taken off. May be empty.
+    /// Some content of the response, with the transfer coding taken off. May be empty, which says
+    /// that the peer was heard: as a driver that speaks WebSocket itself does at a ping or a pong.
     Data {
         /// The exchange that it belongs to.
         exchange: ExchangeId,
@@ -104,6 +105,9 @@ pub enum End {
         /// The reason in it.
         reason: String,
     },
+    /// The peer sent more than the driver's WebSocket stack accepts in one message. To connect
+    /// again is no help: it would come again.
+    TooLarge(LimitError),
     /// A timer of the driver's own ran out, such as [`Timer::Connect`](crate::Timer::Connect).
     TimedOut(TimeoutError),
 }

@@ -171,6 +171,7 @@ impl<T> CallMachine<T> {
     fn exchange_ended(&mut self, why: End, unsent: bool) {
         let error = match why {
             End::Failed(error) => Error::from(error),
+            End::TooLarge(error) => error.into(),
             End::TimedOut(error) => error.into(),
             // No call is a WebSocket's; one that is closed like one was none. And an exchange
             // that is complete without a head is none.

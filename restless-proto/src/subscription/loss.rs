@@ -10,6 +10,7 @@ pub(super) fn of_end(why: End) -> LossReason {
     match why {
         End::Complete => LossReason::Complete,
         End::Failed(error) => LossReason::Error(error.into()),
+        End::TooLarge(error) => LossReason::Error(error.into()),
         End::TimedOut(error) => LossReason::Error(error.into()),
         End::Closed { code, reason } => peer_closed(code, &reason),
     }
@@ -26,6 +27,7 @@ pub(super) fn of_close(closed: Closed, ended: Option<End>) -> LossReason {
         // No Close frame: the way that the transport ended is all there is to say.
         Closed::Cut { .. } => match ended {
             Some(End::Failed(error)) => error.into(),
+            Some(End::TooLarge(error)) => error.into(),
             Some(End::TimedOut(error)) => error.into(),
             Some(End::Complete | End::Closed { .. }) | None => {
                 Error::Transport(TransportErrorKind::Broken.into())

@@ -186,7 +186,11 @@ impl SubscriptionMachine {
 
     fn open(&mut self, attempt: Box<Attempt>) -> Output<Event> {
         self.exchange = self.exchange.next();
-        let request = Box::new(attempt.hop.request().clone());
+        let mut request = Box::new(attempt.hop.request().clone());
+        if matches!(self.plan.transport, Transport::Messages) {
+            // Where redirects and credentials are judged, it is HTTP; to its stack, WebSocket.
+            *request.uri_mut() = ws::websocket_uri(request.uri());
+        }
         self.state = State::Head { attempt, deadline: self.now + self.plan.head_timeout };
         Output::Open { exchange: self.exchange, request }
     }

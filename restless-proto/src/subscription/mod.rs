@@ -320,8 +320,10 @@ impl Subscription {
     /// `ws` or `wss` URI and no fields of the handshake; the driver says
     /// [`Response`](crate::machine::Input::Response) with status 101 once the connection stands
     /// (or with the status that refused it), [`Message`](crate::machine::Input::Message) for each
-    /// message, and [`End::Closed`](crate::machine::End::Closed) for the peer's Close frame. Pings
-    /// and limits are that stack's.
+    /// message, an empty [`Data`](crate::machine::Input::Data) for each ping or pong, which are sound
+    /// too, [`End::Closed`](crate::machine::End::Closed) for the peer's Close frame, and
+    /// [`End::TooLarge`](crate::machine::End::TooLarge) for a message over the limit. Pings and
+    /// limits are that stack's.
     pub fn whole_messages(mut self) -> Self {
         self.whole_messages = true;
         self
@@ -397,8 +399,8 @@ impl Subscription {
         ))
     }
 
-    /// The URL, and whether it is followed over WebSocket: then its scheme is `ws` or `wss` only
-    /// where the driver speaks it, for requests go out over HTTP.
+    /// The URL, and whether it is followed over WebSocket. Its scheme is that of the requests, which
+    /// go out over HTTP.
     fn resolve(&self, service: &Service) -> Result<(Url, bool), ConfigError> {
         let base = service.stream_base_url();
         let url = match &self.source {
@@ -417,7 +419,7 @@ impl Subscription {
             (true, false) => exposed(to_websocket_url(&url)?),
             _ => url,
         };
-        if websocket && !self.whole_messages {
+        if websocket {
             // The request goes out over HTTP: ws is http, wss is https (RFC 6455 §3).
             url.replace_range(..2, "http");
         }

@@ -156,6 +156,7 @@ impl WebSocketMachine {
             }
             (State::Refusal(refusal), _) => self.fail(refusal.to_error()),
             (State::Head { .. }, End::Failed(error)) => self.fail(error),
+            (State::Head { .. }, End::TooLarge(error)) => self.fail(error),
             (State::Head { .. }, End::TimedOut(error)) => self.fail(error),
             (State::Head { .. }, End::Complete | End::Closed { .. }) => {
                 self.fail(TransportErrorKind::Broken);

@@ -75,6 +75,7 @@ mod machine;
 mod mask;
 mod message;
 mod options;
+mod upgrade;
 mod utf8;
 
 #[cfg(test)]
@@ -89,3 +90,13 @@ pub use handshake::{Accepted, Handshake, HandshakeError};
 pub use machine::{Event, WebSocketMachine};
 pub use message::{Message, Text};
 pub use options::Options;
+pub use upgrade::UpgradeExchange;
+
+/// The URI of a request over HTTP as that of a WebSocket (RFC 6455 §3).
+pub(crate) fn websocket_uri(uri: &http::Uri) -> http::Uri {
+    let scheme = if uri.scheme_str() == Some("https") { "wss" } else { "ws" };
+    let mut parts = uri.clone().into_parts();
+    parts.scheme = scheme.parse().ok();
+    // Of three parts that were one URI, another can be made.
+    http::Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}

@@ -1,0 +1,102 @@
+//! A subscription whose driver speaks WebSocket itself.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
+use restless_proto::subscription::{Ended, Event, Item, LossReason, SubscriptionMachine};
+use restless_proto::ws::CloseCode;
+use restless_proto::{Entropy, Error, Instant, LimitError, Service, Subscription};
+
+const EVENT: &[u8] = br#"{"type":"update","meta":{"timestamp":"2026-03-24T00:00:00Z"},"data":1}"#;
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_origin(Duration::from_secs(seconds))
+}
+
+fn start() -> (SubscriptionMachine, ExchangeId) {
+    let service =
+        Service::new("rs_test").with_stream_base_url("http://127.0.0.1:1").expect("a URL");
+    let subscription =
+        Subscription::stream("s").whole_messages().idle_timeout(Duration::from_secs(10));
+    let mut machine = subscription.start(&service, Entropy::from_seed(1), at(0)).expect("a start");
+    let (exchange, uri) = opened(&mut machine);
+    assert_eq!(uri, "ws://127.0.0.1:1/ws?streamId=s");
+    (machine, exchange)
+}
+
+fn opened(machine: &mut SubscriptionMachine) -> (ExchangeId, String) {
+    match machine.poll() {
+        Output::Open { exchange, request } => (exchange, request.uri().to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn respond(
+    machine: &mut SubscriptionMachine,
+    exchange: ExchangeId,
+    response: http::response::Builder,
+) {
+    let head = Box::new(response.body(()).expect("a head").into_parts().0);
+    machine.handle(Input::Response { exchange, head }, at(0));
+}
+
+fn connected() -> (SubscriptionMachine, ExchangeId) {
+    let (mut machine, exchange) = start();
+    respond(&mut machine, exchange, Response::builder().status(101));
+    assert!(matches!(machine.poll(), Output::Event(Event::Opened(_))));
+    (machine, exchange)
+}
+
+#[test]
+fn a_message_is_an_event_and_the_next_connect_resumes_behind_it() {
+    let (mut machine, exchange) = connected();
+    machine.handle(Input::Message { exchange, message: Bytes::from_static(EVENT) }, at(1));
+    assert!(matches!(machine.poll(), Output::Event(Event::Item(Item::Event(_)))));
+    let why = End::Closed { code: CloseCode::GOING_AWAY, reason: String::new() };
+    machine.handle(Input::Ended { exchange, why }, at(1));
+    assert!(matches!(machine.poll(), Output::Hangup));
+    let Output::Event(Event::Lost(lost)) = machine.poll() else { panic!() };
+    assert!(matches!(lost.reason, LossReason::Complete));
+    machine.handle(Input::Elapsed, lost.retry_at);
+    assert_eq!(opened(&mut machine).1, "ws://127.0.0.1:1/ws?streamId=s&cursor=1774310400000");
+}
+
+#[test]
+fn a_redirect_leads_to_a_websocket_whatever_its_scheme() {
+    for (location, due) in [
+        ("/else", "ws://127.0.0.1:1/else"),
+        ("http://127.0.0.1:2/else", "ws://127.0.0.1:2/else"),
+        ("https://other.test/else", "wss://other.test/else"),
+    ] {
+        let (mut machine, exchange) = start();
+        let response = Response::builder().status(307).header("location", location);
+        respond(&mut machine, exchange, response);
+        assert_eq!(opened(&mut machine).1, due);
+    }
+}
+
+#[test]
+fn empty_data_is_sound() {
+    let (mut machine, exchange) = connected();
+    machine.handle(Input::Data { exchange, bytes: Bytes::new() }, at(9));
+    machine.handle(Input::Elapsed, at(18));
+    assert!(matches!(machine.poll(), Output::Wait(Some(until)) if until == at(19)));
+    machine.handle(Input::Elapsed, at(19));
+    assert!(matches!(machine.poll(), Output::Hangup));
+    assert!(matches!(machine.poll(), Output::Event(Event::Lost(_))));
+}
+
+#[test]
+fn a_message_that_is_too_large_ends_it() {
+    let (mut machine, exchange) = connected();
+    let why = End::TooLarge(LimitError::new("a message", 4, 5));
+    machine.handle(Input::Ended { exchange, why }, at(1));
+    assert!(matches!(machine.poll(), Output::Hangup));
+    let Output::Event(Event::Ended(Ended::Failed(Error::Limit(error)))) = machine.poll() else {
+        panic!()
+    };
+    assert_eq!((error.maximum(), error.seen()), (4, 5));
+    assert!(matches!(machine.poll(), Output::Done));
+}
