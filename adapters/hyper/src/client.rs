@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use restless_proto::{
-    ApiKey, Call, CallOptions, ConfigError, Entropy, Instant, Limits, Service, Subscription,
-    TransportErrorKind, ws,
+    ApiKey, Call, CallMachine, CallOptions, ConfigError, Entropy, Instant, Limits, Service,
+    Subscription, TransportErrorKind, streams, ws,
 };
 use rustls::ClientConfig;
 
@@ -16,7 +16,7 @@ use crate::connect::Connector;
 use crate::credentials::{self, Provider};
 use crate::driver::Driver;
 use crate::tls::Tls;
-use crate::{Events, Runtime, WebSocket};
+use crate::{Events, Pages, Runtime, WebSocket};
 
 /// A client of the service. Cheap to clone; clones share their idle connections.
 pub struct Client<R> {
@@ -77,15 +77,26 @@ impl<R: Runtime> Client<R> {
     /// Dropping the future closes the call's connection. Whether the service has acted on the
     /// call by then is not known.
     pub async fn send<T>(&self, call: impl Into<Call<T>>) -> Result<T, restless_proto::Error> {
-        let inner = &self.inner;
-        let origin = std::time::Instant::now();
-        let machine =
-            call.into().start(&inner.service, inner.options, entropy(), Instant::ORIGIN)?;
-        let connector = Arc::clone(&inner.connector);
-        let provider = inner.provider.clone();
-        let mut driver = Driver::new(machine, connector, provider, true, origin);
+        let mut driver = self.driver(call.into())?;
         let answer = poll_fn(|cx| driver.poll_event(cx)).await;
         answer.unwrap_or_else(|| Err(TransportErrorKind::Broken.into()))
+    }
+
+    pub(crate) fn driver<T>(
+        &self,
+        call: Call<T>,
+    ) -> Result<Driver<R, CallMachine<T>>, ConfigError> {
+        let inner = &self.inner;
+        let origin = std::time::Instant::now();
+        let machine = call.start(&inner.service, inner.options, entropy(), Instant::ORIGIN)?;
+        let connector = Arc::clone(&inner.connector);
+        Ok(Driver::new(machine, connector, inner.provider.clone(), true, origin))
+    }
+
+    /// Walks through a list to its end: all streams, from the list's offset on, with its limit as
+    /// the size of a page. Nothing is sent before it is polled.
+    pub fn pages(&self, list: streams::List) -> Pages<R> {
+        Pages::new(self.clone(), list)
     }
 
     /// Starts a subscription. Nothing is sent before its events are polled.

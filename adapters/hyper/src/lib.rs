@@ -12,6 +12,7 @@ mod driver;
 mod events;
 mod exchange;
 mod io;
+mod pages;
 mod runtime;
 mod tls;
 mod upgraded;
@@ -20,6 +21,7 @@ mod websocket;
 
 pub use client::{Client, ClientBuilder};
 pub use events::Events;
+pub use pages::Pages;
 pub use runtime::Runtime;
 pub use watch::Watch;
 pub use websocket::WebSocket;

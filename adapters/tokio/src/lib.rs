@@ -36,6 +36,9 @@ pub type ClientBuilder = restless_hyper::ClientBuilder<Tokio>;
 /// A running subscription on tokio.
 pub type Events = restless_hyper::Events<Tokio>;
 
+/// A list, walked on tokio.
+pub type Pages = restless_hyper::Pages<Tokio>;
+
 /// Any WebSocket on tokio.
 pub type WebSocket = restless_hyper::WebSocket<Tokio>;
 

@@ -2,7 +2,7 @@
 //!
 //! | the official SDK says | here |
 //! | --- | --- |
-//! | `list_streams(limit, offset)` | [`streams::list`] |
+//! | `list_streams(limit, offset)` | [`streams::list`], and [`streams::Pages`] for all of it |
 //! | `get_stream(id)` | [`streams::get`] |
 //! | `create_stream(..)` | [`streams::create`], [`streams::create_from`] |
 //! | `update_stream(id, ..)` | [`streams::update`] |
@@ -19,6 +19,7 @@
 //! [`Call::request`](crate::Call::request), and so by `client.send(..)`.
 
 pub mod direct;
+mod pages;
 pub mod snippets;
 pub mod streams;
 pub mod usage;

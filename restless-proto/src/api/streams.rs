@@ -4,6 +4,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::body_builder;
+pub use super::pages::Pages;
 use crate::call::{Body, OwnKey, Segment::Id, Segment::Literal};
 use crate::model::{
     BaseActionResponse, HttpMethod, PayloadMode, PollingStrategy, Stream, StreamStatus,
@@ -11,7 +12,7 @@ use crate::model::{
 };
 use crate::{ApiKey, Call};
 
-/// Lists streams: 20 from the first one, unless told otherwise.
+/// Lists streams: 20 from the first one, unless told otherwise. [`Pages`] walks through all.
 ///
 /// ```
 /// use restless_proto::{Call, Service, model::StreamsResponse, streams};
@@ -115,6 +116,12 @@ impl List {
     pub fn offset(mut self, offset: u64) -> Self {
         self.offset = offset;
         self
+    }
+
+    /// The same, so many further on.
+    pub(super) fn behind(self, count: u64) -> Self {
+        let offset = self.offset.saturating_add(count);
+        self.offset(offset)
     }
 }
 

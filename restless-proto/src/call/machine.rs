@@ -55,12 +55,13 @@ pub struct CallMachine<T> {
 }
 
 /// ```text
-///                 ┌───────── the delay has passed ────────┐
-///                 ▼                                       │
-///   Authorize ► Connect ──► Head ── 2xx ──► Content ──► Answer ──► Over
-///       ▲         ▲         │ │  └─ other ► Refusal ──────┤
-///       │         └── 3xx ──┘ │                │       Waiting
-///       └── 401, once ────────┴── no answer ───┴──────────┘
+///                   ┌──────────── the delay has passed ────────────┐
+///                   ▼                                              │
+///   Authorize ──► Connect ──► Head ── 2xx ──► Content ──┐       Waiting
+///       ▲           ▲          │└── other ──► Refusal ──┤          ▲
+///       │           └── 3xx ───┤                 │      ▼          │
+///       └────── 401, once ─────┤                 │   Answer ──► Over
+///                              └── no answer ────┴── may pass ─────┘
 /// ```
 enum State<T> {
     /// The user is asked for credentials, or about to be.

@@ -36,6 +36,8 @@ macro_rules! scenarios {
             connection_snippets_give_urls_and_code,
             direct_setup_describes_the_target,
             direct_session_is_found_again_by_its_key,
+            pages_are_walked_to_the_end,
+            a_page_that_comes_again_is_the_end,
             an_id_is_one_path_segment,
             a_wrong_key_is_refused_with_401,
             a_bad_value_is_refused_with_a_message_and_a_request_id,

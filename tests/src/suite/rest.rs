@@ -11,7 +11,7 @@ use restless_hyper::proto::{
 use restless_hyper::{ClientBuilder, Runtime};
 
 use super::probe::Probe;
-use super::support::{Stage, both, builder};
+use super::support::{Either, Stage, both, builder, race, yield_now};
 
 /// An upstream that nobody asks, since these streams are created inactive.
 const NOWHERE: &str = "http://127.0.0.1:9/orders";
@@ -141,6 +141,57 @@ pub async fn direct_session_is_found_again_by_its_key<R: Runtime>(rt: R) {
     let again = stage.client.send(session()).await.expect("a session");
     assert!(first.created && !again.created);
     assert_eq!(first.session_id, again.session_id);
+}
+
+/// A list is walked page by page, and only as far as it is asked for; dropping `next` anywhere loses
+/// nothing. An error is the end.
+pub async fn pages_are_walked_to_the_end<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let ids: Vec<_> = (0..5).map(|_| stage.stream()).collect();
+    let mut pages = stage.client.pages(streams::list().limit(2));
+    assert!(stage.emulator.requests().is_empty());
+    let mut walked = Vec::new();
+    loop {
+        match race(pages.next(), yield_now()).await {
+            Either::First(Some(stream)) => walked.push(stream.expect("a stream").id),
+            Either::First(None) => break,
+            Either::Second(()) => {}
+        }
+    }
+    assert!(pages.next().await.is_none());
+    let mut sorted = walked.clone();
+    sorted.sort();
+    let mut due = ids.clone();
+    due.sort();
+    assert_eq!(sorted, due);
+    let offsets: Vec<_> = stage.queried("offset").into_iter().flatten().collect();
+    assert_eq!(offsets, ["0", "2", "4"]);
+
+    stage.emulator.clear_requests();
+    let mut pages = stage.client.pages(streams::list().limit(2));
+    for _ in 0..2 {
+        pages.next().await.expect("a stream").expect("a stream");
+    }
+    assert_eq!(stage.emulator.requests().len(), 1);
+    stage.emulator.inject(Fault::status(403).on_rest());
+    let error = pages.next().await.expect("an error").expect_err("403");
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(403));
+    assert!(pages.next().await.is_none());
+}
+
+/// A service that gives one page for ever is left when it comes again.
+pub async fn a_page_that_comes_again_is_the_end<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    let page = format!(
+        r#"{{"streams":[{{"id":"{id}","name":"n","status":"ACTIVE","method":"GET","url":"u",
+            "payloadMode":"FULL_DATA","pollingInterval":30}}],"paginationInfo":{{"hasNextPage":true}}}}"#
+    );
+    stage.emulator.inject(Fault::status(200).body(page).on_rest().times(10));
+    let mut pages = stage.client.pages(streams::list());
+    assert_eq!(pages.next().await.expect("a stream").expect("a stream").id, id);
+    assert!(pages.next().await.is_none());
+    assert_eq!(stage.emulator.requests().len(), 2);
 }
 
 /// An id is one path segment, whatever is in it.
@@ -354,7 +405,7 @@ pub async fn a_dropped_call_closes_its_connection<R: Runtime>(rt: R) {
     stage.emulator.inject(Fault::stall_head().on_rest());
     let asked = stage.emulator.until_requests(1);
     let call = stage.client.send(streams::list());
-    assert!(matches!(super::support::race(call, asked).await, super::support::Either::Second(())));
+    assert!(matches!(race(call, asked).await, Either::Second(())));
     stage.emulator.until_connections(0).await;
     stage.client.send(streams::list()).await.expect("a page");
 }
