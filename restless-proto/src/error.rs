@@ -13,7 +13,7 @@ use http::StatusCode;
 pub use refused::Refused;
 
 use crate::http::coding::CodingError;
-use crate::ws;
+use crate::{redact, ws};
 use refused::Message;
 
 /// Why a call or a subscription ended without what was asked for.
@@ -248,6 +248,11 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// What may be shown of a text of the peer's: one line, without what looks like a key.
+pub(crate) fn shown(text: &str) -> String {
+    one_line(&redact::text(text))
+}
+
 /// The first bytes of an answer. They may hold whatever the service says, a key among it, so
 /// `Debug` tells only how many they are.
 #[derive(Clone, PartialEq, Eq)]
@@ -306,7 +311,8 @@ pub enum ContentError {
     /// A subscription's answer is no event stream (WHATWG HTML §9.2.3).
     #[error("expected content of type text/event-stream, got {}", .seen.as_deref().unwrap_or("none"))]
     NotAnEventStream {
-        /// The `Content-Type` field as it came, `None` where there was none.
+        /// The `Content-Type` field, `None` where there was none: at most 300 characters of it, and
+        /// without what looks like a key.
         seen: Option<String>,
         /// The first bytes of the content.
         excerpt: Excerpt,

@@ -16,6 +16,7 @@ use crate::connect::Connector;
 use crate::credentials::{self, Provider};
 use crate::driver::Driver;
 use crate::tls::Tls;
+use crate::trace::Span;
 use crate::{Events, Pages, Runtime, WebSocket};
 
 /// A client of the service. Cheap to clone; clones share their idle connections.
@@ -110,7 +111,8 @@ impl<R: Runtime> Client<R> {
         let machine = subscription.start(&inner.service, entropy(), Instant::ORIGIN)?;
         let connector = Arc::clone(&inner.connector);
         let provider = inner.provider.clone();
-        Ok(Events::new(Driver::new(machine, connector, provider, false, origin), origin))
+        let driver = Driver::new(machine, connector, provider, false, origin, Span::subscription());
+        Ok(Events::new(driver, origin))
     }
 
     /// Opens any WebSocket, not only the service's: the handshake says where, and with which
@@ -120,7 +122,8 @@ impl<R: Runtime> Client<R> {
         let machine = ws::WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
         let connector = Arc::clone(&self.inner.connector);
         let most_unsent = options.most_unsent_bytes();
-        WebSocket::new(Driver::new(machine, connector, None, false, origin), most_unsent)
+        let driver = Driver::new(machine, connector, None, false, origin, Span::websocket());
+        WebSocket::new(driver, most_unsent)
     }
 
     /// Which service, and as whom.

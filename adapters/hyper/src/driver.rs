@@ -13,6 +13,7 @@ use crate::Runtime;
 use crate::connect::Connector;
 use crate::credentials::{Asked, Provider};
 use crate::exchange::Exchange;
+use crate::trace::Span;
 
 /// A machine, and all that it needs of the world. Everything happens while it is polled; all state
 /// is in it, so a poll that is not followed by another loses nothing.
@@ -30,6 +31,7 @@ pub(crate) struct Driver<R: Runtime, M: Machine> {
     /// Came out while something was sent or closed.
     pub(crate) event: Option<M::Event>,
     started: bool,
+    span: Span,
 }
 
 struct Alarm<R: Runtime> {
@@ -54,6 +56,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         provider: Option<Provider>,
         reuse: bool,
         origin: std::time::Instant,
+        span: Span,
     ) -> Self {
         Self {
             machine,
@@ -66,6 +69,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             alarm: None,
             event: None,
             started: false,
+            span,
         }
     }
 
@@ -78,6 +82,8 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
 
     /// The machine's next event; `None` once it is done.
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
+        let span = self.span.clone();
+        let _entered = span.enter();
         if let Some(event) = self.event.take() {
             return Poll::Ready(Some(event));
         }
@@ -137,6 +143,10 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                 }
             }
         }
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     pub(crate) fn now(&self) -> Instant {

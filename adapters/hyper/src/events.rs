@@ -12,6 +12,7 @@ use restless_proto::subscription::{Event, Item, Status, SubscriptionMachine};
 use tokio::sync::watch;
 
 use crate::driver::Driver;
+use crate::trace;
 use crate::{Runtime, Watch};
 
 /// The events of a [`Subscription`](restless_proto::Subscription), as they come.
@@ -119,6 +120,10 @@ impl<R: Runtime> Events<R> {
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let polled = self.driver.poll_event(cx);
+        if let Poll::Ready(Some(event)) = &polled {
+            let _entered = self.driver.span().enter();
+            trace::happened(event, self.driver.now());
+        }
         if self.status.receiver_count() > 0 {
             let status = self.driver.machine.status();
             let told =

@@ -15,6 +15,7 @@ use restless_proto::{TransportError, TransportErrorKind};
 
 use crate::Runtime;
 use crate::connect::{Connection, Connector, Origin, failure};
+use crate::trace::Span;
 use crate::upgraded::Upgraded;
 
 /// Polled for the inputs that it yields; dropping it closes its connection.
@@ -23,6 +24,7 @@ pub(crate) struct Exchange<R> {
     connector: Arc<Connector<R>>,
     reuse: bool,
     stage: Stage,
+    span: Span,
 }
 
 enum Stage {
@@ -60,12 +62,25 @@ impl<R: Runtime> Exchange<R> {
         request: Request<Bytes>,
         reuse: bool,
     ) -> Self {
+        let span = Span::exchange(id, &request);
         let stage = Stage::Request(Box::pin(send(Arc::clone(&connector), request, reuse)));
-        Self { id, connector, reuse, stage }
+        Self { id, connector, reuse, stage, span }
     }
 
     /// The next input; pending for ever once it has ended.
     pub(crate) fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        let span = self.span.clone();
+        let _entered = span.enter();
+        let polled = self.poll_stage(cx);
+        match &polled {
+            Poll::Ready(Input::Response { head, .. }) => span.answered(head.status),
+            Poll::Ready(Input::Ended { why, .. }) => span.ended(why),
+            _ => {}
+        }
+        polled
+    }
+
+    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
         let exchange = self.id;
         match &mut self.stage {
             Stage::Request(request) => match ready!(request.as_mut().poll(cx)) {
@@ -110,7 +125,7 @@ impl<R: Runtime> Exchange<R> {
                         // Dropping hyper's connection here drops an empty shell.
                         let unsent = std::mem::take(unsent);
                         self.stage = Stage::Upgraded(Box::new(Upgraded::new(io, unsent)));
-                        self.poll_input(cx)
+                        self.poll_stage(cx)
                     }
                     Err(error) => {
                         self.stage = Stage::Over;

@@ -4,6 +4,25 @@
 //! sleeps, and everything else happens while a call or a subscription is polled. Most users want
 //! an adapter, such as `restless-tokio`; who has a runtime of their own implements [`Runtime`] and
 //! has the same [`Client`].
+//!
+//! # Features
+//!
+//! - `zstd` (off): the content coding of that name; its decoder is in C.
+//! - `tracing` (off): spans and events of what the client does.
+//!
+//! | level | what | fields |
+//! | --- | --- | --- |
+//! | span `INFO` | `subscription`, `websocket`: from the first poll to the drop | |
+//! | span `DEBUG` | `call` | |
+//! | span `DEBUG` | `exchange`, one for each request, in one of those | `http.request.method`, `url.scheme`, `server.address`, `server.port`, `url.path`, `http.response.status_code`, `error.type` |
+//! | `INFO` | `opened`, `ended` | `cursor`, `request_id`, `error` |
+//! | `WARN` | `lost`, `rejected` | `attempt`, `retry_in`, `error`, `event_id` |
+//! | `DEBUG` | how an exchange ended | `error` |
+//! | `TRACE` | `event`: one was handed out | `event_id`, `bytes` |
+//!
+//! The names with a dot are those of OpenTelemetry's conventions for HTTP. Queries, fields, content
+//! and the data of events are in none of them, so no key is; errors print as they always do, without
+//! what looks like one.
 
 mod client;
 mod connect;
@@ -15,6 +34,7 @@ mod io;
 mod pages;
 mod runtime;
 mod tls;
+mod trace;
 mod upgraded;
 mod watch;
 mod websocket;

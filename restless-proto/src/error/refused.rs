@@ -8,7 +8,7 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 
-use super::one_line;
+use super::shown;
 use crate::http::media_type::is_latin1;
 use crate::http::request_id;
 use crate::http::retry_after::retry_after;
@@ -34,7 +34,7 @@ pub(super) struct Message<'a>(pub(super) &'a str);
 
 impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", one_line(&redact::text(self.0))) }
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", shown(self.0)) }
     }
 }
 

@@ -6,8 +6,8 @@ use http::{HeaderName, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
 use super::auth::{self, Reach};
-use crate::error::one_line;
-use crate::{RedirectError, redact};
+use crate::RedirectError;
+use crate::error::shown;
 
 /// Redirects that are followed in a row before it is an error.
 pub(crate) const MOST_REDIRECTS: u8 = 10;
@@ -122,7 +122,7 @@ fn location(from: &Url, head: &Parts) -> Result<Url, RedirectError> {
         .filter(|location| !location.is_empty())
         .ok_or(RedirectError::NoLocation { status: head.status })?;
     let bad = || RedirectError::BadLocation {
-        location: one_line(&redact::text(&String::from_utf8_lossy(location.as_bytes()))),
+        location: shown(&String::from_utf8_lossy(location.as_bytes())),
     };
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
     let mut to = from.join(location).map_err(|_| bad())?;

@@ -1,5 +1,7 @@
 //! What a subscription tells its user.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::event::{self, StreamEvent};
@@ -63,7 +65,7 @@ impl Item {
 
 /// An event that was not accepted. Its id has moved the cursor all the same, so that one bad event
 /// is not sent again for ever.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error("an event was rejected")]
 #[non_exhaustive]
 pub struct Rejected {
@@ -74,6 +76,17 @@ pub struct Rejected {
     /// Why it was not accepted.
     #[source]
     pub reason: RejectReason,
+}
+
+/// Of the data its length only: nobody has vouched for it.
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("data", &format_args!("{} bytes", self.data.len()))
+            .field("id", &self.id)
+            .field("reason", &self.reason)
+            .finish()
+    }
 }
 
 /// Why an event was not accepted.

@@ -12,7 +12,7 @@ use super::feed::{EventStream, Fed, Feed};
 use super::loss;
 use super::plan::{Attempt, Plan, Transport};
 use super::policy::{self, Verdict};
-use crate::error::Excerpt;
+use crate::error::{Excerpt, shown};
 use crate::http::{media_type, request_id};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::refusal::Refusal;
@@ -271,7 +271,7 @@ impl SubscriptionMachine {
         if head.status == http::StatusCode::OK && !self.plan.is_websocket() {
             let seen = head.headers.get(header::CONTENT_TYPE);
             let error = Box::new(ContentError::NotAnEventStream {
-                seen: seen.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+                seen: seen.map(|value| shown(&String::from_utf8_lossy(value.as_bytes()))),
                 excerpt: Excerpt::of(&refusal.content(), &self.plan.limits),
             });
             return self.lose(LossReason::Error(error.into()), None);

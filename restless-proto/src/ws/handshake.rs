@@ -13,7 +13,7 @@ use url::Url;
 
 use super::deflate::{self, BadParameter, Deflate, DeflateParameters};
 use super::extension;
-use crate::error::one_line;
+use crate::error::shown;
 use crate::{ConfigError, Entropy};
 
 /// An opening handshake: its request, and the check of the response (RFC 6455 §4.1).
@@ -204,18 +204,18 @@ impl Handshake {
         }
         let upgrade = joined(fields, &UPGRADE);
         if !upgrade.as_ref().is_some_and(|seen| seen.trim().eq_ignore_ascii_case("websocket")) {
-            return Err(HandshakeError::Upgrade { seen: upgrade });
+            return Err(HandshakeError::Upgrade { seen: upgrade.as_deref().map(shown) });
         }
         let connection = joined(fields, &CONNECTION);
         let lists_upgrade =
             |seen: &String| seen.split(',').any(|o| o.trim().eq_ignore_ascii_case("upgrade"));
         if !connection.as_ref().is_some_and(lists_upgrade) {
-            return Err(HandshakeError::Connection { seen: connection });
+            return Err(HandshakeError::Connection { seen: connection.as_deref().map(shown) });
         }
         let expected = accept_for(&self.key);
         let accept = joined(fields, &SEC_WEBSOCKET_ACCEPT);
         if accept.as_ref().is_none_or(|seen| seen.trim() != expected) {
-            return Err(HandshakeError::Accept { expected, seen: accept });
+            return Err(HandshakeError::Accept { expected, seen: accept.as_deref().map(shown) });
         }
         let deflate = match joined(fields, &SEC_WEBSOCKET_EXTENSIONS) {
             Some(response) => check_extensions(self.deflate.as_ref(), &response)?,
@@ -226,7 +226,7 @@ impl Handshake {
             // Two fields (§11.3.4) are joined with a comma here, which no token has.
             if !self.subprotocols.contains(seen) {
                 let offered = self.subprotocols.clone();
-                return Err(HandshakeError::Subprotocol { offered, seen: one_line(seen) });
+                return Err(HandshakeError::Subprotocol { offered, seen: shown(seen) });
             }
         }
         Ok(Accepted { deflate, subprotocol })
@@ -354,12 +354,12 @@ fn check_extensions(
     response: &str,
 ) -> Result<Option<Deflate>, HandshakeError> {
     let listed = extension::parse(response)
-        .ok_or_else(|| HandshakeError::Extensions { seen: one_line(response) })?;
+        .ok_or_else(|| HandshakeError::Extensions { seen: shown(response) })?;
     let mut accepted = None;
     for extension in listed {
         let unoffered = || HandshakeError::UnofferedExtension {
             offered: offer.map(|_| deflate::NAME),
-            seen: one_line(&extension.name),
+            seen: shown(&extension.name),
         };
         let Some(offer) = offer.filter(|_| extension.name == deflate::NAME) else {
             return Err(unoffered());
@@ -370,8 +370,8 @@ fn check_extensions(
         let agreed = offer.accept(&extension).map_err(|BadParameter { name, value, why }| {
             HandshakeError::DeflateParameter {
                 offered: offer.offer(),
-                name: one_line(&name),
-                seen: value.as_deref().map(one_line),
+                name: shown(&name),
+                seen: value.as_deref().map(shown),
                 rule: why,
             }
         })?;

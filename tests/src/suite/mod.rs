@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod redirect;
 pub mod rest;
 pub mod retry;
+pub mod secrets;
 pub mod sse;
 pub mod tls;
 
@@ -172,6 +173,12 @@ macro_rules! scenarios {
             a_server_that_speaks_no_tls_is_a_loss,
             a_handshake_that_stalls_is_a_connect_timeout,
         }
+        $crate::scenarios! { $run => secrets:
+            the_search_finds_what_it_looks_for,
+            calls_tell_nobody_a_key,
+            subscriptions_tell_nobody_a_key,
+            any_websocket_tells_nobody_a_key,
+        }
         $crate::scenarios! { $run => connection:
             the_method_is_get,
             accept_asks_for_an_event_stream,
@@ -243,6 +250,7 @@ mod tests {
             include_str!("redirect.rs"),
             include_str!("rest.rs"),
             include_str!("retry.rs"),
+            include_str!("secrets.rs"),
             include_str!("sse.rs"),
             include_str!("tls.rs"),
         ] {

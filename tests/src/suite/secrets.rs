@@ -1,0 +1,351 @@
+//! Keys and secrets: nothing that is printed, traced or panics with holds one, in any encoding.
+
+use std::fmt::Debug;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use restless_emulator::{Emulator, Fault};
+use restless_hyper::proto::signature::Signer;
+use restless_hyper::proto::subscription::{Ended, Event, Item, LossReason};
+use restless_hyper::proto::{Call, Entropy, Error, Subscription, direct, snippets, streams, ws};
+use restless_hyper::{Client, Runtime};
+
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use serde_json::json;
+use url::Url;
+
+use super::support::{all_of, builder, frame};
+
+/// Looks like a key of the service's.
+const KEY: &str = "rs_canaryQ7x2Lm9Vt4Zp8Kd";
+/// Looks like nothing in particular.
+const SECRET: &str = "canaryW3hY6nB1gF5sJ0uC";
+
+/// All that was said: by `tracing` at its finest level, by this crate and by those below it, and
+/// by everything that is handed to [`note`](Self::note).
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic while writing").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Heard {
+    /// Listens on this thread until the guard is dropped.
+    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let heard = Self::default();
+        let writer = heard.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (heard, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn note(&self, what: impl Debug) {
+        self.note_text(&format!("{what:?}\n{what:#?}\n"));
+    }
+
+    fn note_text(&self, text: &str) {
+        self.0.lock().expect("no panic while writing").extend_from_slice(text.as_bytes());
+    }
+
+    /// What a panic says, by somebody who takes a failure for impossible.
+    fn note_panic(&self, error: impl Debug) {
+        let panic = std::panic::catch_unwind(AssertUnwindSafe(|| failed(error).unwrap()));
+        let panic = panic.expect_err("it is an error");
+        self.note_text(panic.downcast_ref::<String>().expect("a text"));
+    }
+
+    fn note_error(&self, error: &impl std::error::Error) {
+        self.note(error);
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(error) = cause {
+            self.note(error);
+            self.note(format_args!("{error} {error:#}"));
+            cause = error.source();
+        }
+    }
+
+    fn note_event(&self, event: &Event) {
+        self.note(event);
+        match event {
+            Event::Lost(lost) => match &lost.reason {
+                LossReason::Error(error) => self.note_error(error),
+                reason => self.note_error(reason),
+            },
+            Event::Ended(Ended::Failed(error)) => self.note_error(error),
+            Event::Item(Item::Rejected(rejected)) => self.note_error(rejected),
+            _ => {}
+        }
+    }
+
+    fn text(&self) -> String {
+        let bytes = self.0.lock().expect("no panic while writing");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// # Panics
+    ///
+    /// If a canary was heard, or too little to have listened at all.
+    fn must_hold_no_canary(&self, spans: &[&str]) {
+        let text = self.text();
+        for span in spans {
+            assert!(text.contains(span), "{span} was not traced: {text}");
+        }
+        for canary in [KEY, SECRET] {
+            for (encoding, sign) in signs(canary) {
+                if let Some(at) = find(&text, &sign) {
+                    let around = text.get(at.saturating_sub(300)..at + 60).unwrap_or(&text);
+                    panic!("a canary ({encoding}) stands in: {around}");
+                }
+            }
+        }
+    }
+}
+
+fn failed<T>(error: T) -> Result<(), T> {
+    Err(error)
+}
+
+/// What a canary looks like in each encoding: a part of it that its surroundings can't change.
+fn signs(canary: &str) -> Vec<(&'static str, String)> {
+    // Without what may stay: the start says what kind of a thing it was.
+    let secret = canary.strip_prefix("rs_").unwrap_or(canary);
+    let hex = |separator: &str| {
+        let bytes: Vec<_> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        bytes.join(separator)
+    };
+    let decimal: Vec<_> = secret.bytes().map(|byte| byte.to_string()).collect();
+    let mut signs = vec![
+        ("as it is", secret.to_owned()),
+        ("reversed", secret.chars().rev().collect()),
+        ("in hexadecimal", hex("")),
+        ("in hexadecimal with spaces", hex(" ")),
+        ("percent-encoded", hex("%")),
+        ("as a list of bytes", decimal.join(", ")),
+    ];
+    // In base64, three bytes are four characters: it depends on what stands before it.
+    for before in 0..3 {
+        let text = format!("{}{secret}", "x".repeat(before));
+        let (from, to) = (4, (text.len() / 3 - 1) * 4);
+        for (name, engine) in [("base64", STANDARD_NO_PAD), ("base64url", URL_SAFE_NO_PAD)] {
+            signs.push((name, engine.encode(&text)[from..to].to_owned()));
+        }
+    }
+    signs
+}
+
+/// Without regard to case, save where case says something.
+fn find(text: &str, sign: &str) -> Option<usize> {
+    text.find(sign).or_else(|| text.to_ascii_lowercase().find(&sign.to_ascii_lowercase()))
+}
+
+fn client<R: Runtime>(rt: &R, emulator: &Emulator) -> Client<R> {
+    let builder = builder(rt, emulator).api_key(KEY).timeout(Duration::from_millis(400));
+    builder.build().expect("a client")
+}
+
+fn emulator() -> Emulator {
+    Emulator::builder().api_key(KEY).hmac_secret(SECRET).start().expect("an emulator")
+}
+
+async fn call<R: Runtime, T: Debug>(
+    heard: &Heard,
+    client: &Client<R>,
+    call: Call<T>,
+) -> Option<Error> {
+    heard.note(&call);
+    match client.send(call).await {
+        Ok(answer) => {
+            heard.note(answer);
+            None
+        }
+        Err(error) => {
+            heard.note_error(&error);
+            Some(error)
+        }
+    }
+}
+
+async fn follow<R: Runtime>(heard: &Heard, client: &Client<R>, subscription: Subscription) {
+    heard.note(&subscription);
+    let mut events = match client.subscribe(subscription) {
+        Ok(events) => events,
+        Err(error) => return heard.note_error(&error),
+    };
+    let watch = events.watch();
+    let mut items = 0;
+    while let Some(event) = events.next_event().await {
+        heard.note_event(&event);
+        heard.note((&events, &watch, events.status(), watch.status()));
+        items += usize::from(matches!(event, Event::Item(_)));
+        if items == 2 {
+            events.close();
+        }
+    }
+}
+
+/// The search finds a canary in each encoding that it knows, whatever stands around it.
+pub async fn the_search_finds_what_it_looks_for<R: Runtime>(_: R) {
+    for canary in [KEY, SECRET] {
+        for (before, after) in [("", ""), ("k", "&x"), ("ke", "\""), ("key=", "z")] {
+            let text = format!("{before}{canary}{after}");
+            let hidden = [
+                text.clone(),
+                text.to_ascii_uppercase(),
+                STANDARD_NO_PAD.encode(&text),
+                URL_SAFE_NO_PAD.encode(&text),
+                format!("{:?}", text.as_bytes()),
+                text.bytes().map(|byte| format!("{byte:02X}")).collect(),
+                text.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+            ];
+            for text in hidden {
+                let found = signs(canary).iter().any(|(_, sign)| find(&text, sign).is_some());
+                assert!(found, "{canary} was not found in {text}");
+            }
+        }
+    }
+}
+
+/// Calls, their answers and their errors hold no key: not when they succeed, are refused, cut,
+/// redirected or late, and not where the service repeats the key.
+pub async fn calls_tell_nobody_a_key<R: Runtime>(rt: R) {
+    let emulator = emulator();
+    let client = client(&rt, &emulator);
+    let (heard, guard) = Heard::listen();
+    heard.note((&client, client.service(), builder(&rt, &emulator).api_key(KEY)));
+    let target = "https://up.test/orders?apiKey=rs_canaryQ7x2Lm9Vt4Zp8Kd";
+    let create = || {
+        streams::create("Orders", target)
+            .status("INACTIVE")
+            .headers(json!({"Authorization": format!("Bearer {SECRET}")}))
+            .body(json!({"password": SECRET}))
+            .api_key(KEY)
+    };
+    call(&heard, &client, create().into()).await;
+    call(&heard, &client, streams::validate_api_key().key(KEY).into()).await;
+    call(&heard, &client, streams::list().into()).await;
+    for id in emulator.ids() {
+        call(&heard, &client, snippets::connection_snippets().stream_id(id).into()).await;
+    }
+    call(&heard, &client, direct::session(target).into()).await;
+    let repeated = format!(r#"{{"message":"the key {KEY} is not known","apiKey":"{SECRET}"}}"#);
+    let mut errors = Vec::new();
+    let elsewhere = format!("http://user:{SECRET}@127.0.0.2:9/x?apiKey={SECRET}");
+    for fault in [
+        Fault::status(401).body(repeated.clone()),
+        Fault::status(400).body(repeated.clone()).header("x-request-id", "r1"),
+        Fault::status(404).body(format!("no {KEY} here")),
+        Fault::raw([format!("HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\nkey {KEY} not JSON")]),
+        Fault::redirect(302, &elsewhere),
+        Fault::redirect(307, format!("ftp://{KEY}@host/")),
+        Fault::redirect(302, "/v1/streams"),
+        Fault::refuse(),
+        Fault::reset_after(20),
+        Fault::stall_head(),
+    ] {
+        emulator.inject(fault.on_rest());
+        errors.extend(call(&heard, &client, create().into()).await);
+        emulator.clear_faults();
+    }
+    assert!(errors.len() > 8, "{errors:?}");
+    heard.note_panic(errors);
+    drop(guard);
+    heard.must_hold_no_canary(&["call", "exchange", "http.request.method"]);
+}
+
+/// Subscriptions over server-sent events and over WebSocket, by id, by URL and direct: neither the
+/// key, nor what goes to the user's own API, nor the secret of the signatures.
+pub async fn subscriptions_tell_nobody_a_key<R: Runtime>(rt: R) {
+    let emulator = emulator();
+    let client = client(&rt, &emulator);
+    let (heard, guard) = Heard::listen();
+    let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE",
+        "hmacSignatureEnabled":true}"#;
+    let id = emulator.add_stream(stream).expect("a stream");
+    for data in ["1", "2"] {
+        emulator.publish(&id, data).expect("an event");
+    }
+    let quick = |subscription: Subscription| subscription.retry(Duration::ZERO).max_reconnects(1);
+    let by_url = |url: String| {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        quick(Subscription::url(format!("{url}{separator}apiKey={KEY}")).since("0"))
+    };
+    let faults = || {
+        let message = format!(r#"{{"message":"{KEY} is not allowed"}}"#);
+        let bad = format!("id: 7\ndata: {{\"type\":\"update\",\"apiKey\":\"{KEY}\"\n\n");
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n".to_owned();
+        [
+            Fault::status(401).body(message.clone()),
+            Fault::status(503).body(message.clone()),
+            Fault::status(403).body(message),
+            Fault::content_type(format!("text/html; key={KEY}")),
+            Fault::redirect(302, format!("http://{KEY}:{SECRET}@127.0.0.2:9/?apiKey={SECRET}")),
+            Fault::raw([head, bad, frame("8", "2")]),
+            Fault::cut_after_events(1),
+        ]
+    };
+    let webs: fn(Subscription) -> Subscription = |subscription| subscription.websocket();
+    let events: fn(Subscription) -> Subscription = |subscription| subscription;
+    for transport in [events, webs] {
+        for fault in faults() {
+            let wrong = transport(quick(all_of(&id)).verify(Signer::new(format!("{SECRET}x"))));
+            let right = transport(quick(all_of(&id)).verify(Signer::new(SECRET)));
+            for subscription in [right, wrong, transport(by_url(emulator.sse_url(&id)))] {
+                emulator.inject(fault.clone());
+                follow(&heard, &client, subscription).await;
+                emulator.clear_faults();
+            }
+        }
+        let target = format!("http://127.0.0.1:9/orders?token={SECRET}");
+        let direct =
+            Subscription::direct(direct::target(target).headers(json!({"x-api-token": SECRET})));
+        emulator.inject(Fault::status(403));
+        follow(&heard, &client, transport(quick(direct))).await;
+        emulator.clear_faults();
+    }
+    drop(guard);
+    heard.must_hold_no_canary(&["subscription", "exchange", "lost", "opened", "rejected"]);
+}
+
+/// A WebSocket of any other kind, with a key in its handshake.
+pub async fn any_websocket_tells_nobody_a_key<R: Runtime>(rt: R) {
+    let emulator = emulator();
+    let client = client(&rt, &emulator);
+    let (heard, guard) = Heard::listen();
+    for fault in [Fault::none(), Fault::status(401).body(format!("no {KEY}")), Fault::refuse()] {
+        emulator.inject(fault);
+        let url = format!("{}/ws/stream/none?apiKey={KEY}", emulator.stream_base_url());
+        let url = Url::parse(&url).expect("a URL");
+        let handshake = ws::Handshake::new(&url, &mut Entropy::from_seed(7)).expect("a handshake");
+        let mut value = HeaderValue::from_static(SECRET);
+        value.set_sensitive(true);
+        let handshake = handshake.header(AUTHORIZATION, value).expect("a field");
+        heard.note(&handshake);
+        let mut socket = client.websocket(handshake, ws::Options::default());
+        while let Some(event) = socket.next().await {
+            heard.note((&socket, &event));
+            if let ws::Event::Failed(error) = &event {
+                heard.note_error(error);
+            }
+        }
+        emulator.clear_faults();
+    }
+    drop(guard);
+    heard.must_hold_no_canary(&["websocket", "exchange"]);
+}
