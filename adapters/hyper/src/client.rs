@@ -91,7 +91,7 @@ impl<R: Runtime> Client<R> {
         let origin = std::time::Instant::now();
         let machine = call.start(&inner.service, inner.options, entropy(), Instant::ORIGIN)?;
         let connector = Arc::clone(&inner.connector);
-        Ok(Driver::new(machine, connector, inner.provider.clone(), true, origin))
+        Ok(Driver::new(machine, connector, inner.provider.clone(), true, origin, Span::call()))
     }
 
     /// Walks through a list to its end: all streams, from the list's offset on, with its limit as
