@@ -116,7 +116,7 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Opens any WebSocket, not only the service's: the handshake says where, and with which
-    /// fields. Nothing is sent before it is polled. The client's key is not.
+    /// fields, over plain http too. Nothing is sent before it is polled. The client's key is not.
     pub fn websocket(&self, handshake: ws::Handshake, options: ws::Options) -> WebSocket<R> {
         let origin = std::time::Instant::now();
         let machine = ws::WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);

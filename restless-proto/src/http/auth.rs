@@ -67,16 +67,16 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// Whether a request with these fields bears credentials: ours, or the caller's own by the names
-/// that HTTP has for them; or whether its URL does, in `apiKey`, or in the `headers` that are for
-/// the API behind a direct stream.
+/// that HTTP has for them; or whether its URL does, in `apiKey`, in the `headers` that are for the
+/// API behind a direct stream, or as user and password, of which many an HTTP stack makes a field.
 ///
 /// A field of another name is the caller's business: not every `x-tenant` is a secret.
 pub(crate) fn has_credentials(fields: &HeaderMap, url: &Url) -> bool {
-    FIELDS.iter().any(|name| fields.contains_key(name)) || has_credentials_in_query(url)
-}
-
-pub(crate) fn has_credentials_in_query(url: &Url) -> bool {
-    PARAMETERS.iter().any(|name| query_value(url, name).is_some_and(|value| !value.is_empty()))
+    let in_query = |name: &&str| query_value(url, name).is_some_and(|value| !value.is_empty());
+    FIELDS.iter().any(|name| fields.contains_key(name))
+        || PARAMETERS.iter().any(in_query)
+        || !url.username().is_empty()
+        || url.password().is_some()
 }
 
 /// The parameters of a URL, and the names in a call's content, that hold credentials.
@@ -135,6 +135,8 @@ mod tests {
             ("accept", "http://a.test/?apiKey=k", true),
             ("accept", "http://a.test/?%61piKey=k", true),
             ("accept", "http://a.test/?headers=%7B%7D", true),
+            ("accept", "http://user@a.test/", true),
+            ("accept", "http://:password@a.test/", true),
         ] {
             let mut fields = HeaderMap::new();
             fields.insert(field, HeaderValue::from_static("v"));

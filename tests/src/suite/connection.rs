@@ -11,7 +11,7 @@
 //! | first request has no id | [`a_first_request_has_no_id`] |
 //! | caller's headers | [`the_caller_s_fields_go_with_each_request`] |
 //! | caller's method and body | none: a subscription is a GET; what the service sends upstream is in the URL |
-//! | credentials across origins | [`leaving_the_origin_drops_credentials`] |
+//! | credentials across origins | [`each_origin_has_its_bearer_token`](super::redirect::each_origin_has_its_bearer_token) |
 //! | CORS mode, CORS and the id header | none: a library has no origin of its own, and sends no preflight |
 //! | **Response** | |
 //! | status 200 with the right type | [`status_200_with_the_right_type_opens`] |
@@ -25,11 +25,11 @@
 //! | events' origin | none: an event of the service carries no origin |
 //! | **Redirects** | |
 //! | 301, 302, 303, 307, 308 | [`redirects_are_followed`] |
-//! | method on redirect | GET stays GET, there; for calls, `redirect::each_status_has_its_method_and_each_origin_its_key` |
-//! | which URL on reconnection | [`a_reconnection_starts_at_the_caller_s_url_again`] (open; this is our choice) |
-//! | empty or missing `Location` | [`a_redirect_without_a_location_is_an_error`] |
-//! | too many redirects | [`too_many_redirects_are_an_error`] |
-//! | leaving the origin | [`leaving_the_origin_drops_credentials`] |
+//! | method on redirect | GET stays GET, there; for calls, [`each_status_has_its_method_and_each_origin_its_key`](super::redirect::each_status_has_its_method_and_each_origin_its_key) |
+//! | which URL on reconnection | [`a_reconnect_starts_at_the_first_url`](super::redirect::a_reconnect_starts_at_the_first_url) (open; this is our choice) |
+//! | empty or missing `Location` | [`a_location_is_required_and_must_lead_somewhere`](super::redirect::a_location_is_required_and_must_lead_somewhere) |
+//! | too many redirects | [`ten_redirects_are_followed_and_no_more`](super::redirect::ten_redirects_are_followed_and_no_more) (Fetch follows 20) |
+//! | leaving the origin | [`each_origin_has_its_bearer_token`](super::redirect::each_origin_has_its_bearer_token) |
 //! | **Reconnection** | |
 //! | end of body | [`the_end_of_the_body_reestablishes`] |
 //! | network error, refused | [`a_network_error_reestablishes`] |
@@ -59,7 +59,7 @@ use std::time::Duration;
 use restless_emulator::{Emulator, Fault};
 use restless_hyper::Runtime;
 use restless_hyper::proto::subscription::{Ended, Event, LossReason, State};
-use restless_hyper::proto::{ContentError, Error, RedirectError, Subscription};
+use restless_hyper::proto::{ContentError, Error, Subscription};
 
 use super::support::{
     Stage, all_of, data, ended, envelope, event, failure, frame, ids, lost, move_until, opened,
@@ -276,70 +276,6 @@ pub async fn redirects_are_followed<R: Runtime>(rt: R) {
         // On the same origin the key goes along.
         assert_eq!(stage.sent("authorization")[0], stage.sent("authorization")[1]);
     }
-}
-
-/// The standard leaves it open, and browsers go to the final URL. We start at the caller's URL
-/// again and follow the redirects anew: where a server moves a stream away and back, or balances
-/// by redirects, the final URL of yesterday is wrong.
-pub async fn a_reconnection_starts_at_the_caller_s_url_again<R: Runtime>(rt: R) {
-    let stage = Stage::new(rt);
-    for status in [301, 308] {
-        stage.emulator.clear_requests();
-        stage.emulator.inject(Fault::redirect(status, "/?streamId=there"));
-        play(&stage, &["", ""]);
-        let mut events = stage.subscribe(Subscription::stream("here").retry(Duration::ZERO));
-        opened(&mut events).await;
-        lost(&mut events).await;
-        opened(&mut events).await;
-        let asked: Vec<_> = stage.queried("streamId").into_iter().flatten().collect();
-        assert_eq!(asked, ["here", "there", "here"]);
-    }
-}
-
-/// A redirect without a `Location`, or with an empty one, is an error: no loop, and no second
-/// request.
-pub async fn a_redirect_without_a_location_is_an_error<R: Runtime>(rt: R) {
-    let stage = Stage::new(rt);
-    for status in [301, 302, 303, 307, 308] {
-        stage.emulator.clear_requests();
-        stage.emulator.inject(Fault::status(status));
-        let error = failure(&mut stage.subscribe(scripted())).await;
-        let Error::Redirect(RedirectError::NoLocation { status: seen, .. }) = &error else {
-            panic!("{error:?}")
-        };
-        assert_eq!(seen.as_u16(), status);
-        assert_eq!(stage.emulator.requests().len(), 1);
-    }
-}
-
-/// More than ten redirects in a row are an error. (Fetch follows 20.)
-pub async fn too_many_redirects_are_an_error<R: Runtime>(rt: R) {
-    let stage = Stage::new(rt);
-    stage.emulator.inject(Fault::redirect(302, "/?streamId=any").times(50));
-    let error = failure(&mut stage.subscribe(scripted())).await;
-    let Error::Redirect(RedirectError::TooMany { limit, .. }) = &error else { panic!("{error:?}") };
-    assert_eq!(stage.emulator.requests().len(), usize::from(*limit) + 1);
-}
-
-/// To another origin, and be it only another port, no credentials go along, by any redirect.
-pub async fn leaving_the_origin_drops_credentials<R: Runtime>(rt: R) {
-    let (stage, other) = (Stage::new(rt), Emulator::start().expect("an emulator"));
-    for status in [301, 302, 303, 307, 308] {
-        let there = format!("{}/?streamId=there", other.stream_base_url());
-        stage.emulator.inject(Fault::redirect(status, there));
-        other.inject(Fault::raw([frame("1", "1")]).then_stall());
-        let subscription = scripted().header("Cookie", "session=1").header("X-Trace", "t-1");
-        event(&mut stage.subscribe(subscription)).await;
-        let request = other.requests().pop().expect("a request");
-        for field in ["authorization", "cookie", "x-api-key"] {
-            assert_eq!(request.headers.get(field), None, "{status}");
-        }
-        assert!(!request.uri.contains(stage.emulator.api_key()));
-        // The caller's own field may be a credential, too.
-        assert_eq!(request.headers.get("x-trace"), None, "{status}");
-    }
-    // The next connection begins at the first origin, where the key belongs.
-    assert!(stage.sent("authorization").iter().all(Option::is_some));
 }
 
 // Reconnection
