@@ -5,11 +5,13 @@
 //! no fuzzer is needed to find an old fault again.
 
 mod canonical_json;
+mod coding_split;
 mod event_envelope;
 mod sse_split;
 pub mod ws;
 
 pub use canonical_json::canonical_json;
+pub use coding_split::coding_split;
 pub use event_envelope::event_envelope;
 pub use sse_split::sse_split;
 
@@ -19,6 +21,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them.
 pub const TARGETS: &[Target] = &[
     ("canonical_json", canonical_json),
+    ("coding_split", coding_split),
     ("event_envelope", event_envelope),
     ("sse_split", sse_split),
     ("ws_deflate", ws::deflate),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Duration, Instant};
 
+use crate::coding::Coder;
 use crate::fault::{End, Limit, Plan};
 use crate::feed::{Read, Subscription, Transport};
 use crate::socket::Control;
@@ -21,8 +22,28 @@ pub(crate) enum Source {
     Bytes(Bytes),
     /// A feed, live.
     Feed(Box<Live>),
+    /// The same in a content coding, each event flushed, until the coding has ended.
+    Coded(Box<Live>, Option<Box<Coder>>),
     /// A script, chunk by chunk.
     Script(std::vec::IntoIter<Bytes>),
+}
+
+impl Source {
+    /// These bytes as they stand in its content.
+    fn code(&mut self, bytes: Bytes) -> Bytes {
+        match self {
+            Self::Coded(_, Some(coder)) if !bytes.is_empty() => coder.code(&bytes).into(),
+            Self::Bytes(_) | Self::Coded(..) | Self::Feed(_) | Self::Script(_) => bytes,
+        }
+    }
+
+    /// What ends its coding, once.
+    fn finish(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Coded(_, coder) => coder.take().map(|coder| coder.finish().into()),
+            Self::Bytes(_) | Self::Feed(_) | Self::Script(_) => None,
+        }
+    }
 }
 
 /// A subscriber of a feed, with its heartbeat.
@@ -80,7 +101,7 @@ pub(crate) struct Content {
 type Next = Pin<Box<dyn Future<Output = (Writer, Option<Result<Bytes, Cut>>)> + Send>>;
 
 impl Content {
-    pub(crate) fn new(source: Source, plan: Plan, control: Arc<Control>) -> Self {
+    pub(crate) fn new(mut source: Source, plan: Plan, control: Arc<Control>) -> Self {
         let size = match &source {
             // A reply that a plan shortens to a clean end is as long as what it sends.
             Source::Bytes(bytes) => {
@@ -90,12 +111,13 @@ impl Content {
                     _ => Some(len),
                 }
             }
-            Source::Feed(_) | Source::Script(_) => None,
+            Source::Feed(_) | Source::Coded(..) | Source::Script(_) => None,
         };
         let flush_each = plan.piece.is_some() || matches!(source, Source::Script(_));
+        let prelude = source.code(plan.prelude.clone().unwrap_or_default());
         let writer = Writer {
             source,
-            rest: plan.prelude.clone().unwrap_or_default(),
+            rest: prelude,
             rest_is_event: false,
             bytes: 0,
             events: 0,
@@ -179,7 +201,15 @@ impl Writer {
                 return self.end().await;
             }
         }
-        let piece = self.rest.split_to(size);
+        let mut piece = self.rest.split_to(size);
+        if let Some(at) = self.plan.corrupt.and_then(|at| at.checked_sub(self.bytes))
+            && let Ok(at) = usize::try_from(at)
+            && at < piece.len()
+        {
+            let mut bad = piece.to_vec();
+            bad[at] ^= 0xff;
+            piece = bad.into();
+        }
         self.bytes += piece.len() as u64;
         if self.rest.is_empty() && self.rest_is_event {
             self.events += 1;
@@ -201,13 +231,24 @@ impl Writer {
                 Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())?
             }
             Source::Feed(live) => return live.next().await,
+            Source::Coded(_, None) => return None,
+            Source::Coded(live, Some(_)) => {
+                let Some(Chunk { bytes, is_event }) = live.next().await else {
+                    return self.source.finish().map(|bytes| Chunk { bytes, is_event: false });
+                };
+                return Some(Chunk { bytes: self.source.code(bytes), is_event });
+            }
             Source::Script(chunks) => chunks.next()?,
         };
         Some(Chunk { bytes, is_event: false })
     }
 
-    async fn end(&self) -> Option<Result<Bytes, Cut>> {
+    async fn end(&mut self) -> Option<Result<Bytes, Cut>> {
         match self.plan.end {
+            // After whole events the coding ends as it should, too.
+            End::Clean if matches!(self.plan.limit, Some(Limit::Events(_))) => {
+                self.source.finish().map(Ok)
+            }
             End::Clean => None,
             End::Cut => {
                 self.control.flushed().await;

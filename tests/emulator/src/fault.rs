@@ -19,7 +19,7 @@ use crate::websocket::Order;
 /// before everything else, authorisation included, so a 401 can be ordered too.
 ///
 /// Counts of bytes are counts of the content, without the head and without the chunked coding's own
-/// bytes; of a WebSocket, of all frames after the opening handshake. The parts combine: `Fault::content_type("text/plain").header("x-a", "b").times(2)`.
+/// bytes, but with its content coding; of a WebSocket, of all frames after the opening handshake. The parts combine: `Fault::content_type("text/plain").header("x-a", "b").times(2)`.
 ///
 /// ```
 /// use restless_emulator::Fault;
@@ -74,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) limit: Option<Limit>,
     /// What happens at the limit, or after the last byte of a script.
     pub(crate) end: End,
+    /// The one byte that is changed.
+    pub(crate) corrupt: Option<u64>,
     /// Most bytes in one piece, each flushed before the next.
     pub(crate) piece: Option<usize>,
 }
@@ -181,6 +183,14 @@ impl Fault {
     /// The content ends as it should after this many events; a WebSocket with Close 1000.
     pub fn end_after_events(events: u64) -> Self {
         Self::none().limit(Limit::Events(events), End::Clean)
+    }
+
+    /// One byte of the content is another: all its bits are changed. In a coded content it breaks
+    /// the coding, or what it says. Without effect on a WebSocket.
+    pub fn corrupt_at(byte: u64) -> Self {
+        let mut fault = Self::none();
+        fault.plan.corrupt = Some(byte);
+        fault
     }
 
     /// The stream begins with a `retry:` field, in whole milliseconds. Without effect on a

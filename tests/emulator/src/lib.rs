@@ -33,6 +33,7 @@
 //! ```
 
 mod body;
+mod coding;
 mod emulator;
 mod fault;
 mod feed;
@@ -60,6 +61,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+pub use coding::Coding;
 pub use emulator::{
     AddStreamError, Builder, DEFAULT_API_KEY, DEFAULT_HMAC_SECRET, Emulator, PublishError,
     StartError,

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::body::Source;
+use crate::coding::{Coder, Coding};
 use crate::fields::{self, Invalid};
 use crate::websocket;
 
@@ -46,6 +47,20 @@ impl Reply {
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// With its content in a coding, where it has one.
+    pub(crate) fn coded(mut self, coding: Coding) -> Self {
+        self.content = match self.content {
+            Source::Bytes(bytes) if !bytes.is_empty() => Source::Bytes(coding.code(&bytes)),
+            Source::Feed(live) => Source::Coded(live, Some(Box::new(Coder::new(coding)))),
+            empty => {
+                self.content = empty;
+                return self;
+            }
+        };
+        self.with(CONTENT_ENCODING, coding.field())
+            .with(VARY, HeaderValue::from_static("accept-encoding"))
     }
 
     pub(crate) fn upgrading(mut self, to: websocket::Source) -> Self {

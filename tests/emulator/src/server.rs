@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::body::{Content, Source};
+use crate::coding::Coding;
 use crate::fault::{Fault, Head};
 use crate::feed::Transport;
 use crate::hub::Hub;
@@ -183,6 +184,7 @@ async fn exchange(
     };
     hub.signal.tell();
     let Fault { head, headers, mut plan, order, .. } = fault.unwrap_or_else(Fault::none);
+    let served = matches!(head, Head::Serve);
     let mut reply = match head {
         Head::Close => return Err(Hangup),
         Head::Reset => {
@@ -202,6 +204,11 @@ async fn exchange(
             (None, Ok(body)) => rest::respond(&hub, &parts, &query, &body).await,
         },
     };
+    // A fault that names a coding has coded its content itself, or not as it says.
+    let named = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
+    if let (true, false, Some(coding)) = (served, named, Coding::asked(&parts.headers)) {
+        reply = reply.coded(coding);
+    }
     set_headers(&mut reply, &headers);
     if let Some(source) = reply.upgrade {
         let session = websocket::Session {

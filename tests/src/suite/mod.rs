@@ -8,6 +8,7 @@ mod probe;
 mod support;
 
 pub mod cancel;
+pub mod coding;
 pub mod connection;
 pub mod credentials;
 pub mod faults;
@@ -125,6 +126,19 @@ macro_rules! scenarios {
             a_dead_connection_is_no_try,
             a_call_dropped_in_its_back_off_leaves_nothing,
         }
+        $crate::scenarios! { $run => coding:
+            a_call_asks_for_a_coding_and_reads_it,
+            a_refusal_in_a_coding_is_read,
+            a_reply_that_breaks_its_coding_is_an_error,
+            no_content_is_none_in_any_coding,
+            a_bomb_stops_at_the_limit,
+            a_stream_that_is_coded_unasked_is_read,
+            an_event_comes_out_when_it_is_flushed,
+            a_coded_stream_cut_after_any_byte_loses_nothing,
+            a_stream_that_breaks_its_coding_is_a_loss,
+            a_stream_in_an_unknown_coding_ends,
+            a_bomb_without_an_event_ends_the_subscription,
+        }
         $crate::scenarios! { $run => cancel:
             next_that_is_dropped_at_any_poll_loses_nothing,
             next_that_loses_to_a_timer_loses_nothing,
@@ -239,6 +253,7 @@ mod tests {
         let mut count = 0;
         for source in [
             include_str!("cancel.rs"),
+            include_str!("coding.rs"),
             include_str!("connection.rs"),
             include_str!("credentials.rs"),
             include_str!("faults.rs"),
