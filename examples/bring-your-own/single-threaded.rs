@@ -13,7 +13,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
@@ -66,7 +66,7 @@ async fn drive(mut machine: SubscriptionMachine, printer: Rc<RefCell<Printer>>) 
             Output::Open { exchange, request } => open = Some(Exchange::new(exchange, *request)),
             Output::Send(bytes) => {
                 if let Some(open) = &mut open {
-                    open.unsent.extend_from_slice(&bytes);
+                    open.send(&bytes);
                 }
             }
             Output::Hangup => open = None,
@@ -123,6 +123,17 @@ impl Exchange {
             connecting: Box::pin(async move { connect(request.uri()).await }),
             socket: None,
             wire: UpgradeExchange::new(id),
+        }
+    }
+
+    /// Sends what the socket takes at once, so that an answer does not wait for the user to be done
+    /// with the events before the next `Wait`; `next` sends the rest.
+    fn send(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
+        if let Some(socket) = &self.socket {
+            // A failure shows when reading.
+            let sent = socket.get_ref().write(&self.unsent).unwrap_or(0);
+            self.unsent.advance(sent);
         }
     }
 

@@ -66,11 +66,10 @@ fn follow(cli: Cli) -> Result<u8, Error> {
             }
             Output::Wait(deadline) => {
                 let left = deadline.map(|at| at.saturating_duration_since(now()));
-                let left = left.unwrap_or(Duration::MAX);
                 let input = match &mut open {
                     Some(open) => open.next(left),
                     None => {
-                        thread::sleep(left);
+                        thread::sleep(left.unwrap_or(Duration::MAX));
                         Input::Elapsed
                     }
                 };
@@ -104,8 +103,8 @@ impl Exchange {
                 Ok(socket) => {
                     let wire = UpgradeExchange::new(id);
                     let request = UpgradeExchange::request_bytes(request);
-                    let set = socket.set_nodelay(true);
-                    return set
+                    return socket
+                        .set_nodelay(true)
                         .and_then(|()| socket.set_write_timeout(Some(PATIENCE)))
                         .and_then(|()| (&socket).write_all(&request))
                         .map(|()| Self { id, socket, wire })
@@ -126,13 +125,13 @@ impl Exchange {
 
     /// The next input. A read looks at what is there before it looks at the time, so that bytes go
     /// before `Elapsed`, however late it is.
-    fn next(&mut self, left: Duration) -> Input {
+    fn next(&mut self, left: Option<Duration>) -> Input {
         if let Some(input) = self.wire.poll() {
             return input;
         }
         let mut buffer = [0; 16 * 1024];
         // To a socket, no time at all is for ever.
-        let timeout = Some(left.max(Duration::from_millis(1)));
+        let timeout = left.map(|left| left.max(Duration::from_millis(1)));
         match self.socket.set_read_timeout(timeout).and_then(|()| self.socket.read(&mut buffer)) {
             Ok(0) => self.ended(End::Complete),
             Ok(n) => {

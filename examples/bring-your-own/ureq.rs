@@ -6,7 +6,8 @@
 //!
 //! makes a stream of that REST API, follows it, and prints its events as lines of JSON. TLS
 //! (feature `rustls`) and proxies are ureq's business; what it decides by itself and the machine
-//! decides here is switched off.
+//! decides here is switched off. (Its features `gzip` and `brotli` can't be, but what they decode
+//! loses its `Content-Encoding`, so that the machine does not decode it again.)
 //!
 //! ureq's own timers can't be moved once a request is out, and a machine's deadlines do move. So
 //! each exchange is a thread that hands its inputs over one by one, and the deadline is kept where
@@ -118,7 +119,7 @@ impl Exchange {
         let (sender, inputs) = sync_channel(0);
         let of_thread = agent.clone();
         // Nobody is left to tell where the exchange was dropped.
-        thread::spawn(move || fetch(&of_thread, exchange, request, &sender).unwrap_or_default());
+        thread::spawn(move || drop(fetch(&of_thread, exchange, request, &sender)));
         Self { id: exchange, agent, inputs }
     }
 

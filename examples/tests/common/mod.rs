@@ -53,6 +53,8 @@ pub(crate) fn run(name: &str, arguments: &[&str], environment: &[(&str, &str)]) 
     for name in ["RESTLESS_API_KEY", "RESTLESS_API_BASE_URL", "RESTLESS_STREAM_BASE_URL"] {
         command.env_remove(name);
     }
+    // Some stacks look for a proxy there, and none leads to the emulator.
+    command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
     let child = command
         .args(arguments)
         .envs(environment.iter().copied())

@@ -83,7 +83,9 @@ impl UpgradeExchange {
 
     /// Takes what was read, and copies it.
     pub fn handle_data(&mut self, bytes: &[u8]) {
-        self.received.extend_from_slice(bytes);
+        if !matches!(self.state, State::Over) {
+            self.received.extend_from_slice(bytes);
+        }
     }
 
     /// What that comes to; `None` until there is more.
@@ -125,8 +127,8 @@ fn content_bytes(head: &Parts) -> Option<u64> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return None;
     }
-    if head.headers.contains_key(header::TRANSFER_ENCODING) || head.status == StatusCode::NO_CONTENT
-    {
+    let none = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if none || head.headers.contains_key(header::TRANSFER_ENCODING) {
         return Some(0);
     }
     head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
