@@ -7,7 +7,8 @@
 //!
 //! follows a stream, and prints its events as lines of JSON. Handshake, frames, pongs and the limit
 //! on messages are tungstenite's; reconnecting, the cursor, redirects and time are the machine's.
-//! TLS is a feature of async-tungstenite (`tokio-rustls-native-certs`, say).
+//! As it is built here, without a feature for TLS such as `tokio-rustls-native-certs`, it wants the
+//! emulator: see "Try it" in the README.
 //!
 //! What can't be done with it: compression and proxies, which async-tungstenite doesn't have. Nor
 //! are pings sent: a peer that is gone without a word is noticed by the machine's idle timeout.

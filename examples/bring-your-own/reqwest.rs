@@ -4,9 +4,10 @@
 //! $ cargo run --example byo-reqwest -- --limit 3 https://api.example.com/orders
 //! ```
 //!
-//! makes a stream of that REST API, follows it, and prints its events as lines of JSON. TLS
-//! (feature `rustls`), HTTP/2 and proxies are reqwest's business; what it decides by itself and the
-//! machine decides here is switched off.
+//! makes a stream of that REST API, follows it, and prints its events as lines of JSON. TLS, HTTP/2
+//! and proxies are reqwest's business; what it decides by itself and the machine decides here is
+//! switched off. As it is built here, without the feature `rustls`, it wants the emulator: see "Try
+//! it" in the README.
 //!
 //! What can't be done with it: WebSocket (see its neighbours), and to tell a certificate that is
 //! not trusted from no connection, so that such a server is tried again instead of given up.

@@ -4,10 +4,11 @@
 //! $ cargo run --example byo-ureq -- --limit 3 https://api.example.com/orders
 //! ```
 //!
-//! makes a stream of that REST API, follows it, and prints its events as lines of JSON. TLS
-//! (feature `rustls`) and proxies are ureq's business; what it decides by itself and the machine
-//! decides here is switched off. (Its features `gzip` and `brotli` can't be, but what they decode
-//! loses its `Content-Encoding`, so that the machine does not decode it again.)
+//! makes a stream of that REST API, follows it, and prints its events as lines of JSON. TLS and
+//! proxies are ureq's business; what it decides by itself and the machine decides here is switched
+//! off. (Its features `gzip` and `brotli` can't be, but what they decode loses its
+//! `Content-Encoding`, so that the machine does not decode it again.) As it is built here, without
+//! the feature `rustls`, it wants the emulator: see "Try it" in the README.
 //!
 //! ureq's own timers can't be moved once a request is out, and a machine's deadlines do move. So
 //! each exchange is a thread that hands its inputs over one by one, and the deadline is kept where
