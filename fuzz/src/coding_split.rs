@@ -71,8 +71,12 @@ fn drain(decoder: &mut Decoder, seen: &mut Seen) -> bool {
                     return true;
                 }
             }
-            Err(error) => {
+            Err(mut error) => {
                 assert_eq!(decoder.poll().as_ref(), Err(&error), "an error stays one");
+                // The decoder's words; how far it looks ahead may change them.
+                if let CodingError::Corrupt { cause, .. } = &mut error {
+                    assert!(!std::mem::take(cause).is_empty());
+                }
                 seen.end = Some(Err(error));
                 return true;
             }

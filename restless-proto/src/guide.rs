@@ -46,7 +46,9 @@
 //! 5. **Time only moves forward.** Take an origin once, and pass the time since then. If a while has
 //!    gone by since the machine was made, say `Elapsed` before the first poll.
 //! 6. **The request is whole** but for `Host`, `Content-Length` and `Connection`. Send its fields as
-//!    they are. `Data` is content without the transfer coding; interim responses are not reported.
+//!    they are. `Data` is content without the transfer coding, but with the content coding that
+//!    `Content-Encoding` names: switch an HTTP client's own decoding off, or see to it that the
+//!    field goes with the coding. Interim responses are not reported.
 //!    One that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of a 101 the
 //!    connection is the machine's: `Data` is whatever comes, and `Send` whatever goes.
 //! 7. **A question is open until something else comes out.** After `Authorize` comes `Wait`: wait for

@@ -113,7 +113,11 @@ fn inflate(state: &mut Decompress, input: &[u8], output: &mut [u8]) -> Run {
         Ok(Status::StreamEnd) => Outcome::End,
         Ok(Status::Ok | Status::BufError) if given == output.len() => Outcome::Full,
         Ok(Status::Ok | Status::BufError) => Outcome::Starved,
-        Err(error) => Outcome::Failed(error.to_string()),
+        Err(error) => Outcome::Failed(match error.message() {
+            // On its fast way the decoder forgets what it has found.
+            None | Some("repeated call with bad state") => "invalid data".to_owned(),
+            Some(cause) => cause.to_owned(),
+        }),
     };
     Run { taken, given, outcome }
 }
@@ -136,8 +140,10 @@ fn brotli(
     );
     let outcome = match result {
         BrotliResult::ResultSuccess => Outcome::End,
-        BrotliResult::NeedsMoreInput => Outcome::Starved,
         BrotliResult::NeedsMoreOutput => Outcome::Full,
+        // It asks for input first, whatever it has left to give.
+        BrotliResult::NeedsMoreInput if given == output.len() => Outcome::Full,
+        BrotliResult::NeedsMoreInput => Outcome::Starved,
         BrotliResult::ResultFailure => Outcome::Failed(format!("{:?}", state.error_code)),
     };
     Run { taken, given, outcome }
