@@ -19,6 +19,8 @@ pub mod retry;
 pub mod secrets;
 pub mod sse;
 pub mod tls;
+pub mod websocket;
+pub mod websocket_faults;
 
 /// Makes a `#[test]` of every scenario: `run` takes the name and an async function of a runtime.
 ///
@@ -230,6 +232,51 @@ macro_rules! scenarios {
             the_states_are_connecting_open_and_closed,
             open_is_told_once_and_before_the_first_event,
         }
+        $crate::scenarios! { $run => websocket:
+            a_stream_is_followed_over_websocket,
+            a_rest_api_is_followed_directly_over_websocket,
+            both_transports_give_the_same_events,
+            the_handshake_is_a_websocket_s,
+            the_key_goes_out_with_the_handshake,
+            the_caller_s_fields_go_with_each_handshake,
+            subprotocols_are_offered,
+            compression_is_offered_or_not,
+            a_position_means_the_same_over_websocket,
+            the_cursor_moves_with_each_message,
+            an_event_is_one_message_in_any_form,
+            a_message_that_is_no_event_is_handed_out_and_passed,
+            a_message_over_the_limit_is_an_error,
+            signatures_are_verified_over_websocket,
+            any_websocket_is_opened_used_and_closed,
+            websockets_work_over_tls,
+            close_closes_the_websocket,
+            a_close_that_is_not_answered_ends_in_time,
+            a_dropped_websocket_closes_its_socket,
+            the_end_of_a_websocket_is_as_that_of_an_event_stream,
+        }
+        $crate::scenarios! { $run => websocket_faults:
+            a_cut_in_any_part_of_a_frame_loses_nothing,
+            a_cut_after_any_byte_of_the_frames_loses_nothing,
+            an_end_without_a_close_frame_is_a_broken_connection,
+            a_server_that_answers_no_ping_is_left,
+            a_quiet_server_that_answers_pings_is_kept,
+            silence_over_websocket_is_a_loss,
+            a_flood_of_pings_does_not_hold_events_back,
+            each_close_code_means_what_the_table_says,
+            a_close_without_a_code_is_an_end_in_good_order,
+            the_caller_decides_on_close_codes,
+            a_server_that_breaks_the_protocol_is_left,
+            a_response_that_opens_no_websocket_is_an_error,
+            a_refused_upgrade_is_asked_again_where_it_may_pass,
+            a_handshake_without_an_answer_is_a_loss,
+            a_redirected_handshake_is_followed,
+            reconnecting_over_websocket_is_given_up,
+            a_server_that_closes_at_once_is_not_asked_in_a_tight_loop,
+            all_faults_of_websockets_in_a_row_lose_nothing,
+            next_over_websocket_that_loses_to_a_timer_loses_nothing,
+            nothing_piles_up_before_a_slow_reader_of_a_websocket,
+            a_websocket_has_a_connection_of_its_own,
+        }
     };
     ($run:path => $room:ident: $($name:ident),* $(,)?) => {
         mod $room {
@@ -264,6 +311,8 @@ mod tests {
             include_str!("secrets.rs"),
             include_str!("sse.rs"),
             include_str!("tls.rs"),
+            include_str!("websocket.rs"),
+            include_str!("websocket_faults.rs"),
         ] {
             for line in source.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
                 let (name, _) = line.split_once('<').expect("a runtime");

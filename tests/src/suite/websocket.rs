@@ -1,0 +1,411 @@
+//! Subscriptions over WebSocket where all goes well: where they start, what goes out, what comes.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use restless_emulator::{Fault, Upstream};
+use restless_hyper::proto::event::Kind;
+use restless_hyper::proto::signature::{self, Signer};
+use restless_hyper::proto::subscription::{Event, RejectReason};
+use restless_hyper::proto::{ConfigError, Entropy, Limits, Subscription, direct, ws};
+use restless_hyper::{ClientBuilder, Runtime};
+use url::Url;
+
+use super::front::{Front, trusting_nobody};
+use super::support::{
+    Stage, all_of, builder, data, ended, event, failure, opened, rejected, take, take_ids,
+};
+
+/// Follows a stream over WebSocket from its first event on.
+fn web(id: &str) -> Subscription {
+    all_of(id).websocket()
+}
+
+// Where it leads
+
+/// By stream id, by session id and by URL, which may be the server's `ws:` one.
+pub async fn a_stream_is_followed_over_websocket<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 3);
+    let by_url = Subscription::url(stage.emulator.websocket_url(&id)).since("0").websocket();
+    for subscription in [web(&id), by_url] {
+        let mut events = stage.subscribe(subscription);
+        assert_eq!(take_ids(&mut events, 3).await, stage.log(&id));
+    }
+}
+
+/// A REST API is followed directly, with its options in the URL.
+pub async fn a_rest_api_is_followed_directly_over_websocket<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let upstream = Upstream::start(r#"{"items":[1]}"#).expect("an upstream");
+    let target = direct::target(upstream.url()).polling_interval(1).jq_filter(".items");
+    let mut events = stage.subscribe(Subscription::direct(target).since("0").websocket());
+    assert_eq!(data(&event(&mut events).await), "[1]");
+    upstream.set(r#"{"items":[1,2]}"#);
+    assert_eq!(data(&event(&mut events).await), "[1,2]");
+}
+
+/// The same events come over both transports, with the same ids, data and cursor.
+pub async fn both_transports_give_the_same_events<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 5);
+    stage.emulator.publish_error(&id, "UPSTREAM_TIMEOUT", "no answer").expect("an event");
+    let mut seen = Vec::new();
+    for subscription in [all_of(&id), web(&id)] {
+        let mut events = stage.subscribe(subscription);
+        let mut of_one = Vec::new();
+        for event in take(&mut events, 6).await {
+            let data = event.data().map(|data| data.get().to_owned());
+            let error = event.error().map(|error| (error.code().into_owned(), error.to_string()));
+            of_one.push((event.cursor().map(|id| id.into_owned()), event.kind(), data, error));
+        }
+        assert_eq!(events.cursor(), stage.log(&id).last().map(String::as_str));
+        seen.push(of_one);
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0].iter().filter(|event| event.1 == Kind::Error).count(), 1);
+}
+
+// What goes out
+
+/// The opening handshake is that of RFC 6455 §4.1: GET, the fields of the upgrade, version 13, a
+/// key of 16 bytes that is another one each time, and compression is offered.
+pub async fn the_handshake_is_a_websocket_s<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 2);
+    stage.emulator.inject(Fault::cut_after_events(1));
+    let mut events = stage.subscribe(web(&id));
+    take(&mut events, 2).await;
+    let asked = stage.emulator.requests();
+    assert_eq!(asked.len(), 2);
+    for request in &asked {
+        assert_eq!(request.method, "GET");
+        let field = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        assert_eq!(field("upgrade").map(str::to_ascii_lowercase).as_deref(), Some("websocket"));
+        assert_eq!(field("connection").map(str::to_ascii_lowercase).as_deref(), Some("upgrade"));
+        assert_eq!(field("sec-websocket-version"), Some("13"));
+        let offer = field("sec-websocket-extensions").unwrap_or_default();
+        assert!(offer.starts_with("permessage-deflate"), "{offer:?}");
+    }
+    let keys = stage.sent("sec-websocket-key");
+    assert_ne!(keys[0], keys[1]);
+    for key in keys {
+        use base64::Engine as _;
+        let key = base64::engine::general_purpose::STANDARD.decode(key.expect("a key"));
+        assert_eq!(key.map(|key| key.len()), Ok(16));
+    }
+}
+
+/// The client's key goes out as a bearer token, and nowhere else.
+pub async fn the_key_goes_out_with_the_handshake<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 1);
+    event(&mut stage.subscribe(web(&id))).await;
+    let key = stage.emulator.api_key();
+    assert_eq!(stage.sent("authorization"), [Some(format!("Bearer {key}"))]);
+    assert_eq!(stage.sent("x-api-key"), [None]);
+    assert!(stage.emulator.requests().iter().all(|request| !request.uri.contains(key)));
+}
+
+/// The caller's own fields and subprotocols go with each handshake; an `Authorization` of theirs
+/// beside the client's key, and the fields of the handshake itself, are errors before anything is
+/// sent.
+pub async fn the_caller_s_fields_go_with_each_handshake<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 2);
+    stage.emulator.inject(Fault::cut_after_events(1));
+    let mut events = stage.subscribe(web(&id).header("x-trace", "t1"));
+    take(&mut events, 2).await;
+    assert_eq!(stage.sent("x-trace"), vec![Some("t1".to_owned()); 2]);
+    stage.emulator.clear_requests();
+    for (name, value) in [("authorization", "Bearer mine"), ("sec-websocket-key", "mine")] {
+        let refused: Result<_, ConfigError> = stage.client.subscribe(web(&id).header(name, value));
+        assert!(refused.is_err(), "{name} was taken");
+    }
+    assert!(stage.emulator.requests().is_empty());
+}
+
+/// A subprotocol is offered; one that was not answered for leaves the connection without.
+pub async fn subprotocols_are_offered<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 1);
+    let mut events = stage.subscribe(web(&id).subprotocol("orders.v2").subprotocol("orders.v1"));
+    event(&mut events).await;
+    let offered = stage.sent("sec-websocket-protocol");
+    assert_eq!(offered, [Some("orders.v2, orders.v1".to_owned())]);
+}
+
+/// Compression can be left out.
+pub async fn compression_is_offered_or_not<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 1);
+    event(&mut stage.subscribe(web(&id).deflate(None))).await;
+    assert_eq!(stage.sent("sec-websocket-extensions"), [None]);
+}
+
+// Where it starts
+
+/// Without a position it starts now; `since` replays; and a stored cursor is where another
+/// subscription goes on, over the same transport or the other one.
+pub async fn a_position_means_the_same_over_websocket<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 6);
+    let log = stage.log(&id);
+    let mut events = stage.subscribe(Subscription::stream(&id).since(&log[1]).websocket());
+    assert_eq!(take_ids(&mut events, 4).await, log[2..]);
+    for stop in 0..=6 {
+        let mut first = stage.subscribe(web(&id));
+        let mut received = take_ids(&mut first, stop).await;
+        let stored = first.cursor().unwrap_or_default().to_owned();
+        drop(first);
+        let second = all_of(&id).cursor(&stored);
+        let second = if stop % 2 == 0 { second.websocket() } else { second };
+        received.extend(take_ids(&mut stage.subscribe(second), 6 - stop).await);
+        assert_eq!(received, log, "stopped after {stop}");
+    }
+    let mut events = stage.subscribe(Subscription::stream(&id).websocket());
+    assert_eq!(opened(&mut events).await.cursor, None);
+    let due = stage.emulator.publish(&id, "7").expect("an event");
+    assert_eq!(take_ids(&mut events, 1).await, [due]);
+}
+
+/// The cursor is that of the last event handed out, whatever has arrived behind it.
+pub async fn the_cursor_moves_with_each_message<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 5);
+    let mut events = stage.subscribe(web(&id));
+    for due in stage.log(&id) {
+        assert_ne!(events.cursor(), Some(&*due));
+        event(&mut events).await;
+        assert_eq!(events.cursor(), Some(&*due));
+    }
+}
+
+// What comes
+
+/// Text, binary that is UTF-8, fragments with pings between them, and large messages are the same
+/// events; an empty message is none.
+pub async fn an_event_is_one_message_in_any_form<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 4);
+    for form in [
+        Fault::none().as_binary(),
+        Fault::none().in_fragments(7),
+        Fault::none().in_fragments(100).as_binary(),
+        Fault::none().in_pieces_of(1).on_websocket(),
+        Fault::none().in_fragments(3).in_pieces_of(5),
+        Fault::none().padded_to(300_000).in_fragments(5),
+        Fault::text("").after_events(2),
+        Fault::binary("").after_events(2),
+        Fault::pings(100).after_events(1),
+    ] {
+        let name = format!("{form:?}");
+        stage.emulator.inject(form);
+        let mut events = stage.subscribe(web(&id));
+        assert_eq!(take_ids(&mut events, 4).await, stage.log(&id), "{name}");
+        assert_eq!(stage.emulator.pending_faults(), 0, "{name}");
+    }
+}
+
+/// A message that is no event comes out with its bytes, and the stream goes on.
+pub async fn a_message_that_is_no_event_is_handed_out_and_passed<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 2);
+    for (fault, due) in [
+        (Fault::text("{\"type\":"), &b"{\"type\":"[..]),
+        (Fault::text("hello"), b"hello"),
+        (Fault::binary(&b"\xFF\xFE"[..]), b"\xFF\xFE"),
+    ] {
+        stage.emulator.inject(fault.after_events(1));
+        let mut events = stage.subscribe(web(&id));
+        let mut received = take_ids(&mut events, 1).await;
+        let cursor = events.cursor().map(str::to_owned);
+        let bad = rejected(&mut events).await;
+        assert_eq!(bad.data, due);
+        assert!(matches!(bad.reason, RejectReason::Malformed(_)), "{bad:?}");
+        assert_eq!(events.cursor(), cursor.as_deref(), "it has no id that could move the cursor");
+        received.extend(take_ids(&mut events, 1).await);
+        assert_eq!(received, stage.log(&id));
+    }
+}
+
+/// A message over the limit ends the subscription: it would come again, since the cursor stands
+/// before it. The limit is of the whole message, in fragments too.
+pub async fn a_message_over_the_limit_is_an_error<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 2);
+    for form in [Fault::none(), Fault::none().in_fragments(50)] {
+        stage.emulator.inject(form.padded_to(10_000).after_events(1));
+        let options = ws::Options::default().message_bytes(4096);
+        let mut events = stage.subscribe(web(&id).websocket_options(options));
+        assert_eq!(take_ids(&mut events, 1).await, stage.log(&id)[..1]);
+        let error = failure(&mut events).await;
+        let restless_hyper::proto::Error::Limit(limit) = &error else { panic!("{error:?}") };
+        assert_eq!(limit.maximum(), 4096);
+        assert_eq!(events.cursor(), Some(&*stage.log(&id)[0]));
+    }
+    let mut events = stage.subscribe(web(&id).limits(Limits::default()));
+    assert_eq!(take_ids(&mut events, 2).await, stage.log(&id));
+}
+
+/// With the secret, signed updates are events; with another one, or none, what comes is rejected.
+pub async fn signatures_are_verified_over_websocket<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let (signed, unsigned) = (stage.signed_stream(), stage.stream());
+    stage.publish(&signed, 2);
+    stage.publish(&unsigned, 1);
+    let right = Signer::new(stage.emulator.hmac_secret());
+    let mut events = stage.subscribe(web(&signed).verify(right.clone()));
+    assert_eq!(take_ids(&mut events, 2).await, stage.log(&signed));
+    for (id, signer, due) in [
+        (&signed, Signer::new("another"), signature::Error::Mismatch),
+        (&unsigned, right, signature::Error::Missing),
+    ] {
+        let bad = rejected(&mut stage.subscribe(web(id).verify(signer))).await;
+        match bad.reason {
+            RejectReason::Signature(error) => assert_eq!(error, due),
+            reason => panic!("{reason:?}"),
+        }
+    }
+}
+
+// Any other WebSocket
+
+/// A WebSocket without a subscription: it opens, messages come, a ping is answered, and closing it
+/// is answered too.
+pub async fn any_websocket_is_opened_used_and_closed<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 2);
+    let url = format!("{}&since=0", stage.emulator.websocket_url(&id).replacen("ws", "http", 1));
+    let url = Url::parse(&url).expect("a URL");
+    let handshake = ws::Handshake::new(&url, &mut Entropy::from_seed(7)).expect("a handshake");
+    let key = HeaderValue::try_from(format!("Bearer {}", stage.emulator.api_key()));
+    let handshake = handshake.header(AUTHORIZATION, key.expect("a value")).expect("a field");
+    let mut socket = stage.client.websocket(handshake, ws::Options::default());
+    let first = socket.next().await;
+    assert!(matches!(first, Some(ws::Event::Open(_))), "{first:?}");
+    for due in stage.log(&id) {
+        match socket.next().await {
+            Some(ws::Event::Message(ws::Message::Text(text))) => {
+                assert!(text.as_str().contains(&due), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    socket.ping(b"there?").expect("it is open");
+    let pong = socket.next().await;
+    assert!(matches!(&pong, Some(ws::Event::Pong(payload)) if payload == "there?"), "{pong:?}");
+    socket.close(ws::CloseCode::NORMAL, "enough").expect("it is open");
+    let end = socket.next().await;
+    let Some(ws::Event::Closed(ws::Closed::Clean { close, .. })) = &end else { panic!("{end:?}") };
+    assert_eq!(close.code(), ws::CloseCode::NORMAL);
+    assert!(socket.next().await.is_none());
+    stage.emulator.until_connections(0).await;
+}
+
+// TLS
+
+/// Over TLS, with what the caller trusts; and not without.
+pub async fn websockets_work_over_tls<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt.clone());
+    let id = stage.stream();
+    stage.publish(&id, 3);
+    let front = Front::start(stage.emulator.address());
+    let over = |builder: ClientBuilder<R>| builder.stream_base_url(front.url("localhost"));
+    let trusting = over(builder(&rt, &stage.emulator)).tls_config(front.trusted());
+    let client = trusting.build().expect("a client");
+    for fault in [Fault::cut_in_payload().after_events(1), Fault::none().padded_to(200_000)] {
+        stage.emulator.inject(fault);
+    }
+    let mut events = client.subscribe(web(&id)).expect("a subscription");
+    assert_eq!(take_ids(&mut events, 3).await, stage.log(&id));
+    let wary = over(builder(&rt, &stage.emulator)).tls_config(trusting_nobody());
+    let wary = wary.build().expect("a client");
+    let mut events = wary.subscribe(web(&id)).expect("a subscription");
+    failure(&mut events).await;
+}
+
+// Its end
+
+/// `close()` says 1000 to the server, waits for its answer, and ends with `None`; nothing more
+/// comes, and the cursor stays for the next time.
+pub async fn close_closes_the_websocket<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 5);
+    let mut events = stage.subscribe(web(&id));
+    let received = take_ids(&mut events, 2).await;
+    events.close();
+    assert!(events.next().await.is_none());
+    stage.emulator.until_connections(0).await;
+    let mut rest = stage.subscribe(web(&id).cursor(events.cursor().expect("a cursor")));
+    let rest = take_ids(&mut rest, 3).await;
+    assert_eq!([received, rest].concat(), stage.log(&id));
+}
+
+/// A server that does not answer the Close frame is left after the time for it.
+pub async fn a_close_that_is_not_answered_ends_in_time<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 1);
+    stage.emulator.inject(Fault::deaf());
+    let options = ws::Options::default().close_within(Duration::from_millis(200));
+    let mut events = stage.subscribe(web(&id).websocket_options(options));
+    take(&mut events, 1).await;
+    let since = std::time::Instant::now();
+    events.close();
+    ended(&mut events).await;
+    assert!(since.elapsed() >= Duration::from_millis(200));
+    stage.emulator.until_connections(0).await;
+}
+
+/// A subscription that is dropped closes its socket at once, whatever the server says.
+pub async fn a_dropped_websocket_closes_its_socket<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 1);
+    for fault in [Fault::none(), Fault::deaf(), Fault::pings(5000)] {
+        stage.emulator.inject(fault);
+        let mut events = stage.subscribe(web(&id));
+        event(&mut events).await;
+        drop(events);
+        stage.emulator.until_connections(0).await;
+    }
+}
+
+/// With reconnecting off, the end of the stream is the end, and a deleted stream is 404 on the next
+/// connect.
+pub async fn the_end_of_a_websocket_is_as_that_of_an_event_stream<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 2);
+    stage.emulator.inject(Fault::end_after_events(2));
+    let mut events = stage.subscribe(web(&id).reconnect(false));
+    assert_eq!(take_ids(&mut events, 2).await, stage.log(&id));
+    assert!(events.next().await.is_none());
+    let mut events = stage.subscribe(web(&id));
+    take(&mut events, 2).await;
+    stage.client.send(restless_hyper::proto::streams::delete(&id)).await.expect("deleted");
+    let status = loop {
+        match events.next_event().await {
+            Some(Event::Ended(end)) => break end.into_error().and_then(|error| error.status()),
+            Some(_) => {}
+            None => panic!("no end was told"),
+        }
+    };
+    assert_eq!(status.map(|status| status.as_u16()), Some(404));
+}
