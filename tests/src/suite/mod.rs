@@ -292,34 +292,94 @@ macro_rules! scenarios {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     /// The list of names, as it is written above.
     const LIST: &str = include_str!("mod.rs");
+
+    macro_rules! rooms {
+        ($($room:ident)*) => {
+            &[$((stringify!($room), include_str!(concat!(stringify!($room), ".rs")))),*]
+        };
+    }
+
+    /// The files with scenarios, and what is in them.
+    const ROOMS: &[(&str, &str)] = rooms! {
+        cancel
+        coding
+        connection
+        credentials
+        faults
+        lifecycle
+        redirect
+        rest
+        retry
+        secrets
+        sse
+        tls
+        websocket
+        websocket_faults
+    };
+
+    /// The scenarios of a file: each one's name, and the rule in the comment above it.
+    fn scenarios(source: &str) -> Vec<(&str, String)> {
+        let mut found = Vec::new();
+        let mut rule = String::new();
+        for line in source.lines() {
+            if let Some(text) = line.strip_prefix("///") {
+                rule.push_str(text);
+            } else if let Some(head) = line.strip_prefix("pub async fn ") {
+                let (name, _) = head.split_once('<').expect("a runtime");
+                found.push((name, std::mem::take(&mut rule).trim().to_owned()));
+            } else if !line.starts_with("#[") {
+                rule.clear();
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_room_is_known() {
+        let declared = LIST.lines().filter_map(|line| line.strip_prefix("pub mod "));
+        let declared: Vec<_> = declared.map(|line| line.trim_end_matches(';')).collect();
+        let known: Vec<_> = ROOMS.iter().map(|(room, _)| *room).collect();
+        assert_eq!(declared, known);
+    }
 
     #[test]
     fn every_scenario_is_in_the_list() {
         let mut count = 0;
-        for source in [
-            include_str!("cancel.rs"),
-            include_str!("coding.rs"),
-            include_str!("connection.rs"),
-            include_str!("credentials.rs"),
-            include_str!("faults.rs"),
-            include_str!("lifecycle.rs"),
-            include_str!("redirect.rs"),
-            include_str!("rest.rs"),
-            include_str!("retry.rs"),
-            include_str!("secrets.rs"),
-            include_str!("sse.rs"),
-            include_str!("tls.rs"),
-            include_str!("websocket.rs"),
-            include_str!("websocket_faults.rs"),
-        ] {
-            for line in source.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
-                let (name, _) = line.split_once('<').expect("a runtime");
-                assert!(LIST.contains(&format!(" {name},\n")), "{name} is not in the list");
-                count += 1;
-            }
+        for (name, _) in ROOMS.iter().flat_map(|(_, source)| scenarios(source)) {
+            assert!(LIST.contains(&format!(" {name},\n")), "{name} is not in the list");
+            count += 1;
         }
         assert!(count > 100, "{count} scenarios were found");
+    }
+
+    #[test]
+    fn the_readme_maps_each_scenario_to_its_rule() {
+        const START: &str = "<!-- scenarios -->\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(path).expect("the README");
+        let (text, _) = readme.split_once(START).expect("where the table starts");
+        let mut due = format!("{text}{START}");
+        for (room, source) in ROOMS {
+            let about = source.lines().map_while(|line| line.strip_prefix("//! "));
+            let about = about.collect::<Vec<_>>().join(" ");
+            write!(due, "\n## `{room}`\n\n{about}\n\n| scenario | rule |\n| --- | --- |\n")
+                .unwrap();
+            for (name, rule) in scenarios(source) {
+                assert!(!rule.is_empty(), "{name} does not say its rule");
+                writeln!(due, "| `{name}` | {} |", rule.replace('|', "\\|")).unwrap();
+            }
+        }
+        if std::env::var_os("RESTLESS_BLESS").is_some() {
+            std::fs::write(path, &due).expect("the README can be written");
+        } else {
+            assert!(
+                readme == due,
+                "the table is not that of the scenarios: RESTLESS_BLESS=1 writes it"
+            );
+        }
     }
 }
