@@ -158,6 +158,7 @@ impl<T> CallMachine<T> {
         } else if head.status == StatusCode::UNAUTHORIZED
             && self.service.asks_for_credentials()
             && !self.reauthorized
+            && !hop.has_left_origin()
         {
             self.reauthorized = true;
             self.hangup = true;

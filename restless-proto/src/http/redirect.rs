@@ -30,12 +30,13 @@ pub(crate) struct Hop {
     request: Request<Bytes>,
     url: Url,
     redirects: u8,
+    left_origin: bool,
 }
 
 impl Hop {
     /// The first one. `url` is what the request's URI says.
     pub(crate) fn new(request: Request<Bytes>, url: Url) -> Self {
-        Self { request, url, redirects: 0 }
+        Self { request, url, redirects: 0, left_origin: false }
     }
 
     pub(crate) fn request(&self) -> &Request<Bytes> {
@@ -49,6 +50,12 @@ impl Hop {
     /// How many redirects led here.
     pub(crate) fn redirects(&self) -> u8 {
         self.redirects
+    }
+
+    /// Whether the first origin was left on the way, and our credentials with it: a 401 is not about
+    /// them then.
+    pub(crate) fn has_left_origin(&self) -> bool {
+        self.left_origin
     }
 
     /// Sends it to another URL, and nothing else about it changes.
@@ -98,6 +105,7 @@ impl Hop {
             if !self.request.body().is_empty() {
                 return Err(RedirectError::ContentElsewhere { status });
             }
+            self.left_origin = true;
             let fields = std::mem::take(self.request.headers_mut());
             for (name, value) in &fields {
                 if OURS.contains(name) || name.as_str().starts_with("sec-websocket-") {

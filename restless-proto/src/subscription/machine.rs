@@ -205,7 +205,8 @@ impl SubscriptionMachine {
             Verdict::Follow => self.follow(*attempt, &head),
             Verdict::Authorize
                 if matches!(self.plan.credentials, Credentials::OnDemand)
-                    && !attempt.reauthorized =>
+                    && !attempt.reauthorized
+                    && !attempt.hop.has_left_origin() =>
             {
                 self.due.push_back(Output::Hangup);
                 self.rejected = true;

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::subscription::{Event, Item, SubscriptionMachine};
-use restless_proto::{Entropy, Instant, Service, Subscription, TransportErrorKind};
+use restless_proto::{
+    CredentialsError, Entropy, Instant, Service, Subscription, TransportErrorKind,
+};
 
 const EVENTS: usize = 50;
 
@@ -221,9 +223,14 @@ proptest! {
     /// makes the machine talk without end, or leaves it waiting for something after the end.
     #[test]
     fn no_order_of_inputs_breaks_the_machine(
+        on_demand: bool,
         steps in proptest::collection::vec((0_u8..12, 0_usize..400, 0_u64..70_000), 0..60),
     ) {
-        let mut machine = machine(SSE);
+        let service = Service::new("rs_test");
+        let service = if on_demand { service.with_credentials_on_demand() } else { service };
+        let subscription = Subscription::url(SSE);
+        let mut machine =
+            subscription.start(&service, Entropy::from_seed(1), Instant::ORIGIN).unwrap();
         let stream: Vec<u8> = log().iter().flat_map(|(_, block)| block.bytes()).collect();
         let mut exchanges = Vec::new();
         let mut now = 0;
@@ -246,6 +253,13 @@ proptest! {
             }
             now += pause;
             let at = Instant::from_origin(std::time::Duration::from_millis(now));
+            if step == 9 {
+                let key = Some("rs_test".into()).filter(|_| number % 5 > 0);
+                let none = || CredentialsError::new("none");
+                let given = if number % 3 > 0 { Ok(key) } else { Err(none()) };
+                machine.handle(Input::Credentials(given), at);
+                continue;
+            }
             let Some(&exchange) = exchanges.iter().rev().nth(number % 3) else { continue };
             let status = [200, 200, 200, 204, 302, 401, 404, 429, 500][number % 9];
             let input = match step {
@@ -272,7 +286,6 @@ proptest! {
                     exchange,
                     why: End::Failed(TransportErrorKind::Broken.into()),
                 },
-                9 => Input::Credentials(Ok(None)),
                 10 if number == 7 => {
                     machine.close(at);
                     continue;
