@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ impl<R: Runtime + Default> Client<R> {
 }
 
 impl<R: Runtime> Client<R> {
-    fn with(service: Service, builder: ClientBuilder<R>) -> Self {
+    fn with<C>(service: Service, builder: ClientBuilder<R, C>) -> Self {
         let tls = Tls::new(builder.tls);
         let connector = Connector::new(builder.runtime, tls, builder.connect_timeout);
         Self {
@@ -158,9 +159,10 @@ impl<R> fmt::Debug for Client<R> {
     }
 }
 
-/// Settings of a [`Client`], in the words of the official SDK.
+/// Settings of a [`Client`], in the words of the official SDK. `C` is what is built: a client, or
+/// what an adapter makes of one.
 #[must_use]
-pub struct ClientBuilder<R> {
+pub struct ClientBuilder<R, C = Client<R>> {
     runtime: R,
     api_key: Option<ApiKey>,
     provider: Option<Provider>,
@@ -170,9 +172,10 @@ pub struct ClientBuilder<R> {
     options: CallOptions,
     tls: Option<Arc<ClientConfig>>,
     plain_http: bool,
+    client: PhantomData<fn() -> C>,
 }
 
-impl<R: Runtime> ClientBuilder<R> {
+impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     /// Starts from the defaults, on a runtime of the caller's own.
     pub fn new(runtime: R) -> Self {
         Self {
@@ -185,6 +188,7 @@ impl<R: Runtime> ClientBuilder<R> {
             options: CallOptions::default(),
             tls: None,
             plain_http: false,
+            client: PhantomData,
         }
     }
 
@@ -285,7 +289,7 @@ impl<R: Runtime> ClientBuilder<R> {
     /// # Errors
     ///
     /// When a base URL is not http or https.
-    pub fn build(mut self) -> Result<Client<R>, ConfigError> {
+    pub fn build(mut self) -> Result<C, ConfigError> {
         let mut service = Service::default();
         if let Some(key) = self.api_key.take() {
             service = service.with_api_key(key);
@@ -301,11 +305,11 @@ impl<R: Runtime> ClientBuilder<R> {
         if self.plain_http {
             service = service.allow_credentials_over_plain_http();
         }
-        Ok(Client::with(service, self))
+        Ok(Client::with(service, self).into())
     }
 }
 
-impl<R> fmt::Debug for ClientBuilder<R> {
+impl<R, C> fmt::Debug for ClientBuilder<R, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").field("api_key", &self.api_key).finish_non_exhaustive()
     }

@@ -1,4 +1,5 @@
-//! Between hyper's I/O traits and tokio's, which tokio-rustls speaks. Traits only: no runtime.
+//! Between hyper's I/O traits and those of others: tokio's, which tokio-rustls speaks, and futures-io,
+//! which smol and async-std do. Traits only: no runtime.
 
 use std::io;
 use std::pin::Pin;
@@ -41,19 +42,40 @@ impl<T: Write + Unpin> tokio::io::AsyncWrite for AsTokio<T> {
     }
 }
 
-/// Gives a tokio transport hyper's traits, by way of a buffer: filling hyper's own without a copy
-/// takes `unsafe` code.
+/// Gives a tokio transport hyper's traits.
 pub(crate) struct AsHyper<T> {
     transport: T,
-    buffer: Box<[u8]>,
+    buffer: Buffer,
 }
+
+/// What is read goes by way of this: filling hyper's own buffer without a copy takes `unsafe` code.
+struct Buffer(Box<[u8]>);
 
 /// One TLS record holds up to 16 KiB (RFC 8446 §5.1).
 const BUFFER: usize = 16 << 10;
 
+impl Buffer {
+    fn new() -> Self {
+        Self(vec![0; BUFFER].into_boxed_slice())
+    }
+
+    /// Fills `out` with what `read` puts into a slice, of which it says how much that was.
+    fn fill(
+        &mut self,
+        mut out: ReadBufCursor<'_>,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        let space = self.0.len().min(out.remaining());
+        let space = self.0.get_mut(..space).unwrap_or_default();
+        let length = ready!(read(space))?;
+        out.put_slice(space.get(..length).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<T> AsHyper<T> {
     pub(crate) fn new(transport: T) -> Self {
-        Self { transport, buffer: vec![0; BUFFER].into_boxed_slice() }
+        Self { transport, buffer: Buffer::new() }
     }
 }
 
@@ -61,14 +83,14 @@ impl<T: tokio::io::AsyncRead + Unpin> Read for AsHyper<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut out: ReadBufCursor<'_>,
+        out: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let Self { transport, buffer } = &mut *self;
-        let space = buffer.len().min(out.remaining());
-        let mut read = tokio::io::ReadBuf::new(&mut buffer[..space]);
-        ready!(Pin::new(transport).poll_read(cx, &mut read))?;
-        out.put_slice(read.filled());
-        Poll::Ready(Ok(()))
+        buffer.fill(out, |space| {
+            let mut read = tokio::io::ReadBuf::new(space);
+            ready!(Pin::new(transport).poll_read(cx, &mut read))?;
+            Poll::Ready(Ok(read.filled().len()))
+        })
     }
 }
 
@@ -87,5 +109,59 @@ impl<T: tokio::io::AsyncWrite + Unpin> Write for AsHyper<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
+
+/// Gives a transport of futures-io hyper's traits, for a [`Runtime`](crate::Runtime) of such
+/// sockets. Holds a buffer of 16 KiB.
+#[cfg(feature = "futures-io")]
+pub struct FuturesIo<T> {
+    transport: T,
+    buffer: Buffer,
+}
+
+#[cfg(feature = "futures-io")]
+impl<T> FuturesIo<T> {
+    /// The same transport, by hyper's traits.
+    pub fn new(transport: T) -> Self {
+        Self { transport, buffer: Buffer::new() }
+    }
+}
+
+#[cfg(feature = "futures-io")]
+impl<T: std::fmt::Debug> std::fmt::Debug for FuturesIo<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("FuturesIo").field(&self.transport).finish()
+    }
+}
+
+#[cfg(feature = "futures-io")]
+impl<T: futures_io::AsyncRead + Unpin> Read for FuturesIo<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { transport, buffer } = &mut *self;
+        buffer.fill(out, |space| Pin::new(transport).poll_read(cx, space))
+    }
+}
+
+#[cfg(feature = "futures-io")]
+impl<T: futures_io::AsyncWrite + Unpin> Write for FuturesIo<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_close(cx)
     }
 }

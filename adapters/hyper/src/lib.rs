@@ -8,6 +8,7 @@
 //! # Features
 //!
 //! - `zstd` (off): the content coding of that name; its decoder is in C.
+//! - `futures-io` (off): [`FuturesIo`], for runtimes whose sockets speak those traits.
 //! - `tracing` (off): spans and events of what the client does.
 //!
 //! | level | what | fields |
@@ -41,6 +42,8 @@ mod websocket;
 
 pub use client::{Client, ClientBuilder};
 pub use events::Events;
+#[cfg(feature = "futures-io")]
+pub use io::FuturesIo;
 pub use pages::Pages;
 pub use runtime::Runtime;
 pub use watch::Watch;

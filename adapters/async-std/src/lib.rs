@@ -1,0 +1,68 @@
+//! Restless Stream on async-std.
+//!
+//! async-std itself is discontinued (RUSTSEC-2025-0052), and its maintainers advise to move to smol:
+//! this crate is for programs that have not yet.
+//!
+//! ```no_run
+//! use restless_async_std::{Client, Subscription, streams};
+//!
+//! # async fn run() -> Result<(), restless_async_std::Error> {
+//! let client = Client::new("rs_0123456789abcdef");
+//! let stream = client
+//!     .send(streams::create("Orders", "https://api.example.com/orders").polling_interval(30))
+//!     .await?;
+//! let mut events = client.subscribe(Subscription::stream(stream.id))?;
+//! while let Some(item) = events.next().await {
+//!     if let Some(event) = item?.event() {
+//!         println!("{}", event.raw());
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_std::net::{TcpStream, ToSocketAddrs};
+use restless_hyper::{FuturesIo, Runtime};
+
+pub use restless_hyper::{Watch, rustls};
+pub use restless_proto::*;
+
+/// A client on async-std.
+pub type Client = restless_hyper::Client<AsyncStd>;
+/// Settings of a [`Client`].
+pub type ClientBuilder = restless_hyper::ClientBuilder<AsyncStd>;
+/// A running subscription on async-std.
+pub type Events = restless_hyper::Events<AsyncStd>;
+/// A list of streams on async-std, walked page by page.
+pub type Pages = restless_hyper::Pages<AsyncStd>;
+/// Any WebSocket on async-std.
+pub type WebSocket = restless_hyper::WebSocket<AsyncStd>;
+
+/// async-std's sockets, resolver and clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AsyncStd;
+
+impl Runtime for AsyncStd {
+    type Socket = FuturesIo<TcpStream>;
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok((host, port).to_socket_addrs().await?.collect())
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Socket> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        Ok(FuturesIo::new(socket))
+    }
+
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        Box::pin(async_std::task::sleep(span))
+    }
+}

@@ -1,0 +1,247 @@
+//! Restless Stream for code that is not async.
+//!
+//! ```no_run
+//! use restless_blocking::{Client, Subscription, streams};
+//!
+//! # fn run() -> Result<(), restless_blocking::Error> {
+//! let client = Client::new("rs_0123456789abcdef");
+//! let stream = client
+//!     .send(streams::create("Orders", "https://api.example.com/orders").polling_interval(30))?;
+//! for item in client.subscribe(Subscription::stream(stream.id))? {
+//!     if let Some(event) = item?.event() {
+//!         println!("{}", event.raw());
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is the client of `restless-smol`, whose futures the calling thread polls while it waits. No
+//! thread and no runtime belongs to a client; it may be used on any thread, a worker of an async
+//! runtime included, which it then blocks.
+//!
+//! A subscription moves only within a call of its methods. With nobody to poll it, a WebSocket's pings
+//! go unanswered: who does other things in between for long takes up [`Events::next_timeout`] again
+//! and again, or gives the subscription a thread.
+
+use std::future::Future;
+use std::task::Poll;
+use std::time::Duration;
+
+use restless_hyper::Runtime;
+use restless_proto::subscription::{Event, Item, Status};
+use restless_smol::Smol;
+
+pub use restless_hyper::{Watch, rustls};
+pub use restless_proto::*;
+
+/// Settings of a [`Client`].
+pub type ClientBuilder = restless_hyper::ClientBuilder<Smol, Client>;
+
+/// A client of the service. Cheap to clone; clones share their idle connections.
+#[derive(Clone, Debug)]
+pub struct Client(restless_hyper::Client<Smol>);
+
+impl From<restless_hyper::Client<Smol>> for Client {
+    fn from(client: restless_hyper::Client<Smol>) -> Self {
+        Self(client)
+    }
+}
+
+impl Client {
+    /// A client of the public service, with this key.
+    pub fn new(api_key: impl Into<ApiKey>) -> Self {
+        Self(restless_hyper::Client::new(api_key))
+    }
+
+    /// A client with other settings than [`new`](Self::new)'s.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new(Smol)
+    }
+
+    /// Makes a call, and waits for its answer. Retries and timers are those of the settings.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]: each variant names who must act.
+    pub fn send<T>(&self, call: impl Into<Call<T>>) -> Result<T, Error> {
+        async_io::block_on(self.0.send(call))
+    }
+
+    /// The streams of a list, one by one; pages are asked for as they are needed.
+    pub fn pages(&self, list: streams::List) -> Pages {
+        Pages(self.0.pages(list))
+    }
+
+    /// Starts a subscription. Nothing is sent before its events are asked for.
+    ///
+    /// # Errors
+    ///
+    /// When a value in it can't work; see [`Subscription::start`].
+    pub fn subscribe(&self, subscription: Subscription) -> Result<Events, ConfigError> {
+        self.0.subscribe(subscription).map(Events)
+    }
+
+    /// Opens any WebSocket, not only the service's. Nothing is sent before its events are asked for.
+    pub fn websocket(&self, handshake: ws::Handshake, options: ws::Options) -> WebSocket {
+        WebSocket(self.0.websocket(handshake, options))
+    }
+
+    /// Which service, and as whom.
+    pub fn service(&self) -> &Service {
+        self.0.service()
+    }
+}
+
+/// Nothing has come within the time given. Nothing is lost: it comes from the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing has come within {0:?}")]
+pub struct Elapsed(Duration);
+
+/// What comes of a future, or [`Elapsed`] once the time is over and it is not ready.
+fn within<T>(span: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    async_io::block_on(async {
+        let mut future = std::pin::pin!(future);
+        let mut sleep = std::pin::pin!(Smol.sleep(span));
+        std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => sleep.as_mut().poll(cx).map(|()| Err(Elapsed(span))),
+        })
+        .await
+    })
+}
+
+/// The events of a [`Subscription`], as they come: an iterator that waits for each.
+///
+/// An `Err` is the end, once; then comes `None`. Dropping it closes its connection.
+#[derive(Debug)]
+#[must_use = "a subscription moves only while it is asked for events"]
+pub struct Events(restless_hyper::Events<Smol>);
+
+impl Events {
+    /// The next item, waited for no longer than this; `Ok(None)` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`] when nothing has come; the subscription goes on with the next call.
+    pub fn next_timeout(&mut self, span: Duration) -> Result<Option<Result<Item, Error>>, Elapsed> {
+        within(span, self.0.next())
+    }
+
+    /// The next thing that happened, connections included; `None` after [`Event::Ended`].
+    pub fn next_event(&mut self) -> Option<Event> {
+        async_io::block_on(self.0.next_event())
+    }
+
+    /// The same, waited for no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_timeout`](Self::next_timeout).
+    pub fn next_event_timeout(&mut self, span: Duration) -> Result<Option<Event>, Elapsed> {
+        within(span, self.0.next_event())
+    }
+
+    /// The position to store, and to resume at: where the last item handed out has moved it.
+    pub fn cursor(&self) -> Option<&str> {
+        self.0.cursor()
+    }
+
+    /// Where the subscription stands.
+    pub fn status(&self) -> Status {
+        self.0.status()
+    }
+
+    /// A handle that watches the status from elsewhere.
+    pub fn watch(&self) -> Watch {
+        self.0.watch()
+    }
+
+    /// Ends the subscription, as [`restless_hyper::Events::close`] does: over WebSocket, the next
+    /// call waits for the peer's answer.
+    pub fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Iterator for Events {
+    type Item = Result<Item, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        async_io::block_on(self.0.next())
+    }
+}
+
+/// The streams of a list, one by one. An `Err` is the end, once; then comes `None`.
+#[derive(Debug)]
+#[must_use = "pages are asked for as they are needed"]
+pub struct Pages(restless_hyper::Pages<Smol>);
+
+impl Iterator for Pages {
+    type Item = Result<model::Stream, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        async_io::block_on(self.0.next())
+    }
+}
+
+/// A WebSocket connection of [`Client::websocket`]: an iterator of what happens, and ways to send.
+/// What the socket does not take at once goes out while events are asked for.
+#[derive(Debug)]
+#[must_use = "a connection moves only while it is asked for events"]
+pub struct WebSocket(restless_hyper::WebSocket<Smol>);
+
+impl WebSocket {
+    /// What happens next, waited for no longer than this; `Ok(None)` at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Events::next_timeout`].
+    pub fn next_timeout(&mut self, span: Duration) -> Result<Option<ws::Event>, Elapsed> {
+        within(span, self.0.next())
+    }
+
+    /// Sends a text message.
+    ///
+    /// # Errors
+    ///
+    /// Before [`ws::Event::Open`], after the end, and when too much waits to go out already.
+    pub fn send_text(&mut self, text: &str) -> Result<(), ws::SendError> {
+        self.0.send_text(text)
+    }
+
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text).
+    pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), ws::SendError> {
+        self.0.send_binary(payload)
+    }
+
+    /// Sends a ping; its answer is a [`ws::Event::Pong`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text), and for more than 125 bytes.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), ws::SendError> {
+        self.0.ping(payload)
+    }
+
+    /// Begins the closing handshake; what happens goes on until [`ws::Event::Closed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text), and for a code or a reason that can't be sent.
+    pub fn close(&mut self, code: ws::CloseCode, reason: &str) -> Result<(), ws::SendError> {
+        self.0.close(code, reason)
+    }
+}
+
+impl Iterator for WebSocket {
+    type Item = ws::Event;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        async_io::block_on(self.0.next())
+    }
+}

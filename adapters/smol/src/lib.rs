@@ -1,0 +1,82 @@
+//! Restless Stream on smol.
+//!
+//! It takes its reactor, `async-io`, and no executor: its futures run on whatever polls them,
+//! `smol::block_on` and `futures::executor::LocalPool` alike.
+//!
+//! ```no_run
+//! use restless_smol::{Client, Subscription, streams};
+//!
+//! # async fn run() -> Result<(), restless_smol::Error> {
+//! let client = Client::new("rs_0123456789abcdef");
+//! let stream = client
+//!     .send(streams::create("Orders", "https://api.example.com/orders").polling_interval(30))
+//!     .await?;
+//! let mut events = client.subscribe(Subscription::stream(stream.id))?;
+//! while let Some(item) = events.next().await {
+//!     if let Some(event) = item?.event() {
+//!         println!("{}", event.raw());
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_net::TcpStream;
+use restless_hyper::{FuturesIo, Runtime};
+
+pub use restless_hyper::{Watch, rustls};
+pub use restless_proto::*;
+
+/// A client on smol.
+pub type Client = restless_hyper::Client<Smol>;
+/// Settings of a [`Client`].
+pub type ClientBuilder = restless_hyper::ClientBuilder<Smol>;
+/// A running subscription on smol.
+pub type Events = restless_hyper::Events<Smol>;
+/// A list of streams on smol, walked page by page.
+pub type Pages = restless_hyper::Pages<Smol>;
+/// Any WebSocket on smol.
+pub type WebSocket = restless_hyper::WebSocket<Smol>;
+
+/// Sockets, resolver and clock of `async-net` and `async-io`. Names are resolved by the operating
+/// system, on a thread of the `blocking` crate's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Smol;
+
+impl Runtime for Smol {
+    type Socket = FuturesIo<TcpStream>;
+    type Sleep = Sleep;
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        async_net::resolve((host, port)).await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Socket> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        Ok(FuturesIo::new(socket))
+    }
+
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        Sleep(async_io::Timer::after(span))
+    }
+}
+
+/// A sleep of [`Smol`]'s.
+#[derive(Debug)]
+pub struct Sleep(async_io::Timer);
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(|_| ())
+    }
+}
