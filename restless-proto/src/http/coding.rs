@@ -177,7 +177,8 @@ impl Decoder {
     /// # Errors
     ///
     /// [`Corrupt`](CodingError::Corrupt), and [`Truncated`](CodingError::Truncated) after
-    /// [`end`](Self::end): once what was good has come out, and from then on.
+    /// [`end`](Self::end): once what was good has come out, and from then on. Of `br`, what was good
+    /// before a fault in the same chunk may stay inside.
     pub fn poll(&mut self) -> Result<Option<Bytes>, CodingError> {
         let piece = pull(&mut self.stages, &mut self.source, &mut self.piece)?;
         if piece.is_none() && self.ended {
