@@ -182,6 +182,22 @@ mod tests {
     }
 
     #[test]
+    fn clients_that_are_told_one_retry_after_come_back_spread_out() {
+        for losses in 1..4 {
+            let mut delays: Vec<Duration> = (0..1000)
+                .map(|seed| {
+                    let mut backoff = backoff(1000, seed);
+                    let told = Some(Duration::from_secs(600));
+                    (0..losses).map(|_| backoff.next_delay(told, Duration::ZERO)).last().unwrap()
+                })
+                .collect();
+            delays.sort();
+            assert!(delays[0] >= Duration::from_secs(600));
+            assert!(delays[999] - delays[0] > Duration::from_secs(120), "after {losses} losses");
+        }
+    }
+
+    #[test]
     fn clients_that_lose_one_server_together_come_back_spread_out() {
         let mut delays: Vec<Duration> =
             (0..1000).map(|seed| backoff(1000, seed).next_delay(None, Duration::ZERO)).collect();

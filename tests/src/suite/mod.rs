@@ -171,6 +171,7 @@ macro_rules! scenarios {
             each_origin_has_its_bearer_token,
             a_key_in_the_query_stays_behind,
             from_https_to_http_the_key_stays_behind,
+            an_origin_is_its_scheme_host_and_port,
             a_key_does_not_go_over_plain_http_by_a_redirect,
             a_location_is_required_and_must_lead_somewhere,
             ten_redirects_are_followed_and_no_more,

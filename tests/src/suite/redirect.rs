@@ -224,6 +224,42 @@ pub async fn from_https_to_http_the_key_stays_behind<R: Runtime>(rt: R) {
     }
 }
 
+/// Scheme, host and port make an origin (RFC 9110 §4.3.1): the same address by another name is
+/// another one, and user information is no part of it. That is not sent, and no credentials are made
+/// of it.
+pub async fn an_origin_is_its_scheme_host_and_port<R: Runtime>(rt: R) {
+    let pair = Pair::new(&rt);
+    let [here, there] = [&pair.here, &pair.there].map(|emulator| emulator.address().port());
+    for kind in KINDS {
+        for (origin, same) in [
+            (format!("http://127.0.0.1:{here}"), true),
+            (format!("HTTP://127.1:{here}"), true),
+            (format!("http://user:password@127.0.0.1:{here}"), true),
+            (format!("http://localhost:{here}"), false),
+            (format!("http://127.0.0.1:{there}"), false),
+            (format!("http://user:password@127.0.0.1:{there}"), false),
+        ] {
+            let away = origin.ends_with(&there.to_string());
+            kind.inject(&pair.here, Fault::redirect(307, origin.clone() + kind.path()));
+            kind.inject(if away { &pair.there } else { &pair.here }, Fault::status(410));
+            let error = kind.ask(&pair.client).await;
+            assert!(is_gone(&error), "{kind:?} {origin}: {error:?}");
+            let arrived = pair.arrived(away);
+            assert_eq!(arrived.uri, kind.path(), "{kind:?} {origin}");
+            let host = arrived.headers["host"].to_str().expect("a host");
+            assert!(!host.contains('@'), "{kind:?} {origin}: {host}");
+            let key = pair.here.api_key();
+            let (ours, other, due) = match kind {
+                Kind::Call => ("x-api-key", "authorization", key.to_owned()),
+                _ => ("authorization", "x-api-key", format!("Bearer {key}")),
+            };
+            let sent = arrived.headers.get(ours).map(|value| value.as_bytes());
+            assert_eq!(sent, same.then_some(due.as_bytes()), "{kind:?} {origin}");
+            assert_eq!(arrived.headers.get(other), None, "{kind:?} {origin}");
+        }
+    }
+}
+
 /// A redirect that would take a key over plain http to another host, where the server has put it
 /// into `Location`, is an error; nothing goes there.
 pub async fn a_key_does_not_go_over_plain_http_by_a_redirect<R: Runtime>(rt: R) {
