@@ -56,7 +56,7 @@ impl Client {
 
     /// A client with other settings than [`new`](Self::new)'s.
     pub fn builder() -> ClientBuilder {
-        ClientBuilder::new(Smol)
+        ClientBuilder::wrapped(Smol)
     }
 
     /// Makes a call, and waits for its answer. Retries and timers are those of the settings.

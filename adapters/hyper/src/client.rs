@@ -175,9 +175,16 @@ pub struct ClientBuilder<R, C = Client<R>> {
     client: PhantomData<fn() -> C>,
 }
 
-impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
+impl<R: Runtime> ClientBuilder<R> {
     /// Starts from the defaults, on a runtime of the caller's own.
     pub fn new(runtime: R) -> Self {
+        Self::wrapped(runtime)
+    }
+}
+
+impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
+    /// As [`new`](ClientBuilder::new), for an adapter that makes something else of the client.
+    pub fn wrapped(runtime: R) -> Self {
         Self {
             runtime,
             api_key: None,
