@@ -462,8 +462,10 @@ impl StdError for TransportError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {
-    /// From the start of connecting to the first byte that can be sent; kept by the driver.
+    /// From the start of connecting to a socket that stands; kept by the driver.
     Connect,
+    /// From there to the end of the TLS handshake; kept by the driver.
+    TlsHandshake,
     /// From asking the user for credentials to their answer, for a subscription.
     Credentials,
     /// From sending a request to the head of its response.
@@ -482,6 +484,7 @@ pub enum Timer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} within {after:?}", match .timer {
     Timer::Connect => "no connection",
+    Timer::TlsHandshake => "no end of the TLS handshake",
     Timer::Credentials => "no credentials",
     Timer::ResponseHead => "no answer to the request",
     Timer::Idle => "nothing was heard",

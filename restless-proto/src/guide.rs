@@ -42,7 +42,7 @@
 //!    certificate, a reset. Say which with [`TransportErrorKind`], and put the cause into the
 //!    [`TransportError`]. The machine decides whether to try again.
 //! 4. **Never retry, redirect or time a request yourself**, save for the time that connecting takes
-//!    ([`Timer::Connect`]), which a machine can't see. Switch these off in the HTTP client below.
+//!    ([`Timer::Connect`], [`Timer::TlsHandshake`]), which a machine can't see. Switch these off in the HTTP client below.
 //! 5. **Time only moves forward.** Take an origin once, and pass the time since then. If a while has
 //!    gone by since the machine was made, say `Elapsed` before the first poll.
 //! 6. **The request is whole** but for `Host`, `Content-Length` and `Connection`. Send its fields as
@@ -175,3 +175,4 @@
 //! [`TransportError`]: crate::TransportError
 //! [`TransportErrorKind`]: crate::TransportErrorKind
 //! [`Timer::Connect`]: crate::Timer::Connect
+//! [`Timer::TlsHandshake`]: crate::Timer::TlsHandshake

@@ -13,7 +13,7 @@ use restless_proto::{
 };
 use rustls::ClientConfig;
 
-use crate::connect::Connector;
+use crate::connect::{Connector, Timeouts};
 use crate::credentials::{self, Provider};
 use crate::driver::Driver;
 use crate::tls::Tls;
@@ -49,7 +49,7 @@ impl<R: Runtime + Default> Client<R> {
 impl<R: Runtime> Client<R> {
     fn with<C>(service: Service, builder: ClientBuilder<R, C>) -> Self {
         let tls = Tls::new(builder.tls);
-        let connector = Connector::new(builder.runtime, tls, builder.connect_timeout);
+        let connector = Connector::new(builder.runtime, tls, builder.timeouts);
         Self {
             inner: Arc::new(Inner {
                 service,
@@ -168,7 +168,7 @@ pub struct ClientBuilder<R, C = Client<R>> {
     provider: Option<Provider>,
     base_url: Option<String>,
     stream_base_url: Option<String>,
-    connect_timeout: Duration,
+    timeouts: Timeouts,
     options: CallOptions,
     tls: Option<Arc<ClientConfig>>,
     plain_http: bool,
@@ -191,7 +191,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
             provider: None,
             base_url: None,
             stream_base_url: None,
-            connect_timeout: Duration::from_secs(10),
+            timeouts: Timeouts::default(),
             options: CallOptions::default(),
             tls: None,
             plain_http: false,
@@ -264,9 +264,18 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// Longest time for a connection to stand: name, socket and TLS handshake. Default: 10 s.
+    /// Longest time for a socket to stand: the name's addresses, then all of these, each 250 ms
+    /// after the one before (RFC 8305). Default: 10 s. Reaching it is a timeout of
+    /// [`Timer::Connect`](restless_proto::Timer::Connect).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// Longest time for the TLS handshake from then on. Default: 10 s. Reaching it is a timeout of
+    /// [`Timer::TlsHandshake`](restless_proto::Timer::TlsHandshake).
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.tls_handshake = timeout;
         self
     }
 

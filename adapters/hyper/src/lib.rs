@@ -36,6 +36,7 @@ mod pages;
 mod runtime;
 mod tls;
 mod trace;
+mod tune;
 mod upgraded;
 mod watch;
 mod websocket;
@@ -46,6 +47,7 @@ pub use events::Events;
 pub use io::FuturesIo;
 pub use pages::Pages;
 pub use runtime::Runtime;
+pub use tune::tune;
 pub use watch::Watch;
 pub use websocket::WebSocket;
 

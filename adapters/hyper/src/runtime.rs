@@ -9,7 +9,8 @@ use std::time::Duration;
 /// An adapter is an implementation of this trait and little else. Nothing is spawned: whatever
 /// these futures do, they do while a call or a subscription is polled.
 pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
-    /// A connected socket. `TCP_NODELAY` and keep-alive are the implementation's to set.
+    /// A connected socket. `TCP_NODELAY` and keep-alive are the implementation's to set, by
+    /// [`tune`](crate::tune) where it is one of the system's.
     type Socket: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static;
     /// Wakes its task once a span is over. Dropping it takes the wake-up back.
     type Sleep: Future<Output = ()> + Send + 'static;
@@ -22,7 +23,8 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
         port: u16,
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// Connects to one address. The time it may take is bounded by the caller, who drops it.
+    /// Connects to one address. Several such futures may run side by side; the time that they may
+    /// take is bounded by the caller, who drops them.
     fn connect(&self, address: SocketAddr)
     -> impl Future<Output = io::Result<Self::Socket>> + Send;
 

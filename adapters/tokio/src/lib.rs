@@ -56,11 +56,25 @@ impl Runtime for Tokio {
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Self::Socket> {
         let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
+        restless_hyper::tune(&socket)?;
         Ok(TokioIo::new(socket))
     }
 
     fn sleep(&self, span: Duration) -> Self::Sleep {
         tokio::time::sleep(span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_tuned() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let socket = runtime.block_on(Tokio.connect(listener.local_addr().unwrap())).unwrap();
+        let options = socket2::SockRef::from(socket.inner());
+        assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
     }
 }

@@ -226,13 +226,13 @@ impl<T> CallMachine<T> {
     }
 }
 
-/// Nothing was sent: the name, the socket, or the time for them failed.
+/// Nothing was sent: the name, the socket, or the time for them or for TLS failed.
 fn is_no_connection(error: &Error) -> bool {
     match error {
         Error::Transport(error) => {
             matches!(error.kind(), TransportErrorKind::Resolve | TransportErrorKind::Connect)
         }
-        Error::Timeout(error) => error.timer() == Timer::Connect,
+        Error::Timeout(error) => matches!(error.timer(), Timer::Connect | Timer::TlsHandshake),
         _ => false,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! | timer | armed | stopped | default | what it causes |
 //! | --- | --- | --- | --- | --- |
-//! | [`Connect`](crate::Timer::Connect) | by the driver, on `Open` | when bytes can be sent | 10 s | `Ended` with a timeout |
+//! | [`Connect`](crate::Timer::Connect) | by the driver, on `Open` | when a socket stands | 10 s | `Ended` with a timeout |
+//! | [`TlsHandshake`](crate::Timer::TlsHandshake) | by the driver, from then on, over TLS | when bytes can be sent | 10 s | `Ended` with a timeout |
 //! | [`Credentials`](crate::Timer::Credentials) | on `Authorize`, by a subscription | by the answer | 30 s | a loss, then a reconnect |
 //! | [`ResponseHead`](crate::Timer::ResponseHead) | on `Open` | by the response's head | 30 s | a loss, then a reconnect |
 //! | [`Idle`](crate::Timer::Idle) | by the head, and again by each piece of content, comments too | at the end of the exchange | 5 min | a loss, then a reconnect |

@@ -9,6 +9,7 @@ mod support;
 
 pub mod cancel;
 pub mod coding;
+pub mod connect;
 pub mod connection;
 pub mod credentials;
 pub mod faults;
@@ -188,13 +189,20 @@ macro_rules! scenarios {
             a_wrong_name_and_an_expired_certificate_are_not_trusted,
             the_platform_s_roots_do_not_trust_a_self_signed_server,
             a_server_that_speaks_no_tls_is_a_loss,
-            a_handshake_that_stalls_is_a_connect_timeout,
+            a_handshake_that_stalls_is_a_timeout_of_its_own,
         }
         $crate::scenarios! { $run => secrets:
             the_search_finds_what_it_looks_for,
             calls_tell_nobody_a_key,
             subscriptions_tell_nobody_a_key,
             any_websocket_tells_nobody_a_key,
+        }
+        $crate::scenarios! { $run => connect:
+            a_black_hole_holds_nobody_up,
+            a_refusal_makes_way_at_once,
+            black_holes_alone_are_a_connect_timeout,
+            each_reconnect_resolves_the_name_anew,
+            a_refusal_names_the_address,
         }
         $crate::scenarios! { $run => connection:
             the_method_is_get,
@@ -308,6 +316,7 @@ mod tests {
     const ROOMS: &[(&str, &str)] = rooms! {
         cancel
         coding
+        connect
         connection
         credentials
         faults

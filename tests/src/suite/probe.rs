@@ -15,6 +15,7 @@ use restless_hyper::Runtime;
 pub(crate) struct Probe<R> {
     rt: R,
     mode: Mode,
+    addresses: Option<Arc<[SocketAddr]>>,
     connects: Arc<AtomicUsize>,
     lookups: Arc<AtomicUsize>,
     live: Arc<AtomicUsize>,
@@ -50,6 +51,7 @@ impl<R: Runtime> Probe<R> {
         Self {
             rt,
             mode: Mode::Plain,
+            addresses: None,
             connects: Arc::default(),
             lookups: Arc::default(),
             live: Arc::default(),
@@ -65,6 +67,12 @@ impl<R: Runtime> Probe<R> {
     /// No name resolves.
     pub(crate) fn nameless(rt: R) -> Self {
         Self { mode: Mode::Nameless, ..Self::new(rt) }
+    }
+
+    /// Every name has these addresses. Those for documentation (RFC 5737, RFC 3849) are black
+    /// holes: a connect to them never comes to an end.
+    pub(crate) fn with_addresses(rt: R, addresses: &[SocketAddr]) -> Self {
+        Self { addresses: Some(addresses.into()), ..Self::new(rt) }
     }
 
     /// How often a connection was asked for.
@@ -97,13 +105,16 @@ impl<R: Runtime> Runtime for Probe<R> {
         if self.mode == Mode::Nameless {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
         }
-        self.rt.resolve(host, port).await
+        match &self.addresses {
+            Some(addresses) => Ok(addresses.to_vec()),
+            None => self.rt.resolve(host, port).await,
+        }
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Self::Socket> {
         self.connects.fetch_add(1, Ordering::Relaxed);
         let alive = Alive::new(&self.live);
-        if self.mode == Mode::Deaf {
+        if self.mode == Mode::Deaf || is_black_hole(address) {
             std::future::pending::<()>().await;
         }
         let socket = self.rt.connect(address).await?;
@@ -116,6 +127,13 @@ impl<R: Runtime> Runtime for Probe<R> {
             sleep.await;
             drop(alive);
         })
+    }
+}
+
+fn is_black_hole(address: SocketAddr) -> bool {
+    match address {
+        SocketAddr::V4(address) => address.ip().is_documentation(),
+        SocketAddr::V6(address) => address.ip().segments().starts_with(&[0x2001, 0xdb8]),
     }
 }
 

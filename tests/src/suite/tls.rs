@@ -153,8 +153,8 @@ pub async fn a_server_that_speaks_no_tls_is_a_loss<R: Runtime>(rt: R) {
     assert_eq!(kind(error), TransportErrorKind::Tls);
 }
 
-/// The handshake is within the connect timeout.
-pub async fn a_handshake_that_stalls_is_a_connect_timeout<R: Runtime>(rt: R) {
+/// A handshake that stalls is no connect that does: it has a timer and an error of its own.
+pub async fn a_handshake_that_stalls_is_a_timeout_of_its_own<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     // The system completes TCP's handshake, and nobody answers TLS's.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -162,11 +162,11 @@ pub async fn a_handshake_that_stalls_is_a_connect_timeout<R: Runtime>(rt: R) {
     let client = builder(&rt, &emulator)
         .base_url(url)
         .tls_config(trusting_nobody())
-        .connect_timeout(Duration::from_millis(100))
+        .tls_handshake_timeout(Duration::from_millis(100))
         .max_retries(0)
         .build()
         .expect("a client");
     let error = client.send(streams::list()).await.expect_err("silence");
     let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
-    assert_eq!(timeout.timer(), Timer::Connect);
+    assert_eq!(timeout.timer(), Timer::TlsHandshake);
 }

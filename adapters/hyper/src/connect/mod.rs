@@ -1,5 +1,7 @@
 //! From a URI to a connection that speaks HTTP/1.1.
 
+mod race;
+
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -21,8 +23,22 @@ use crate::tls::Tls;
 pub(crate) struct Connector<R> {
     runtime: R,
     tls: Tls,
-    timeout: Duration,
+    timeouts: Timeouts,
     idle: Mutex<Vec<Idle>>,
+}
+
+/// What a new connection may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// Name and socket.
+    pub(crate) connect: Duration,
+    pub(crate) tls_handshake: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), tls_handshake: Duration::from_secs(10) }
+    }
 }
 
 /// Idle connections kept: enough for calls side by side, few enough to find by looking.
@@ -84,8 +100,8 @@ impl Connection {
 }
 
 impl<R: Runtime> Connector<R> {
-    pub(crate) fn new(runtime: R, tls: Tls, timeout: Duration) -> Self {
-        Self { runtime, tls, timeout, idle: Mutex::new(Vec::new()) }
+    pub(crate) fn new(runtime: R, tls: Tls, timeouts: Timeouts) -> Self {
+        Self { runtime, tls, timeouts, idle: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -130,33 +146,35 @@ impl<R: Runtime> Connector<R> {
         idle.push(Idle { origin, connection, since: std::time::Instant::now() });
     }
 
-    /// A new connection, within the connect timeout.
+    /// A new connection: the name is resolved anew, whatever an earlier one has found.
     pub(crate) async fn connect(&self, origin: &Origin) -> Result<Connection, End> {
-        match self.within(self.timeout, self.connect_untimed(origin)).await {
-            Some(done) => done.map_err(End::Failed),
-            None => Err(End::TimedOut(TimeoutError::new(Timer::Connect, self.timeout))),
+        let timeouts = &self.timeouts;
+        let socket = self.within(Timer::Connect, timeouts.connect, self.socket(origin)).await?;
+        if !origin.tls {
+            return handshake(socket).await;
         }
+        let greeting = self.tls.connect(&origin.host, socket);
+        let stream = self.within(Timer::TlsHandshake, timeouts.tls_handshake, greeting).await?;
+        handshake(AsHyper::new(stream)).await
     }
 
     /// What comes of a future in this time.
-    async fn within<T>(&self, span: Duration, future: impl Future<Output = T>) -> Option<T> {
+    async fn within<T>(
+        &self,
+        timer: Timer,
+        span: Duration,
+        future: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, End> {
         let mut future = pin!(future);
         let mut sleep = pin!(self.runtime.sleep(span));
         poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => sleep.as_mut().poll(cx).map(|()| None),
+            Poll::Ready(done) => Poll::Ready(done.map_err(End::Failed)),
+            Poll::Pending => {
+                let late = |()| Err(End::TimedOut(TimeoutError::new(timer, span)));
+                sleep.as_mut().poll(cx).map(late)
+            }
         })
         .await
-    }
-
-    async fn connect_untimed(&self, origin: &Origin) -> Result<Connection, TransportError> {
-        let socket = self.socket(origin).await?;
-        if origin.tls {
-            let stream = self.tls.connect(&origin.host, socket).await?;
-            handshake(AsHyper::new(stream)).await
-        } else {
-            handshake(socket).await
-        }
     }
 
     async fn socket(&self, origin: &Origin) -> Result<R::Socket, TransportError> {
@@ -168,37 +186,16 @@ impl<R: Runtime> Connector<R> {
                 .await
                 .map_err(|error| TransportError::new(TransportErrorKind::Resolve, error))?,
         };
-        let mut last = TransportError::new(TransportErrorKind::Resolve, "the name has no address");
-        // One that never answers, such as by a broken IPv6, must not use up the others' time.
-        let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        let share = self.timeout / count.max(1);
-        let last_address = addresses.last().copied();
-        for address in addresses {
-            let connecting = self.runtime.connect(address);
-            let connected = if Some(address) == last_address {
-                // The time over all of it bounds this one.
-                Some(connecting.await)
-            } else {
-                self.within(share, connecting).await
-            };
-            match connected {
-                Some(Ok(socket)) => return Ok(socket),
-                Some(Err(error)) => last = TransportError::new(TransportErrorKind::Connect, error),
-                None => {
-                    let late = TimeoutError::new(Timer::Connect, share);
-                    last = TransportError::new(TransportErrorKind::Connect, late);
-                }
-            }
-        }
-        Err(last)
+        race::connect(&self.runtime, addresses).await
     }
 }
 
-async fn handshake<S>(socket: S) -> Result<Connection, TransportError>
+async fn handshake<S>(socket: S) -> Result<Connection, End>
 where
     S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
-    let (sender, connection) = http1::handshake(socket).await.map_err(failure)?;
+    let (sender, connection) =
+        http1::handshake(socket).await.map_err(|error| End::Failed(failure(error)))?;
     Ok(Connection { sender, task: Some(Box::pin(connection.with_upgrades())) })
 }
 

@@ -1,0 +1,108 @@
+//! From a name to a socket: all of its addresses get their chance (RFC 8305), each time anew.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use restless_emulator::{Emulator, Fault};
+use restless_hyper::proto::{Error, Timer, streams};
+use restless_hyper::{Client, Runtime};
+
+use super::probe::Probe;
+use super::support::{Stage, all_of, builder, failure, take_ids};
+
+/// Where nobody ever answers: three addresses for documentation.
+const BLACK_HOLES: [&str; 3] = ["[2001:db8::1]:9", "[2001:db8::2]:9", "192.0.2.1:9"];
+
+/// These black holes first, then these addresses.
+fn after_black_holes(count: usize, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let holes = BLACK_HOLES.iter().take(count).map(|hole| hole.parse().expect("an address"));
+    holes.chain(addresses.iter().copied()).collect()
+}
+
+fn by_name<R: Runtime>(rt: &R, emulator: &Emulator) -> Client<R> {
+    let name = |url: String| url.replace("127.0.0.1", "localhost");
+    let client = builder(rt, emulator).base_url(name(emulator.api_base_url()));
+    client.stream_base_url(name(emulator.stream_base_url())).build().expect("a client")
+}
+
+/// An address that never answers holds nobody up: the next is tried beside it, 250 ms later, for
+/// calls, event streams and WebSockets alike. What has lost is dropped.
+pub async fn a_black_hole_holds_nobody_up<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt.clone());
+    let id = stage.stream();
+    stage.publish(&id, 2);
+    let probe = Probe::with_addresses(rt, &after_black_holes(1, &[stage.emulator.address()]));
+    let client = by_name(&probe, &stage.emulator);
+    let start = Instant::now();
+    client.send(streams::list()).await.expect("a page");
+    for subscription in [all_of(&id), all_of(&id).websocket()] {
+        let mut events = client.subscribe(subscription).expect("a subscription");
+        assert_eq!(take_ids(&mut events, 2).await, stage.log(&id));
+    }
+    let took = start.elapsed();
+    assert!(took >= 3 * Duration::from_millis(250), "an attempt was alone for too short: {took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!((probe.lookups(), probe.connects()), (3, 6));
+    // The call's connection is kept for the next; nothing else is there.
+    assert_eq!(probe.live(), 1);
+}
+
+/// An address that refuses makes the next one be tried at once.
+pub async fn a_refusal_makes_way_at_once<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let closed = gone.local_addr().expect("an address");
+    drop(gone);
+    // Were there a delay for each, these would take ten seconds and run into the timeout.
+    let addresses: Vec<_> = [closed; 40].into_iter().chain([emulator.address()]).collect();
+    let probe = Probe::with_addresses(rt, &addresses);
+    by_name(&probe, &emulator).send(streams::list()).await.expect("a page");
+    assert_eq!(probe.connects(), 41);
+}
+
+/// Where no address answers, the connect timeout is over all of them, and leaves nothing.
+pub async fn black_holes_alone_are_a_connect_timeout<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let probe = Probe::with_addresses(rt, &after_black_holes(3, &[]));
+    let client = builder(&probe, &emulator)
+        .base_url("http://localhost:9")
+        .connect_timeout(Duration::from_millis(400))
+        .max_retries(0)
+        .build()
+        .expect("a client");
+    let error = client.send(streams::list()).await.expect_err("nobody answers");
+    let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
+    assert_eq!((timeout.timer(), timeout.after()), (Timer::Connect, Duration::from_millis(400)));
+    assert_eq!((probe.connects(), probe.live()), (2, 0));
+}
+
+/// A name is resolved anew for each connection of a subscription: the service may have moved.
+pub async fn each_reconnect_resolves_the_name_anew<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt.clone());
+    let id = stage.stream();
+    stage.publish(&id, 4);
+    for websocket in [false, true] {
+        for _ in 0..3 {
+            stage.emulator.inject(Fault::end_after_events(1));
+        }
+        let probe = Probe::with_addresses(rt.clone(), &[stage.emulator.address()]);
+        let client = by_name(&probe, &stage.emulator);
+        let subscription = if websocket { all_of(&id).websocket() } else { all_of(&id) };
+        let mut events = client.subscribe(subscription).expect("a subscription");
+        assert_eq!(take_ids(&mut events, 4).await, stage.log(&id));
+        assert_eq!((probe.lookups(), probe.connects()), (4, 4));
+    }
+}
+
+/// Where every address refuses, the error names the last one beside the reason.
+pub async fn a_refusal_names_the_address<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let closed = gone.local_addr().expect("an address");
+    drop(gone);
+    let client = by_name(&Probe::with_addresses(rt, &[closed]), &emulator);
+    let subscription = all_of("any").reconnect(false);
+    let error = failure(&mut client.subscribe(subscription).expect("a subscription")).await;
+    let cause = std::error::Error::source(&error).expect("a cause");
+    assert_eq!(cause.to_string(), format!("{closed} can't be reached"));
+}
