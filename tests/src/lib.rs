@@ -2,6 +2,7 @@
 //!
 //! [`suite`] holds the scenarios; each adapter's test file runs all of them on its runtime.
 
+pub mod run;
 pub mod suite;
 
 /// The README's examples compile.
