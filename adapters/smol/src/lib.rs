@@ -60,7 +60,7 @@ impl Runtime for Smol {
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Self::Socket> {
         let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
+        restless_hyper::tune(&socket)?;
         Ok(FuturesIo::new(socket))
     }
 
