@@ -56,7 +56,7 @@ fn platform_config() -> Result<ClientConfig, rustls::Error> {
 }
 
 /// A certificate will be as bad the next time; anything else may pass.
-fn kind(error: &io::Error) -> TransportErrorKind {
+pub(crate) fn kind(error: &io::Error) -> TransportErrorKind {
     use rustls::AlertDescription as Alert;
     match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
         // The clock may be set right, and a revocation list come back.

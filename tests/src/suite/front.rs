@@ -6,8 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use restless_hyper::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use restless_hyper::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto};
+use restless_hyper::rustls::client::WantsClientCert;
+use restless_hyper::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use restless_hyper::rustls::server::WebPkiClientVerifier;
+use restless_hyper::rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier, crypto,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -22,6 +26,35 @@ pub(crate) struct Front {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Whose certificates a client trusts.
+#[derive(Clone, Copy)]
+pub(crate) enum Trust {
+    /// The server's own.
+    Its,
+    /// Somebody else's.
+    Another,
+    /// Nobody's.
+    Nobody,
+}
+
+/// A certificate for `localhost`, and 127.0.0.1, that `change` has changed; and its key.
+fn self_signed(
+    change: impl Fn(&mut rcgen::CertificateParams),
+) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut params = rcgen::CertificateParams::new(names).expect("good names");
+    change(&mut params);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate").der().clone();
+    (certificate, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+}
+
+fn server() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+}
+
 impl Front {
     /// With a self-signed certificate for `localhost`, and 127.0.0.1.
     pub(crate) fn start(to: SocketAddr) -> Self {
@@ -30,19 +63,35 @@ impl Front {
 
     /// With a certificate that `change` has changed.
     pub(crate) fn with(to: SocketAddr, change: impl Fn(&mut rcgen::CertificateParams)) -> Self {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = rcgen::CertificateParams::new(names).expect("good names");
-        change(&mut params);
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let certificate = params.self_signed(&key).expect("a certificate").der().clone();
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let (certificate, key) = self_signed(change);
         let config =
-            ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .expect("the provider has them")
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.clone()], key.into())
-                .expect("key and certificate belong together");
+            server().with_no_client_auth().with_single_cert(vec![certificate.clone()], key);
+        Self::run(to, config.expect("key and certificate belong together"), certificate)
+    }
+
+    /// It takes nobody without a certificate that it knows: here is a client's configuration with
+    /// that.
+    pub(crate) fn for_known_clients(to: SocketAddr) -> (Self, Arc<ClientConfig>) {
+        let (certificate, key) = self_signed(|_| {});
+        let (theirs, their_key) = self_signed(|params| {
+            params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        });
+        let provider = Arc::new(crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots([theirs.clone()])),
+            provider,
+        );
+        let config = server()
+            .with_client_cert_verifier(verifier.build().expect("a verifier"))
+            .with_single_cert(vec![certificate.clone()], key)
+            .expect("key and certificate belong together");
+        let client = client(roots([certificate.clone()]));
+        let client = client.with_client_auth_cert(vec![theirs], their_key);
+        let client = Arc::new(client.expect("key and certificate belong together"));
+        (Self::run(to, config, certificate), client)
+    }
+
+    fn run(to: SocketAddr, config: ServerConfig, certificate: CertificateDer<'static>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         let runtime = runtime.expect("a runtime");
         // Bound without the runtime, since a scenario stands inside one of its own.
@@ -73,25 +122,43 @@ impl Front {
 
     /// A client's configuration that trusts its certificate and no other.
     pub(crate) fn trusted(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).expect("a good certificate");
-        config(roots)
+        self.trust(Trust::Its)
+    }
+
+    /// A client's configuration with this trust and no other.
+    pub(crate) fn trust(&self, trust: Trust) -> Arc<ClientConfig> {
+        let trusted = match trust {
+            Trust::Its => Some(self.certificate.clone()),
+            Trust::Another => Some(
+                self_signed(|params| {
+                    params.distinguished_name.push(rcgen::DnType::CommonName, "somebody else");
+                })
+                .0,
+            ),
+            Trust::Nobody => None,
+        };
+        Arc::new(client(roots(trusted)).with_no_client_auth())
     }
 }
 
 /// A client's configuration that trusts nobody.
 pub(crate) fn trusting_nobody() -> Arc<ClientConfig> {
-    config(RootCertStore::empty())
+    Arc::new(client(RootCertStore::empty()).with_no_client_auth())
 }
 
-fn config(roots: RootCertStore) -> Arc<ClientConfig> {
-    Arc::new(
-        ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has them")
-            .with_root_certificates(roots)
-            .with_no_client_auth(),
-    )
+fn roots(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate).expect("a good certificate");
+    }
+    roots
+}
+
+fn client(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(roots)
 }
 
 impl Drop for Front {

@@ -8,6 +8,7 @@ mod probe;
 mod support;
 
 pub mod cancel;
+pub mod certificates;
 pub mod coding;
 pub mod connect;
 pub mod connection;
@@ -184,10 +185,6 @@ macro_rules! scenarios {
             calls_work_over_tls,
             subscriptions_work_over_tls,
             a_certificate_may_be_for_an_address,
-            a_call_to_a_server_that_is_not_trusted_fails,
-            a_subscription_to_a_server_that_is_not_trusted_ends,
-            a_wrong_name_and_an_expired_certificate_are_not_trusted,
-            the_platform_s_roots_do_not_trust_a_self_signed_server,
             a_server_that_speaks_no_tls_is_a_loss,
             a_handshake_that_stalls_is_a_timeout_of_its_own,
         }
@@ -203,6 +200,11 @@ macro_rules! scenarios {
             black_holes_alone_are_a_connect_timeout,
             each_reconnect_resolves_the_name_anew,
             a_refusal_names_the_address,
+        }
+        $crate::scenarios! { $run => certificates:
+            each_bad_certificate_is_refused_over_each_transport,
+            the_platform_s_verifier_refuses_over_each_transport,
+            a_client_s_certificate_is_shown_where_it_is_asked_for,
         }
         $crate::scenarios! { $run => connection:
             the_method_is_get,
@@ -315,6 +317,7 @@ mod tests {
     /// The files with scenarios, and what is in them.
     const ROOMS: &[(&str, &str)] = rooms! {
         cancel
+        certificates
         coding
         connect
         connection

@@ -4,13 +4,13 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use restless_emulator::{Emulator, Fault};
-use restless_hyper::proto::subscription::{Ended, LossReason};
+use restless_hyper::proto::subscription::LossReason;
 use restless_hyper::proto::{Error, Timer, TransportErrorKind, streams};
 use restless_hyper::{Client, ClientBuilder, Runtime};
 
 use super::front::{Front, trusting_nobody};
 use super::probe::Probe;
-use super::support::{all_of, builder, data, ended, event, lost};
+use super::support::{all_of, builder, data, event, lost};
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
@@ -82,61 +82,6 @@ pub async fn a_certificate_may_be_for_an_address<R: Runtime>(rt: R) {
         .build()
         .expect("a client");
     client.send(streams::list()).await.expect("a page");
-}
-
-/// A certificate from an unknown root is an error of its own kind, for a call; nothing of the
-/// request has gone out.
-pub async fn a_call_to_a_server_that_is_not_trusted_fails<R: Runtime>(rt: R) {
-    let (emulator, front) = behind_tls();
-    let client = over(&rt, &emulator, &front).tls_config(trusting_nobody()).build();
-    let error = client.expect("a client").send(streams::list()).await.expect_err("not trusted");
-    assert_eq!(kind(&error), TransportErrorKind::Certificate);
-    assert!(emulator.requests().is_empty());
-}
-
-/// A subscription ends with it: it would come back the same, so there is no second connect.
-pub async fn a_subscription_to_a_server_that_is_not_trusted_ends<R: Runtime>(rt: R) {
-    let (emulator, front) = behind_tls();
-    let client = over(&rt, &emulator, &front).tls_config(trusting_nobody()).build();
-    let mut events = client.expect("a client").subscribe(all_of("any")).expect("a subscription");
-    let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
-    assert_eq!(kind(&error), TransportErrorKind::Certificate);
-    assert_eq!(front.accepted(), 1);
-}
-
-/// A certificate for another name, and one that has expired, are not to be trusted.
-pub async fn a_wrong_name_and_an_expired_certificate_are_not_trusted<R: Runtime>(rt: R) {
-    let emulator = Emulator::start().expect("an emulator");
-    let other_name = Front::with(emulator.address(), |params| {
-        params.subject_alt_names = vec![rcgen::SanType::DnsName("other.test".try_into().unwrap())];
-    });
-    let expired = Front::with(emulator.address(), |params| {
-        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
-    });
-    for front in [other_name, expired] {
-        let client = trusting(&rt, &emulator, &front);
-        let error = client.send(streams::list()).await.expect_err("not trusted");
-        assert_eq!(kind(&error), TransportErrorKind::Certificate);
-        let mut events = client.subscribe(all_of("any")).expect("a subscription");
-        let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
-        assert_eq!(kind(&error), TransportErrorKind::Certificate);
-        assert_eq!(front.accepted(), 2);
-    }
-}
-
-/// Without a configuration of the caller's, the platform's roots decide: they know nothing of
-/// ours, and nothing panics.
-pub async fn the_platform_s_roots_do_not_trust_a_self_signed_server<R: Runtime>(rt: R) {
-    let (emulator, front) = behind_tls();
-    let client = over(&rt, &emulator, &front).build().expect("a client");
-    let error = client.send(streams::list()).await.expect_err("not trusted");
-    // A machine without any roots can't set a verifier up.
-    assert!(
-        matches!(kind(&error), TransportErrorKind::Certificate | TransportErrorKind::Tls),
-        "{error:?}"
-    );
-    assert!(emulator.requests().is_empty());
 }
 
 /// A server that speaks no TLS may come to speak it: a subscription connects again.

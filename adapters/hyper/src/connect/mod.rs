@@ -17,7 +17,7 @@ use restless_proto::{TimeoutError, Timer, TransportError, TransportErrorKind, ma
 
 use crate::Runtime;
 use crate::io::AsHyper;
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
 /// Makes connections, and keeps the idle ones of REST calls for the next call.
 pub(crate) struct Connector<R> {
@@ -219,7 +219,10 @@ pub(crate) fn failure(error: hyper::Error) -> TransportError {
     } else if error.is_parse() {
         TransportErrorKind::Protocol
     } else {
-        TransportErrorKind::Broken
+        // In TLS 1.3 a server refuses a client's certificate, or the lack of one, only when the
+        // handshake is over for the client (RFC 8446 §4.4.2.4).
+        let cause = std::error::Error::source(&error);
+        cause.and_then(|cause| cause.downcast_ref()).map_or(TransportErrorKind::Broken, tls::kind)
     };
     TransportError::new(kind, error)
 }
