@@ -390,6 +390,8 @@ pub enum TransportErrorKind {
     Resolve,
     /// No connection: refused, unreachable.
     Connect,
+    /// The proxy on the way refused: it wants other credentials, or does not allow this host.
+    Proxy,
     /// The TLS handshake failed for another reason than the certificate.
     Tls,
     /// The peer's certificate is not to be trusted, or ours was refused.
@@ -443,6 +445,7 @@ impl fmt::Display for TransportError {
         f.write_str(match self.kind {
             TransportErrorKind::Resolve => "the host's name could not be resolved",
             TransportErrorKind::Connect => "no connection to the host",
+            TransportErrorKind::Proxy => "the proxy refused",
             TransportErrorKind::Tls => "the TLS handshake failed",
             TransportErrorKind::Certificate => "the certificate is not trusted",
             TransportErrorKind::Broken => "the connection broke",

@@ -16,6 +16,7 @@ use rustls::ClientConfig;
 use crate::connect::{Connector, Timeouts};
 use crate::credentials::{self, Provider};
 use crate::driver::Driver;
+use crate::proxy::Proxies;
 use crate::tls::Tls;
 use crate::trace::Span;
 use crate::{Events, Pages, Runtime, WebSocket};
@@ -49,7 +50,8 @@ impl<R: Runtime + Default> Client<R> {
 impl<R: Runtime> Client<R> {
     fn with<C>(service: Service, builder: ClientBuilder<R, C>) -> Self {
         let tls = Tls::new(builder.tls);
-        let connector = Connector::new(builder.runtime, tls, builder.timeouts);
+        let connector =
+            Connector::new(builder.runtime, tls, builder.timeouts, builder.way.proxies());
         Self {
             inner: Arc::new(Inner {
                 service,
@@ -169,6 +171,7 @@ pub struct ClientBuilder<R, C = Client<R>> {
     base_url: Option<String>,
     stream_base_url: Option<String>,
     timeouts: Timeouts,
+    way: Way,
     options: CallOptions,
     tls: Option<Arc<ClientConfig>>,
     plain_http: bool,
@@ -192,6 +195,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
             base_url: None,
             stream_base_url: None,
             timeouts: Timeouts::default(),
+            way: Way::Environment,
             options: CallOptions::default(),
             tls: None,
             plain_http: false,
@@ -264,7 +268,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// Longest time for a socket to stand: the name's addresses, then all of these, each 250 ms
+    /// Longest time for a way to stand, a proxy on it included: the name, then its addresses, each 250 ms
     /// after the one before (RFC 8305). Default: 10 s. Reaching it is a timeout of
     /// [`Timer::Connect`](restless_proto::Timer::Connect).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -292,6 +296,35 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
+    /// The proxy for everything, whatever the environment says: `http://`, `socks5://` or
+    /// `socks5h://`, then `[user[:password]@]host[:port]`, with percent-encoding in user and
+    /// password, and port 1080 where there is none, as in curl.
+    ///
+    /// Default: by the environment when the client is built, by curl's rules. For https
+    /// `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; for http `http_proxy`, `HTTP_PROXY`
+    /// (not where `REQUEST_METHOD` is set: in a CGI program, a client could set it), `all_proxy`,
+    /// `ALL_PROXY`: the first that is set and not empty. `no_proxy`, else `NO_PROXY`, exempts
+    /// hosts: `*`, or names (with all below them), addresses and networks such as `10.0.0.0/8`.
+    /// This machine is no exception unless it stands there.
+    ///
+    /// Through an HTTP proxy, https and WebSockets take a tunnel (CONNECT), so it sees the host and
+    /// no more; requests to plain http are sent to it whole. Through SOCKS5, all take a tunnel.
+    /// Names are the proxy's to resolve. Its credentials go to it alone.
+    ///
+    /// A proxy that refuses is an error of
+    /// [`TransportErrorKind::Proxy`](restless_proto::TransportErrorKind::Proxy), and is not asked
+    /// again; one that can't reach the host is one of `Connect`.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.way = Way::Proxy(url.into());
+        self
+    }
+
+    /// No proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.way = Way::Direct;
+        self
+    }
+
     /// Lets credentials go over plain http to any host, where everybody on the way can read and
     /// keep them. Without it they go over https or to this machine itself, and what would send
     /// them elsewhere is an error before anything is sent: see [`Service`].
@@ -304,8 +337,9 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     ///
     /// # Errors
     ///
-    /// When a base URL is not http or https.
+    /// When a base URL is not http or https, or a proxy's URL can't be one.
     pub fn build(mut self) -> Result<C, ConfigError> {
+        self.way = Way::Settled(self.way.proxies()?);
         let mut service = Service::default();
         if let Some(key) = self.api_key.take() {
             service = service.with_api_key(key);
@@ -322,6 +356,25 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
             service = service.allow_credentials_over_plain_http();
         }
         Ok(Client::with(service, self).into())
+    }
+}
+
+/// Which proxies, if any.
+enum Way {
+    Environment,
+    Proxy(String),
+    Direct,
+    Settled(Proxies),
+}
+
+impl Way {
+    fn proxies(&self) -> Result<Proxies, ConfigError> {
+        match self {
+            Self::Environment => Proxies::from_environment(|name| std::env::var(name).ok()),
+            Self::Proxy(url) => Proxies::all(url),
+            Self::Direct => Ok(Proxies::default()),
+            Self::Settled(proxies) => Ok(proxies.clone()),
+        }
     }
 }
 

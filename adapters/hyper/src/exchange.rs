@@ -14,7 +14,7 @@ use restless_proto::machine::{End, ExchangeId, Input};
 use restless_proto::{TransportError, TransportErrorKind};
 
 use crate::Runtime;
-use crate::connect::{Connection, Connector, Origin, failure};
+use crate::connect::{Connection, Connector, Origin, Route, failure};
 use crate::trace::Span;
 use crate::upgraded::Upgraded;
 
@@ -192,12 +192,14 @@ async fn send<R: Runtime>(
     reuse: bool,
 ) -> Result<Answer, End> {
     let origin = Origin::of(request.uri()).map_err(End::Failed)?;
-    let mut request = wire_form(request).map_err(End::Failed)?;
+    let upgrade = request.headers().contains_key(header::UPGRADE);
+    let route = connector.route(&origin, upgrade).map_err(End::Failed)?;
+    let mut request = wire_form(request, route).map_err(End::Failed)?;
     if reuse {
         while let Some(connection) = connector.reuse(&origin).await {
             let again = request.method().is_idempotent().then(|| request.clone());
             match answer(connection, request).await {
-                Ok((response, connection)) => return Ok(Answer { response, connection, origin }),
+                Ok((response, connection)) => return accept(response, connection, origin, route),
                 // The peer closed it as we took it, and not a byte of the request has gone out.
                 Err((_, Some(unsent))) => request = unsent,
                 Err((error, None)) => {
@@ -215,10 +217,25 @@ async fn send<R: Runtime>(
             }
         }
     }
-    let connection = connector.connect(&origin).await?;
+    let connection = connector.connect(&origin, route).await?;
     match answer(connection, request).await {
-        Ok((response, connection)) => Ok(Answer { response, connection, origin }),
+        Ok((response, connection)) => accept(response, connection, origin, route),
         Err((error, _)) => Err(End::Failed(failure(error))),
+    }
+}
+
+/// An answer of the origin's. 407 is only ever a proxy's (RFC 9110 §15.5.8).
+fn accept(
+    response: Response<Incoming>,
+    connection: Connection,
+    origin: Origin,
+    route: Route<'_>,
+) -> Result<Answer, End> {
+    match route {
+        Route::Forward(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Err(End::Failed(proxy.refused(response.status().as_u16())))
+        }
+        _ => Ok(Answer { response, connection, origin }),
     }
 }
 
@@ -245,16 +262,29 @@ async fn answer(
 }
 
 /// In origin form, with a `Host` (RFC 9112 §3.2), and without the user information that a URI may
-/// hold.
-fn wire_form(request: Request<Bytes>) -> Result<Request<Full<Bytes>>, TransportError> {
+/// hold. For a proxy that forwards, in absolute form, with the proxy's credentials.
+fn wire_form(
+    request: Request<Bytes>,
+    route: Route<'_>,
+) -> Result<Request<Full<Bytes>>, TransportError> {
     let (mut head, content) = request.into_parts();
     let bad = |error| TransportError::new(TransportErrorKind::Request, error);
     let authority = head.uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let authority = host.to_owned();
     let host = HeaderValue::try_from(host).map_err(|error| bad(http::Error::from(error)))?;
     head.headers.insert(header::HOST, host);
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    head.uri = Uri::try_from(path).map_err(|error| bad(http::Error::from(error)))?;
+    let target = match route {
+        Route::Forward(proxy) => {
+            if let Some(value) = proxy.authorization() {
+                head.headers.insert(header::PROXY_AUTHORIZATION, value);
+            }
+            format!("http://{authority}{path}")
+        }
+        Route::Direct | Route::Tunnel(_) => path,
+    };
+    head.uri = Uri::try_from(target).map_err(|error| bad(http::Error::from(error)))?;
     Ok(Request::from_parts(head, Full::new(content)))
 }

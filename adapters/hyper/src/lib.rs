@@ -33,6 +33,7 @@ mod events;
 mod exchange;
 mod io;
 mod pages;
+mod proxy;
 mod runtime;
 mod tls;
 mod trace;

@@ -98,6 +98,7 @@ fn close_may_pass(code: CloseCode) -> bool {
 /// | frames that break the protocol | yes | a proxy may have cut into them |
 /// | a certificate that is not trusted | no | it would come back the same |
 /// | a request that can't be sent | no | it never could |
+/// | a proxy that refuses | no | it does not like who we are, or where we go |
 /// | no credentials from whoever gives them | yes | they may come again, like networks |
 /// | a timer | yes | the peer, or the way to it, may wake up |
 /// | content that breaks its coding, or ends within it | yes | as frames do |
@@ -107,7 +108,9 @@ fn close_may_pass(code: CloseCode) -> bool {
 pub(super) fn may_pass(error: &Error, websocket: bool, overrides: &Overrides) -> bool {
     match error {
         Error::Transport(failure) => match failure.kind() {
-            TransportErrorKind::Certificate | TransportErrorKind::Request => false,
+            TransportErrorKind::Certificate
+            | TransportErrorKind::Proxy
+            | TransportErrorKind::Request => false,
             TransportErrorKind::Resolve
             | TransportErrorKind::Connect
             | TransportErrorKind::Tls

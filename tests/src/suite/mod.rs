@@ -5,6 +5,7 @@
 
 mod front;
 mod probe;
+mod relay;
 mod support;
 
 pub mod cancel;
@@ -15,6 +16,7 @@ pub mod connection;
 pub mod credentials;
 pub mod faults;
 pub mod lifecycle;
+pub mod proxy;
 pub mod redirect;
 pub mod rest;
 pub mod retry;
@@ -167,6 +169,12 @@ macro_rules! scenarios {
             sound_that_waits_in_the_socket_is_no_silence,
             nothing_piles_up_before_a_slow_reader,
             clients_and_subscriptions_can_be_sent,
+        }
+        $crate::scenarios! { $run => proxy:
+            everything_goes_through_a_proxy,
+            a_proxy_that_refuses_ends_it,
+            a_proxy_that_can_t_reach_the_host_is_a_loss,
+            a_proxy_is_no_origin,
         }
         $crate::scenarios! { $run => redirect:
             each_status_has_its_method_and_each_origin_its_key,
@@ -324,6 +332,7 @@ mod tests {
         credentials
         faults
         lifecycle
+        proxy
         redirect
         rest
         retry

@@ -76,6 +76,7 @@ impl<R: Runtime> Stage<R> {
 /// The settings of a client of this emulator.
 pub(crate) fn builder<R: Runtime>(rt: &R, emulator: &Emulator) -> ClientBuilder<R> {
     ClientBuilder::new(rt.clone())
+        .no_proxy()
         .api_key(emulator.api_key())
         .base_url(emulator.api_base_url())
         .stream_base_url(emulator.stream_base_url())

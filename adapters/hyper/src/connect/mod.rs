@@ -13,10 +13,13 @@ use bytes::Bytes;
 use http::Uri;
 use http_body_util::Full;
 use hyper::client::conn::http1;
-use restless_proto::{TimeoutError, Timer, TransportError, TransportErrorKind, machine::End};
+use restless_proto::{
+    ConfigError, TimeoutError, Timer, TransportError, TransportErrorKind, machine::End,
+};
 
 use crate::Runtime;
-use crate::io::AsHyper;
+use crate::io::{AsHyper, AsTokio};
+use crate::proxy::{Proxies, Proxy};
 use crate::tls::{self, Tls};
 
 /// Makes connections, and keeps the idle ones of REST calls for the next call.
@@ -24,13 +27,26 @@ pub(crate) struct Connector<R> {
     runtime: R,
     tls: Tls,
     timeouts: Timeouts,
+    /// Settled when the client was built. What is wrong there is told by each connect: to go
+    /// without a proxy instead would be to go where nobody allowed it.
+    proxies: Result<Proxies, ConfigError>,
     idle: Mutex<Vec<Idle>>,
+}
+
+/// The way to an origin.
+#[derive(Clone, Copy)]
+pub(crate) enum Route<'a> {
+    Direct,
+    /// The proxy takes the request whole, and sends it on (RFC 9112 §3.2.2).
+    Forward(&'a Proxy),
+    /// The proxy connects, and passes bytes.
+    Tunnel(&'a Proxy),
 }
 
 /// What a new connection may take.
 #[derive(Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// Name and socket.
+    /// Name, socket, and the way through a proxy.
     pub(crate) connect: Duration,
     pub(crate) tls_handshake: Duration,
 }
@@ -100,8 +116,13 @@ impl Connection {
 }
 
 impl<R: Runtime> Connector<R> {
-    pub(crate) fn new(runtime: R, tls: Tls, timeouts: Timeouts) -> Self {
-        Self { runtime, tls, timeouts, idle: Mutex::new(Vec::new()) }
+    pub(crate) fn new(
+        runtime: R,
+        tls: Tls,
+        timeouts: Timeouts,
+        proxies: Result<Proxies, ConfigError>,
+    ) -> Self {
+        Self { runtime, tls, timeouts, proxies, idle: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -146,10 +167,37 @@ impl<R: Runtime> Connector<R> {
         idle.push(Idle { origin, connection, since: std::time::Instant::now() });
     }
 
+    /// The way to an origin. It is the same each time, so that an idle connection of that origin
+    /// has taken it; those that were upgraded are never idle.
+    ///
+    /// # Errors
+    ///
+    /// When the proxies that were set can't be.
+    pub(crate) fn route(
+        &self,
+        origin: &Origin,
+        upgrade: bool,
+    ) -> Result<Route<'_>, TransportError> {
+        let proxies = self
+            .proxies
+            .as_ref()
+            .map_err(|error| TransportError::new(TransportErrorKind::Request, error.clone()))?;
+        Ok(match proxies.on_the_way(origin.tls, &origin.host) {
+            None => Route::Direct,
+            Some(proxy) if proxy.forwards() && !origin.tls && !upgrade => Route::Forward(proxy),
+            Some(proxy) => Route::Tunnel(proxy),
+        })
+    }
+
     /// A new connection: the name is resolved anew, whatever an earlier one has found.
-    pub(crate) async fn connect(&self, origin: &Origin) -> Result<Connection, End> {
+    pub(crate) async fn connect(
+        &self,
+        origin: &Origin,
+        route: Route<'_>,
+    ) -> Result<Connection, End> {
         let timeouts = &self.timeouts;
-        let socket = self.within(Timer::Connect, timeouts.connect, self.socket(origin)).await?;
+        let reaching = self.reach(origin, route);
+        let socket = self.within(Timer::Connect, timeouts.connect, reaching).await?;
         if !origin.tls {
             return handshake(socket).await;
         }
@@ -177,12 +225,25 @@ impl<R: Runtime> Connector<R> {
         .await
     }
 
-    async fn socket(&self, origin: &Origin) -> Result<R::Socket, TransportError> {
-        let addresses = match origin.host.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, origin.port)],
+    /// A socket at whose other end the origin is, or a proxy that speaks for it.
+    async fn reach(&self, origin: &Origin, route: Route<'_>) -> Result<R::Socket, TransportError> {
+        match route {
+            Route::Direct => self.socket(&origin.host, origin.port).await,
+            Route::Forward(proxy) => self.socket(proxy.host(), proxy.port()).await,
+            Route::Tunnel(proxy) => {
+                let mut socket = AsTokio(self.socket(proxy.host(), proxy.port()).await?);
+                proxy.tunnel(&mut socket, &origin.host, origin.port).await?;
+                Ok(socket.0)
+            }
+        }
+    }
+
+    async fn socket(&self, host: &str, port: u16) -> Result<R::Socket, TransportError> {
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
             Err(_) => self
                 .runtime
-                .resolve(&origin.host, origin.port)
+                .resolve(host, port)
                 .await
                 .map_err(|error| TransportError::new(TransportErrorKind::Resolve, error))?,
         };

@@ -1,0 +1,165 @@
+//! Proxies: everything goes through one where it is set, and each side keeps its credentials.
+
+use restless_emulator::Emulator;
+use restless_hyper::proto::subscription::{Ended, LossReason};
+use restless_hyper::proto::{Error, Subscription, TransportErrorKind, streams};
+use restless_hyper::{ClientBuilder, Runtime};
+
+use super::front::Front;
+use super::probe::Probe;
+use super::relay::Relay;
+use super::support::{all_of, builder, ended, lost, take_ids};
+
+const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+
+/// `user:proxy-canary`, as RFC 7617 has it.
+const BASIC: &str = "proxy-authorization: basic dxnlcjpwcm94es1jyw5hcnk=";
+
+fn kind(error: &Error) -> TransportErrorKind {
+    match error {
+        Error::Transport(error) => error.kind(),
+        error => panic!("expected a failure of the transport, got {error:?}"),
+    }
+}
+
+/// All that an error says, down to its first cause.
+fn chain(error: &Error) -> String {
+    let mut text = format!("{error} {error:?}");
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+fn to<R: Runtime>(rt: &R, emulator: &Emulator, url: &str) -> ClientBuilder<R> {
+    builder(rt, emulator).base_url(url).stream_base_url(url)
+}
+
+/// Calls, event streams and WebSockets, to http and https, through HTTP and SOCKS5: with names that
+/// only the proxy resolves, its credentials for it alone, and the origin's for the origin.
+pub async fn everything_goes_through_a_proxy<R: Runtime>(rt: R) {
+    for (scheme, tls) in [("http", false), ("http", true), ("socks5", false), ("socks5h", true)] {
+        let emulator = Emulator::start().expect("an emulator");
+        let front = Front::start(emulator.address());
+        let id = emulator.add_stream(STREAM).expect("a stream");
+        emulator.publish(&id, "1").expect("an event");
+        let due: Vec<_> = emulator.log(&id).into_iter().map(|event| event.id).collect();
+        let url = if tls {
+            front.url("localhost")
+        } else {
+            format!("http://localhost:{}", emulator.address().port())
+        };
+        let (_, host) = url.split_once("://").expect("a scheme");
+        let address = if tls {
+            let port = host.rsplit_once(':').expect("a port").1.parse().expect("a number");
+            ([127, 0, 0, 1], port).into()
+        } else {
+            emulator.address()
+        };
+        let relay = Relay::start(address);
+        let probe = Probe::new(rt.clone());
+        let client = to(&probe, &emulator, &url)
+            .proxy(format!("{scheme}://user:proxy-canary@{}", relay.address()))
+            .tls_config(front.trusted())
+            .build()
+            .expect("a client");
+        client.send(streams::list()).await.expect("a page");
+        for subscription in [all_of(&id), all_of(&id).websocket()] {
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            assert_eq!(take_ids(&mut events, 1).await, due);
+        }
+
+        assert_eq!(probe.lookups(), 0, "a name was resolved here");
+        let seen = relay.seen();
+        assert_eq!(seen.len(), 3, "{seen:?}");
+        for (n, head) in seen.iter().enumerate() {
+            let forwarded = scheme == "http" && !tls && n < 2;
+            if scheme != "http" {
+                assert_eq!(*head, format!("SOCKS5 user:proxy-canary {host}"));
+            } else if forwarded {
+                assert!(head.starts_with(&format!("GET {url}/")), "{head}");
+            } else {
+                assert!(head.starts_with(&format!("CONNECT {host} HTTP/1.1\r\n")), "{head}");
+            }
+            assert!(scheme != "http" || head.to_lowercase().contains(BASIC), "{head}");
+            assert_eq!(head.contains(emulator.api_key()), forwarded, "{head}");
+        }
+        let requests = emulator.requests();
+        assert_eq!(requests.len(), 3);
+        for request in requests {
+            assert!(request.headers.get("proxy-authorization").is_none(), "{request:?}");
+        }
+    }
+}
+
+/// A proxy that refuses would do so again: an error that names it and the reason, without its
+/// credentials, after one connect. The origin has nothing to do with it, and is never asked.
+pub async fn a_proxy_that_refuses_ends_it<R: Runtime>(rt: R) {
+    const DENIED: &str = "HTTP/1.1 407 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    const FORBIDDEN: &str = "HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    for (scheme, answer, url, reason) in [
+        ("http", DENIED, "https://localhost:9", "407"),
+        ("http", FORBIDDEN, "https://localhost:9", "403"),
+        ("http", DENIED, "http://localhost:9", "407"),
+        ("socks5", "2", "https://localhost:9", "rules"),
+    ] {
+        let emulator = Emulator::start().expect("an emulator");
+        let relay = Relay::refusing(answer);
+        let proxy = format!("{scheme}://user:proxy-canary@{}", relay.address());
+        let client = to(&rt, &emulator, url).proxy(proxy).build().expect("a client");
+        let mut errors = vec![client.send(streams::list()).await.expect_err("refused")];
+        for subscription in [all_of("any"), all_of("any").websocket()] {
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
+            errors.push(error);
+        }
+        for error in errors {
+            assert_eq!(kind(&error), TransportErrorKind::Proxy);
+            let text = chain(&error);
+            assert!(text.contains(&relay.address().to_string()) && text.contains(reason), "{text}");
+            assert!(!text.contains("canary") && !text.to_lowercase().contains("basic"), "{text}");
+        }
+        assert_eq!(relay.seen().len(), 3);
+    }
+}
+
+/// A proxy that can't reach the host may do so later: a loss, and another try after the delay.
+pub async fn a_proxy_that_can_t_reach_the_host_is_a_loss<R: Runtime>(rt: R) {
+    for (scheme, answer) in [("http", "HTTP/1.1 502 Bad\r\n\r\n"), ("socks5", "4")] {
+        let emulator = Emulator::start().expect("an emulator");
+        let relay = Relay::refusing(answer);
+        let client = to(&rt, &emulator, "https://localhost:9")
+            .proxy(format!("{scheme}://{}", relay.address()))
+            .build()
+            .expect("a client");
+        let subscriptions: [fn() -> Subscription; 2] =
+            [|| all_of("any"), || all_of("any").websocket()];
+        for subscription in subscriptions {
+            let mut events = client.subscribe(subscription()).expect("a subscription");
+            let lost = lost(&mut events).await;
+            let LossReason::Error(error) = &lost.reason else { panic!("{lost:?}") };
+            assert_eq!(kind(error), TransportErrorKind::Connect);
+        }
+    }
+}
+
+/// What a proxy answers to CONNECT is never taken for the origin's: a page of its own with a good
+/// status for a call is no reply, and TLS is spoken through it all the same.
+pub async fn a_proxy_is_no_origin<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"data\":[]}";
+    let relay = Relay::refusing(page);
+    let client = to(&rt, &emulator, "https://localhost:9")
+        .proxy(format!("http://{}", relay.address()))
+        .tls_config(super::front::trusting_nobody())
+        .max_retries(0)
+        .build()
+        .expect("a client");
+    let error = client.send(streams::list()).await.expect_err("no origin");
+    assert!(
+        matches!(kind(&error), TransportErrorKind::Tls | TransportErrorKind::Broken),
+        "{error:?}"
+    );
+}
