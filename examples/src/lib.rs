@@ -5,11 +5,13 @@
 //! the server refused, 4 when reconnecting was given up.
 
 mod args;
+mod follow;
 mod print;
 
 use std::process::ExitCode;
 
 pub use args::{Cli, CreateCli, USAGE, api_key};
+pub use follow::{configure, follow};
 pub use print::{Printer, exit_code};
 use restless_proto::{Entropy, Error};
 

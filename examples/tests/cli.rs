@@ -5,23 +5,54 @@ mod common;
 use common::Run;
 use restless_emulator::{Emulator, Fault, Upstream};
 
-fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Run {
-    common::run("subscribe-tokio", arguments, environment)
+/// Each rule is a test of each adapter's example.
+macro_rules! rules {
+    (@ $adapter:ident $example:literal $($rule:ident)*) => {
+        mod $adapter {
+            $(#[test] fn $rule() { super::$rule($example); })*
+        }
+    };
+    ($($rule:ident)*) => {
+        rules! { @ tokio "subscribe-tokio" $($rule)* }
+        rules! { @ smol "subscribe-smol" $($rule)* }
+        rules! { @ async_std "subscribe-async-std" $($rule)* }
+        rules! { @ blocking "subscribe-blocking" $($rule)* }
+    };
+}
+
+rules! {
+    an_event_is_one_line_with_its_data_byte_for_byte
+    a_line_end_within_data_does_not_end_the_line
+    only_events_go_to_stdout
+    what_is_not_signed_is_told_on_stderr
+    the_limit_counts_events
+    cursor_and_since_are_where_it_starts
+    a_url_takes_the_place_of_the_base
+    a_direct_stream_is_asked_as_its_options_say
+    help_is_asked_for_and_goes_to_stdout
+    bad_arguments_exit_with_2_and_say_why
+    a_bad_environment_exits_with_2
+    the_end_of_the_stream_exits_with_0
+    a_refusal_exits_with_3_and_names_the_status
+    a_wrong_content_type_exits_with_3
+    giving_up_exits_with_4
+    a_busy_server_is_given_up_with_4
 }
 
 /// An emulator with a stream that polls nothing.
 struct Stage {
+    example: &'static str,
     emulator: Emulator,
     id: String,
 }
 
 impl Stage {
-    fn new() -> Self {
+    fn new(example: &'static str) -> Self {
         let emulator = Emulator::start().expect("an emulator");
         let id = emulator
             .add_stream(r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#)
             .expect("a stream");
-        Self { emulator, id }
+        Self { example, emulator, id }
     }
 
     /// Follows the stream with these further arguments.
@@ -31,7 +62,8 @@ impl Stage {
     }
 
     fn run_plain(&self, arguments: &[&str]) -> Run {
-        let run = run(
+        let run = common::run(
+            self.example,
             arguments,
             &[
                 ("RESTLESS_API_KEY", self.emulator.api_key()),
@@ -50,9 +82,8 @@ impl Stage {
 
 // What is printed
 
-#[test]
-fn an_event_is_one_line_with_its_data_byte_for_byte() {
-    let stage = Stage::new();
+fn an_event_is_one_line_with_its_data_byte_for_byte(example: &'static str) {
+    let stage = Stage::new(example);
     let script = concat!(
         "id: 7\ndata: {\"type\":\"update\",\"data\":{\"b\" : 1.0, \"a\":1e5,\"é\":\"\\u00e9\\/\"},",
         "\"meta\":{\"timestamp\":\"2026-06-07T00:49:36.562Z\",\"status\":200,\"new\":[1.0]}}\n\n",
@@ -79,18 +110,16 @@ fn an_event_is_one_line_with_its_data_byte_for_byte() {
     assert_eq!(run.status, Some(0));
 }
 
-#[test]
-fn a_line_end_within_data_does_not_end_the_line() {
-    let stage = Stage::new();
+fn a_line_end_within_data_does_not_end_the_line(example: &'static str) {
+    let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "{\n  \"a\": [\r\n 1.0 ]\n}").expect("an event");
     let run = stage.run(&["--since", "0", "--limit", "1"]);
     let [line] = run.lines()[..] else { panic!("{run:?}") };
     assert!(line.ends_with(r#""data":{   "a": [  1.0 ] }}"#), "{line}");
 }
 
-#[test]
-fn only_events_go_to_stdout() {
-    let stage = Stage::new();
+fn only_events_go_to_stdout(example: &'static str) {
+    let stage = Stage::new(example);
     for n in 0..4 {
         stage.emulator.publish(&stage.id, &n.to_string()).expect("an event");
     }
@@ -105,9 +134,8 @@ fn only_events_go_to_stdout() {
     assert_eq!(again, format!("connected, resuming after {}", stage.log()[1]));
 }
 
-#[test]
-fn what_is_not_signed_is_told_on_stderr() {
-    let stage = Stage::new();
+fn what_is_not_signed_is_told_on_stderr(example: &'static str) {
+    let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "1").expect("an event");
     stage.emulator.publish_error(&stage.id, "CODE", "message").expect("an event");
     let run = stage.run(&["--since", "0", "--verify", "secret", "--limit", "1"]);
@@ -117,9 +145,8 @@ fn what_is_not_signed_is_told_on_stderr() {
 
 // What it takes
 
-#[test]
-fn the_limit_counts_events() {
-    let stage = Stage::new();
+fn the_limit_counts_events(example: &'static str) {
+    let stage = Stage::new(example);
     for n in 0..3 {
         stage.emulator.publish(&stage.id, &n.to_string()).expect("an event");
     }
@@ -129,9 +156,8 @@ fn the_limit_counts_events() {
     }
 }
 
-#[test]
-fn cursor_and_since_are_where_it_starts() {
-    let stage = Stage::new();
+fn cursor_and_since_are_where_it_starts(example: &'static str) {
+    let stage = Stage::new(example);
     for n in 0..4 {
         stage.emulator.publish(&stage.id, &n.to_string()).expect("an event");
     }
@@ -140,19 +166,17 @@ fn cursor_and_since_are_where_it_starts() {
     assert_eq!(stage.run(&["--since", &log[0], "--limit", "3"]).ids(), log[1..]);
 }
 
-#[test]
-fn a_url_takes_the_place_of_the_base() {
-    let stage = Stage::new();
+fn a_url_takes_the_place_of_the_base(example: &'static str) {
+    let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "1").expect("an event");
     let url = stage.emulator.sse_url(&stage.id);
     let key = [("RESTLESS_API_KEY", stage.emulator.api_key())];
-    let run = run(&[&url, "--since", "0", "--limit", "1"], &key);
+    let run = common::run(example, &[&url, "--since", "0", "--limit", "1"], &key);
     assert_eq!(run.ids(), stage.log());
 }
 
-#[test]
-fn a_direct_stream_is_asked_as_its_options_say() {
-    let stage = Stage::new();
+fn a_direct_stream_is_asked_as_its_options_say(example: &'static str) {
+    let stage = Stage::new(example);
     let upstream = Upstream::start(r#"{"items":[1.0]}"#).expect("an upstream");
     let run = stage.run_plain(&[
         "--direct",
@@ -181,17 +205,15 @@ fn a_direct_stream_is_asked_as_its_options_say() {
 
 // How it exits
 
-#[test]
-fn help_is_asked_for_and_goes_to_stdout() {
+fn help_is_asked_for_and_goes_to_stdout(example: &'static str) {
     for help in ["--help", "-h"] {
-        let run = run(&[help], &[]);
+        let run = common::run(example, &[help], &[]);
         assert_eq!((run.status, &*run.err), (Some(0), ""));
         assert!(run.out.starts_with("usage: "), "{}", run.out);
     }
 }
 
-#[test]
-fn bad_arguments_exit_with_2_and_say_why() {
+fn bad_arguments_exit_with_2_and_say_why(example: &'static str) {
     for arguments in [
         &[][..],
         &["http://127.0.0.1:9/", "--stream", "a"],
@@ -211,24 +233,23 @@ fn bad_arguments_exit_with_2_and_say_why() {
         &["ftp://127.0.0.1/"],
         &["not a url"],
     ] {
-        let run = run(arguments, &[]);
+        let run = common::run(example, arguments, &[]);
         assert_eq!((run.status, &*run.out), (Some(2), ""), "{arguments:?}: {}", run.err);
         assert!(!run.err.trim().is_empty(), "{arguments:?}");
     }
 }
 
-#[test]
-fn a_bad_environment_exits_with_2() {
+fn a_bad_environment_exits_with_2(example: &'static str) {
     for name in ["RESTLESS_API_BASE_URL", "RESTLESS_STREAM_BASE_URL"] {
-        let run = run(&["--stream", "a"], &[(name, "ftp://user:secret@127.0.0.1/")]);
+        let run =
+            common::run(example, &["--stream", "a"], &[(name, "ftp://user:secret@127.0.0.1/")]);
         assert_eq!((run.status, &*run.out), (Some(2), ""), "{name}: {}", run.err);
         assert!(!run.err.contains("secret"), "{}", run.err);
     }
 }
 
-#[test]
-fn the_end_of_the_stream_exits_with_0() {
-    let stage = Stage::new();
+fn the_end_of_the_stream_exits_with_0(example: &'static str) {
+    let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "1").expect("an event");
     stage.emulator.inject(Fault::end_after_events(1));
     let run = stage.run(&["--since", "0", "--no-reconnect"]);
@@ -239,9 +260,8 @@ fn the_end_of_the_stream_exits_with_0() {
     assert!(run.err.contains("204"), "{}", run.err);
 }
 
-#[test]
-fn a_refusal_exits_with_3_and_names_the_status() {
-    let stage = Stage::new();
+fn a_refusal_exits_with_3_and_names_the_status(example: &'static str) {
+    let stage = Stage::new(example);
     for status in [400, 401, 403, 404] {
         stage.emulator.inject(Fault::status(status).body(r#"{"message":"not for you"}"#));
         let run = stage.run(&[]);
@@ -253,24 +273,22 @@ fn a_refusal_exits_with_3_and_names_the_status() {
     let base = stage.emulator.stream_base_url();
     for key in ["", "rs_wrong"] {
         let environment = [("RESTLESS_API_KEY", key), ("RESTLESS_STREAM_BASE_URL", &base)];
-        let run = run(&stream, &environment);
+        let run = common::run(example, &stream, &environment);
         assert_eq!((&*run.out, run.status), ("", Some(3)));
         assert!(run.err.contains("401") && !run.err.contains("rs_wrong"), "{}", run.err);
     }
 }
 
-#[test]
-fn a_wrong_content_type_exits_with_3() {
-    let stage = Stage::new();
+fn a_wrong_content_type_exits_with_3(example: &'static str) {
+    let stage = Stage::new(example);
     stage.emulator.inject(Fault::content_type("text/html"));
     let run = stage.run(&[]);
     assert_eq!((&*run.out, run.status), ("", Some(3)));
     assert!(run.err.contains("text/html"), "{}", run.err);
 }
 
-#[test]
-fn giving_up_exits_with_4() {
-    let stage = Stage::new();
+fn giving_up_exits_with_4(example: &'static str) {
+    let stage = Stage::new(example);
     stage.emulator.stop_listening().expect("the emulator stands");
     let run = stage.run(&["--max-reconnects", "1"]);
     assert_eq!((&*run.out, run.status), ("", Some(4)));
@@ -279,9 +297,8 @@ fn giving_up_exits_with_4() {
     assert_eq!((&*run.out, run.status), ("", Some(4)));
 }
 
-#[test]
-fn a_busy_server_is_given_up_with_4() {
-    let stage = Stage::new();
+fn a_busy_server_is_given_up_with_4(example: &'static str) {
+    let stage = Stage::new(example);
     stage.emulator.inject(Fault::status(503).times(2));
     let run = stage.run(&["--max-reconnects", "1"]);
     assert_eq!((&*run.out, run.status), ("", Some(4)));
