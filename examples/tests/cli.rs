@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
 use common::Run;
 use restless_emulator::{Emulator, Fault, Upstream};
 
@@ -35,6 +38,7 @@ rules! {
     the_end_of_the_stream_exits_with_0
     a_refusal_exits_with_3_and_names_the_status
     a_wrong_content_type_exits_with_3
+    a_proxy_of_the_environment_is_taken
     giving_up_exits_with_4
     a_busy_server_is_given_up_with_4
 }
@@ -303,4 +307,25 @@ fn a_busy_server_is_given_up_with_4(example: &'static str) {
     let run = stage.run(&["--max-reconnects", "1"]);
     assert_eq!((&*run.out, run.status), ("", Some(4)));
     assert!(run.err.contains("503"), "{}", run.err);
+}
+
+fn a_proxy_of_the_environment_is_taken(example: &'static str) {
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = proxy.local_addr().expect("an address").to_string();
+    let asked = std::thread::spawn(move || {
+        let (mut client, _) = proxy.accept().expect("a client");
+        let mut line = String::new();
+        BufReader::new(&client).read_line(&mut line).expect("a line");
+        client.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").expect("it listens");
+        line
+    });
+    let environment = [
+        ("HTTPS_PROXY", &*format!("http://user:secret@{address}")),
+        ("RESTLESS_STREAM_BASE_URL", "https://streams.test"),
+    ];
+    let run = common::run(example, &["--stream", "any"], &environment);
+    assert_eq!(asked.join().expect("no panic"), "CONNECT streams.test:443 HTTP/1.1\r\n");
+    assert_eq!((&*run.out, run.status), ("", Some(4)));
+    assert!(run.err.contains(&format!("the proxy http://{address}")), "{}", run.err);
+    assert!(run.err.contains("403") && !run.err.contains("secret"), "{}", run.err);
 }

@@ -84,6 +84,7 @@ pub mod timing;
 pub mod url;
 pub mod ws;
 
+pub use crate::http::auth::is_loopback;
 pub use crate::http::coding;
 pub use api::{direct, snippets, streams, usage};
 pub use call::{Call, CallMachine, CallOptions};

@@ -58,7 +58,7 @@ impl Runtime for AsyncStd {
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Self::Socket> {
         let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
+        restless_hyper::tune(&socket)?;
         Ok(FuturesIo::new(socket))
     }
 

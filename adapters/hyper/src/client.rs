@@ -290,7 +290,8 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     }
 
     /// A ready-made TLS configuration: own certificate authorities, a client certificate. Default:
-    /// the platform's verifier, with the ring provider.
+    /// the platform's verifier, or with the feature `webpki-roots` Mozilla's roots, with the ring
+    /// provider.
     pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Some(config);
         self
@@ -305,7 +306,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     /// (not where `REQUEST_METHOD` is set: in a CGI program, a client could set it), `all_proxy`,
     /// `ALL_PROXY`: the first that is set and not empty. `no_proxy`, else `NO_PROXY`, exempts
     /// hosts: `*`, or names (with all below them), addresses and networks such as `10.0.0.0/8`.
-    /// This machine is no exception unless it stands there.
+    /// Unlike curl, this machine itself (`localhost`, loopback addresses) takes none from there.
     ///
     /// Through an HTTP proxy, https and WebSockets take a tunnel (CONNECT), so it sees the host and
     /// no more; requests to plain http are sent to it whole. Through SOCKS5, all take a tunnel.
@@ -370,7 +371,10 @@ enum Way {
 impl Way {
     fn proxies(&self) -> Result<Proxies, ConfigError> {
         match self {
-            Self::Environment => Proxies::from_environment(|name| std::env::var(name).ok()),
+            Self::Environment => Proxies::from_environment(|name| {
+                // What is no text can't be a proxy's URL, and must not be taken for none.
+                std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+            }),
             Self::Proxy(url) => Proxies::all(url),
             Self::Direct => Ok(Proxies::default()),
             Self::Settled(proxies) => Ok(proxies.clone()),

@@ -8,7 +8,9 @@
 //! # Features
 //!
 //! - `zstd` (off): the content coding of that name; its decoder is in C.
-//! - `futures-io` (off): [`FuturesIo`], for runtimes whose sockets speak those traits.
+//! - `webpki-roots` (off): without a TLS configuration of the caller's, Mozilla's roots as they were when this was built
+//!   are trusted, and not those of the platform.
+//! - `futures-io` (off): `FuturesIo`, for runtimes whose sockets speak those traits.
 //! - `tracing` (off): spans and events of what the client does.
 //!
 //! | level | what | fields |

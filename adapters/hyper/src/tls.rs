@@ -5,14 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use restless_proto::{TransportError, TransportErrorKind};
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, WantsVerifier};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::io::AsTokio;
 
-/// How to trust: a caller's configuration, or the platform's verifier, set up when first needed.
+/// How to trust: a caller's configuration, or the default one, set up when first needed.
 pub(crate) struct Tls {
     config: OnceLock<Result<Arc<ClientConfig>, Arc<rustls::Error>>>,
 }
@@ -24,7 +23,7 @@ impl Tls {
 
     fn config(&self) -> Result<Arc<ClientConfig>, TransportError> {
         self.config
-            .get_or_init(|| platform_config().map(Arc::new).map_err(Arc::new))
+            .get_or_init(|| default_config().map(Arc::new).map_err(Arc::new))
             .clone()
             .map_err(|error| TransportError::new(TransportErrorKind::Tls, error))
     }
@@ -47,12 +46,23 @@ impl Tls {
     }
 }
 
-fn platform_config() -> Result<ClientConfig, rustls::Error> {
+/// Trusts what the platform does.
+#[cfg(not(feature = "webpki-roots"))]
+fn default_config() -> Result<ClientConfig, rustls::Error> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+    Ok(config_builder()?.with_platform_verifier()?.with_no_client_auth())
+}
+
+/// Trusts Mozilla's roots.
+#[cfg(feature = "webpki-roots")]
+fn default_config() -> Result<ClientConfig, rustls::Error> {
+    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>();
+    Ok(config_builder()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn config_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth())
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
 }
 
 /// A certificate will be as bad the next time; anything else may pass.

@@ -1,7 +1,9 @@
 //! How credentials go out, and where to.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use url::{Host, Url};
+use url::Url;
 
 use crate::url::query_value;
 use crate::{ApiKey, ConfigError};
@@ -48,21 +50,27 @@ pub(crate) const PRIVATE: &str = "https, or a loopback host, where credentials a
 impl Reach {
     /// Whether credentials may go to this URL.
     pub(crate) fn includes(self, url: &Url) -> bool {
-        self == Self::Anywhere || matches!(url.scheme(), "https" | "wss") || is_loopback(url)
+        self == Self::Anywhere
+            || matches!(url.scheme(), "https" | "wss")
+            || url.host_str().is_some_and(is_loopback)
     }
 }
 
-/// 127.0.0.0/8 and ::1 (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3), and the names that lead nowhere else
-/// (RFC 6761 §6.3).
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        Some(Host::Domain(name)) => {
-            let name = name.strip_suffix('.').unwrap_or(name);
+/// Whether a host is this machine itself: 127.0.0.0/8 and ::1 (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3),
+/// and the names that lead nowhere else (RFC 6761 §6.3). A literal IPv6 address may have its brackets.
+///
+/// ```
+/// assert!(restless_proto::is_loopback("[::1]") && restless_proto::is_loopback("localhost"));
+/// assert!(!restless_proto::is_loopback("localhost.example.com"));
+/// ```
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost")
         }
-        None => false,
     }
 }
 

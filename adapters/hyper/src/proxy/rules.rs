@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use restless_proto::ConfigError;
+use restless_proto::{ConfigError, is_loopback};
 
 use super::{Proxy, bare};
 
@@ -13,17 +13,27 @@ pub(crate) struct Proxies {
     https: Option<Proxy>,
     /// `NO_PROXY`, as it came.
     except: String,
+    /// This machine itself is reached without one.
+    spare_loopback: bool,
 }
 
 impl Proxies {
     /// One for every origin.
     pub(crate) fn all(url: &str) -> Result<Self, ConfigError> {
         let proxy = Proxy::parse("proxy", url)?;
-        Ok(Self { http: Some(proxy.clone()), https: Some(proxy), except: String::new() })
+        Ok(Self {
+            http: Some(proxy.clone()),
+            https: Some(proxy),
+            except: String::new(),
+            spare_loopback: false,
+        })
     }
 
     /// What the environment says. A variable that is empty is one that is not set; lower case comes
     /// first; `HTTP_PROXY` is not read in a CGI program, where a client's `Proxy` field sets it.
+    ///
+    /// Unlike curl's, none of them is for loopback: credentials may go there in the clear because
+    /// nobody is on the way.
     pub(crate) fn from_environment(
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
@@ -38,13 +48,15 @@ impl Proxies {
             http: read(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], cgi)?,
             https: read(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"], cgi)?,
             except: get("no_proxy").or_else(|| get("NO_PROXY")).unwrap_or_default(),
+            spare_loopback: true,
         })
     }
 
     /// The proxy on the way to a host, if any.
     pub(crate) fn on_the_way(&self, tls: bool, host: &str) -> Option<&Proxy> {
         let proxy = if tls { &self.https } else { &self.http };
-        proxy.as_ref().filter(|_| !is_exempt(&self.except, host))
+        let spared = self.spare_loopback && is_loopback(host);
+        proxy.as_ref().filter(|_| !spared && !is_exempt(&self.except, host))
     }
 }
 
@@ -142,6 +154,17 @@ mod tests {
         let lookup = |name: &str| (name == "HTTPS_PROXY").then(|| "gopher://a".to_owned());
         let error = Proxies::from_environment(lookup).unwrap_err();
         assert_eq!(error.field(), "HTTPS_PROXY");
+    }
+
+    #[test]
+    fn loopback_takes_no_proxy_from_the_environment_but_one_that_was_set_in_code() {
+        let environment = read(&[("ALL_PROXY", "a:1")]);
+        let code = Proxies::all("a:1").unwrap();
+        for host in ["localhost", "127.0.0.1", "::1", "a.localhost."] {
+            assert!(environment.on_the_way(false, host).is_none(), "{host}");
+            assert!(code.on_the_way(false, host).is_some(), "{host}");
+        }
+        assert!(environment.on_the_way(false, "128.0.0.1").is_some());
     }
 
     #[test]
