@@ -1,6 +1,6 @@
 //! How credentials go out, and where to.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
