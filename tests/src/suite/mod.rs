@@ -201,6 +201,7 @@ macro_rules! scenarios {
             calls_tell_nobody_a_key,
             subscriptions_tell_nobody_a_key,
             any_websocket_tells_nobody_a_key,
+            a_proxy_s_password_is_told_to_nobody,
         }
         $crate::scenarios! { $run => connect:
             a_black_hole_holds_nobody_up,

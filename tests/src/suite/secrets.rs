@@ -281,7 +281,11 @@ pub async fn subscriptions_tell_nobody_a_key<R: Runtime>(rt: R) {
     for data in ["1", "2"] {
         emulator.publish(&id, data).expect("an event");
     }
-    let quick = |subscription: Subscription| subscription.retry(Duration::ZERO).max_reconnects(1);
+    // Not every fault answers a Close frame.
+    let options = ws::Options::default().close_within(Duration::from_millis(50));
+    let quick = |subscription: Subscription| {
+        subscription.retry(Duration::ZERO).max_reconnects(1).websocket_options(options)
+    };
     let by_url = |url: String| {
         let separator = if url.contains('?') { '&' } else { '?' };
         quick(Subscription::url(format!("{url}{separator}apiKey={KEY}")).since("0"))
@@ -348,4 +352,28 @@ pub async fn any_websocket_tells_nobody_a_key<R: Runtime>(rt: R) {
     }
     drop(guard);
     heard.must_hold_no_canary(&["websocket", "exchange"]);
+}
+
+/// A proxy's password: where there is no proxy, and where one refuses.
+pub async fn a_proxy_s_password_is_told_to_nobody<R: Runtime>(rt: R) {
+    let emulator = emulator();
+    let (heard, guard) = Heard::listen();
+    // To CONNECT the emulator says no, as a proxy does.
+    for address in ["127.0.0.1:9".to_owned(), emulator.address().to_string()] {
+        for scheme in ["http", "socks5"] {
+            let proxy = format!("{scheme}://{KEY}:{SECRET}@{address}");
+            let builder = builder(&rt, &emulator).api_key(KEY).proxy(proxy).max_retries(0);
+            let builder = builder.base_url("https://up.test").stream_base_url("https://up.test");
+            heard.note(&builder);
+            let client = builder.build().expect("a client");
+            heard.note(&client);
+            let error = call(&heard, &client, streams::list().into()).await;
+            heard.note_panic(error.expect("no way through"));
+            for subscription in [all_of("any"), all_of("any").websocket()] {
+                follow(&heard, &client, subscription.max_reconnects(1)).await;
+            }
+        }
+    }
+    drop(guard);
+    heard.must_hold_no_canary(&["call", "subscription", "lost"]);
 }
