@@ -10,12 +10,13 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Position, Url};
 
-use crate::call::camel_case_strategies;
 use crate::direct::Target;
+use crate::http::query::{pairs, value, value_in};
 use crate::json::to_raw;
+use crate::model::names::camel_case_strategies;
 use crate::service::{STREAM_BASE_URL, redact_url};
 use crate::{ApiKey, ConfigError};
 
@@ -338,7 +339,7 @@ impl Parts {
     }
 
     fn get(&self, name: &str) -> Option<String> {
-        get_in(self.query.as_deref()?, name)
+        value_in(self.query.as_deref()?, name)
     }
 
     fn set(&mut self, name: &str, value: &str) {
@@ -375,11 +376,6 @@ impl fmt::Display for Parts {
     }
 }
 
-/// A parameter's value, decoded as form data is (WHATWG URL §5.1).
-fn get_in(query: &str, name: &str) -> Option<String> {
-    pairs(query).find_map(|(_, key, value)| (key == name).then(|| decode(value)))
-}
-
 /// `query` with one parameter set where it stood first, or at the end; `None` takes it out. Every
 /// other parameter stays as it is spelt.
 fn set_in(query: &str, name: &str, value: Option<&str>) -> String {
@@ -394,20 +390,6 @@ fn set_in(query: &str, name: &str, value: Option<&str>) -> String {
     }
     kept.extend(value);
     kept.join("&")
-}
-
-/// Each parameter: as it is spelt, its name decoded, its value as it is spelt. Nothing between two
-/// ampersands is one without a name.
-fn pairs(query: &str) -> impl Iterator<Item = (&str, String, &str)> {
-    let pieces = Some(query).filter(|query| !query.is_empty()).into_iter();
-    pieces.flat_map(|query| query.split('&')).map(|text| {
-        let (key, value) = text.split_once('=').unwrap_or((text, ""));
-        (text, decode(key), value)
-    })
-}
-
-fn decode(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// As Python's `quote_plus`: all but the unreserved characters are encoded, a space as a plus.
@@ -445,10 +427,6 @@ fn ascii_json(json: &str) -> String {
 
 // What the cursor of a subscription does to a URL that is parsed already.
 
-pub(crate) fn query_value(url: &Url, name: &str) -> Option<String> {
-    get_in(url.query()?, name)
-}
-
 pub(crate) fn with_cursor(url: &Url, cursor: &str) -> Url {
     with(url, "cursor", Some(cursor))
 }
@@ -458,7 +436,7 @@ pub(crate) fn with_since(url: &Url, since: &str) -> Url {
 }
 
 pub(crate) fn without_since(url: &Url) -> Url {
-    if query_value(url, "since").is_some() { with(url, "since", None) } else { url.clone() }
+    if value(url, "since").is_some() { with(url, "since", None) } else { url.clone() }
 }
 
 fn with(url: &Url, name: &str, value: Option<&str>) -> Url {

@@ -4,11 +4,11 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::ConfigError;
 use crate::json::object::Object;
 use crate::json::to_raw;
+use crate::model::names::{camel_case, camel_case_strategies};
 
 /// Fields in the order that they were given in, each as it is spelt.
 #[derive(Clone, Default)]
@@ -77,35 +77,6 @@ impl Body {
 const STRATEGIES: &str = "pollingStrategies";
 const JSON: &str = "a value that can be written as JSON";
 
-/// `polling_interval` as `pollingInterval`, by the rule of the official SDK for any name with an
-/// underscore in it.
-fn camel_case(name: &str) -> String {
-    let mut parts = name.split('_');
-    let mut camel = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let mut letters = part.chars();
-        camel.extend(letters.next().into_iter().flat_map(char::to_uppercase));
-        camel.push_str(letters.as_str());
-    }
-    camel
-}
-
-/// The names in polling strategies are the service's too. What are none stays as it is.
-pub(crate) fn camel_case_strategies(raw: Box<RawValue>) -> Box<RawValue> {
-    let Ok(strategies) = serde_json::from_str::<Vec<Object>>(raw.get()) else { return raw };
-    let texts: Vec<String> = strategies
-        .into_iter()
-        .map(|strategy| {
-            let mut camel = Object::default();
-            for (name, value) in strategy.into_fields() {
-                camel.set(camel_case(&name), value);
-            }
-            camel.to_string()
-        })
-        .collect();
-    RawValue::from_string(format!("[{}]", texts.join(","))).unwrap_or(raw)
-}
-
 /// Names only: values may be keys.
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,24 +87,6 @@ impl fmt::Debug for Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_become_camel_case_as_the_official_sdk_does_it() {
-        for (name, due) in [
-            ("name", "name"),
-            ("polling_interval", "pollingInterval"),
-            ("payloadMode", "payloadMode"),
-            ("_a", "A"),
-            ("a__b", "aB"),
-            ("X_Y", "XY"),
-            ("a_1", "a1"),
-            ("_", ""),
-            ("", ""),
-            ("with space_x", "with spaceX"),
-        ] {
-            assert_eq!(camel_case(name), due, "{name:?}");
-        }
-    }
 
     #[test]
     fn a_later_spelling_takes_the_place_of_an_earlier_one() {

@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeOwned, Error as _};
 use url::Url;
 
-pub(crate) use body::{Body, camel_case_strategies};
+pub(crate) use body::Body;
 use content::Content;
 pub use machine::CallMachine;
 pub use options::CallOptions;

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
-use crate::url::query_value;
+use super::query;
 use crate::{ApiKey, ConfigError};
 
 /// The credentials of a runtime request (RFC 6750 §2.1).
@@ -80,7 +80,7 @@ pub fn is_loopback(host: &str) -> bool {
 ///
 /// A field of another name is the caller's business: not every `x-tenant` is a secret.
 pub(crate) fn has_credentials(fields: &HeaderMap, url: &Url) -> bool {
-    let in_query = |name: &&str| query_value(url, name).is_some_and(|value| !value.is_empty());
+    let in_query = |name: &&str| query::value(url, name).is_some_and(|value| !value.is_empty());
     FIELDS.iter().any(|name| fields.contains_key(name))
         || PARAMETERS.iter().any(in_query)
         || !url.username().is_empty()

@@ -12,6 +12,7 @@
 mod fields;
 mod enums;
 mod json;
+pub(crate) mod names;
 mod replies;
 mod stream;
 

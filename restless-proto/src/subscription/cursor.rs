@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use crate::url::{query_value, with_cursor, with_since, without_since};
+use crate::http::query;
+use crate::url::{with_cursor, with_since, without_since};
 
 /// The one owner of the position: the cursor, and until there is one, `since`.
 ///
@@ -21,7 +22,7 @@ impl Position {
     pub(super) fn new(url: &Url, cursor: Option<String>, since: Option<String>) -> Self {
         let filled = |text: &String| !text.is_empty() && text.len() <= MOST_CURSOR_BYTES;
         Self {
-            cursor: cursor.filter(filled).or_else(|| query_value(url, "cursor").filter(filled)),
+            cursor: cursor.filter(filled).or_else(|| query::value(url, "cursor").filter(filled)),
             since: since.filter(filled),
         }
     }
@@ -53,7 +54,7 @@ impl Position {
 
     /// The same for a URL that a redirect leads to: a position that the server put there stays.
     pub(super) fn place_in_redirect(&self, url: &Url) -> Url {
-        let placed = ["cursor", "since"].iter().any(|name| query_value(url, name).is_some());
+        let placed = ["cursor", "since"].iter().any(|name| query::value(url, name).is_some());
         if placed { url.clone() } else { self.place_in(url) }
     }
 }

@@ -60,11 +60,11 @@ pub use machine::SubscriptionMachine;
 pub use policy::Disposition;
 
 use crate::direct::Target;
-use crate::http::auth;
+use crate::http::{auth, query};
 use crate::service::{Credentials, redact_url};
 use crate::signature::Signer;
 use crate::timing::Backoff;
-use crate::url::{RuntimeUrl, direct_sse, query_value, sse, to_websocket_url};
+use crate::url::{RuntimeUrl, direct_sse, sse, to_websocket_url};
 use crate::{ConfigError, Entropy, Instant, Limits, Service, ws};
 use cursor::Position;
 use plan::{Plan, Transport};
@@ -343,7 +343,7 @@ impl Subscription {
         now: Instant,
     ) -> Result<SubscriptionMachine, ConfigError> {
         let (url, websocket) = self.resolve(service)?;
-        let credentials = if query_value(&url, "apiKey").is_some_and(|key| !key.is_empty()) {
+        let credentials = if query::value(&url, "apiKey").is_some_and(|key| !key.is_empty()) {
             // One credential is enough, and the caller asked for this one.
             Credentials::None
         } else {

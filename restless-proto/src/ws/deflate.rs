@@ -277,7 +277,7 @@ impl Inflater {
             // Before the status: with the output full, the decompressor may have looked at what
             // follows and found it wrong, or not, depending on how the input was cut.
             if output.len() > limit {
-                let error = LimitError::new(super::message::WHAT, limit, limit.saturating_add(1));
+                let error = LimitError::new(super::error::MESSAGE, limit, limit.saturating_add(1));
                 return Err(InflateError::TooLarge(error));
             }
             let status = status.map_err(|_| InflateError::Invalid)?;

@@ -3,6 +3,9 @@
 use super::{CloseCode, Opcode};
 use crate::LimitError;
 
+/// What a limit on messages is on, for its error.
+pub(super) const MESSAGE: &str = "a WebSocket message";
+
 /// The peer broke RFC 6455 or RFC 7692, or passed one of our limits, on an open connection.
 ///
 /// The connection fails with it; [`close_code`](Self::close_code) is what the peer is told.

@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 
 use super::close::Close;
 use super::deflate::{DeflateParameters, InflateError, Inflater};
+use super::error::MESSAGE;
 use super::frame::{FrameHeader, Opcode};
 use super::utf8::{self, NotUtf8, Utf8Check};
 use super::{Error, Options};
@@ -323,7 +324,7 @@ impl Assembler {
 
     fn check_size(&self, seen: usize, limit: usize) -> Result<(), Error> {
         if seen > limit {
-            return Err(Error::TooLarge(LimitError::new(WHAT, self.message_limit, seen)));
+            return Err(Error::TooLarge(LimitError::new(MESSAGE, self.message_limit, seen)));
         }
         Ok(())
     }
@@ -452,9 +453,6 @@ impl From<InflateError> for Error {
         }
     }
 }
-
-/// What a limit on messages is on, for its error.
-pub(crate) const WHAT: &str = "a WebSocket message";
 
 /// How much memory a head may ask for before its payload has come.
 const PROMISED_BYTES: usize = 64 << 10;

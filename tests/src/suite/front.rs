@@ -187,7 +187,15 @@ async fn serve(
                 let acceptor = acceptor.clone();
                 connections.spawn(async move {
                     // Whatever fails here, the client sees a connection that ends.
-                    let Ok(mut client) = acceptor.accept(stream).await else { return };
+                    let mut client = match acceptor.accept(stream).into_fallible().await {
+                        Ok(client) => client,
+                        Err((_, mut refused)) => {
+                            // What was said to it must not be overtaken by a reset, which is what
+                            // a close before all is read makes.
+                            let _ = tokio::io::copy(&mut refused, &mut tokio::io::sink()).await;
+                            return;
+                        }
+                    };
                     let Ok(mut server) = TcpStream::connect(to).await else { return };
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
                 });

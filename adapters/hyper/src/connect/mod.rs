@@ -2,6 +2,7 @@
 
 mod race;
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -273,6 +274,18 @@ async fn turn() {
     .await;
 }
 
+/// The error of the connection that caused another one.
+fn io_error(error: &hyper::Error) -> Option<&std::io::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref() {
+            return Some(io);
+        }
+        cause = error.source();
+    }
+    None
+}
+
 /// What an error of hyper's means to the protocol.
 pub(crate) fn failure(error: hyper::Error) -> TransportError {
     let kind = if error.is_user() {
@@ -282,8 +295,7 @@ pub(crate) fn failure(error: hyper::Error) -> TransportError {
     } else {
         // In TLS 1.3 a server refuses a client's certificate, or the lack of one, only when the
         // handshake is over for the client (RFC 8446 §4.4.2.4).
-        let cause = std::error::Error::source(&error);
-        cause.and_then(|cause| cause.downcast_ref()).map_or(TransportErrorKind::Broken, tls::kind)
+        io_error(&error).map_or(TransportErrorKind::Broken, tls::kind)
     };
     TransportError::new(kind, error)
 }
