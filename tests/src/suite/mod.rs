@@ -175,6 +175,7 @@ macro_rules! scenarios {
             a_proxy_that_refuses_ends_it,
             a_proxy_that_can_t_reach_the_host_is_a_loss,
             a_proxy_is_no_origin,
+            a_proxy_that_is_not_there_is_named,
         }
         $crate::scenarios! { $run => redirect:
             each_status_has_its_method_and_each_origin_its_key,

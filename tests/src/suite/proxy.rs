@@ -163,3 +163,17 @@ pub async fn a_proxy_is_no_origin<R: Runtime>(rt: R) {
         "{error:?}"
     );
 }
+
+/// A proxy that is not there is named, so that nobody looks for the fault at the service.
+pub async fn a_proxy_that_is_not_there_is_named<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    for proxy in ["http://127.0.0.1:9", "socks5://127.0.0.1:9"] {
+        for origin in ["https://up.test", "http://localhost:1"] {
+            let client = to(&rt, &emulator, origin).proxy(proxy).max_retries(0).build();
+            let error = client.expect("a client").send(streams::list()).await;
+            let error = error.expect_err("there is no way");
+            assert_eq!(kind(&error), TransportErrorKind::Connect);
+            assert!(chain(&error).contains(&format!("the proxy {proxy}")), "{}", chain(&error));
+        }
+    }
+}

@@ -230,13 +230,18 @@ impl<R: Runtime> Connector<R> {
     async fn reach(&self, origin: &Origin, route: Route<'_>) -> Result<R::Socket, TransportError> {
         match route {
             Route::Direct => self.socket(&origin.host, origin.port).await,
-            Route::Forward(proxy) => self.socket(proxy.host(), proxy.port()).await,
+            Route::Forward(proxy) => self.proxy_socket(proxy).await,
             Route::Tunnel(proxy) => {
-                let mut socket = AsTokio(self.socket(proxy.host(), proxy.port()).await?);
+                let mut socket = AsTokio(self.proxy_socket(proxy).await?);
                 proxy.tunnel(&mut socket, &origin.host, origin.port).await?;
                 Ok(socket.0)
             }
         }
+    }
+
+    async fn proxy_socket(&self, proxy: &Proxy) -> Result<R::Socket, TransportError> {
+        let socket = self.socket(proxy.host(), proxy.port()).await;
+        socket.map_err(|error| proxy.unreachable(error))
     }
 
     async fn socket(&self, host: &str, port: u16) -> Result<R::Socket, TransportError> {

@@ -126,6 +126,11 @@ impl Proxy {
         self.failed(Why::Status(status))
     }
 
+    /// The error of no connection to it.
+    pub(crate) fn unreachable(&self, error: TransportError) -> TransportError {
+        self.failed(Why::Unreachable(error))
+    }
+
     fn failed(&self, why: Why) -> TransportError {
         let kind =
             if why.may_pass() { TransportErrorKind::Connect } else { TransportErrorKind::Proxy };
@@ -180,6 +185,8 @@ enum Why {
     HostTooLong,
     #[error("it does not speak {0}")]
     NotSpoken(&'static str),
+    #[error("it can't be reached")]
+    Unreachable(#[source] TransportError),
     #[error("the connection to it broke")]
     Broken(#[from] std::io::Error),
 }
@@ -191,7 +198,7 @@ impl Why {
             Self::Status(status) => matches!(status, 408 | 429 | 500..),
             Self::Reply(code) => matches!(code, 1 | 3..=6),
             Self::Credentials | Self::HostTooLong => false,
-            Self::NotSpoken(_) | Self::Broken(_) => true,
+            Self::NotSpoken(_) | Self::Unreachable(_) | Self::Broken(_) => true,
         }
     }
 }
