@@ -1,9 +1,10 @@
 //! Keys and secrets: nothing that is printed, traced or panics with holds one, in any encoding.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -17,6 +18,10 @@ use restless_hyper::{Client, Runtime};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use serde_json::json;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
 use url::Url;
 
 use super::support::{all_of, builder, frame};
@@ -42,18 +47,39 @@ impl io::Write for Heard {
     }
 }
 
+thread_local! {
+    /// Whoever listens to this thread.
+    static LISTENER: RefCell<Option<Heard>> = const { RefCell::new(None) };
+}
+
+/// Ends it when dropped.
+struct Listening;
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        LISTENER.set(None);
+    }
+}
+
 impl Heard {
     /// Listens on this thread until the guard is dropped.
-    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+    ///
+    /// The subscriber is the process', once: `tracing` remembers for each place in the code whether
+    /// anybody listens there, and with one of a thread's own, the other threads' answer may stand.
+    fn listen() -> (Self, Listening) {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let format = tracing_subscriber::fmt::layer()
+                .with_span_events(FmtSpan::FULL)
+                .with_ansi(false)
+                .with_writer(|| LISTENER.with_borrow(Clone::clone).unwrap_or_default())
+                .with_filter(dynamic_filter_fn(|_, _| LISTENER.with_borrow(Option::is_some)));
+            let subscriber = tracing_subscriber::registry().with(format);
+            tracing::subscriber::set_global_default(subscriber).expect("the only one");
+        });
         let heard = Self::default();
-        let writer = heard.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (heard, tracing::subscriber::set_default(subscriber))
+        LISTENER.set(Some(heard.clone()));
+        (heard, Listening)
     }
 
     fn note(&self, what: impl Debug) {
