@@ -73,6 +73,7 @@ mod json;
 mod limits;
 pub mod machine;
 pub mod model;
+mod read_buffer;
 mod redact;
 mod refusal;
 mod secret;
@@ -96,6 +97,7 @@ pub use error::{
 pub use event::StreamEvent;
 pub use json::{JsonError, JsonProblem};
 pub use limits::Limits;
+pub use read_buffer::ReadBuffer;
 pub use secret::ApiKey;
 pub use service::{API_BASE_URL, STREAM_BASE_URL, Service};
 pub use subscription::Subscription;

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,9 +40,12 @@ struct Alarm<R: Runtime> {
     last_look: bool,
 }
 
-/// Inputs taken in one poll before the task makes way for others: a peer that floods us with
-/// comments must not starve them.
-const INPUTS_PER_POLL: usize = 64;
+/// How much is done in one poll before the task makes way for others, in bytes that came: a peer that
+/// floods us with comments must not starve them, nor one that makes us answer pings without end.
+const WORK_PER_POLL: usize = 1 << 20;
+/// What an input and an answer cost at least.
+const WORK_PER_INPUT: usize = 16 << 10;
+const WORK_PER_SEND: usize = 4 << 10;
 
 /// A deadline noticed later than this was noticed late because nobody polled. What has arrived
 /// meanwhile is still with the operating system: the reactor gets one turn to tell, before the
@@ -91,8 +94,12 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             // Whoever made the machine may have taken their time since.
             self.tell(Input::Elapsed);
         }
-        let mut inputs = 0;
+        let mut work = 0;
         loop {
+            if work >= WORK_PER_POLL {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let output = self.machine.poll();
             if !matches!(output, Output::Wait(_)) {
                 self.asked = None;
@@ -103,7 +110,10 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                     let opened = Exchange::new(exchange, connector, *request, self.reuse);
                     self.open = Some((exchange, opened));
                 }
-                Output::Send(bytes) => self.send(bytes, true, cx),
+                Output::Send(bytes) => {
+                    work += WORK_PER_SEND;
+                    self.send(bytes, true, cx);
+                }
                 Output::Hangup => self.open = None,
                 Output::Authorize { rejected } => match &self.provider {
                     Some(provider) => self.asked = Some(provider(rejected)),
@@ -111,15 +121,12 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                 },
                 Output::Event(event) => return Poll::Ready(Some(event)),
                 Output::Wait(deadline) => {
-                    if inputs == INPUTS_PER_POLL {
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                    inputs += 1;
-                    match self.poll_input(deadline, cx) {
-                        Poll::Ready(input) => self.tell(input),
-                        Poll::Pending => return Poll::Pending,
-                    }
+                    let input = ready!(self.poll_input(deadline, cx));
+                    work += match &input {
+                        Input::Data { bytes, .. } => bytes.len().max(WORK_PER_INPUT),
+                        _ => WORK_PER_INPUT,
+                    };
+                    self.tell(input);
                 }
                 Output::Done => {
                     self.hang_up();
@@ -129,15 +136,15 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         }
     }
 
-    /// Sends what the machine has to send, without waiting. An event that comes out on the way is
-    /// kept for the next poll.
-    pub(crate) fn send_now(&mut self, cx: &mut Context<'_>) {
+    /// Does what the machine has to do after it was closed, without waiting. An event that comes of
+    /// it is kept for the next poll, and so is the alarm: there may be no runtime around.
+    pub(crate) fn close_now(&mut self, cx: &mut Context<'_>) {
         while self.event.is_none() {
             match self.machine.poll() {
                 Output::Send(bytes) => self.send(bytes, false, cx),
                 Output::Event(event) => self.event = Some(event),
-                Output::Hangup => self.open = None,
-                // A connection that was told to send is open, and asks for nothing else.
+                Output::Hangup => self.hang_up(),
+                // What was closed opens nothing, and asks for nothing.
                 Output::Open { .. } | Output::Authorize { .. } | Output::Wait(_) | Output::Done => {
                     return;
                 }
@@ -208,8 +215,9 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         self.open.as_ref().map_or(0, |(_, open)| open.unsent_bytes())
     }
 
-    /// `owed`: by the protocol, because of what the peer sent.
-    fn send(&mut self, bytes: Bytes, owed: bool, cx: &mut Context<'_>) {
+    /// Hands bytes to the open exchange, and writes what it takes at once. `owed`: by the protocol,
+    /// because of what the peer sent.
+    pub(crate) fn send(&mut self, bytes: Bytes, owed: bool, cx: &mut Context<'_>) {
         let Some((exchange, open)) = &mut self.open else { return };
         let exchange = *exchange;
         match open.send(bytes, owed) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::mem::discriminant;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use restless_proto::Error;
@@ -97,16 +97,13 @@ impl<R: Runtime> Events<R> {
         let now = self.driver.now();
         self.driver.machine.close(now);
         // As far as it goes without waiting: drops the connection, or writes the Close frame.
-        let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(last) = self.driver.poll_event(&mut cx) {
-            self.driver.event = last;
-        }
+        self.driver.close_now(&mut Context::from_waker(Waker::noop()));
         self.status.send_replace(self.driver.machine.status());
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
-        loop {
-            return match std::task::ready!(self.poll_event(cx)) {
+        for _ in 0..EVENTS_PER_POLL {
+            return match ready!(self.poll_event(cx)) {
                 Some(Event::Item(item)) => Poll::Ready(Some(Ok(item))),
                 Some(Event::Ended(ended)) => match ended.into_error() {
                     Some(error) => Poll::Ready(Some(Err(error))),
@@ -116,6 +113,8 @@ impl<R: Runtime> Events<R> {
                 None => Poll::Ready(None),
             };
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
@@ -138,6 +137,10 @@ impl<R: Runtime> Events<R> {
         polled
     }
 }
+
+/// How many events that are no items are passed over in one poll, before the task makes way for
+/// others: connections may come and go at once.
+const EVENTS_PER_POLL: usize = 16;
 
 impl<R: Runtime> Stream for Events<R> {
     type Item = Result<Item, Error>;

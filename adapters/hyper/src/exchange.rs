@@ -180,8 +180,7 @@ impl<R: Runtime> Exchange<R> {
     /// Writes what is queued, as far as the connection takes it at once.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
         if let Stage::Upgraded(upgraded) = &mut self.stage {
-            // A failure shows when reading.
-            let _ = upgraded.poll_write(cx);
+            upgraded.flush(cx);
         }
     }
 }

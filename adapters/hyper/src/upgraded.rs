@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBuf, Write};
+use restless_proto::ReadBuffer;
 
 /// The two directions, and what waits to go out.
 pub(crate) struct Upgraded {
@@ -15,24 +16,37 @@ pub(crate) struct Upgraded {
     unsent: VecDeque<(Bytes, bool)>,
     owed_bytes: usize,
     unsent_bytes: usize,
-    buffer: Box<[u8]>,
+    buffer: ReadBuffer,
+    /// Came after bytes that were handed over first: the socket may not say it again.
+    read_failed: Option<io::Error>,
+    /// Nothing more can be sent.
+    write_failed: Option<io::Error>,
 }
 
 /// With more owed than this, nothing is read: a peer that makes us talk and does not listen is
 /// slowed down, not obeyed. What the user sends is no reason not to read: the peer may be waiting
 /// for us to.
 const MOST_OWED: usize = 64 << 10;
-const READ_BUFFER: usize = 16 << 10;
 
 impl Upgraded {
     pub(crate) fn new(io: hyper::upgrade::Upgraded, unsent: Vec<Bytes>) -> Self {
         let unsent_bytes = unsent.iter().map(Bytes::len).sum();
-        let buffer = vec![0; READ_BUFFER].into_boxed_slice();
         let unsent = unsent.into_iter().map(|bytes| (bytes, false)).collect();
-        Self { io, unsent, owed_bytes: 0, unsent_bytes, buffer }
+        Self {
+            io,
+            unsent,
+            owed_bytes: 0,
+            unsent_bytes,
+            buffer: ReadBuffer::new(),
+            read_failed: None,
+            write_failed: None,
+        }
     }
 
     pub(crate) fn send(&mut self, bytes: Bytes, owed: bool) {
+        if self.write_failed.is_some() {
+            return;
+        }
         self.unsent_bytes += bytes.len();
         if owed {
             self.owed_bytes += bytes.len();
@@ -44,8 +58,21 @@ impl Upgraded {
         self.unsent_bytes
     }
 
+    /// Writes as far as the socket takes it.
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
+        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+            self.stop_writing(error);
+        }
+    }
+
+    fn stop_writing(&mut self, error: io::Error) {
+        self.write_failed.get_or_insert(error);
+        self.unsent.clear();
+        (self.unsent_bytes, self.owed_bytes) = (0, 0);
+    }
+
     /// Ready once everything is with the operating system.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((bytes, owed)) = self.unsent.front_mut() {
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
             if written == 0 {
@@ -65,16 +92,50 @@ impl Upgraded {
 
     /// Writes first, then reads: what the protocol owes the peer never waits for the peer. No
     /// bytes: its end.
+    ///
+    /// A peer that takes nothing more may have said something before: that is read to its end, and
+    /// only then the failure is told.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let written = self.poll_write(cx);
-        if let Poll::Ready(Err(error)) = written {
-            return Poll::Ready(Err(error));
+        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+            self.stop_writing(error);
         }
         if self.owed_bytes > MOST_OWED {
             return Poll::Pending;
         }
-        let mut space = ReadBuf::new(&mut self.buffer);
+        if let Some(error) = self.read_failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        loop {
+            match self.poll_read_once(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
+                    let read = self.buffer.take();
+                    return Poll::Ready(match self.write_failed.take() {
+                        Some(error) if read.is_empty() => Err(error),
+                        error => {
+                            self.write_failed = error;
+                            Ok(read)
+                        }
+                    });
+                }
+                Poll::Ready(Err(error)) if self.buffer.is_empty() => {
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Ready(Err(error)) => {
+                    self.read_failed = Some(error);
+                    return Poll::Ready(Ok(self.buffer.take()));
+                }
+                Poll::Pending if self.buffer.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok(self.buffer.take())),
+            }
+        }
+    }
+
+    /// Whether it pays to read on at once.
+    fn poll_read_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut space = ReadBuf::new(self.buffer.space());
         ready!(Pin::new(&mut self.io).poll_read(cx, space.unfilled()))?;
-        Poll::Ready(Ok(Bytes::copy_from_slice(space.filled())))
+        let length = space.filled().len();
+        Poll::Ready(Ok(self.buffer.advance(length)))
     }
 }

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::task::{Context, Waker};
 
 use restless_proto::LimitError;
+use restless_proto::machine::{Machine as _, Output};
 use restless_proto::ws::{CloseCode, Event, SendError, WebSocketMachine};
 
 use crate::Runtime;
@@ -92,8 +93,15 @@ impl<R: Runtime> WebSocket<R> {
         Ok(())
     }
 
+    /// What is queued goes to the socket now, as the user's own: not as what is owed for something
+    /// that was read.
     fn flush(&mut self) {
-        self.driver.send_now(&mut Context::from_waker(Waker::noop()));
+        let mut cx = Context::from_waker(Waker::noop());
+        while self.driver.machine.unsent_bytes() > 0 {
+            // With bytes to send, there is no other output.
+            let Output::Send(bytes) = self.driver.machine.poll() else { return };
+            self.driver.send(bytes, false, &mut cx);
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::close::{Close, CloseCode, Closed, MAX_REASON_BYTES, Side};
 use super::deflate::Deflater;
-use super::frame::{FrameHeader, MAX_CONTROL_BYTES, Opcode};
+use super::frame::{FrameHeader, MAX_CONTROL_BYTES, Opcode, RSV1};
 use super::handshake::Accepted;
 use super::keepalive::{Due, KeepAlive};
+use super::lookahead::Lookahead;
 use super::message::{Assembler, Item, Message};
 use super::{Error, Options, mask};
 use crate::{ConfigError, Entropy, Instant, LimitError, Misuse};
@@ -41,8 +42,10 @@ pub enum Output {
 /// transport again: so the bytes of one read are all that the machine holds besides the message
 /// that is being put together, and a slow reader slows its peer down.
 ///
-/// What the protocol owes the peer comes out first: the pong for a ping is the output before
-/// that ping, and before any message behind it, so there is never more than one pong unsent.
+/// What the protocol owes the peer comes out first: the pong for a ping comes out before any message
+/// of the same piece of input, those that stand before the ping too, so that a slow reader is no
+/// silent one. Pongs come one at a time: there is never more than one unsent. A Close frame is
+/// answered in its turn, since what stands before it may break a rule.
 ///
 /// ```text
 ///            close()                      Close frame
@@ -64,6 +67,7 @@ pub struct Connection {
     options: Options,
     entropy: Entropy,
     now: Instant,
+    lookahead: Lookahead,
     assembler: Assembler,
     deflater: Option<Deflater>,
     state: State,
@@ -73,8 +77,6 @@ pub struct Connection {
     own_ping: Option<Bytes>,
     /// What comes out once everything owed to the peer has been sent.
     event: Option<Output>,
-    /// Owed to the peer, before what waits in `unsent`.
-    pong: Option<Bytes>,
     /// Frames that wait to be sent, masked.
     unsent: BytesMut,
 }
@@ -108,6 +110,7 @@ impl Connection {
             options,
             entropy,
             now,
+            lookahead: Lookahead::new(accepted.deflate().is_some()),
             assembler: Assembler::new(&options, accepted.deflate()),
             deflater: accepted.compression().map(Deflater::new),
             state: State::Open,
@@ -115,7 +118,6 @@ impl Connection {
             keep_alive: KeepAlive::new(options.pings(), now),
             own_ping: None,
             event: None,
-            pong: None,
             unsent: BytesMut::new(),
         }
     }
@@ -128,7 +130,10 @@ impl Connection {
         }
         self.keep_alive.heard();
         match self.state {
-            State::Open | State::CloseSent { .. } => self.assembler.push(bytes),
+            State::Open | State::CloseSent { .. } => {
+                self.lookahead.push(bytes.clone());
+                self.assembler.push(bytes);
+            }
             // §5.5.1, §7.1.7: nothing that comes after the end means anything.
             State::CloseBoth { .. } | State::Failed { .. } | State::Ended(_) => {}
         }
@@ -265,14 +270,22 @@ impl Connection {
         }
     }
 
-    /// Bytes of frames that wait to be sent.
+    /// Bytes of frames that wait to be sent. While there are any, the next output is
+    /// [`Output::Send`].
     pub fn unsent_bytes(&self) -> usize {
-        self.unsent.len()
+        match self.state {
+            State::Ended(_) => 0,
+            _ if self.transport_ended => 0,
+            State::Open
+            | State::CloseSent { .. }
+            | State::CloseBoth { .. }
+            | State::Failed { .. } => self.unsent.len(),
+        }
     }
 
-    /// Whether messages can be sent: no Close frame went either way, and nothing failed.
+    /// Whether messages can be sent: no Close frame went either way, and nothing failed or ended.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, State::Open) && !self.transport_ended
     }
 
     /// Why the connection will end, or has ended, where that is known already: the peer has sent
@@ -298,10 +311,7 @@ impl Connection {
     fn take(&mut self, item: Item) {
         match item {
             Item::Message(message) => self.event = Some(Output::Message(message)),
-            Item::Ping(payload) => {
-                self.pong = Some(payload.clone());
-                self.event = Some(Output::Ping(payload));
-            }
+            Item::Ping(payload) => self.event = Some(Output::Ping(payload)),
             Item::Pong(payload) => {
                 if self.own_ping.as_ref() == Some(&payload) {
                     self.own_ping = None;
@@ -314,7 +324,7 @@ impl Connection {
     }
 
     fn take_close(&mut self, close: Close) {
-        let first = if self.is_open() {
+        let first = if matches!(self.state, State::Open) {
             // §5.5.1: the answer repeats the code; a reason would be the peer's own words.
             let answer = close.sent_code().map_or_else(Close::default, |code| Close::new(code, ""));
             self.write_close(&answer);
@@ -322,12 +332,14 @@ impl Connection {
         } else {
             Side::Local
         };
+        self.lookahead.stop();
         self.assembler.discard();
         self.state = State::CloseBoth { close, first, by: self.now + LINGER };
     }
 
     fn fail(&mut self, error: Error) {
-        if self.is_open() {
+        self.lookahead.stop();
+        if matches!(self.state, State::Open) {
             self.write_close(&Close::new(error.close_code(), ""));
         }
         self.assembler.discard();
@@ -354,14 +366,14 @@ impl Connection {
 
     fn take_unsent(&mut self) -> Option<Bytes> {
         if self.transport_ended {
-            self.pong = None;
+            self.lookahead.stop();
             self.unsent.clear();
             return None;
         }
         // Taken whole: a buffer that is kept for the next frame would keep the memory of the
         // largest one.
         let waiting = std::mem::take(&mut self.unsent);
-        if let Some(payload) = self.pong.take() {
+        if let Some(payload) = self.lookahead.next_ping() {
             self.write(Opcode::Pong, false, &payload);
             self.unsent.extend_from_slice(&waiting);
             return Some(std::mem::take(&mut self.unsent).freeze());
@@ -387,6 +399,7 @@ impl Connection {
 
     fn check_open(&self, call: &'static str) -> Result<(), SendError> {
         let state = match self.state {
+            State::Open if self.transport_ended => "the connection has ended",
             State::Open => return Ok(()),
             State::CloseSent { .. } | State::CloseBoth { .. } => "the connection is closing",
             State::Failed { .. } => "the connection has failed",
@@ -419,7 +432,7 @@ impl Connection {
         let key = self.entropy.next_key();
         let header = FrameHeader {
             fin: true,
-            reserved: if compressed { super::message::RSV1 } else { 0 },
+            reserved: if compressed { RSV1 } else { 0 },
             opcode,
             key: Some(key),
             length: payload.len() as u64,

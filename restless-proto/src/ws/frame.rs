@@ -164,6 +164,53 @@ impl FrameHeader {
     }
 }
 
+/// What a server's frames must keep to from one to the next (§5.1, §5.2, §5.4; RFC 7692 §6).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sequence {
+    /// Whether compression was agreed on.
+    deflate: bool,
+    /// A message has begun, and its last fragment not.
+    within_message: bool,
+}
+
+impl Sequence {
+    pub(crate) fn new(deflate: bool) -> Self {
+        Self { deflate, within_message: false }
+    }
+
+    pub(crate) fn is_within_message(self) -> bool {
+        self.within_message
+    }
+
+    /// Takes the next frame. Whether it begins a compressed message.
+    pub(crate) fn take(&mut self, header: &FrameHeader) -> Result<bool, Error> {
+        let &FrameHeader { fin, reserved, opcode, key, .. } = header;
+        let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let compressed = reserved == RSV1 && begins && self.deflate;
+        if reserved != 0 && !compressed {
+            return Err(Error::ReservedBits { bits: reserved, opcode });
+        }
+        if key.is_some() {
+            return Err(Error::Masked);
+        }
+        match opcode {
+            Opcode::Close | Opcode::Ping | Opcode::Pong => return Ok(false),
+            Opcode::Continuation if !self.within_message => {
+                return Err(Error::UnexpectedContinuation);
+            }
+            Opcode::Text | Opcode::Binary if self.within_message => {
+                return Err(Error::ExpectedContinuation { opcode });
+            }
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
+        }
+        self.within_message = !fin;
+        Ok(compressed)
+    }
+}
+
+/// The first of the three reserved bits.
+pub(crate) const RSV1: u8 = 4;
+
 /// The most payload that a control frame carries (§5.5).
 pub(crate) const MAX_CONTROL_BYTES: usize = 125;
 

@@ -126,6 +126,20 @@ impl WebSocketMachine {
         self.connection("close")?.close(code, reason, now)
     }
 
+    /// Bytes of frames that wait to be sent. While there are any, the next output is
+    /// [`Send`](Output::Send).
+    pub fn unsent_bytes(&self) -> usize {
+        match &self.state {
+            State::Open(connection) => connection.unsent_bytes(),
+            State::Connect
+            | State::Head { .. }
+            | State::Accepted(..)
+            | State::Refusal(_)
+            | State::Ending { .. }
+            | State::Over => 0,
+        }
+    }
+
     fn connection(&mut self, call: &'static str) -> Result<&mut Connection, Misuse> {
         match &mut self.state {
             State::Open(connection) => Ok(connection),

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 use super::close::Close;
 use super::deflate::{DeflateParameters, InflateError, Inflater};
 use super::error::MESSAGE;
-use super::frame::{FrameHeader, Opcode};
+use super::frame::{FrameHeader, Opcode, Sequence};
 use super::utf8::{self, NotUtf8, Utf8Check};
 use super::{Error, Options};
 use crate::LimitError;
@@ -144,6 +144,7 @@ pub(crate) struct Assembler {
     message_limit: usize,
     fragment_limit: usize,
     inflater: Option<Inflater>,
+    sequence: Sequence,
     chunk: Bytes,
     /// Chunks that were given before the one before them was read.
     later: VecDeque<Bytes>,
@@ -178,6 +179,7 @@ impl Assembler {
             message_limit: options.message(),
             fragment_limit: options.max_fragments(),
             inflater: deflate.map(Inflater::new),
+            sequence: Sequence::new(deflate.is_some()),
             chunk: Bytes::new(),
             later: VecDeque::new(),
             head: [0; FrameHeader::MAX_BYTES],
@@ -205,7 +207,9 @@ impl Assembler {
 
     /// Whether the input so far ends within a frame or a message.
     pub(crate) fn is_within_message(&self) -> bool {
-        self.begun.is_some() || self.head_bytes > 0 || !matches!(self.state, State::Head)
+        self.sequence.is_within_message()
+            || self.head_bytes > 0
+            || !matches!(self.state, State::Head)
     }
 
     /// The next thing that is whole, or `None` when the input is used up.
@@ -264,15 +268,8 @@ impl Assembler {
 
     /// Checks what a frame's head says against what was agreed and what came before.
     fn begin(&mut self, header: FrameHeader) -> Result<Step, Error> {
-        let FrameHeader { fin, reserved, opcode, key, length } = header;
-        let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
-        let compressed = reserved == RSV1 && begins && self.inflater.is_some();
-        if reserved != 0 && !compressed {
-            return Err(Error::ReservedBits { bits: reserved, opcode });
-        }
-        if key.is_some() {
-            return Err(Error::Masked);
-        }
+        let compressed = self.sequence.take(&header)?;
+        let FrameHeader { fin, opcode, length, .. } = header;
         // What doesn't fit into memory is over any limit.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         match opcode {
@@ -284,14 +281,12 @@ impl Assembler {
                 self.state = State::Control { opcode, remaining: length };
                 return Ok(Step::Next);
             }
-            Opcode::Continuation => match &mut self.begun {
-                Some(begun) => begun.fragments += 1,
-                None => return Err(Error::UnexpectedContinuation),
-            },
-            Opcode::Text | Opcode::Binary => {
-                if self.begun.is_some() {
-                    return Err(Error::ExpectedContinuation { opcode });
+            Opcode::Continuation => {
+                if let Some(begun) = &mut self.begun {
+                    begun.fragments += 1;
                 }
+            }
+            Opcode::Text | Opcode::Binary => {
                 if fin && !compressed && length <= self.chunk.len() {
                     self.check_size(length, self.message_limit)?;
                     let payload = self.chunk.split_to(length);
@@ -456,6 +451,3 @@ impl From<InflateError> for Error {
 
 /// How much memory a head may ask for before its payload has come.
 const PROMISED_BYTES: usize = 64 << 10;
-
-/// The first of the three reserved bits.
-pub(crate) const RSV1: u8 = 4;

@@ -71,6 +71,7 @@ mod extension;
 mod frame;
 mod handshake;
 mod keepalive;
+mod lookahead;
 mod machine;
 mod mask;
 mod message;
