@@ -276,7 +276,9 @@ impl Replay {
                 Output::Open { exchange, request } => {
                     self.exchanges.push(exchange);
                     let key = request.headers().get("sec-websocket-key");
-                    self.key = key.map(|key| key.as_bytes().to_vec());
+                    let key = key.map(|key| key.as_bytes().to_vec());
+                    assert!(key.is_none() || key != self.key, "a key is used for one connection");
+                    self.key = key;
                     let method = match request.method().as_str() {
                         "GET" => String::new(),
                         method => format!("{method} "),

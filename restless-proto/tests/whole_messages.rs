@@ -69,12 +69,57 @@ fn a_redirect_leads_to_a_websocket_whatever_its_scheme() {
         ("/else", "ws://127.0.0.1:1/else"),
         ("http://127.0.0.1:2/else", "ws://127.0.0.1:2/else"),
         ("https://other.test/else", "wss://other.test/else"),
+        ("wss://other.test/else", "wss://other.test/else"),
     ] {
         let (mut machine, exchange) = start();
         let response = Response::builder().status(307).header("location", location);
         respond(&mut machine, exchange, response);
         assert_eq!(opened(&mut machine).1, due);
     }
+}
+
+#[test]
+fn subprotocols_go_with_the_request_and_are_checked_before() {
+    let service = Service::default();
+    let start = |subscription: Subscription| {
+        subscription.whole_messages().start(&service, Entropy::from_seed(1), at(0))
+    };
+    let stream = || Subscription::stream("s");
+    let mut machine = start(stream().subprotocol("v2").subprotocol("v1")).expect("a start");
+    let Output::Open { exchange, request } = machine.poll() else { panic!() };
+    assert_eq!(request.headers()["sec-websocket-protocol"], "v2, v1");
+    let response = Response::builder().status(101).header("sec-websocket-protocol", "v1");
+    respond(&mut machine, exchange, response);
+    let Output::Event(Event::Opened(opened)) = machine.poll() else { panic!() };
+    assert_eq!(opened.subprotocol.as_deref(), Some("v1"));
+    assert!(start(stream().subprotocol("bad name\r\n")).is_err());
+    assert!(start(stream().header("Sec-WebSocket-Protocol", "v2")).is_err());
+}
+
+#[test]
+fn messages_that_nobody_polls_for_are_bounded() {
+    let options = restless_proto::ws::Options::default().unread_bytes(1000);
+    let subscription = Subscription::stream("s").whole_messages().websocket_options(options);
+    let mut machine =
+        subscription.start(&Service::default(), Entropy::from_seed(1), at(0)).expect("a start");
+    let (exchange, _) = opened(&mut machine);
+    respond(&mut machine, exchange, Response::builder().status(101));
+    for _ in 0..100 {
+        machine.handle(Input::Message { exchange, message: Bytes::from_static(EVENT) }, at(1));
+    }
+    let mut events = 0;
+    loop {
+        match machine.poll() {
+            Output::Event(Event::Item(_)) => events += 1,
+            Output::Event(Event::Ended(Ended::Failed(Error::Limit(over)))) => {
+                assert_eq!(over.maximum(), 1000);
+                break;
+            }
+            Output::Done => panic!("nothing was said of it"),
+            _ => {}
+        }
+    }
+    assert!((10..30).contains(&events), "{events}");
 }
 
 #[test]

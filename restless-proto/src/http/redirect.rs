@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderName, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
 use super::auth::{self, Reach};
@@ -29,6 +29,8 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
 pub(crate) struct Hop {
     request: Request<Bytes>,
     url: Url,
+    /// Whether it is to open a WebSocket, for which a `ws` URL says the same as an `http` one.
+    websocket: bool,
     redirects: u8,
     left_origin: bool,
 }
@@ -36,7 +38,12 @@ pub(crate) struct Hop {
 impl Hop {
     /// The first one. `url` is what the request's URI says.
     pub(crate) fn new(request: Request<Bytes>, url: Url) -> Self {
-        Self { request, url, redirects: 0, left_origin: false }
+        Self { request, url, websocket: false, redirects: 0, left_origin: false }
+    }
+
+    /// The same, on the way to a WebSocket.
+    pub(crate) fn for_websocket(self) -> Self {
+        Self { websocket: true, ..self }
     }
 
     pub(crate) fn request(&self) -> &Request<Bytes> {
@@ -58,6 +65,17 @@ impl Hop {
         self.left_origin
     }
 
+    /// Takes the fields of a new handshake in the place of the old one's: its key is never used
+    /// twice (RFC 6455 §4.1).
+    pub(crate) fn renew(&mut self, handshake: &HeaderMap) {
+        for name in [&header::SEC_WEBSOCKET_KEY, &header::SEC_WEBSOCKET_PROTOCOL] {
+            match handshake.get(name) {
+                Some(value) => self.request.headers_mut().insert(name, value.clone()),
+                None => self.request.headers_mut().remove(name),
+            };
+        }
+    }
+
     /// Sends it to another URL, and nothing else about it changes.
     pub(crate) fn place_at(&mut self, url: Url) {
         *self.request.uri_mut() = uri(&url);
@@ -69,10 +87,12 @@ impl Hop {
     /// - 303 turns any method but HEAD into GET without content; 301 and 302 do so to POST; 307 and
     ///   308 keep both (RFC 9110 §15.4.2 to §15.4.9).
     /// - When the origin changes, or https becomes http on it, credentials stay behind, and with
-    ///   them every field of the caller's own, which may be one. Those in the query of the old URL
-    ///   are not in the new one unless the server put them there.
+    ///   them every field of the caller's own, which may be one, and subprotocols, which some use for
+    ///   tokens. Those in the query of the old URL are not in the new one unless the server put them
+    ///   there.
     /// - Content, which may hold a key, is not carried to another origin: that is an error. So is
     ///   a redirect beyond the reach of credentials with some in it, as in the query of `Location`.
+    /// - On the way to a WebSocket, `ws` and `wss` are `http` and `https`.
     /// - A fragment of the old URL is not carried on: it never goes over the wire.
     ///
     /// # Errors
@@ -85,7 +105,7 @@ impl Hop {
         if self.redirects == MOST_REDIRECTS {
             return Err(RedirectError::TooMany { limit: MOST_REDIRECTS });
         }
-        let to = location(&self.url, head)?;
+        let to = location(&self.url, head, self.websocket)?;
         let becomes_get = match status {
             StatusCode::SEE_OTHER => self.request.method() != Method::HEAD,
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => {
@@ -108,7 +128,7 @@ impl Hop {
             self.left_origin = true;
             let fields = std::mem::take(self.request.headers_mut());
             for (name, value) in &fields {
-                if OURS.contains(name) || name.as_str().starts_with("sec-websocket-") {
+                if OURS.contains(name) {
                     self.request.headers_mut().append(name.clone(), value.clone());
                 }
             }
@@ -123,7 +143,7 @@ impl Hop {
 }
 
 /// Where a redirect from this URL leads.
-fn location(from: &Url, head: &Parts) -> Result<Url, RedirectError> {
+fn location(from: &Url, head: &Parts, websocket: bool) -> Result<Url, RedirectError> {
     let location = head
         .headers
         .get(header::LOCATION)
@@ -135,6 +155,10 @@ fn location(from: &Url, head: &Parts) -> Result<Url, RedirectError> {
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
     let mut to = from.join(location).map_err(|_| bad())?;
     to.set_fragment(None);
+    if websocket && matches!(to.scheme(), "ws" | "wss") {
+        // The request goes out over HTTP: ws is http, wss is https (RFC 6455 §3).
+        to = Url::parse(&to.as_str().replacen("ws", "http", 1)).map_err(|_| bad())?;
+    }
     // One that is too long for a URI is bad too.
     let sendable = matches!(to.scheme(), "http" | "https") && to.as_str().parse::<Uri>().is_ok();
     if sendable && to.host().is_some() { Ok(to) } else { Err(bad()) }
@@ -147,11 +171,14 @@ pub(crate) fn uri(url: &Url) -> Uri {
 }
 
 /// Fields that say nothing of the caller. Any other may be a credential.
-const OURS: [HeaderName; 6] = [
+const OURS: [HeaderName; 9] = [
     header::ACCEPT,
     header::CACHE_CONTROL,
     header::CONNECTION,
     header::CONTENT_TYPE,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
     header::UPGRADE,
     header::USER_AGENT,
 ];
@@ -264,6 +291,41 @@ mod tests {
         ] {
             let went = go(Method::POST, status, location).is_ok();
             assert_eq!(went, due, "{status} {location}");
+        }
+    }
+
+    #[test]
+    fn a_handshake_may_be_led_to_a_websocket_url() {
+        for (location, due) in [
+            ("wss://b.test/ws?x", Some("https://b.test/ws?x")),
+            ("ws://127.0.0.1:81/", Some("http://127.0.0.1:81/")),
+            ("ws://b.test/?apiKey=k", None),
+            ("wsss://b.test/", None),
+        ] {
+            let from = Url::parse("https://a.test/ws").unwrap();
+            let response = http::Response::builder().status(302).header("location", location);
+            let head = response.body(()).unwrap().into_parts().0;
+            let request = request(Method::GET).map(|_| Bytes::new());
+            let next = Hop::new(request, from).for_websocket().follow(&head, Reach::Private);
+            assert_eq!(next.ok().map(|next| next.url.to_string()).as_deref(), due, "{location}");
+        }
+    }
+
+    #[test]
+    fn subprotocols_and_the_caller_s_fields_do_not_leave_the_origin_and_the_handshake_does() {
+        for (location, kept) in [("/y", true), ("https://b.test/y", false)] {
+            let from = Url::parse("https://a.test/x").unwrap();
+            let mut request = request(Method::GET).map(|_| Bytes::new());
+            for name in ["sec-websocket-protocol", "sec-websocket-key", "sec-websocket-version"] {
+                request.headers_mut().insert(name, http::HeaderValue::from_static("k"));
+            }
+            let response = http::Response::builder().status(302).header("location", location);
+            let head = response.body(()).unwrap().into_parts().0;
+            let next = Hop::new(request, from).for_websocket().follow(&head, Reach::Private);
+            let fields = next.unwrap().request.into_parts().0.headers;
+            assert_eq!(fields.contains_key("sec-websocket-protocol"), kept, "{location}");
+            assert!(fields.contains_key("sec-websocket-key"), "{location}");
+            assert!(fields.contains_key("sec-websocket-version"), "{location}");
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Opened {
     pub cursor: Option<String>,
     /// The id that the service gave this request, for a support ticket.
     pub request_id: Option<String>,
+    /// The subprotocol that a WebSocket's server chose of those that were offered.
+    pub subprotocol: Option<String>,
 }
 
 /// What an event stream carries: an event, or something that should have been one.

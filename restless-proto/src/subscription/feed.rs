@@ -23,7 +23,7 @@ pub(super) enum Feed {
     /// WebSocket, bytes in and out.
     Frames(Box<ws::Connection>),
     /// WebSocket, spoken by the driver: whole messages in.
-    Messages(VecDeque<Bytes>),
+    Messages(Messages),
 }
 
 /// What a feed has next.
@@ -53,7 +53,7 @@ impl Feed {
 
     pub(super) fn message(&mut self, message: Bytes) {
         if let Self::Messages(messages) = self {
-            messages.push_back(message);
+            messages.push(message);
         }
     }
 
@@ -103,11 +103,53 @@ impl Feed {
                 }
             },
             Self::Messages(messages) => loop {
-                let Some(message) = messages.pop_front() else { return Fed::Starved(None) };
-                if let Some(fed) = from_message(message, signer) {
-                    return fed;
+                match messages.next() {
+                    Ok(Some(message)) => {
+                        if let Some(fed) = from_message(message, signer) {
+                            return fed;
+                        }
+                    }
+                    Ok(None) => return Fed::Starved(None),
+                    Err(error) => return Fed::Broken(error.into()),
                 }
             },
+        }
+    }
+}
+
+/// Whole messages that were handed in and not polled for.
+pub(super) struct Messages {
+    waiting: VecDeque<Bytes>,
+    bytes: usize,
+    most: usize,
+    over: Option<LimitError>,
+}
+
+impl Messages {
+    pub(super) fn new(options: &ws::Options) -> Self {
+        let most = options.most_unread_bytes();
+        Self { waiting: VecDeque::new(), bytes: 0, most, over: None }
+    }
+
+    fn push(&mut self, message: Bytes) {
+        // An empty one takes room, too.
+        if self.bytes.saturating_add(self.waiting.len()) > self.most {
+            self.over = Some(LimitError::new(ws::UNREAD, self.most, self.bytes));
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(message.len());
+        self.waiting.push_back(message);
+    }
+
+    /// The next one; those before the limit was passed come before that is told.
+    fn next(&mut self) -> Result<Option<Bytes>, LimitError> {
+        match (self.waiting.pop_front(), &self.over) {
+            (Some(message), _) => {
+                self.bytes -= message.len();
+                Ok(Some(message))
+            }
+            (None, Some(over)) => Err(over.clone()),
+            (None, None) => Ok(None),
         }
     }
 }

@@ -8,10 +8,10 @@ use http::header;
 use http::response::Parts;
 
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Now, Status};
-use super::feed::{EventStream, Fed, Feed};
-use super::loss;
+use super::feed::{EventStream, Fed, Feed, Messages};
+use super::loss::Loss;
 use super::plan::{Attempt, Plan, Transport};
-use super::policy::{self, Verdict};
+use super::policy::{self, Disposition, Verdict};
 use crate::error::{Excerpt, shown};
 use crate::http::{media_type, request_id};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
@@ -172,7 +172,7 @@ impl SubscriptionMachine {
                 let key = key.filter(|key| !key.is_empty());
                 self.connect_as(key.as_ref(), reauthorized);
             }
-            Err(error) => self.lose(LossReason::Error(error.into()), None),
+            Err(error) => self.lose(Error::from(error)),
         }
     }
 
@@ -187,7 +187,7 @@ impl SubscriptionMachine {
     fn open(&mut self, attempt: Box<Attempt>) -> Output<Event> {
         self.exchange = self.exchange.next();
         let mut request = Box::new(attempt.hop.request().clone());
-        if matches!(self.plan.transport, Transport::Messages) {
+        if matches!(self.plan.transport, Transport::Messages { .. }) {
             // Where redirects and credentials are judged, it is HTTP; to its stack, WebSocket.
             *request.uri_mut() = ws::websocket_uri(request.uri());
         }
@@ -200,7 +200,7 @@ impl SubscriptionMachine {
             Verdict::Accept => match self.accept(&attempt, &head) {
                 Ok(Some(feed)) => self.stream(feed, &head),
                 Ok(None) => self.refusal(head),
-                Err(error) => self.lose(LossReason::Error(error), None),
+                Err(error) => self.lose(error),
             },
             Verdict::Follow => self.follow(*attempt, &head),
             Verdict::Authorize
@@ -239,8 +239,8 @@ impl SubscriptionMachine {
                 let connection = ws::Connection::new(&accepted, *options, entropy, self.now);
                 Some(Feed::Frames(Box::new(connection)))
             }
-            (Transport::Messages | Transport::WebSocket { .. }, _) => {
-                Some(Feed::Messages(VecDeque::new()))
+            (Transport::Messages { options, .. } | Transport::WebSocket { options, .. }, _) => {
+                Some(Feed::Messages(Messages::new(options)))
             }
         })
     }
@@ -249,9 +249,12 @@ impl SubscriptionMachine {
         self.last_heard = Some(self.now);
         self.opened = Some(self.now);
         self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended: None };
+        let subprotocol = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL);
+        let subprotocol = subprotocol.filter(|_| self.plan.is_websocket());
         self.due.push_back(Output::Event(Event::Opened(Opened {
             cursor: self.cursor().map(str::to_owned),
             request_id: request_id(&head.headers),
+            subprotocol: subprotocol.and_then(|name| name.to_str().ok()).map(str::to_owned),
         })));
     }
 
@@ -260,10 +263,15 @@ impl SubscriptionMachine {
             Ok(mut hop) => {
                 let url = self.plan.position.place_in_redirect(hop.url());
                 hop.place_at(url);
+                let mut handshake = attempt.handshake;
+                if let Some(handshake) = &mut handshake {
+                    handshake.redirect(&mut self.plan.entropy, hop.has_left_origin());
+                    hop.renew(handshake.request().headers());
+                }
                 // A new exchange takes the place of the old one: no back-off, and no loss to tell.
-                self.state = State::Connect(Box::new(Attempt { hop, ..attempt }));
+                self.state = State::Connect(Box::new(Attempt { hop, handshake, ..attempt }));
             }
-            Err(error) => self.lose(LossReason::Error(error.into()), None),
+            Err(error) => self.lose(Error::from(error)),
         }
     }
 
@@ -275,31 +283,33 @@ impl SubscriptionMachine {
                 seen: seen.map(|value| shown(&String::from_utf8_lossy(value.as_bytes()))),
                 excerpt: Excerpt::of(&refusal.content(), &self.plan.limits),
             });
-            return self.lose(LossReason::Error(error.into()), None);
+            return self.lose(Error::from(error));
         }
-        let refused = refusal.to_error();
-        let retry_after = refused.retry_after();
-        self.lose(LossReason::Error(refused.into()), retry_after);
+        self.lose(Error::from(refusal.to_error()));
     }
 
     /// The connection is gone: plans the next one, or ends.
-    fn lose(&mut self, reason: LossReason, retry_after: Option<Duration>) {
-        match &reason {
-            LossReason::Error(error)
-                if !self.plan.reconnect
-                    || !policy::may_pass(error, self.plan.is_websocket(), &self.plan.overrides) =>
-            {
-                return self.end(Ended::Failed(error.clone()));
-            }
-            LossReason::Complete if !self.plan.reconnect => return self.end(Ended::Complete),
-            LossReason::Complete | LossReason::Error(_) => {}
+    fn lose(&mut self, loss: impl Into<Loss>) {
+        let loss = loss.into();
+        let disposition = policy::after(&loss, self.plan.is_websocket(), &self.plan.overrides);
+        let Loss { reason, retry_after, .. } = loss;
+        let floor = match disposition {
+            Disposition::Retry => retry_after,
+            Disposition::RetryAfter(least) => retry_after.max(Some(least)),
+            Disposition::Stop => None,
+        };
+        if disposition == Disposition::Stop || !self.plan.reconnect {
+            return self.end(match reason {
+                LossReason::Complete => Ended::Complete,
+                LossReason::Error(error) => Ended::Failed(error),
+            });
         }
         if self.plan.max_reconnects.is_some_and(|most| self.reconnects >= most) {
             return self.end(Ended::GaveUp { reconnects: self.reconnects, last: reason });
         }
         self.reconnects = self.reconnects.saturating_add(1);
         let spell = self.opened.take().map(|at| self.now.saturating_duration_since(at));
-        let delay = self.plan.backoff.next_delay(retry_after, spell.unwrap_or_default());
+        let delay = self.plan.backoff.next_delay(floor, spell.unwrap_or_default());
         let until = self.now + delay;
         let lost = Lost { reason, attempt: self.reconnects, retry_at: until };
         self.lost = Some(lost.clone());
@@ -323,7 +333,7 @@ impl SubscriptionMachine {
     }
 
     fn time_out(&mut self, timer: Timer, after: Duration) {
-        self.lose(LossReason::Error(TimeoutError::new(timer, after).into()), None);
+        self.lose(Error::from(TimeoutError::new(timer, after)));
     }
 
     /// An item comes out: the cursor moves, and an accepted event proves that the stream lives.
@@ -360,11 +370,11 @@ impl SubscriptionMachine {
                 }
                 Fed::Broken(error) => {
                     self.heed_retry(&feed);
-                    self.lose(LossReason::Error(error), None);
+                    self.lose(error);
                     return None;
                 }
                 Fed::Closed(closed) => {
-                    self.lose(loss::of_close(closed, ended), None);
+                    self.lose(Loss::of_close(closed, ended));
                     return None;
                 }
                 Fed::Starved(own) => break own,
@@ -373,7 +383,7 @@ impl SubscriptionMachine {
         self.heed_retry(&feed);
         match ended {
             // Frames tell of their end themselves.
-            Some(why) if !matches!(feed, Feed::Frames(_)) => self.lose(loss::of_end(why), None),
+            Some(why) if !matches!(feed, Feed::Frames(_)) => self.lose(Loss::of_end(why)),
             None if deadline.is_some_and(|deadline| self.now >= deadline) => {
                 self.time_out(Timer::Idle, self.plan.idle_timeout.unwrap_or_default());
             }
@@ -541,13 +551,11 @@ impl SubscriptionMachine {
         match state {
             State::Head { .. } => {
                 // A complete response without a head is no response.
-                let reason = match loss::of_end(why) {
-                    LossReason::Complete => {
-                        LossReason::Error(Error::Transport(TransportErrorKind::Broken.into()))
-                    }
-                    reason @ LossReason::Error(_) => reason,
-                };
-                self.lose(reason, None);
+                let loss = Loss::of_end(why);
+                self.lose(match loss.reason {
+                    LossReason::Complete => Error::from(TransportErrorKind::Broken).into(),
+                    LossReason::Error(_) => loss,
+                });
             }
             State::Refusal(refusal) => self.refuse(&refusal),
             // Events that have arrived come out before the loss.

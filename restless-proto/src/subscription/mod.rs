@@ -21,7 +21,8 @@
 //! | --- | --- |
 //! | the stream ended in good order; close codes 1000, 1001, none | yes |
 //! | refused, cut, silent, no answer, no such name, TLS or protocol trouble | yes |
-//! | status 429 and 5xx; close codes 1011 to 1014 | yes, never before `Retry-After`, of which an hour counts at the most |
+//! | status 429 and 5xx | yes, never before `Retry-After` |
+//! | close codes 1012 and 1013 | yes, no sooner than in 5 s |
 //! | content that breaks its content coding, or ends in the middle of it | yes |
 //! | status 204 | no: the server said so |
 //! | status 401 | no, or once with other credentials where they come on demand |
@@ -29,7 +30,7 @@
 //! | close codes 1002, 1003, 1007 to 1010, 3000, 3003, 4400 to 4499 but 4408 and 4429 | no |
 //! | any other close code | yes |
 //! | a certificate that is not trusted; a request that can't be sent | no |
-//! | a WebSocket message over the limit | no: it would come again |
+//! | a WebSocket message over the limit, of bytes or of fragments | no: it would come again |
 //!
 //! [`Subscription::on_status`] and [`Subscription::on_close`] decide otherwise.
 //!
@@ -216,8 +217,8 @@ impl Subscription {
         self
     }
 
-    /// The bound to which the delay grows while no event comes. Default: 60 s. `Retry-After`, of
-    /// which an hour counts at the most, and a longer reconnection time go over it.
+    /// The bound to which the delay grows while no event comes. Default: 60 s; less than 100 ms is
+    /// 100 ms. `Retry-After` and a longer reconnection time go over it.
     pub fn max_retry(mut self, delay: Duration) -> Self {
         self.max_retry = delay;
         self
@@ -275,8 +276,8 @@ impl Subscription {
         self
     }
 
-    /// Decides for a status that is no success whether to connect again; `None` leaves it to the
-    /// [table](self#when-it-connects-again). Default: leaves all.
+    /// Decides for a status that is neither a success nor a redirect whether to connect again; `None`
+    /// leaves it to the [table](self#when-it-connects-again). Default: leaves all.
     pub fn on_status(mut self, decide: fn(StatusCode) -> Option<Disposition>) -> Self {
         self.overrides.status = Some(decide);
         self
@@ -289,15 +290,16 @@ impl Subscription {
         self
     }
 
-    /// Decides for the code of a peer's Close frame whether to connect again; `None` leaves it to
-    /// the [table](self#when-it-connects-again). Default: leaves all.
+    /// Decides for the code of a peer's Close frame whether to connect again, 1005 where it has none;
+    /// `None` leaves it to the [table](self#when-it-connects-again). Default: leaves all.
     pub fn on_close(mut self, decide: fn(ws::CloseCode) -> Option<Disposition>) -> Self {
         self.overrides.close = Some(decide);
         self
     }
 
-    /// Offers a subprotocol in the opening handshake, after those that were offered before.
-    /// Default: none.
+    /// Offers a subprotocol in the opening handshake, after those that were offered before; the one
+    /// that the server chose is in [`Opened`]. A redirect to another origin leaves them behind, as
+    /// it does fields of the caller's own. Default: none.
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocols.push(name.into());
         self
@@ -317,7 +319,8 @@ impl Subscription {
     }
 
     /// Follows over WebSocket that the driver speaks, with a stack of its own: the request has a
-    /// `ws` or `wss` URI and no fields of the handshake; the driver says
+    /// `ws` or `wss` URI and no fields of the handshake but `Sec-WebSocket-Protocol`, where there are
+    /// subprotocols; the driver says
     /// [`Response`](crate::machine::Input::Response) with status 101 once the connection stands
     /// (or with the status that refused it), [`Message`](crate::machine::Input::Message) for each
     /// message, an empty [`Data`](crate::machine::Input::Data) for each ping or pong, which are sound
@@ -360,9 +363,8 @@ impl Subscription {
         let mut entropy = entropy;
         let transport = if !websocket {
             Transport::EventStream { coded: self.accept_encoding }
-        } else if self.whole_messages {
-            Transport::Messages
         } else {
+            // Only to have them checked: each connect makes a handshake of its own.
             let mut handshake = ws::Handshake::new(&url, &mut entropy)?;
             for (name, value) in &fields {
                 handshake = handshake.header(name.clone(), value.clone())?;
@@ -370,10 +372,11 @@ impl Subscription {
             for name in &self.subprotocols {
                 handshake = handshake.subprotocol(name)?;
             }
-            Transport::WebSocket {
-                subprotocols: self.subprotocols,
-                deflate: self.deflate,
-                options: self.websocket_options,
+            let (subprotocols, options) = (self.subprotocols, self.websocket_options);
+            if self.whole_messages {
+                Transport::Messages { subprotocols, options }
+            } else {
+                Transport::WebSocket { subprotocols, deflate: self.deflate, options }
             }
         };
         let backoff = Backoff::new(self.retry, self.max_retry, entropy.fork());

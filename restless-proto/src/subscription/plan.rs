@@ -46,7 +46,7 @@ pub(super) enum Transport {
     /// Over WebSocket, with the handshake and the frames made here.
     WebSocket { subprotocols: Vec<String>, deflate: Option<ws::Deflate>, options: ws::Options },
     /// Over WebSocket, spoken by the driver.
-    Messages,
+    Messages { subprotocols: Vec<String>, options: ws::Options },
 }
 
 /// A request on its way, by as many redirects as it takes.
@@ -67,7 +67,7 @@ impl Plan {
     ) -> Result<Attempt, ConfigError> {
         let url = self.position.place_in(&self.url);
         let handshake = match &self.transport {
-            Transport::EventStream { .. } | Transport::Messages => None,
+            Transport::EventStream { .. } | Transport::Messages { .. } => None,
             Transport::WebSocket { subprotocols, deflate, .. } => {
                 let mut handshake =
                     Handshake::new(&url, &mut self.entropy)?.deflate(deflate.clone());
@@ -97,13 +97,23 @@ impl Plan {
                 fields.insert(header::ACCEPT_ENCODING, coding::accepted());
             }
         }
+        if let Transport::Messages { subprotocols, .. } = &self.transport {
+            // Tokens, each of them checked.
+            if let Ok(names) = HeaderValue::try_from(subprotocols.join(", ")) {
+                if !names.is_empty() {
+                    fields.insert(header::SEC_WEBSOCKET_PROTOCOL, names);
+                }
+            }
+        }
         if let Some(key) = key {
             fields.insert(header::AUTHORIZATION, bearer(key)?);
         }
         for (name, value) in &self.fields {
             fields.append(name.clone(), value.clone());
         }
-        Ok(Attempt { hop: Hop::new(request, url), handshake, reauthorized })
+        let hop = Hop::new(request, url);
+        let hop = if self.is_websocket() { hop.for_websocket() } else { hop };
+        Ok(Attempt { hop, handshake, reauthorized })
     }
 
     pub(super) fn is_websocket(&self) -> bool {

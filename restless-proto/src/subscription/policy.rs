@@ -1,6 +1,11 @@
 //! For each status and failure: accept, follow, retry or stop, and why.
 
+use std::time::Duration;
+
 use http::StatusCode;
+
+use super::event::LossReason;
+use super::loss::Loss;
 
 use crate::http::coding::CodingError;
 use crate::http::redirect;
@@ -24,13 +29,15 @@ pub(super) enum Verdict {
     Stop,
 }
 
-/// Whether to connect again after a loss, where the caller says it and not the tables here.
+/// Whether to connect again after a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+#[expect(clippy::exhaustive_enums, reason = "there is no fourth way")]
 pub enum Disposition {
     /// Connect again, after the delay.
     Retry,
-    /// End with the error.
+    /// Connect again, after the delay and no sooner than this.
+    RetryAfter(Duration),
+    /// End, with the error where it is one.
     Stop,
 }
 
@@ -58,7 +65,7 @@ pub(super) fn status(status: StatusCode, websocket: bool, overrides: &Overrides)
         StatusCode::NO_CONTENT if !websocket => Verdict::NoContent,
         status if redirect::is_redirect(status) => Verdict::Follow,
         status => match overrides.status.and_then(|table| table(status)) {
-            Some(Disposition::Retry) => Verdict::Retry,
+            Some(Disposition::Retry | Disposition::RetryAfter(_)) => Verdict::Retry,
             Some(Disposition::Stop) => Verdict::Stop,
             None => match status {
                 StatusCode::UNAUTHORIZED => Verdict::Authorize,
@@ -75,25 +82,51 @@ pub(super) fn status(status: StatusCode, websocket: bool, overrides: &Overrides)
 /// | code | retry? | why |
 /// | --- | --- | --- |
 /// | 1000, 1001, none | yes | a stream has no natural end |
-/// | 1011, 1012, 1013, 1014 | yes | the server is in trouble, restarts, or is busy |
+/// | 1011, 1014 | yes | the server, or the one behind it, is in trouble |
+/// | 1012, 1013 | no sooner than in 5 s | it restarts, or is busy: all its clients come back |
 /// | 1002, 1003, 1007, 1009, 1010 | no | it does not like what we say, and we would say it again |
 /// | 1008 | no | a refusal, such as of the key |
 /// | 3000, 3003 | no | unauthorized, forbidden |
 /// | 4400 to 4499 | no, but 4408 and 4429 | by custom an HTTP status plus 4000 |
 /// | any other | yes | it may pass |
-fn close_may_pass(code: CloseCode) -> bool {
-    !matches!(
-        code.get(),
-        1002 | 1003 | 1007..=1010 | 3000 | 3003 | 4400..=4407 | 4409..=4428 | 4430..=4499
-    )
+fn after_close(code: CloseCode) -> Disposition {
+    match code.get() {
+        1012 | 1013 => Disposition::RetryAfter(BUSY_WAIT),
+        1002 | 1003 | 1007..=1010 | 3000 | 3003 | 4400..=4407 | 4409..=4428 | 4430..=4499 => {
+            Disposition::Stop
+        }
+        _ => Disposition::Retry,
+    }
+}
+
+/// What the registrants of 1012 ask for at least.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// Whether to connect again after a loss.
+pub(super) fn after(loss: &Loss, websocket: bool, overrides: &Overrides) -> Disposition {
+    if let Some(code) = loss.close {
+        let own = overrides.close.and_then(|table| table(code));
+        return own.unwrap_or_else(|| after_close(code));
+    }
+    match &loss.reason {
+        // A stream has no natural end.
+        LossReason::Complete => Disposition::Retry,
+        LossReason::Error(Error::Refused(refused)) => {
+            let own = overrides.status.and_then(|table| table(refused.status()));
+            own.unwrap_or_else(|| match status(refused.status(), websocket, overrides) {
+                Verdict::Retry => Disposition::Retry,
+                _ => Disposition::Stop,
+            })
+        }
+        LossReason::Error(error) if may_pass(error) => Disposition::Retry,
+        LossReason::Error(_) => Disposition::Stop,
+    }
 }
 
 /// Whether a failure may pass, so that connecting again makes sense.
 ///
 /// | failure | retry? | why |
 /// | --- | --- | --- |
-/// | a status that [`status`] retries | yes | see there |
-/// | a close code that [`close_may_pass`] lets | yes | see there |
 /// | no such name, refused, broken, TLS, not HTTP | yes | networks and servers come back |
 /// | frames that break the protocol | yes | a proxy may have cut into them |
 /// | a certificate that is not trusted | no | it would come back the same |
@@ -104,8 +137,8 @@ fn close_may_pass(code: CloseCode) -> bool {
 /// | content that breaks its coding, or ends within it | yes | as frames do |
 /// | a content coding that is not understood | no | it was not asked for, and would come again |
 /// | wrong content type, a redirect to nowhere, no WebSocket there | no | the address is wrong |
-/// | a message over the limit | no | it would come again: the cursor stands before it |
-pub(super) fn may_pass(error: &Error, websocket: bool, overrides: &Overrides) -> bool {
+/// | a message over the limit, of bytes or of fragments | no | it would come again: the cursor stands before it |
+fn may_pass(error: &Error) -> bool {
     match error {
         Error::Transport(failure) => match failure.kind() {
             TransportErrorKind::Certificate
@@ -118,17 +151,14 @@ pub(super) fn may_pass(error: &Error, websocket: bool, overrides: &Overrides) ->
             | TransportErrorKind::Protocol => true,
         },
         Error::Timeout(_) | Error::Protocol(_) | Error::Credentials(_) => true,
-        Error::Refused(refused) => status(refused.status(), websocket, overrides) == Verdict::Retry,
-        Error::Closed(closed) => match overrides.close.and_then(|table| table(closed.code())) {
-            Some(Disposition::Retry) => true,
-            Some(Disposition::Stop) => false,
-            None => close_may_pass(closed.code()),
-        },
         Error::Content(content) => matches!(
             **content,
             ContentError::Coding(CodingError::Corrupt { .. } | CodingError::Truncated { .. })
         ),
-        Error::Config(_)
+        // Statuses and close codes have tables of their own.
+        Error::Refused(_)
+        | Error::Closed(_)
+        | Error::Config(_)
         | Error::Misuse(_)
         | Error::Limit(_)
         | Error::Redirect(_)
@@ -165,36 +195,69 @@ mod tests {
 
     #[test]
     fn every_close_code_has_the_disposition_of_the_table() {
+        let wait = Disposition::RetryAfter(Duration::from_secs(5));
         for (codes, due) in [
-            (1000..=1001, true),
-            (1002..=1003, false),
-            (1005..=1006, true),
-            (1007..=1010, false),
-            (1011..=1014, true),
-            (3000..=3000, false),
-            (4000..=4399, true),
-            (4400..=4407, false),
-            (4408..=4408, true),
-            (4429..=4429, true),
-            (4430..=4499, false),
-            (4500..=4999, true),
+            (1000..=1001, Disposition::Retry),
+            (1002..=1003, Disposition::Stop),
+            (1005..=1006, Disposition::Retry),
+            (1007..=1010, Disposition::Stop),
+            (1011..=1011, Disposition::Retry),
+            (1012..=1013, wait),
+            (1014..=1014, Disposition::Retry),
+            (3000..=3000, Disposition::Stop),
+            (4000..=4399, Disposition::Retry),
+            (4400..=4407, Disposition::Stop),
+            (4408..=4408, Disposition::Retry),
+            (4429..=4429, Disposition::Retry),
+            (4430..=4499, Disposition::Stop),
+            (4500..=4999, Disposition::Retry),
         ] {
             for code in codes {
-                assert_eq!(close_may_pass(CloseCode::new(code)), due, "{code}");
+                assert_eq!(after_close(CloseCode::new(code)), due, "{code}");
             }
         }
     }
 
     #[test]
     fn the_caller_s_own_rows_come_first() {
+        let wait = Disposition::RetryAfter(Duration::from_secs(60));
         let overrides = Overrides {
-            status: Some(|status| (status == 404).then_some(Disposition::Retry)),
-            close: Some(|code| (code.get() == 1008).then_some(Disposition::Retry)),
+            status: Some(|status| match status.as_u16() {
+                404 => Some(Disposition::RetryAfter(Duration::from_secs(60))),
+                503 => Some(Disposition::Stop),
+                _ => None,
+            }),
+            close: Some(|code| match code.get() {
+                1000 | 1005 => Some(Disposition::Stop),
+                1008 => Some(Disposition::Retry),
+                _ => None,
+            }),
         };
-        assert_eq!(status(StatusCode::NOT_FOUND, false, &overrides), Verdict::Retry);
-        assert_eq!(status(StatusCode::GONE, false, &overrides), Verdict::Stop);
-        let closed = |code| Error::from(crate::PeerClosed::new(CloseCode::new(code), ""));
-        assert!(may_pass(&closed(1008), true, &overrides));
-        assert!(!may_pass(&closed(1007), true, &overrides));
+        for (code, due) in [
+            (1000, Disposition::Stop),
+            (1001, Disposition::Retry),
+            (1005, Disposition::Stop),
+            (1007, Disposition::Stop),
+            (1008, Disposition::Retry),
+        ] {
+            let loss = Loss::closed(CloseCode::new(code), "");
+            assert_eq!(after(&loss, true, &overrides), due, "{code}");
+        }
+        for (code, verdict, due) in [
+            (404, Verdict::Retry, wait),
+            (410, Verdict::Stop, Disposition::Stop),
+            (429, Verdict::Retry, Disposition::Retry),
+            (503, Verdict::Stop, Disposition::Stop),
+        ] {
+            let (mut head, ()) = http::Response::new(()).into_parts();
+            head.status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(status(head.status, false, &overrides), verdict, "{code}");
+            let refused = crate::Refused::from_response(&head, b"", &crate::Limits::default());
+            assert_eq!(
+                after(&Error::from(Box::new(refused)).into(), false, &overrides),
+                due,
+                "{code}"
+            );
+        }
     }
 }

@@ -8,12 +8,12 @@ use crate::Entropy;
 /// a bound while no event comes.
 ///
 /// With `base` the reconnection time (the caller's, or the server's `retry:`, or its `Retry-After`
-/// where that is longer; neither counts for more than an hour) and `n` the losses in a row before this one, the delay is drawn from
+/// where that is longer) and `n` the losses in a row before this one, the delay is drawn from
 ///
 /// | n | from | to |
 /// | --- | --- | --- |
 /// | 0 | `base` | `base` and a quarter |
-/// | 1, 2, … | `base` | `max(base, 100 ms) × 2ⁿ`, but no more than the bound (1 minute unless set), or `base` and a quarter |
+/// | 1, 2, … | `base` | `max(base, 100 ms) × 2ⁿ`, but no more than the bound (1 minute unless set, and never less than 100 ms), or `base` and a quarter |
 ///
 /// so it is never shorter than what the server asked for (WHATWG HTML §9.2.3: the wait may be
 /// longer, never shorter; RFC 9110 §10.2.3), and clients that lost the same server do not come back
@@ -21,6 +21,9 @@ use crate::Entropy;
 /// 100 ms if that brings nothing. After three connections in a row of less than a second each, an
 /// event in each or not, no delay is shorter than 100 ms: so no setting makes a tight loop, nor does
 /// a server.
+///
+/// A server may ask for any wait, and gets it: `retry_at` in [`Lost`](crate::subscription::Lost) and in
+/// the status says how long that is.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     reconnection_time: Duration,
@@ -32,9 +35,6 @@ pub struct Backoff {
     entropy: Entropy,
 }
 
-/// What a server asks for above this is taken as this, in `retry:` and in `Retry-After`: one odd line
-/// must not silence a feed for years.
-const LONGEST_ASKED_FOR: Duration = Duration::from_secs(3600);
 /// A connection that stood this long is no part of a loop.
 const STABLE_SPELL: Duration = Duration::from_secs(1);
 const MOST_SHORT_SPELLS: u32 = 3;
@@ -43,12 +43,13 @@ const LEAST_STEP: Duration = Duration::from_millis(100);
 impl Backoff {
     /// Starts with the caller's reconnection time, the bound of the growth, and a source of jitter.
     pub fn new(reconnection_time: Duration, maximum: Duration, entropy: Entropy) -> Self {
+        let maximum = maximum.max(LEAST_STEP);
         Self { reconnection_time, maximum, losses: 0, short: 0, entropy }
     }
 
-    /// The server's `retry:` takes the place of the reconnection time, for good. At most an hour.
+    /// The server's `retry:` takes the place of the reconnection time, for good.
     pub fn server_retry(&mut self, reconnection_time: Duration) {
-        self.reconnection_time = reconnection_time.min(LONGEST_ASKED_FOR);
+        self.reconnection_time = reconnection_time;
     }
 
     /// An event came: the next loss is the first in a row again.
@@ -56,10 +57,10 @@ impl Backoff {
         self.losses = 0;
     }
 
-    /// The delay after one more loss, no shorter than `retry_after` up to an hour. `spell`: how long
-    /// the connection stood.
+    /// The delay after one more loss, no shorter than `retry_after`. `spell`: how long the connection
+    /// stood.
     pub fn next_delay(&mut self, retry_after: Option<Duration>, spell: Duration) -> Duration {
-        let asked_for = retry_after.unwrap_or_default().min(LONGEST_ASKED_FOR);
+        let asked_for = retry_after.unwrap_or_default();
         if spell >= STABLE_SPELL {
             self.short = 0;
         } else if self.losses == 0 {
@@ -140,13 +141,20 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_counts_for_an_hour_at_the_most() {
-        let mut backoff = backoff(10, 1);
-        let ten_years = Duration::from_secs(10 * 365 * 86_400);
-        for _ in 0..10 {
-            let delay = backoff.next_delay(Some(ten_years), Duration::ZERO);
-            assert!((3600..=4500).contains(&delay.as_secs()), "{delay:?}");
+    fn a_server_gets_any_wait_that_it_asks_for() {
+        for asked_for in [Duration::from_secs(7200), Duration::from_secs(1 << 40), Duration::MAX] {
+            let mut backoff = backoff(10, 1);
+            assert!(backoff.next_delay(Some(asked_for), Duration::ZERO) >= asked_for);
+            backoff.server_retry(asked_for);
+            assert!(backoff.next_delay(None, Duration::ZERO) >= asked_for);
         }
+    }
+
+    #[test]
+    fn no_bound_is_low_enough_for_a_tight_loop() {
+        let mut backoff = Backoff::new(Duration::ZERO, Duration::ZERO, Entropy::from_seed(1));
+        let total: Duration = (0..101).map(|_| backoff.next_delay(None, Duration::ZERO)).sum();
+        assert!(total > Duration::from_secs(2), "{total:?}");
     }
 
     #[test]
@@ -172,13 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn a_server_s_retry_is_taken_up_to_an_hour() {
+    fn a_server_s_retry_takes_the_place_of_the_reconnection_time() {
         let mut backoff = backoff(1000, 1);
         backoff.server_retry(Duration::from_millis(50));
         assert!(backoff.next_delay(None, Duration::ZERO) < Duration::from_millis(100));
-        backoff.reset();
-        backoff.server_retry(Duration::MAX);
-        assert!(backoff.next_delay(None, Duration::ZERO) <= Duration::from_secs(4500));
     }
 
     #[test]

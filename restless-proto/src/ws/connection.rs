@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::close::{Close, CloseCode, Closed, MAX_REASON_BYTES, Side};
 use super::deflate::Deflater;
+use super::error::UNREAD;
 use super::frame::{FrameHeader, MAX_CONTROL_BYTES, Opcode, RSV1};
 use super::handshake::Accepted;
 use super::keepalive::{Due, KeepAlive};
@@ -131,6 +132,11 @@ impl Connection {
         self.keep_alive.heard();
         match self.state {
             State::Open | State::CloseSent { .. } => {
+                let (unread, most) =
+                    (self.assembler.unread_bytes(), self.options.most_unread_bytes());
+                if unread > most {
+                    return self.fail(Error::TooLarge(LimitError::new(UNREAD, most, unread)));
+                }
                 self.lookahead.push(bytes.clone());
                 self.assembler.push(bytes);
             }

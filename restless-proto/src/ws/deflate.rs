@@ -270,7 +270,10 @@ impl Inflater {
             if output.len() == output.capacity() {
                 let more = output.len().max(input.len().saturating_mul(4)).max(512);
                 let room = limit.saturating_add(1).saturating_sub(output.len());
-                output.reserve_exact(more.min(room));
+                // The last step goes all the way: to double once more would take as much again
+                // while it is moved.
+                let last = output.len().saturating_add(more) > limit / 2;
+                output.reserve_exact(if last { room } else { more });
             }
             let (taken, given) = (state.total_in(), output.len());
             let status = state.decompress_vec(input, output, FlushDecompress::Sync);

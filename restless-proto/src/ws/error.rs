@@ -5,6 +5,8 @@ use crate::LimitError;
 
 /// What a limit on messages is on, for its error.
 pub(super) const MESSAGE: &str = "a WebSocket message";
+pub(crate) const UNREAD: &str = "input that nobody polled for";
+pub(super) const FRAGMENTS: &str = "the fragments of a WebSocket message";
 
 /// The peer broke RFC 6455 or RFC 7692, or passed one of our limits, on an open connection.
 ///
@@ -84,16 +86,14 @@ pub enum Error {
     /// A compressed message can't be decompressed (RFC 7692 §7.2.2).
     #[error("a compressed message is not valid DEFLATE data")]
     Deflate,
-    /// A message is larger than [`message_bytes`](super::Options::message_bytes) allows. A
-    /// compressed one is counted as it comes out.
+    /// A message is larger than [`message_bytes`](super::Options::message_bytes) allows, where a
+    /// compressed one is counted as it comes out; or another limit on bytes was passed, as the error
+    /// says.
     #[error(transparent)]
     TooLarge(#[from] LimitError),
     /// A message has more fragments than [`fragments`](super::Options::fragments) allows.
-    #[error("a message has more than {maximum} fragments")]
-    TooManyFragments {
-        /// How many are accepted.
-        maximum: usize,
-    },
+    #[error(transparent)]
+    TooManyFragments(LimitError),
 }
 
 impl Error {
@@ -113,7 +113,7 @@ impl Error {
             | Self::ShortClose
             | Self::CloseCode { .. } => CloseCode::PROTOCOL_ERROR,
             Self::CloseReason | Self::NotUtf8 { .. } | Self::Deflate => CloseCode::INVALID_DATA,
-            Self::TooLarge(_) | Self::TooManyFragments { .. } => CloseCode::TOO_BIG,
+            Self::TooLarge(_) | Self::TooManyFragments(_) => CloseCode::TOO_BIG,
         }
     }
 }

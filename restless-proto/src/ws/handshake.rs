@@ -105,14 +105,10 @@ impl Handshake {
             .path_and_query(target)
             .build()
             .map_err(|_| unusable("its path or query"))?;
-        let mut nonce = [0; 16];
-        for part in nonce.chunks_exact_mut(8) {
-            part.copy_from_slice(&entropy.next_u64().to_be_bytes());
-        }
         Ok(Self {
             uri,
             host,
-            key: BASE64.encode(nonce),
+            key: new_key(entropy),
             fields: HeaderMap::new(),
             subprotocols: Vec::new(),
             deflate: Some(Deflate::default()),
@@ -159,6 +155,15 @@ impl Handshake {
     pub fn deflate(mut self, deflate: Option<Deflate>) -> Self {
         self.deflate = deflate;
         self
+    }
+
+    /// Makes it the handshake of another connection, to where a redirect leads: with a new key, and
+    /// without subprotocols at another origin than the first, for some use them for tokens.
+    pub(crate) fn redirect(&mut self, entropy: &mut Entropy, has_left_origin: bool) {
+        self.key = new_key(entropy);
+        if has_left_origin {
+            self.subprotocols.clear();
+        }
     }
 
     /// The request: a `GET` of HTTP/1.1 with all its fields, to an absolute `http` or `https` URI.
@@ -312,6 +317,15 @@ fn joined(fields: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Vec<_> =
         fields.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
     if values.is_empty() { None } else { Some(values.join(", ")) }
+}
+
+/// A key is drawn for each connection (§4.1, 7.).
+fn new_key(entropy: &mut Entropy) -> String {
+    let mut nonce = [0; 16];
+    for part in nonce.chunks_exact_mut(8) {
+        part.copy_from_slice(&entropy.next_u64().to_be_bytes());
+    }
+    BASE64.encode(nonce)
 }
 
 /// The answer to a key: §4.2.2, 5., 4.

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 
 use super::close::Close;
 use super::deflate::{DeflateParameters, InflateError, Inflater};
-use super::error::MESSAGE;
+use super::error::{FRAGMENTS, MESSAGE};
 use super::frame::{FrameHeader, Opcode, Sequence};
 use super::utf8::{self, NotUtf8, Utf8Check};
 use super::{Error, Options};
@@ -148,6 +148,7 @@ pub(crate) struct Assembler {
     chunk: Bytes,
     /// Chunks that were given before the one before them was read.
     later: VecDeque<Bytes>,
+    later_bytes: usize,
     head: [u8; FrameHeader::MAX_BYTES],
     head_bytes: usize,
     state: State,
@@ -182,6 +183,7 @@ impl Assembler {
             sequence: Sequence::new(deflate.is_some()),
             chunk: Bytes::new(),
             later: VecDeque::new(),
+            later_bytes: 0,
             head: [0; FrameHeader::MAX_BYTES],
             head_bytes: 0,
             state: State::Head,
@@ -195,14 +197,21 @@ impl Assembler {
         if self.chunk.is_empty() {
             self.chunk = chunk;
         } else {
+            self.later_bytes += chunk.len();
             self.later.push_back(chunk);
         }
+    }
+
+    /// Bytes of input that have not been read.
+    pub(crate) fn unread_bytes(&self) -> usize {
+        self.later_bytes + self.chunk.len()
     }
 
     /// Forgets input that has not been read, and takes no notice of what was begun.
     pub(crate) fn discard(&mut self) {
         self.chunk = Bytes::new();
         self.later.clear();
+        self.later_bytes = 0;
     }
 
     /// Whether the input so far ends within a frame or a message.
@@ -227,7 +236,10 @@ impl Assembler {
                 Step::Item(item) => return Ok(Some(item)),
                 Step::Next => {}
                 Step::Starved => match self.later.pop_front() {
-                    Some(chunk) => self.chunk = chunk,
+                    Some(chunk) => {
+                        self.later_bytes -= chunk.len();
+                        self.chunk = chunk;
+                    }
                     None => {
                         // An empty rest would keep the memory of its whole chunk.
                         self.chunk = Bytes::new();
@@ -302,16 +314,15 @@ impl Assembler {
                 });
             }
         }
-        if let Some(begun) = &mut self.begun {
+        if let Some(begun) = &self.begun {
             if begun.fragments > self.fragment_limit {
-                return Err(Error::TooManyFragments { maximum: self.fragment_limit });
+                let error = LimitError::new(FRAGMENTS, self.fragment_limit, begun.fragments);
+                return Err(Error::TooManyFragments(error));
             }
-            begun.received = begun.received.saturating_add(length);
-            let (received, compressed) = (begun.received, begun.compressed);
-            // DEFLATE makes nothing much larger than it was; without this limit, blocks that hold
-            // nothing could come for ever.
-            let slack = if compressed { self.message_limit / 16 + 1024 } else { 0 };
-            self.check_size(received, self.message_limit.saturating_add(slack))?;
+            // What is compressed is counted as it comes out.
+            if !begun.compressed {
+                self.check_size(begun.received.saturating_add(length), self.message_limit)?;
+            }
         }
         self.state = State::Data { fin, remaining: length };
         Ok(Step::Next)
@@ -325,10 +336,13 @@ impl Assembler {
     }
 
     fn read_data(&mut self, fin: bool, remaining: usize) -> Result<Step, Error> {
-        let taken = remaining.min(self.chunk.len());
+        let Some(begun) = &mut self.begun else { return Err(Error::UnexpectedContinuation) };
+        let stretch =
+            if begun.compressed { VAIN_BYTES - begun.received % VAIN_BYTES } else { usize::MAX };
+        let taken = remaining.min(stretch).min(self.chunk.len());
         let piece = self.chunk.split_to(taken);
         let remaining = remaining - taken;
-        let Some(begun) = &mut self.begun else { return Err(Error::UnexpectedContinuation) };
+        begun.received = begun.received.saturating_add(taken);
         let known = begun.payload.len();
         let inflated = match &mut self.inflater {
             Some(inflater) if begun.compressed => {
@@ -341,7 +355,7 @@ impl Assembler {
                 }
             }
             _ => {
-                let frame_end = known + taken + remaining;
+                let frame_end = (known + taken).saturating_add(remaining);
                 let most = if fin { frame_end } else { self.message_limit };
                 reserve(&mut begun.payload, taken, frame_end, most);
                 begun.payload.extend_from_slice(&piece);
@@ -354,9 +368,16 @@ impl Assembler {
             check.feed(begun.payload.get(known..).unwrap_or_default())?;
         }
         inflated?;
+        if begun.compressed && taken == stretch {
+            let most = begun.payload.len().saturating_mul(VAIN_RATIO).saturating_add(VAIN_BYTES);
+            if begun.received > most {
+                let error = LimitError::new(VAIN, most, begun.received);
+                return Err(Error::TooLarge(error));
+            }
+        }
         if remaining > 0 {
             self.state = State::Data { fin, remaining };
-            return Ok(Step::Starved);
+            return Ok(if self.chunk.is_empty() { Step::Starved } else { Step::Next });
         }
         self.state = State::Head;
         if !fin {
@@ -448,6 +469,13 @@ impl From<InflateError> for Error {
         }
     }
 }
+
+/// A compressed message brings at least one byte for this many that it takes, beside the first
+/// 64 KiB; else blocks that hold nothing could come for ever. One that is flushed after each byte
+/// takes seven. Looked at after each 64 KiB, so that the cut of the bytes makes no difference.
+const VAIN_RATIO: usize = 16;
+const VAIN_BYTES: usize = 64 << 10;
+const VAIN: &str = "compressed bytes that bring nothing";
 
 /// How much memory a head may ask for before its payload has come.
 const PROMISED_BYTES: usize = 64 << 10;

@@ -55,6 +55,8 @@
 //! | --- | --- | --- |
 //! | size of a message, decompressed | 16 MiB | [`Options::message_bytes`] |
 //! | fragments of a message | 131,072 | [`Options::fragments`] |
+//! | input that was not polled for | 16 MiB and one piece | [`Options::unread_bytes`] |
+//! | compressed bytes that bring nothing | 64 KiB, and 16 for each that they bring | fixed |
 //! | frames that wait to be sent | 32 MiB | [`Options::unsent_bytes`] |
 //! | pongs that wait to be sent | 1 | fixed |
 //! | a ping of ours | every 20 s | [`Options::ping_every`] |
@@ -86,6 +88,7 @@ pub use close::{Close, CloseCode, Closed, Side};
 pub use connection::{Connection, Output, SendError};
 pub use deflate::{Deflate, DeflateParameters};
 pub use error::Error;
+pub(crate) use error::UNREAD;
 pub use frame::{FrameHeader, Opcode};
 pub use handshake::{Accepted, Handshake, HandshakeError};
 pub use machine::{Event, WebSocketMachine};

@@ -13,6 +13,7 @@ use std::time::Duration;
 pub struct Options {
     message: usize,
     fragments: usize,
+    unread: usize,
     unsent: usize,
     ping_every: Option<Duration>,
     pong_within: Option<Duration>,
@@ -24,6 +25,7 @@ impl Default for Options {
         Self {
             message: 16 << 20,
             fragments: 131_072,
+            unread: 16 << 20,
             unsent: 32 << 20,
             ping_every: Some(Duration::from_secs(20)),
             pong_within: Some(Duration::from_secs(20)),
@@ -47,6 +49,15 @@ impl Options {
     #[must_use]
     pub fn fragments(mut self, maximum: usize) -> Self {
         self.fragments = maximum.max(1);
+        self
+    }
+
+    /// Most bytes that are handed in and not polled for, before the piece that comes last. Default
+    /// 16 MiB. A driver that reads only when it is told to wait never comes near; what passes it fails
+    /// the connection with [`Error::TooLarge`](super::Error::TooLarge).
+    #[must_use]
+    pub fn unread_bytes(mut self, maximum: usize) -> Self {
+        self.unread = maximum;
         self
     }
 
@@ -94,6 +105,10 @@ impl Options {
 
     pub(crate) fn max_fragments(&self) -> usize {
         self.fragments
+    }
+
+    pub(crate) fn most_unread_bytes(&self) -> usize {
+        self.unread
     }
 
     /// The limit set by [`unsent_bytes`](Self::unsent_bytes).

@@ -50,7 +50,10 @@ pub struct UpgradeExchange {
 /// `Head ──► Content ──► Over`
 #[derive(Debug)]
 enum State {
-    Head,
+    /// The first so many bytes hold no end of a head.
+    Head {
+        searched: usize,
+    },
     /// As much is still to come; `None` for a connection that was turned over.
     Content(Option<u64>),
     Over,
@@ -59,7 +62,7 @@ enum State {
 impl UpgradeExchange {
     /// For the exchange that [`Output::Open`](crate::machine::Output::Open) names.
     pub fn new(exchange: ExchangeId) -> Self {
-        Self { exchange, received: BytesMut::new(), state: State::Head }
+        Self { exchange, received: BytesMut::new(), state: State::Head { searched: 0 } }
     }
 
     /// The request as it goes over the wire, with the `Host` that its URI says.
@@ -92,8 +95,11 @@ impl UpgradeExchange {
     pub fn poll(&mut self) -> Option<Input> {
         let exchange = self.exchange;
         match self.state {
-            State::Head => match read_head(&mut self.received) {
-                Ok(None) => None,
+            State::Head { searched } => match read_head(&mut self.received, searched) {
+                Ok(None) => {
+                    self.state = State::Head { searched: self.received.len() };
+                    None
+                }
                 Ok(Some(head)) => {
                     self.state = State::Content(content_bytes(&head));
                     Some(Input::Response { exchange, head: Box::new(head) })
@@ -135,24 +141,45 @@ fn content_bytes(head: &Parts) -> Option<u64> {
 }
 
 /// Takes the head of a response, once it is there, and the interim ones before it (RFC 9110 §15.2).
-fn read_head(received: &mut BytesMut) -> Result<Option<Parts>, TransportError> {
+/// Each byte is looked at a bounded number of times, however they are cut: nothing is parsed before
+/// its end has come, and that is not searched for in the first `searched` bytes again.
+fn read_head(
+    received: &mut BytesMut,
+    mut searched: usize,
+) -> Result<Option<Parts>, TransportError> {
     let broken = |why: Box<dyn std::error::Error + Send + Sync>| {
         TransportError::new(TransportErrorKind::Protocol, why)
     };
     loop {
+        let Some(end) = head_end(received, searched) else {
+            if received.len() > MOST_HEAD_BYTES {
+                return Err(broken("the head of a response is over 32 KiB".into()));
+            }
+            return if looks_like_http(received) {
+                Ok(None)
+            } else {
+                Err(broken("what came is no response of HTTP/1".into()))
+            };
+        };
+        if end > MOST_HEAD_BYTES {
+            return Err(broken("the head of a response is over 32 KiB".into()));
+        }
+        searched = 0;
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
-        let length = match response.parse(received) {
+        let length = match response.parse(received.get(..end).unwrap_or_default()) {
             Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) if received.len() < MOST_HEAD_BYTES => return Ok(None),
             Ok(httparse::Status::Partial) => {
-                return Err(broken("the head of a response is over 32 KiB".into()));
+                return Err(broken("the head of a response is no head".into()));
             }
             Err(error) => return Err(broken(error.to_string().into())),
         };
         let mut head = Response::new(()).into_parts().0;
         let status = response.code.unwrap_or_default();
         head.status = StatusCode::from_u16(status).map_err(|error| broken(error.into()))?;
+        if response.version == Some(0) && head.status.is_informational() {
+            return Err(broken("HTTP/1.0 has no status below 200".into()));
+        }
         for field in response.headers {
             let name = HeaderName::from_bytes(field.name.as_bytes());
             let value = HeaderValue::from_bytes(field.value);
@@ -166,6 +193,26 @@ fn read_head(received: &mut BytesMut) -> Result<Option<Parts>, TransportError> {
             return Ok(Some(head));
         }
     }
+}
+
+/// Behind the empty line that ends a head (RFC 9112 §2.1, §2.2: a lone LF ends a line too).
+fn head_end(received: &[u8], searched: usize) -> Option<usize> {
+    // What was searched may end within that line.
+    let from = searched.saturating_sub(3);
+    memchr::memchr_iter(b'\n', received.get(from..).unwrap_or_default())
+        .map(|at| from + at)
+        .find_map(|at| match received.get(at + 1..) {
+            Some([b'\n', ..]) => Some(at + 2),
+            Some([b'\r', b'\n', ..]) => Some(at + 3),
+            _ => None,
+        })
+}
+
+/// Who speaks another protocol is told so at once, not after 32 KiB or never.
+fn looks_like_http(received: &[u8]) -> bool {
+    const VERSION: &[u8] = b"HTTP/1.";
+    let start = VERSION.len().min(received.len());
+    received.get(..start) == VERSION.get(..start)
 }
 
 #[cfg(test)]
@@ -227,8 +274,11 @@ mod tests {
         assert_eq!(read(&[b"HTTP/1.1 099 No\r\n\r\n"]), ["Protocol"]);
         let endless = [b"HTTP/1.1 101 Go\r\na: ".to_vec(), vec![b'x'; MOST_HEAD_BYTES]].concat();
         assert_eq!(read(&[&endless]), ["Protocol"]);
+        let whole = [&endless[..], b"\r\n\r\n"].concat();
+        assert_eq!(read(&[&whole]), ["Protocol"], "whole or not");
+        assert_eq!(read(&[b"HTTP/1.0 101 Go\r\n\r\n"]), ["Protocol"]);
         let many = [b"HTTP/1.1 101 Go\r\n".to_vec(), b"a: b\r\n".repeat(MOST_FIELDS + 1)].concat();
-        assert_eq!(read(&[&many]), ["Protocol"]);
+        assert_eq!(read(&[&many, b"\r\n"]), ["Protocol"]);
     }
 
     #[test]
