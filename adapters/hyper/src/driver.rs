@@ -36,6 +36,8 @@ pub(crate) struct Driver<R: Runtime, M: Machine> {
 
 struct Alarm<R: Runtime> {
     deadline: Instant,
+    /// When it rings: at the deadline, and once more after the last look.
+    rings: Instant,
     sleep: Pin<Box<R::Sleep>>,
     last_look: bool,
 }
@@ -191,17 +193,21 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                     let span = deadline.saturating_duration_since(now);
                     alarm.insert(Alarm {
                         deadline,
+                        rings: deadline,
                         sleep: Box::pin(runtime.sleep(span)),
                         last_look: false,
                     })
                 }
             };
-            if alarm.sleep.as_mut().poll(cx).is_pending() {
+            // The clock's word is as good as the runtime's: tokio lets no timer ring for a task that
+            // has used up its turn, as one does that is flooded.
+            if now < alarm.rings && alarm.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             let late = now.saturating_duration_since(deadline) > LATE;
             if late && !alarm.last_look && self.open.is_some() {
                 alarm.sleep = Box::pin(runtime.sleep(LATE));
+                alarm.rings = now + LATE;
                 alarm.last_look = true;
                 continue;
             }

@@ -38,6 +38,8 @@ pub struct SubscriptionMachine {
     reconnects: u32,
     /// Whether the key that was given last was refused, and no other was given since.
     rejected: bool,
+    /// When that was last, if no connection has stood since.
+    rejected_at: Option<Instant>,
     last_heard: Option<Instant>,
     /// Since when the present connection stands.
     opened: Option<Instant>,
@@ -81,6 +83,10 @@ enum State {
 /// How long the user is given for credentials: as long as a server for the head of its response.
 const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
 
+/// A key that was accepted by nobody for this long may have expired in an outage: another refusal is
+/// no proof that no key will do.
+const KEY_SPAN: Duration = Duration::from_secs(300);
+
 impl SubscriptionMachine {
     pub(super) fn new(plan: Plan, now: Instant) -> Self {
         let mut machine = Self {
@@ -91,6 +97,7 @@ impl SubscriptionMachine {
             now,
             reconnects: 0,
             rejected: false,
+            rejected_at: None,
             last_heard: None,
             opened: None,
             lost: None,
@@ -151,10 +158,10 @@ impl SubscriptionMachine {
 
     fn connect(&mut self) {
         match &self.plan.credentials {
-            Credentials::None => self.connect_as(None, false),
+            Credentials::None => self.connect_as(None),
             Credentials::Fixed(key) => {
                 let key = key.clone();
-                self.connect_as(Some(&key), false);
+                self.connect_as(Some(&key));
             }
             Credentials::OnDemand => self.authorize(),
         }
@@ -168,16 +175,15 @@ impl SubscriptionMachine {
     fn authorized(&mut self, credentials: Result<Option<ApiKey>, CredentialsError>) {
         match credentials {
             Ok(key) => {
-                let reauthorized = std::mem::take(&mut self.rejected);
-                let key = key.filter(|key| !key.is_empty());
-                self.connect_as(key.as_ref(), reauthorized);
+                self.rejected = false;
+                self.connect_as(key.filter(|key| !key.is_empty()).as_ref());
             }
             Err(error) => self.lose(Error::from(error)),
         }
     }
 
-    fn connect_as(&mut self, key: Option<&ApiKey>, reauthorized: bool) {
-        match self.plan.attempt(key, reauthorized) {
+    fn connect_as(&mut self, key: Option<&ApiKey>) {
+        match self.plan.attempt(key) {
             Ok(attempt) => self.state = State::Connect(Box::new(attempt)),
             // All else was checked when the subscription started, but a key on demand was not.
             Err(error) => self.end(Ended::Failed(error.into())),
@@ -205,16 +211,23 @@ impl SubscriptionMachine {
             Verdict::Follow => self.follow(*attempt, &head),
             Verdict::Authorize
                 if matches!(self.plan.credentials, Credentials::OnDemand)
-                    && !attempt.reauthorized
+                    && self.may_ask_again()
                     && !attempt.hop.has_left_origin() =>
             {
                 self.due.push_back(Output::Hangup);
                 self.rejected = true;
+                self.rejected_at = Some(self.now);
                 self.authorize();
             }
             Verdict::NoContent => self.end(Ended::NoContent),
             Verdict::Authorize | Verdict::Retry | Verdict::Stop => self.refusal(head),
         }
+    }
+
+    /// Whether the user may be asked for another key, now that one was refused: once until a
+    /// connection stands, whatever else is answered meanwhile.
+    fn may_ask_again(&self) -> bool {
+        self.rejected_at.is_none_or(|at| self.now.saturating_duration_since(at) >= KEY_SPAN)
     }
 
     fn refusal(&mut self, head: Box<Parts>) {
@@ -248,6 +261,7 @@ impl SubscriptionMachine {
     fn stream(&mut self, feed: Feed, head: &Parts) {
         self.last_heard = Some(self.now);
         self.opened = Some(self.now);
+        self.rejected_at = None;
         self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended: None };
         let subprotocol = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL);
         let subprotocol = subprotocol.filter(|_| self.plan.is_websocket());
@@ -269,7 +283,7 @@ impl SubscriptionMachine {
                     hop.renew(handshake.request().headers());
                 }
                 // A new exchange takes the place of the old one: no back-off, and no loss to tell.
-                self.state = State::Connect(Box::new(Attempt { hop, handshake, ..attempt }));
+                self.state = State::Connect(Box::new(Attempt { hop, handshake }));
             }
             Err(error) => self.lose(Error::from(error)),
         }

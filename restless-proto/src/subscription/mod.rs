@@ -250,8 +250,9 @@ impl Subscription {
         self
     }
 
-    /// Verifies each update. One whose signature is missing or wrong comes out as
-    /// [`Item::Rejected`], not as an event. Error events bear no signature. Default: off.
+    /// Verifies each event that brings data. One whose signature is missing or wrong comes out as
+    /// [`Item::Rejected`], not as an event. An error event without data bears no signature, and is
+    /// an event without one. What is signed is the data: not the id, nor the time. Default: off.
     pub fn verify(mut self, signer: Signer) -> Self {
         self.signer = Some(signer);
         self

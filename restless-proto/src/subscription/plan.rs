@@ -54,17 +54,11 @@ pub(super) struct Attempt {
     pub(super) hop: Hop,
     /// What the response to a WebSocket's request is checked against.
     pub(super) handshake: Option<Box<Handshake>>,
-    /// Whether the user was already asked for other credentials than those in it.
-    pub(super) reauthorized: bool,
 }
 
 impl Plan {
     /// The first request of a connect, at the caller's URL, from where the subscription stands.
-    pub(super) fn attempt(
-        &mut self,
-        key: Option<&ApiKey>,
-        reauthorized: bool,
-    ) -> Result<Attempt, ConfigError> {
+    pub(super) fn attempt(&mut self, key: Option<&ApiKey>) -> Result<Attempt, ConfigError> {
         let url = self.position.place_in(&self.url);
         let handshake = match &self.transport {
             Transport::EventStream { .. } | Transport::Messages { .. } => None,
@@ -113,7 +107,7 @@ impl Plan {
         }
         let hop = Hop::new(request, url);
         let hop = if self.is_websocket() { hop.for_websocket() } else { hop };
-        Ok(Attempt { hop, handshake, reauthorized })
+        Ok(Attempt { hop, handshake })
     }
 
     pub(super) fn is_websocket(&self) -> bool {
