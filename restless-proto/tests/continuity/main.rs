@@ -11,9 +11,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::subscription::{Event, Item, SubscriptionMachine};
-use restless_proto::{
-    CredentialsError, Entropy, Instant, Service, Subscription, TransportErrorKind,
-};
+use restless_proto::{Entropy, Instant, Service, Subscription, TransportErrorKind};
 
 const EVENTS: usize = 50;
 
@@ -216,86 +214,6 @@ proptest! {
         for (url, server) in SERVERS {
             let (seen, _) = run(&Wire { url, server, cuts: &cuts, piece, end: broken() });
             prop_assert_eq!(seen, all_ids());
-        }
-    }
-
-    /// A driver that is confused, or a peer that is hostile: no order of inputs ends the process,
-    /// makes the machine talk without end, or leaves it waiting for something after the end.
-    #[test]
-    fn no_order_of_inputs_breaks_the_machine(
-        on_demand: bool,
-        steps in proptest::collection::vec((0_u8..12, 0_usize..400, 0_u64..70_000), 0..60),
-    ) {
-        let service = Service::new("rs_test");
-        let service = if on_demand { service.with_credentials_on_demand() } else { service };
-        let subscription = Subscription::url(SSE);
-        let mut machine =
-            subscription.start(&service, Entropy::from_seed(1), Instant::ORIGIN).unwrap();
-        let stream: Vec<u8> = log().iter().flat_map(|(_, block)| block.bytes()).collect();
-        let mut exchanges = Vec::new();
-        let mut now = 0;
-        for (step, number, pause) in steps {
-            let mut over = false;
-            for turn in 0.. {
-                prop_assert!(turn < 1000, "the machine talks without end");
-                match machine.poll() {
-                    Output::Open { exchange, .. } => {
-                        prop_assert!(exchanges.last() < Some(&exchange), "ids rise");
-                        exchanges.push(exchange);
-                    }
-                    Output::Wait(_) => break,
-                    Output::Done => {
-                        over = true;
-                        break;
-                    }
-                    _ => {}
-                }
-            }
-            now += pause;
-            let at = Instant::from_origin(std::time::Duration::from_millis(now));
-            if step == 9 {
-                let key = Some("rs_test".into()).filter(|_| number % 5 > 0);
-                let none = || CredentialsError::new("none");
-                let given = if number % 3 > 0 { Ok(key) } else { Err(none()) };
-                machine.handle(Input::Credentials(given), at);
-                continue;
-            }
-            let Some(&exchange) = exchanges.iter().rev().nth(number % 3) else { continue };
-            let status = [200, 200, 200, 204, 302, 401, 404, 429, 500][number % 9];
-            let input = match step {
-                0..=2 => Input::Response {
-                    exchange,
-                    head: Box::new(
-                        http::Response::builder()
-                            .status(status)
-                            .header("content-type", "text/event-stream")
-                            .header("location", "/elsewhere")
-                            .header("retry-after", number.to_string())
-                            .body(())
-                            .unwrap()
-                            .into_parts()
-                            .0,
-                    ),
-                },
-                3..=6 => {
-                    let bytes = Bytes::copy_from_slice(&stream[number..number * 2]);
-                    Input::Data { exchange, bytes }
-                }
-                7 => Input::Ended { exchange, why: End::Complete },
-                8 => Input::Ended {
-                    exchange,
-                    why: End::Failed(TransportErrorKind::Broken.into()),
-                },
-                10 if number == 7 => {
-                    machine.close(at);
-                    continue;
-                }
-                _ => Input::Elapsed,
-            };
-            machine.handle(input, at);
-            if over {
-                prop_assert!(matches!(machine.poll(), Output::Done), "over is over");
-            }
         }
     }
 }
