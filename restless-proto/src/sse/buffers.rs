@@ -169,11 +169,10 @@ impl Buffers {
         (std::mem::take(&mut self.data), std::mem::take(&mut self.has_id))
     }
 
-    /// The joined data with its buffer, where that is too large to be used again. What the buffer
-    /// has too much is given back, since the data may be kept for long.
+    /// The joined data with its buffer, where that is too large to be used again.
     pub(super) fn take_large(&mut self) -> Option<Bytes> {
         (self.joined.len() > LARGEST_KEPT_BUFFER)
-            .then(|| std::mem::take(&mut self.joined).into_boxed_slice().into())
+            .then(|| Bytes::from(std::mem::take(&mut self.joined)))
     }
 
     /// Empties the buffer of joined data.

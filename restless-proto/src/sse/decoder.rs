@@ -153,8 +153,7 @@ impl Decoder {
             let is_blank = self.interpreter.take(piece)?;
             if !self.interpreter.buffers.has_begun() {
                 if is_line_end {
-                    // Between blocks, as after a comment, blank lines mean nothing.
-                    self.lines.skip_line_feeds();
+                    self.lines.skip_between_blocks();
                 }
                 continue;
             }

@@ -67,11 +67,27 @@ impl Lines {
         }
     }
 
-    /// Steps over blank lines that end in LF, where the last piece has ended its line.
+    /// Steps over what means nothing between blocks, where the last piece has ended its line: blank
+    /// lines, and comments that end in this chunk. What ends at the chunk's end with a CR is left.
     #[inline]
-    pub(super) fn skip_line_feeds(&mut self) {
-        while self.chunk.as_deref().and_then(|chunk| chunk.get(self.read)) == Some(&b'\n') {
-            self.read += 1;
+    pub(super) fn skip_between_blocks(&mut self) {
+        let Some(chunk) = self.chunk.as_deref() else { return };
+        while let Some(rest) = chunk.get(self.read..) {
+            let length = match rest {
+                [b'\n', ..] => {
+                    self.read += 1;
+                    continue;
+                }
+                [b':', ..] => find_line_end(rest),
+                [b'\r', ..] => Some(0),
+                _ => None,
+            };
+            let Some(length) = length else { return };
+            self.read += match rest.get(length..) {
+                Some([b'\n', ..]) => length + 1,
+                Some([b'\r', b'\n', ..]) => length + 2,
+                _ => return,
+            };
         }
     }
 
