@@ -52,7 +52,8 @@ fn a_head_that_does_not_come_is_a_timeout_after_30_s() {
 #[test]
 fn an_end_before_the_head_says_how_it_was() {
     let timeout = || TimeoutError::new(Timer::Connect, Duration::from_secs(1));
-    let ends: [(End, fn(&Error) -> bool); 4] = [
+    type Judge = fn(&Error) -> bool;
+    let ends: [(End, Judge); 4] = [
         (End::Complete, |error| matches!(error, Error::Transport(_))),
         (
             End::Failed(TransportErrorKind::Resolve.into()),

@@ -97,6 +97,7 @@ impl FrameHeader {
     /// fragmented or longer than 125 bytes, a length that is not in its shortest form or not below
     /// 2⁶³. Whether the reserved bits and the mask are right depends on who sent the frame and on
     /// what was agreed, and is left to the caller.
+    #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
         let fin = first & 0x80 != 0;
@@ -183,6 +184,7 @@ impl Sequence {
     }
 
     /// Takes the next frame. Whether it begins a compressed message.
+    #[inline]
     pub(crate) fn take(&mut self, header: &FrameHeader) -> Result<bool, Error> {
         let &FrameHeader { fin, reserved, opcode, key, .. } = header;
         let begins = matches!(opcode, Opcode::Text | Opcode::Binary);

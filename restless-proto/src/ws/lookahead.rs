@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::frame::{FrameHeader, Opcode, Sequence};
 
@@ -24,7 +24,12 @@ use super::frame::{FrameHeader, Opcode, Sequence};
 /// ```
 #[derive(Debug)]
 pub(crate) struct Lookahead {
-    chunks: VecDeque<Bytes>,
+    chunk: Bytes,
+    /// How much of `chunk` was looked at.
+    at: usize,
+    /// Chunks that were given before the one before them was looked at.
+    later: VecDeque<Bytes>,
+    /// The start of a head that is cut.
     head: Vec<u8>,
     sequence: Sequence,
     state: State,
@@ -40,83 +45,139 @@ enum State {
 
 impl Lookahead {
     pub(crate) fn new(deflate: bool) -> Self {
-        let sequence = Sequence::new(deflate);
-        Self { chunks: VecDeque::new(), head: Vec::new(), sequence, state: State::Head }
+        Self {
+            chunk: Bytes::new(),
+            at: 0,
+            later: VecDeque::new(),
+            head: Vec::new(),
+            sequence: Sequence::new(deflate),
+            state: State::Head,
+        }
     }
 
     /// Takes the next piece of input.
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        if !matches!(self.state, State::Over) {
-            self.chunks.push_back(chunk);
+        if matches!(self.state, State::Over) {
+            return;
+        }
+        if self.chunk.is_empty() {
+            self.chunk = chunk;
+        } else {
+            self.later.push_back(chunk);
         }
     }
 
     /// Looks at nothing any more.
     pub(crate) fn stop(&mut self) {
-        self.chunks.clear();
+        self.chunk = Bytes::new();
+        self.later.clear();
         self.state = State::Over;
     }
 
     /// The payload of the next ping; `None` when all input was looked at.
     pub(crate) fn next_ping(&mut self) -> Option<Bytes> {
-        loop {
-            let chunk = self.chunks.front_mut()?;
-            if chunk.is_empty() {
-                self.chunks.pop_front();
-                continue;
+        while !self.chunk.is_empty() {
+            if let Some(payload) = self.ping_in_chunk() {
+                return Some(payload);
             }
+            self.at = 0;
+            self.chunk = self.later.pop_front().unwrap_or_default();
+        }
+        None
+    }
+
+    /// Steps over messages' frames that lie whole in this chunk: most do.
+    #[inline]
+    fn skip_whole_frames(&mut self) {
+        let (mut at, mut sequence) = (self.at, self.sequence);
+        let mut rest = self.chunk.get(at..).unwrap_or_default();
+        while let Ok(Some((header, used))) = FrameHeader::decode(rest) {
+            if header.opcode.is_control() {
+                break;
+            }
+            let end =
+                usize::try_from(header.length).ok().and_then(|length| used.checked_add(length));
+            let Some(after) = end.and_then(|end| rest.get(end..)) else { break };
+            if sequence.take(&header).is_err() {
+                break;
+            }
+            at += rest.len() - after.len();
+            rest = after;
+        }
+        (self.at, self.sequence) = (at, sequence);
+    }
+
+    /// The payload of the next ping that ends in this chunk.
+    fn ping_in_chunk(&mut self) -> Option<Bytes> {
+        if matches!(self.state, State::Head) && self.head.is_empty() {
+            self.skip_whole_frames();
+        }
+        while let Some(rest) = self.chunk.get(self.at..).filter(|rest| !rest.is_empty()) {
             match &mut self.state {
-                State::Skip(rest) => {
-                    let here = usize::try_from(*rest).unwrap_or(usize::MAX).min(chunk.len());
-                    chunk.advance(here);
-                    *rest -= here as u64;
-                    if *rest == 0 {
+                State::Head if self.head.is_empty() => match FrameHeader::decode(rest) {
+                    Ok(Some((header, used))) => {
+                        self.at += used;
+                        if let Some(payload) = self.begin(header) {
+                            return Some(payload);
+                        }
+                    }
+                    Ok(None) => {
+                        self.head.extend_from_slice(rest);
+                        return None;
+                    }
+                    Err(_) => self.stop(),
+                },
+                State::Head => {
+                    // Cut anywhere, it is whole within a few bytes.
+                    self.head.extend(rest.first());
+                    self.at += 1;
+                    match FrameHeader::decode(&self.head) {
+                        Ok(Some((header, _))) => {
+                            self.head.clear();
+                            if let Some(payload) = self.begin(header) {
+                                return Some(payload);
+                            }
+                        }
+                        Ok(None) => {}
+                        Err(_) => self.stop(),
+                    }
+                }
+                State::Skip(length) => {
+                    let here = usize::try_from(*length).unwrap_or(usize::MAX).min(rest.len());
+                    self.at += here;
+                    *length -= here as u64;
+                    if *length == 0 {
                         self.state = State::Head;
+                        self.skip_whole_frames();
                     }
                 }
                 State::Ping { payload, length } => {
-                    let here = (*length - payload.len()).min(chunk.len());
-                    payload.extend_from_slice(&chunk.split_to(here));
+                    let here = rest.get(..*length - payload.len()).unwrap_or(rest);
+                    payload.extend_from_slice(here);
+                    self.at += here.len();
                     if payload.len() == *length {
                         let payload = Bytes::from(std::mem::take(payload));
                         self.state = State::Head;
                         return Some(payload);
                     }
                 }
-                State::Head => {
-                    // A head that is cut is put together; most are not.
-                    let whole = if self.head.is_empty() {
-                        FrameHeader::decode(chunk)
-                    } else {
-                        let (&byte, _) = chunk.split_first()?;
-                        self.head.push(byte);
-                        FrameHeader::decode(&self.head)
-                    };
-                    match whole {
-                        Ok(Some((header, used))) => {
-                            chunk.advance(if self.head.is_empty() { used } else { 1 });
-                            self.head.clear();
-                            if let Some(payload) = self.begin(header) {
-                                return Some(payload);
-                            }
-                        }
-                        Ok(None) if self.head.is_empty() => self.head.extend(chunk.split_off(0)),
-                        Ok(None) => chunk.advance(1),
-                        Err(_) => self.stop(),
-                    }
-                }
                 State::Over => return None,
             }
         }
+        None
     }
 
-    /// A ping without a payload is whole with its head.
+    /// Takes note of what follows this head. A ping without a payload is whole with it.
+    #[inline]
     fn begin(&mut self, header: FrameHeader) -> Option<Bytes> {
         if self.sequence.take(&header).is_err() {
             self.stop();
             return None;
         }
         match header.opcode {
+            Opcode::Continuation | Opcode::Text | Opcode::Binary | Opcode::Pong => {
+                self.state = State::Skip(header.length);
+            }
             Opcode::Ping if header.length == 0 => return Some(Bytes::new()),
             Opcode::Ping => {
                 // 125 at the most, or it would be no head.
@@ -124,9 +185,6 @@ impl Lookahead {
                 self.state = State::Ping { payload: Vec::with_capacity(length), length };
             }
             Opcode::Close => self.stop(),
-            Opcode::Continuation | Opcode::Text | Opcode::Binary | Opcode::Pong => {
-                self.state = State::Skip(header.length);
-            }
         }
         None
     }
