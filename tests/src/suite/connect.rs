@@ -10,6 +10,8 @@ use restless_hyper::{Client, Runtime};
 use super::probe::Probe;
 use super::support::{Stage, all_of, builder, failure, take_ids};
 
+const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+
 /// Where nobody ever answers: three addresses for documentation.
 const BLACK_HOLES: [&str; 3] = ["[2001:db8::1]:9", "[2001:db8::2]:9", "192.0.2.1:9"];
 
@@ -20,9 +22,10 @@ fn after_black_holes(count: usize, addresses: &[SocketAddr]) -> Vec<SocketAddr> 
 }
 
 fn by_name<R: Runtime>(rt: &R, emulator: &Emulator) -> Client<R> {
-    let name = |url: String| url.replace("127.0.0.1", "localhost");
+    let name = |url: String| url.replace("127.0.0.1", "up.test");
     let client = builder(rt, emulator).base_url(name(emulator.api_base_url()));
-    client.stream_base_url(name(emulator.stream_base_url())).build().expect("a client")
+    let client = client.stream_base_url(name(emulator.stream_base_url()));
+    client.allow_credentials_over_plain_http().build().expect("a client")
 }
 
 /// An address that never answers holds nobody up: the next is tried beside it, 250 ms later, for
@@ -65,7 +68,8 @@ pub async fn black_holes_alone_are_a_connect_timeout<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let probe = Probe::with_addresses(rt, &after_black_holes(3, &[]));
     let client = builder(&probe, &emulator)
-        .base_url("http://localhost:9")
+        .base_url("http://up.test:9")
+        .allow_credentials_over_plain_http()
         .connect_timeout(Duration::from_millis(400))
         .max_retries(0)
         .build()
@@ -105,4 +109,31 @@ pub async fn a_refusal_names_the_address<R: Runtime>(rt: R) {
     let error = failure(&mut client.subscribe(subscription).expect("a subscription")).await;
     let cause = std::error::Error::source(&error).expect("a cause");
     assert_eq!(cause.to_string(), format!("{closed} can't be reached"));
+}
+
+/// `localhost` and the names under it, which are trusted to be this machine, are never looked up:
+/// both of its addresses are known (RFC 6761 §6.3).
+pub async fn localhost_is_this_machine_whatever_a_resolver_says<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let id = emulator.add_stream(STREAM).expect("a stream");
+    emulator.publish(&id, "1").expect("an event");
+    for name in ["localhost", "service.localhost", "LOCALHOST."] {
+        let probe = Probe::with_addresses(rt.clone(), &after_black_holes(1, &[]));
+        let url = format!("http://{name}:{}", emulator.address().port());
+        let client = builder(&probe, &emulator).base_url(&url).stream_base_url(&url);
+        let client = client.build().expect("a client");
+        client.send(streams::list()).await.expect("a page");
+        for subscription in [all_of(&id), all_of(&id).websocket()] {
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            take_ids(&mut events, 1).await;
+        }
+        assert_eq!((probe.lookups(), probe.connects()), (0, 3), "{name}");
+    }
+    // Where nobody listens at the first address, there is the other family's.
+    emulator.stop_listening().expect("the emulator stands");
+    let probe = Probe::nameless(rt);
+    let url = format!("http://localhost:{}", emulator.address().port());
+    let client = builder(&probe, &emulator).base_url(url).max_retries(0).build();
+    client.expect("a client").send(streams::list()).await.expect_err("nobody listens");
+    assert_eq!((probe.lookups(), probe.connects()), (0, 2));
 }

@@ -210,6 +210,7 @@ macro_rules! scenarios {
             black_holes_alone_are_a_connect_timeout,
             each_reconnect_resolves_the_name_anew,
             a_refusal_names_the_address,
+            localhost_is_this_machine_whatever_a_resolver_says,
         }
         $crate::scenarios! { $run => certificates:
             each_bad_certificate_is_refused_over_each_transport,

@@ -313,12 +313,16 @@ pub async fn a_name_that_does_not_resolve_is_an_error<R: Runtime>(rt: R) {
     assert_eq!(transport.kind(), TransportErrorKind::Resolve);
 }
 
-/// A host may be given by name.
+/// A host may be given by name: one of the addresses that the runtime finds for it does.
 pub async fn a_host_name_is_resolved<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
-    let url = format!("http://localhost:{}", emulator.address().port());
-    let client = builder(&rt, &emulator).base_url(&url).build().expect("a client");
-    client.send(streams::list()).await.expect("a page");
+    let port = emulator.address().port();
+    let addresses = rt.resolve("localhost", port).await.expect("the system knows itself");
+    assert!(addresses.contains(&emulator.address()), "{addresses:?}");
+    let (probe, url) = (Probe::with_addresses(rt, &addresses), format!("http://up.test:{port}"));
+    let client = builder(&probe, &emulator).base_url(&url).allow_credentials_over_plain_http();
+    client.build().expect("a client").send(streams::list()).await.expect("a page");
+    assert_eq!(probe.lookups(), 1);
     let host = emulator.requests()[0].headers["host"].clone();
     assert_eq!(host, url.strip_prefix("http://").expect("a scheme"));
 }

@@ -4,7 +4,7 @@ mod race;
 
 use std::error::Error;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Mutex;
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use http::Uri;
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use restless_proto::{
-    ConfigError, TimeoutError, Timer, TransportError, TransportErrorKind, machine::End,
+    ConfigError, TimeoutError, Timer, TransportError, TransportErrorKind, is_loopback, machine::End,
 };
 
 use crate::Runtime;
@@ -247,6 +247,12 @@ impl<R: Runtime> Connector<R> {
     async fn socket(&self, host: &str, port: u16) -> Result<R::Socket, TransportError> {
         let addresses = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
+            // A name that is trusted to lead to this machine must not be asked about: a resolver
+            // may say otherwise (RFC 6761 §6.3).
+            Err(_) if is_loopback(host) => {
+                let local: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                local.map(|address| SocketAddr::new(address, port)).to_vec()
+            }
             Err(_) => self
                 .runtime
                 .resolve(host, port)
