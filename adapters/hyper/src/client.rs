@@ -49,9 +49,9 @@ impl<R: Runtime + Default> Client<R> {
 
 impl<R: Runtime> Client<R> {
     fn with<C>(service: Service, builder: ClientBuilder<R, C>) -> Self {
-        let tls = Tls::new(builder.tls);
+        let (tls, proxies) = (Tls::new(builder.tls), builder.way.proxies());
         let connector =
-            Connector::new(builder.runtime, tls, builder.timeouts, builder.way.proxies());
+            Connector::new(builder.runtime, tls, builder.timeouts, proxies, builder.plain_http);
         Self {
             inner: Arc::new(Inner {
                 service,
@@ -311,6 +311,11 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     /// Through an HTTP proxy, https and WebSockets take a tunnel (CONNECT), so it sees the host and
     /// no more; requests to plain http are sent to it whole. Through SOCKS5, all take a tunnel.
     /// Names are the proxy's to resolve. Its credentials go to it alone.
+    ///
+    /// Plain http to this machine goes by way of a proxy on this machine only: another one would
+    /// read the credentials in it. Such a way is an error of
+    /// [`TransportErrorKind::Request`](restless_proto::TransportErrorKind::Request) before anything
+    /// is sent, unless [allowed](Self::allow_credentials_over_plain_http).
     ///
     /// A proxy that refuses is an error of
     /// [`TransportErrorKind::Proxy`](restless_proto::TransportErrorKind::Proxy), and is not asked

@@ -176,6 +176,7 @@ macro_rules! scenarios {
             a_proxy_that_can_t_reach_the_host_is_a_loss,
             a_proxy_is_no_origin,
             a_proxy_that_is_not_there_is_named,
+            a_proxy_elsewhere_is_no_way_to_this_machine,
         }
         $crate::scenarios! { $run => redirect:
             each_status_has_its_method_and_each_origin_its_key,

@@ -38,7 +38,8 @@ fn to<R: Runtime>(rt: &R, emulator: &Emulator, url: &str) -> ClientBuilder<R> {
 }
 
 /// Calls, event streams and WebSockets, to http and https, through HTTP and SOCKS5: with names that
-/// only the proxy resolves, its credentials for it alone, and the origin's for the origin.
+/// only the proxy resolves, its credentials for it alone, and the origin's for the origin: of plain
+/// http, a proxy on this machine is sent the whole.
 pub async fn everything_goes_through_a_proxy<R: Runtime>(rt: R) {
     for (scheme, tls) in [("http", false), ("http", true), ("socks5", false), ("socks5h", true)] {
         let emulator = Emulator::start().expect("an emulator");
@@ -175,5 +176,43 @@ pub async fn a_proxy_that_is_not_there_is_named<R: Runtime>(rt: R) {
             assert_eq!(kind(&error), TransportErrorKind::Connect);
             assert!(chain(&error).contains(&format!("the proxy {proxy}")), "{}", chain(&error));
         }
+    }
+}
+
+/// Plain http to this machine may hold credentials because nobody is on the way: by way of a proxy on
+/// another machine somebody is, who would read them. Nobody is asked, over any transport, unless a
+/// client was told so by name.
+pub async fn a_proxy_elsewhere_is_no_way_to_this_machine<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let id = emulator.add_stream(STREAM).expect("a stream");
+    emulator.publish(&id, "1").expect("an event");
+    let relay = Relay::start(emulator.address());
+    for (scheme, host) in [("http", "localhost"), ("socks5", "localhost"), ("http", "127.0.0.1")] {
+        let probe = Probe::with_addresses(rt.clone(), &[relay.address()]);
+        let by_proxy = || {
+            to(&probe, &emulator, &format!("http://{host}:8787"))
+                .proxy(format!("{scheme}://user:proxy-canary@proxy.test:3128"))
+        };
+        let client = by_proxy().build().expect("a client");
+        let mut errors = vec![client.send(streams::list()).await.expect_err("in the clear")];
+        for subscription in [all_of(&id), all_of(&id).websocket()] {
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
+            errors.push(error);
+        }
+        for error in errors {
+            assert_eq!(kind(&error), TransportErrorKind::Request);
+            let text = chain(&error);
+            assert!(text.contains("proxy.test:3128") && !text.contains("canary"), "{text}");
+        }
+        assert_eq!((probe.lookups(), probe.connects()), (0, 0), "{scheme} {host}");
+
+        let client = by_proxy().allow_credentials_over_plain_http().build().expect("a client");
+        client.send(streams::list()).await.expect("a page");
+        for subscription in [all_of(&id), all_of(&id).websocket()] {
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            take_ids(&mut events, 1).await;
+        }
+        assert_eq!(probe.connects(), 3, "{scheme} {host}");
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Connector<R> {
     /// Settled when the client was built. What is wrong there is told by each connect: to go
     /// without a proxy instead would be to go where nobody allowed it.
     proxies: Result<Proxies, ConfigError>,
+    /// Credentials may go over plain http to any host, and so by way of any.
+    plain_http: bool,
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -122,8 +124,9 @@ impl<R: Runtime> Connector<R> {
         tls: Tls,
         timeouts: Timeouts,
         proxies: Result<Proxies, ConfigError>,
+        plain_http: bool,
     ) -> Self {
-        Self { runtime, tls, timeouts, proxies, idle: Mutex::new(Vec::new()) }
+        Self { runtime, tls, timeouts, proxies, plain_http, idle: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -173,7 +176,8 @@ impl<R: Runtime> Connector<R> {
     ///
     /// # Errors
     ///
-    /// When the proxies that were set can't be.
+    /// When the proxies that were set can't be; and when plain http to this machine, where
+    /// credentials may go because nobody is on the way, would go by way of another one.
     pub(crate) fn route(
         &self,
         origin: &Origin,
@@ -183,11 +187,15 @@ impl<R: Runtime> Connector<R> {
             .proxies
             .as_ref()
             .map_err(|error| TransportError::new(TransportErrorKind::Request, error.clone()))?;
-        Ok(match proxies.on_the_way(origin.tls, &origin.host) {
-            None => Route::Direct,
-            Some(proxy) if proxy.forwards() && !origin.tls && !upgrade => Route::Forward(proxy),
-            Some(proxy) => Route::Tunnel(proxy),
-        })
+        let Some(proxy) = proxies.on_the_way(origin.tls, &origin.host) else {
+            return Ok(Route::Direct);
+        };
+        let exposed = !origin.tls && is_loopback(&origin.host) && !is_loopback(proxy.host());
+        if exposed && !self.plain_http {
+            return Err(proxy.reads_along());
+        }
+        let forwards = proxy.forwards() && !origin.tls && !upgrade;
+        Ok(if forwards { Route::Forward(proxy) } else { Route::Tunnel(proxy) })
     }
 
     /// A new connection: the name is resolved anew, whatever an earlier one has found.

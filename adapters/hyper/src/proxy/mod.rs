@@ -131,10 +131,13 @@ impl Proxy {
         self.failed(Why::Unreachable(error))
     }
 
+    /// The error of a way that is not taken: the proxy would read what is for this machine alone.
+    pub(crate) fn reads_along(&self) -> TransportError {
+        self.failed(Why::ReadsAlong)
+    }
+
     fn failed(&self, why: Why) -> TransportError {
-        let kind =
-            if why.may_pass() { TransportErrorKind::Connect } else { TransportErrorKind::Proxy };
-        TransportError::new(kind, ProxyError { proxy: self.to_string(), why })
+        TransportError::new(why.kind(), ProxyError { proxy: self.to_string(), why })
     }
 }
 
@@ -185,6 +188,11 @@ enum Why {
     HostTooLong,
     #[error("it does not speak {0}")]
     NotSpoken(&'static str),
+    #[error(
+        "it is another machine, and plain http to this one may hold credentials: see \
+         allow_credentials_over_plain_http"
+    )]
+    ReadsAlong,
     #[error("it can't be reached")]
     Unreachable(#[source] TransportError),
     #[error("the connection to it broke")]
@@ -192,13 +200,17 @@ enum Why {
 }
 
 impl Why {
-    /// Whether it may answer otherwise the next time.
-    fn may_pass(&self) -> bool {
+    /// [`TransportErrorKind::Connect`] where it may answer otherwise the next time.
+    fn kind(&self) -> TransportErrorKind {
         match self {
-            Self::Status(status) => matches!(status, 408 | 429 | 500..),
-            Self::Reply(code) => matches!(code, 1 | 3..=6),
-            Self::Credentials | Self::HostTooLong => false,
-            Self::NotSpoken(_) | Self::Unreachable(_) | Self::Broken(_) => true,
+            Self::Status(408 | 429 | 500..) | Self::Reply(1 | 3..=6) => TransportErrorKind::Connect,
+            Self::NotSpoken(_) | Self::Unreachable(_) | Self::Broken(_) => {
+                TransportErrorKind::Connect
+            }
+            Self::Status(_) | Self::Reply(_) | Self::Credentials | Self::HostTooLong => {
+                TransportErrorKind::Proxy
+            }
+            Self::ReadsAlong => TransportErrorKind::Request,
         }
     }
 }
