@@ -388,7 +388,7 @@ impl CredentialsError {
 pub enum TransportErrorKind {
     /// The host's name could not be resolved.
     Resolve,
-    /// No connection: refused, unreachable.
+    /// No connection: refused, unreachable, or broken before the TLS handshake was over.
     Connect,
     /// The proxy on the way refused: it wants other credentials, or does not allow this host.
     Proxy,

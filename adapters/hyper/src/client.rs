@@ -17,7 +17,7 @@ use crate::connect::{Connector, Timeouts};
 use crate::credentials::{self, Provider};
 use crate::driver::Driver;
 use crate::proxy::Proxies;
-use crate::tls::Tls;
+use crate::tls::{Tls, Trust};
 use crate::trace::Span;
 use crate::{Events, Pages, Runtime, WebSocket};
 
@@ -49,7 +49,7 @@ impl<R: Runtime + Default> Client<R> {
 
 impl<R: Runtime> Client<R> {
     fn with<C>(service: Service, builder: ClientBuilder<R, C>) -> Self {
-        let (tls, proxies) = (Tls::new(builder.tls), builder.way.proxies());
+        let (tls, proxies) = (Tls::new(builder.trust), builder.way.proxies());
         let connector =
             Connector::new(builder.runtime, tls, builder.timeouts, proxies, builder.plain_http);
         Self {
@@ -173,7 +173,7 @@ pub struct ClientBuilder<R, C = Client<R>> {
     timeouts: Timeouts,
     way: Way,
     options: CallOptions,
-    tls: Option<Arc<ClientConfig>>,
+    trust: Trust,
     plain_http: bool,
     client: PhantomData<fn() -> C>,
 }
@@ -197,7 +197,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
             timeouts: Timeouts::default(),
             way: Way::Environment,
             options: CallOptions::default(),
-            tls: None,
+            trust: Trust::default(),
             plain_http: false,
             client: PhantomData,
         }
@@ -289,11 +289,20 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// A ready-made TLS configuration: own certificate authorities, a client certificate. Default:
-    /// the platform's verifier, or with the feature `webpki-roots` Mozilla's roots, with the ring
-    /// provider.
+    /// A ready-made TLS configuration: own certificate authorities, a client certificate. Of the
+    /// protocols that it offers (ALPN), where there are any, `http/1.1` goes out alone: it is what
+    /// is spoken. Default: the platform's verifier, with the ring provider.
     pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Self {
-        self.tls = Some(config);
+        self.trust = Trust::Caller(config);
+        self
+    }
+
+    /// Trusts Mozilla's roots, as they were when this was built, and not what the platform does: for
+    /// an image without a trust store, or for the same answer on every machine. Takes the place of
+    /// [`tls_config`](Self::tls_config).
+    #[cfg(feature = "webpki-roots")]
+    pub fn webpki_roots(mut self) -> Self {
+        self.trust = Trust::Mozilla;
         self
     }
 

@@ -8,8 +8,8 @@
 //! # Features
 //!
 //! - `zstd` (off): the content coding of that name; its decoder is in C.
-//! - `webpki-roots` (off): without a TLS configuration of the caller's, Mozilla's roots as they were when this was built
-//!   are trusted, and not those of the platform.
+//! - `webpki-roots` (off): `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and not the
+//!   platform's.
 //! - `futures-io` (off): `FuturesIo`, for runtimes whose sockets speak those traits.
 //! - `tracing` (off): spans and events of what the client does.
 //!

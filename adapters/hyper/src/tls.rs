@@ -6,24 +6,37 @@ use std::sync::{Arc, OnceLock};
 use restless_proto::{TransportError, TransportErrorKind};
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, ConfigBuilder, WantsVerifier};
+use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::io::AsTokio;
 
-/// How to trust: a caller's configuration, or the default one, set up when first needed.
+/// TLS as a client was told to speak it, set up when first needed.
 pub(crate) struct Tls {
+    trust: Trust,
     config: OnceLock<Result<Arc<ClientConfig>, Arc<rustls::Error>>>,
 }
 
+/// Who says whom to trust.
+#[derive(Clone, Default)]
+pub(crate) enum Trust {
+    #[default]
+    Platform,
+    /// Mozilla's roots, as they were when this was built.
+    #[cfg(feature = "webpki-roots")]
+    Mozilla,
+    Caller(Arc<ClientConfig>),
+}
+
 impl Tls {
-    pub(crate) fn new(config: Option<Arc<ClientConfig>>) -> Self {
-        Self { config: config.map_or_else(OnceLock::new, |config| OnceLock::from(Ok(config))) }
+    pub(crate) fn new(trust: Trust) -> Self {
+        Self { trust, config: OnceLock::new() }
     }
 
     fn config(&self) -> Result<Arc<ClientConfig>, TransportError> {
         self.config
-            .get_or_init(|| default_config().map(Arc::new).map_err(Arc::new))
+            .get_or_init(|| self.trust.config().map_err(Arc::new))
             .clone()
             .map_err(|error| TransportError::new(TransportErrorKind::Tls, error))
     }
@@ -42,27 +55,50 @@ impl Tls {
         TlsConnector::from(self.config()?)
             .connect(name, AsTokio(socket))
             .await
-            .map_err(|error| TransportError::new(kind(&error), error))
+            .map_err(|error| TransportError::new(handshake_kind(&error), error))
     }
 }
 
-/// Trusts what the platform does.
-#[cfg(not(feature = "webpki-roots"))]
-fn default_config() -> Result<ClientConfig, rustls::Error> {
-    use rustls_platform_verifier::BuilderVerifierExt;
-    Ok(config_builder()?.with_platform_verifier()?.with_no_client_auth())
+impl Trust {
+    fn config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        match self {
+            Self::Platform => {
+                let builder = config_builder()?.with_platform_verifier()?;
+                Ok(Arc::new(builder.with_no_client_auth()))
+            }
+            #[cfg(feature = "webpki-roots")]
+            Self::Mozilla => {
+                let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
+                let roots = roots.collect::<rustls::RootCertStore>();
+                let builder = config_builder()?.with_root_certificates(roots);
+                Ok(Arc::new(builder.with_no_client_auth()))
+            }
+            Self::Caller(config) => Ok(for_http_1(config)),
+        }
+    }
 }
 
-/// Trusts Mozilla's roots.
-#[cfg(feature = "webpki-roots")]
-fn default_config() -> Result<ClientConfig, rustls::Error> {
-    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>();
-    Ok(config_builder()?.with_root_certificates(roots).with_no_client_auth())
+/// Of the protocols that a configuration offers, HTTP/1.1 is left, which is the one spoken here: a
+/// server would take h2 (RFC 7301 §3.2). One that offers none is left alone.
+fn for_http_1(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+    let mut config = Arc::clone(config);
+    if !config.alpn_protocols.is_empty() {
+        Arc::make_mut(&mut config).alpn_protocols = vec![b"http/1.1".to_vec()];
+    }
+    config
 }
 
 fn config_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
+}
+
+/// A connection that breaks before the handshake is over is none: nothing was sent on it.
+fn handshake_kind(error: &io::Error) -> TransportErrorKind {
+    match kind(error) {
+        TransportErrorKind::Broken => TransportErrorKind::Connect,
+        kind => kind,
+    }
 }
 
 /// A certificate will be as bad the next time; anything else may pass.
