@@ -270,7 +270,9 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
 
     /// Longest time for a way to stand, a proxy on it included: the name, then its addresses, each 250 ms
     /// after the one before (RFC 8305). Default: 10 s. Reaching it is a timeout of
-    /// [`Timer::Connect`](restless_proto::Timer::Connect).
+    /// [`Timer::Connect`](restless_proto::Timer::Connect); with a proxy on the way, one within a
+    /// failure of [`TransportErrorKind::Connect`](restless_proto::TransportErrorKind::Connect) that
+    /// names it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.connect = timeout;
         self
@@ -310,12 +312,13 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     /// `socks5h://`, then `[user[:password]@]host[:port]`, with percent-encoding in user and
     /// password, and port 1080 where there is none, as in curl.
     ///
-    /// Default: by the environment when the client is built, by curl's rules. For https
+    /// Default: by the environment when the client is built, much as curl does. For https
     /// `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; for http `http_proxy`, `HTTP_PROXY`
     /// (not where `REQUEST_METHOD` is set: in a CGI program, a client could set it), `all_proxy`,
     /// `ALL_PROXY`: the first that is set and not empty. `no_proxy`, else `NO_PROXY`, exempts
-    /// hosts: `*`, or names (with all below them), addresses and networks such as `10.0.0.0/8`.
-    /// Unlike curl, this machine itself (`localhost`, loopback addresses) takes none from there.
+    /// hosts: `*`, or names (with all below them), addresses and networks such as `10.0.0.0/8`, of
+    /// which `0.0.0.0/0` is all of IPv4, and `::/0` of IPv6. Unlike curl, this machine itself
+    /// (`localhost`, loopback addresses) takes none from there.
     ///
     /// Through an HTTP proxy, https and WebSockets take a tunnel (CONNECT), so it sees the host and
     /// no more; requests to plain http are sent to it whole. Through SOCKS5, all take a tunnel.

@@ -206,7 +206,14 @@ impl<R: Runtime> Connector<R> {
     ) -> Result<Connection, End> {
         let timeouts = &self.timeouts;
         let reaching = self.reach(origin, route);
-        let socket = self.within(Timer::Connect, timeouts.connect, reaching).await?;
+        let reached = self.within(Timer::Connect, timeouts.connect, reaching).await;
+        let socket = reached.map_err(|why| match (why, route) {
+            // It is the proxy that has not answered, and not the service.
+            (End::TimedOut(late), Route::Forward(proxy) | Route::Tunnel(proxy)) => {
+                End::Failed(proxy.late(late))
+            }
+            (why, _) => why,
+        })?;
         if !origin.tls {
             return handshake(socket).await;
         }

@@ -4,7 +4,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Proxy, Why, authority};
 
-/// Longest head of a response that is read: as much as common servers send at the most.
+/// Longest head of a response that is read, with the interim ones before it: as much as common
+/// servers send at the most.
 const MOST_HEAD_BYTES: usize = 16 << 10;
 
 pub(super) async fn tunnel<S>(
@@ -18,19 +19,27 @@ where
 {
     socket.write_all(&request(proxy, host, port)).await?;
     socket.flush().await?;
-    let mut head = Vec::new();
-    // One byte at a time, so that none of what follows is taken: that is the origin's.
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() == MOST_HEAD_BYTES {
-            return Err(Why::NotSpoken("HTTP: its answer has no end"));
+    let mut left = MOST_HEAD_BYTES;
+    loop {
+        match status(&head(socket, &mut left).await?) {
+            // Interim: the answer is to come (RFC 9110 §15.2).
+            Some(100 | 102..=199) => {}
+            Some(200..=299) => return Ok(()),
+            Some(status) => return Err(Why::Status(status)),
+            None => return Err(Why::NotSpoken("HTTP")),
         }
+    }
+}
+
+/// The head of a response, one byte at a time, so that none of what follows is taken: that is the
+/// origin's.
+async fn head<S: AsyncRead + Unpin>(socket: &mut S, left: &mut usize) -> Result<Vec<u8>, Why> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        *left = left.checked_sub(1).ok_or(Why::NotSpoken("HTTP: its answer has no end"))?;
         head.push(socket.read_u8().await?);
     }
-    match status(&head) {
-        Some(200..=299) => Ok(()),
-        Some(status) => Err(Why::Status(status)),
-        None => Err(Why::NotSpoken("HTTP")),
-    }
+    Ok(head)
 }
 
 /// Nothing of the request that is to follow is in it.

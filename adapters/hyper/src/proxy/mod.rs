@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
-use restless_proto::{ConfigError, TransportError, TransportErrorKind};
+use restless_proto::{ConfigError, TimeoutError, TransportError, TransportErrorKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use rules::Proxies;
@@ -131,6 +131,11 @@ impl Proxy {
         self.failed(Why::Unreachable(error))
     }
 
+    /// The error of no way through it in time.
+    pub(crate) fn late(&self, error: TimeoutError) -> TransportError {
+        self.failed(Why::Late(error))
+    }
+
     /// The error of a way that is not taken: the proxy would read what is for this machine alone.
     pub(crate) fn reads_along(&self) -> TransportError {
         self.failed(Why::ReadsAlong)
@@ -195,6 +200,8 @@ enum Why {
     ReadsAlong,
     #[error("it can't be reached")]
     Unreachable(#[source] TransportError),
+    #[error("it took too long")]
+    Late(#[source] TimeoutError),
     #[error("the connection to it broke")]
     Broken(#[from] std::io::Error),
 }
@@ -204,7 +211,7 @@ impl Why {
     fn kind(&self) -> TransportErrorKind {
         match self {
             Self::Status(408 | 429 | 500..) | Self::Reply(1 | 3..=6) => TransportErrorKind::Connect,
-            Self::NotSpoken(_) | Self::Unreachable(_) | Self::Broken(_) => {
+            Self::NotSpoken(_) | Self::Unreachable(_) | Self::Late(_) | Self::Broken(_) => {
                 TransportErrorKind::Connect
             }
             Self::Status(_) | Self::Reply(_) | Self::Credentials | Self::HostTooLong => {

@@ -1,4 +1,5 @@
-//! Which proxy is for which origin: curl's rules, as a pure function of the environment.
+//! Which proxy is for which origin: curl's rules, as a pure function of the environment. Where they
+//! are not curl's, it says so.
 
 use std::net::IpAddr;
 
@@ -62,6 +63,10 @@ impl Proxies {
 
 /// Whether `NO_PROXY` has this host: `*` for all; else names, each with all below it, and addresses
 /// or networks, with commas or spaces between them. Ports are not part of it.
+///
+/// Unlike for curl 7.88, a network of no bits is all addresses of its family and not one; networks of
+/// IPv6 count, and so do brackets around an address; blanks around a `*` do not; and a network whose
+/// bits are no number is none.
 fn is_exempt(except: &str, host: &str) -> bool {
     if except.trim() == "*" {
         return true;
@@ -168,32 +173,48 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_matched_as_curl_does() {
-        for (except, host, due) in [
+    fn no_proxy_is_matched_as_curl_7_88_does() {
+        assert_exempt(&[
             ("*", "a.test", true),
             ("", "a.test", false),
             ("a.test", "a.test", true),
             ("a.test", "A.TEST.", true),
+            ("a.test.", "a.test", true),
             ("a.test", "b.a.test", true),
             (".a.test", "a.test", true),
             ("a.test", "ba.test", false),
+            ("*.a.test", "b.a.test", false),
+            ("a.test:80", "a.test", false),
             ("b.a.test", "a.test", false),
             ("x.test, a.test", "a.test", true),
             ("x.test a.test", "a.test", true),
+            ("x.test,*", "a.test", false),
             ("127.0.0.1", "127.0.0.1", true),
             ("127.0.0.1", "127.0.0.11", false),
             ("10.0.0.0/8", "10.1.2.3", true),
             ("10.0.0.0/8", "11.1.2.3", false),
-            ("0.0.0.0/0", "11.1.2.3", true),
             ("10.0.0.0/33", "10.0.0.0", false),
-            ("10.0.0.0/x", "10.0.0.0", false),
+            ("::1", "::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+            ("::/0", "127.0.0.1", false),
+        ]);
+    }
+
+    #[test]
+    fn no_proxy_is_read_more_kindly_than_by_curl_7_88() {
+        assert_exempt(&[
+            (" * ", "a.test", true),
+            ("0.0.0.0/0", "11.1.2.3", true),
             ("::/0", "::1", true),
             ("[::1]", "::1", true),
             ("2001:db8::/32", "2001:db8:1::1", true),
-            ("2001:db8::/32", "2001:db9::1", false),
-            ("::/0", "127.0.0.1", false),
-        ] {
-            assert_eq!(is_exempt(except, host), due, "{except:?} {host}");
+            ("10.0.0.0/x", "10.0.0.0", false),
+        ]);
+    }
+
+    fn assert_exempt(cases: &[(&str, &str, bool)]) {
+        for (except, host, due) in cases {
+            assert_eq!(is_exempt(except, host), *due, "{except:?} {host}");
         }
     }
 }
