@@ -22,6 +22,10 @@ use crate::trace::Span;
 use crate::{Events, Pages, Runtime, WebSocket};
 
 /// A client of the service. Cheap to clone; clones share their idle connections.
+///
+/// Those are of calls, eight at the most. Nothing is spawned, so one that the server has closed, or
+/// that was idle for 60 s, stays open until a clone is next used: with a call, or with any connect of a
+/// subscription or a WebSocket. With the last clone, and the last subscription of one, they go.
 pub struct Client<R> {
     inner: Arc<Inner<R>>,
 }

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use restless_hyper::Runtime;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 
 pub use restless_hyper::{Watch, rustls};
 pub use restless_proto::*;
@@ -42,7 +44,7 @@ pub type Pages = restless_hyper::Pages<Tokio>;
 /// Any WebSocket on tokio.
 pub type WebSocket = restless_hyper::WebSocket<Tokio>;
 
-/// Tokio's sockets, resolver and clock.
+/// Tokio's sockets, resolver and clock: those of the runtime that polls.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
@@ -62,6 +64,12 @@ impl Runtime for Tokio {
 
     fn sleep(&self, span: Duration) -> Self::Sleep {
         tokio::time::sleep(span)
+    }
+
+    fn id(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        Handle::try_current().ok().map(|runtime| runtime.id()).hash(&mut hasher);
+        hasher.finish()
     }
 }
 

@@ -6,8 +6,8 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::Mutex;
-use std::task::{Context, Poll};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -86,6 +86,8 @@ pub(crate) struct Origin {
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<Full<Bytes>>,
     task: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+    /// The [`Runtime::id`] of the one that made it.
+    runtime: u64,
 }
 
 impl Origin {
@@ -116,6 +118,12 @@ impl Connection {
             }
         }
     }
+
+    /// Whether it can take another exchange, as far as is known here.
+    fn stands(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive(cx);
+        self.task.is_some() && self.sender.is_ready()
+    }
 }
 
 impl<R: Runtime> Connector<R> {
@@ -139,12 +147,7 @@ impl<R: Runtime> Connector<R> {
             // Nobody polled it meanwhile: this is when a close by the peer is seen. On one thread,
             // the reactor that knows of it gets its turn only when we make way.
             turn().await;
-            poll_fn(|cx| {
-                connection.drive(cx);
-                Poll::Ready(())
-            })
-            .await;
-            if connection.task.is_some() && connection.sender.is_ready() {
+            if poll_fn(|cx| Poll::Ready(connection.stands(cx))).await {
                 return Some(connection);
             }
         }
@@ -152,19 +155,30 @@ impl<R: Runtime> Connector<R> {
     }
 
     fn take_idle(&self, origin: &Origin) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        idle.retain(|idle| idle.since.elapsed() < MOST_IDLE_TIME);
-        let at = idle.iter().rposition(|idle| idle.origin == *origin)?;
+        let (mut idle, runtime) = (self.idle(), self.runtime.id());
+        let fits = |idle: &Idle| idle.origin == *origin && idle.connection.runtime == runtime;
+        let at = idle.iter().rposition(fits)?;
         Some(idle.remove(at).connection)
+    }
+
+    /// The idle connections that still stand. The others are closed here: nothing is spawned, so
+    /// that is for whoever comes by.
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody waits for what they do.
+        let mut cx = Context::from_waker(Waker::noop());
+        idle.retain_mut(|idle| {
+            idle.since.elapsed() < MOST_IDLE_TIME && idle.connection.stands(&mut cx)
+        });
+        idle
     }
 
     /// Keeps a connection whose exchange is complete, if it can take another one.
     pub(crate) fn keep(&self, origin: Origin, mut connection: Connection, cx: &mut Context<'_>) {
-        connection.drive(cx);
-        if connection.task.is_none() || !connection.sender.is_ready() {
+        let mut idle = self.idle();
+        if !connection.stands(cx) {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if idle.len() == MOST_IDLE {
             idle.remove(0);
         }
@@ -204,6 +218,8 @@ impl<R: Runtime> Connector<R> {
         origin: &Origin,
         route: Route<'_>,
     ) -> Result<Connection, End> {
+        // Not only calls come by here, and an idle connection may have been of the last call.
+        drop(self.idle());
         let timeouts = &self.timeouts;
         let reaching = self.reach(origin, route);
         let reached = self.within(Timer::Connect, timeouts.connect, reaching).await;
@@ -215,11 +231,22 @@ impl<R: Runtime> Connector<R> {
             (why, _) => why,
         })?;
         if !origin.tls {
-            return handshake(socket).await;
+            return self.handshake(socket).await;
         }
         let greeting = self.tls.connect(&origin.host, socket);
         let stream = self.within(Timer::TlsHandshake, timeouts.tls_handshake, greeting).await?;
-        handshake(AsHyper::new(stream)).await
+        self.handshake(AsHyper::new(stream)).await
+    }
+
+    /// HTTP/1.1 has none: from here on, requests can be sent.
+    async fn handshake<S>(&self, socket: S) -> Result<Connection, End>
+    where
+        S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+    {
+        let made = http1::handshake(socket).await;
+        let (sender, connection) = made.map_err(|error| End::Failed(failure(error)))?;
+        let task = Some(Box::pin(connection.with_upgrades()) as Pin<Box<_>>);
+        Ok(Connection { sender, task, runtime: self.runtime.id() })
     }
 
     /// What comes of a future in this time.
@@ -278,15 +305,6 @@ impl<R: Runtime> Connector<R> {
     }
 }
 
-async fn handshake<S>(socket: S) -> Result<Connection, End>
-where
-    S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-{
-    let (sender, connection) =
-        http1::handshake(socket).await.map_err(|error| End::Failed(failure(error)))?;
-    Ok(Connection { sender, task: Some(Box::pin(connection.with_upgrades())) })
-}
-
 /// Makes way for the runtime, once.
 async fn turn() {
     let mut over = false;
@@ -324,4 +342,15 @@ pub(crate) fn failure(error: hyper::Error) -> TransportError {
         io_error(&error).map_or(TransportErrorKind::Broken, tls::kind)
     };
     TransportError::new(kind, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_and_its_tls_handshake_have_ten_seconds_each() {
+        let Timeouts { connect, tls_handshake } = Timeouts::default();
+        assert_eq!([connect, tls_handshake], [Duration::from_secs(10); 2]);
+    }
 }
