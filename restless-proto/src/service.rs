@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use url::Url;
 
-use crate::http::auth::Reach;
+use crate::http::auth::{self, Reach};
 use crate::{ApiKey, ConfigError, redact};
 
 /// Where the REST API of the public service is.
@@ -146,6 +147,26 @@ impl Service {
         &self.stream_base_url
     }
 
+    /// Checks a request that is not of this crate's making by the rule for credentials above. Here, a
+    /// field of any name whose value is marked as sensitive is one as well.
+    ///
+    /// # Errors
+    ///
+    /// When it bears credentials, and would go over plain http to another host than this machine
+    /// without [leave](Self::allow_credentials_over_plain_http).
+    pub fn check<T>(&self, request: &http::Request<T>) -> Result<(), ConfigError> {
+        let uri = request.uri().to_string();
+        let url = http_url(&uri).ok_or_else(|| {
+            ConfigError::new("url", redact_url(&uri), "an absolute http or https URL")
+        })?;
+        let marked = request.headers().values().any(HeaderValue::is_sensitive);
+        if (marked || auth::has_credentials(request.headers(), &url)) && !self.reach.includes(&url)
+        {
+            return Err(ConfigError::new("url", redact_url(&uri), auth::PRIVATE));
+        }
+        Ok(())
+    }
+
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.credentials
     }
@@ -222,5 +243,26 @@ mod tests {
         assert!(service.api_key().is_some() && !format!("{service:?}").contains("canary"));
         let service = service.with_stream_base_url("https://me:canary@s/?apiKey=canary").unwrap();
         assert!(!format!("{service:?}").contains("canary"), "{service:?}");
+    }
+
+    #[test]
+    fn a_request_with_credentials_is_checked_and_one_without_goes_anywhere() {
+        let mut marked = HeaderValue::from_static("canary");
+        marked.set_sensitive(true);
+        for (url, field, value, due) in [
+            ("http://a.test/", "accept", HeaderValue::from_static("v"), true),
+            ("http://a.test/", "authorization", HeaderValue::from_static("canary"), false),
+            ("http://a.test/", "x-tenant", marked.clone(), false),
+            ("http://a.test/?apiKey=canary", "accept", HeaderValue::from_static("v"), false),
+            ("https://a.test/", "x-tenant", marked.clone(), true),
+            ("http://127.0.0.1/", "x-tenant", marked, true),
+        ] {
+            let request = http::Request::get(url).header(field, value).body(()).unwrap();
+            let checked = Service::default().check(&request);
+            assert_eq!(checked.is_ok(), due, "{url} {field}");
+            assert!(!format!("{checked:?}").contains("canary"));
+            Service::default().allow_credentials_over_plain_http().check(&request).unwrap();
+        }
+        Service::default().check(&http::Request::new(())).unwrap_err();
     }
 }

@@ -235,7 +235,8 @@ mod api {
             let bearer = http::HeaderValue::try_from(format!("Bearer {}", emulator.api_key()));
             let bearer = bearer.expect("a value");
             let handshake = handshake.header(http::header::AUTHORIZATION, bearer).expect("one");
-            let mut socket = client.websocket(handshake, ws::Options::default());
+            let socket = client.websocket(handshake, ws::Options::default());
+            let mut socket = socket.expect("a WebSocket");
             assert!(matches!(socket.next(), Some(ws::Event::Open(_))));
             assert!(matches!(socket.next(), Some(ws::Event::Message(_))));
             socket.next_timeout(Duration::from_millis(20)).expect_err("nothing comes");

@@ -83,8 +83,17 @@ impl Client {
     }
 
     /// Opens any WebSocket, not only the service's. Nothing is sent before its events are asked for.
-    pub fn websocket(&self, handshake: ws::Handshake, options: ws::Options) -> WebSocket {
-        WebSocket(self.0.websocket(handshake, options))
+    ///
+    /// # Errors
+    ///
+    /// As [`restless_hyper::Client::websocket`]'s: when its handshake bears credentials that may not
+    /// go where it goes.
+    pub fn websocket(
+        &self,
+        handshake: ws::Handshake,
+        options: ws::Options,
+    ) -> Result<WebSocket, ConfigError> {
+        self.0.websocket(handshake, options).map(WebSocket)
     }
 
     /// Which service, and as whom.

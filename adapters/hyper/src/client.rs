@@ -123,14 +123,25 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Opens any WebSocket, not only the service's: the handshake says where, and with which
-    /// fields, over plain http too. Nothing is sent before it is polled. The client's key is not.
-    pub fn websocket(&self, handshake: ws::Handshake, options: ws::Options) -> WebSocket<R> {
+    /// fields. Nothing is sent before it is polled. The client's key is not.
+    ///
+    /// # Errors
+    ///
+    /// When the handshake bears credentials, and would go over plain http to another host than this
+    /// machine without [leave](ClientBuilder::allow_credentials_over_plain_http); see
+    /// [`Service::check`].
+    pub fn websocket(
+        &self,
+        handshake: ws::Handshake,
+        options: ws::Options,
+    ) -> Result<WebSocket<R>, ConfigError> {
+        self.inner.service.check(&handshake.request())?;
         let origin = std::time::Instant::now();
         let machine = ws::WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
         let connector = Arc::clone(&self.inner.connector);
         let most_unsent = options.most_unsent_bytes();
         let driver = Driver::new(machine, connector, None, false, origin, Span::websocket());
-        WebSocket::new(driver, most_unsent)
+        Ok(WebSocket::new(driver, most_unsent))
     }
 
     /// Which service, and as whom.

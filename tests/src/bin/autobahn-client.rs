@@ -55,7 +55,7 @@ async fn run(url: &Url, mut answer: impl FnMut(Message) -> Option<Message>) -> R
     let client = Client::new("");
     // Nobody is to be kept from guessing the handshake's key here.
     let handshake = Handshake::new(url, &mut Entropy::from_seed(u64::from(std::process::id())))?;
-    let mut socket = client.websocket(handshake, Options::default().ping_every(None));
+    let mut socket = client.websocket(handshake, Options::default().ping_every(None))?;
     while let Some(event) = socket.next().await {
         match event {
             Event::Message(message) => {

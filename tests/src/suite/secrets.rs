@@ -373,7 +373,8 @@ pub async fn any_websocket_tells_nobody_a_key<R: Runtime>(rt: R) {
         value.set_sensitive(true);
         let handshake = handshake.header(AUTHORIZATION, value).expect("a field");
         heard.note(&handshake);
-        let mut socket = client.websocket(handshake, ws::Options::default());
+        let socket = client.websocket(handshake, ws::Options::default());
+        let mut socket = socket.expect("a WebSocket");
         while let Some(event) = socket.next().await {
             heard.note((&socket, &event));
             if let ws::Event::Failed(error) = &event {

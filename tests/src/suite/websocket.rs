@@ -295,7 +295,8 @@ pub async fn any_websocket_is_opened_used_and_closed<R: Runtime>(rt: R) {
     let handshake = ws::Handshake::new(&url, &mut Entropy::from_seed(7)).expect("a handshake");
     let key = HeaderValue::try_from(format!("Bearer {}", stage.emulator.api_key()));
     let handshake = handshake.header(AUTHORIZATION, key.expect("a value")).expect("a field");
-    let mut socket = stage.client.websocket(handshake, ws::Options::default());
+    let socket = stage.client.websocket(handshake, ws::Options::default());
+    let mut socket = socket.expect("a WebSocket");
     let first = socket.next().await;
     assert!(matches!(first, Some(ws::Event::Open(_))), "{first:?}");
     for due in stage.log(&id) {
