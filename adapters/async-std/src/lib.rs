@@ -66,3 +66,17 @@ impl Runtime for AsyncStd {
         Box::pin(async_std::task::sleep(span))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_tuned() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = async_std::task::block_on(AsyncStd.connect(address)).unwrap();
+        let options = socket2::SockRef::from(socket.get_ref());
+        assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
+    }
+}

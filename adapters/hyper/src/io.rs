@@ -126,6 +126,12 @@ impl<T> FuturesIo<T> {
     pub fn new(transport: T) -> Self {
         Self { transport, buffer: Buffer::new() }
     }
+
+    /// The transport: to look at its options, say. What is read or written by way of it is missing
+    /// from the connection.
+    pub fn get_ref(&self) -> &T {
+        &self.transport
+    }
 }
 
 #[cfg(feature = "futures-io")]

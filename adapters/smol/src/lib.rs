@@ -80,3 +80,17 @@ impl Future for Sleep {
         Pin::new(&mut self.0).poll(cx).map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_tuned() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = async_io::block_on(Smol.connect(address)).unwrap();
+        let options = socket2::SockRef::from(socket.get_ref());
+        assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
+    }
+}
