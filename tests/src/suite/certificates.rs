@@ -1,17 +1,24 @@
 //! Certificates that are not to be trusted, each over each transport: the error says what is wrong,
 //! nothing of a request goes out, and nobody tries again.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use restless_emulator::Emulator;
 use restless_hyper::proto::subscription::Ended;
 use restless_hyper::proto::{Error, Subscription, TransportErrorKind, streams};
-use restless_hyper::{Client, Runtime};
+use restless_hyper::{Client, ClientBuilder, Runtime};
+use serde_json::json;
 
-use super::front::{Front, Trust};
+use super::child;
+use super::front::{Front, Signer, Trust};
+use super::relay::Relay;
 use super::support::{all_of, builder, ended, take_ids};
 
 /// What a server shows, what its client trusts, and what the error must say of it.
 struct Case {
     name: &'static str,
+    signer: Signer,
     change: fn(&mut rcgen::CertificateParams),
     trust: Trust,
     due: &'static [&'static str],
@@ -20,6 +27,7 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "for another name",
+        signer: Signer::Authority,
         change: |params| {
             params.subject_alt_names =
                 vec![rcgen::SanType::DnsName("other.test".try_into().expect("a name"))];
@@ -29,6 +37,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "expired",
+        signer: Signer::Authority,
         change: |params| {
             params.not_before = rcgen::date_time_ymd(2001, 1, 1);
             params.not_after = rcgen::date_time_ymd(2002, 1, 1);
@@ -38,6 +47,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "not valid yet",
+        signer: Signer::Authority,
         change: |params| {
             params.not_before = rcgen::date_time_ymd(3001, 1, 1);
             params.not_after = rcgen::date_time_ymd(3002, 1, 1);
@@ -47,17 +57,81 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "of an unknown root",
+        signer: Signer::Authority,
         change: |_| {},
         trust: Trust::Another,
         due: &["UnknownIssuer"],
     },
     Case {
-        name: "self-signed, and nobody is trusted",
+        name: "of a root that only has the name of a known one",
+        signer: Signer::Authority,
+        change: |_| {},
+        trust: Trust::Namesake,
+        due: &["BadSignature"],
+    },
+    Case {
+        name: "self-signed",
+        signer: Signer::Itself,
+        change: |_| {},
+        trust: Trust::Another,
+        due: &["UnknownIssuer"],
+    },
+    Case {
+        name: "self-signed and for another purpose",
+        signer: Signer::Itself,
+        change: |params| {
+            params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        },
+        trust: Trust::Its,
+        due: &["extended key usage"],
+    },
+    Case {
+        name: "of an authority, and nobody is trusted",
+        signer: Signer::Authority,
         change: |_| {},
         trust: Trust::Nobody,
         due: &["UnknownIssuer"],
     },
 ];
+
+/// The ways to a server: by none of these, or by a proxy of this kind.
+const WAYS: [Option<&str>; 3] = [None, Some("http"), Some("socks5")];
+
+/// A client of this front by this way; and the proxy on it.
+fn by<R: Runtime>(
+    way: Option<&str>,
+    to: SocketAddr,
+    client: ClientBuilder<R>,
+) -> (Option<Relay>, Client<R>) {
+    let relay = way.map(|_| Relay::start(to));
+    let client = match (way, &relay) {
+        (Some(scheme), Some(relay)) => client.proxy(format!("{scheme}://{}", relay.address())),
+        _ => client,
+    };
+    (relay, client.build().expect("a client"))
+}
+
+fn with_an_event() -> (Emulator, String) {
+    let emulator = Emulator::start().expect("an emulator");
+    let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+    let id = emulator.add_stream(stream).expect("a stream");
+    emulator.publish(&id, "1").expect("an event");
+    (emulator, id)
+}
+
+fn over<R: Runtime>(rt: &R, emulator: &Emulator, front: &Front) -> ClientBuilder<R> {
+    let url = front.url("localhost");
+    builder(rt, emulator).base_url(&url).stream_base_url(&url)
+}
+
+/// A call, and the stream's one event over both transports.
+async fn use_each_transport<R: Runtime>(client: &Client<R>, id: &str) {
+    client.send(streams::list()).await.expect("a page");
+    for subscription in [all_of(id), all_of(id).websocket()] {
+        let mut events = client.subscribe(subscription).expect("a subscription");
+        take_ids(&mut events, 1).await;
+    }
+}
 
 /// All that an error says.
 fn said(error: &Error) -> String {
@@ -87,25 +161,60 @@ async fn errors<R: Runtime>(client: &Client<R>) -> Vec<(&'static str, Error)> {
 }
 
 /// Wrong name, expired, not valid yet, unknown root, self-signed; over REST, event streams and
-/// WebSocket: refused with the reason, on the first connect, which is the only one.
+/// WebSocket; straight, and through a proxy: refused with the reason, on the first connect, which is
+/// the only one.
 pub async fn each_bad_certificate_is_refused_over_each_transport<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
-    for Case { name, change, trust, due } in CASES {
-        let front = Front::with(emulator.address(), change);
-        let url = front.url("localhost");
-        let client = builder(&rt, &emulator).base_url(&url).stream_base_url(&url);
-        let client = client.tls_config(front.trust(*trust)).build().expect("a client");
-        for (transport, error) in errors(&client).await {
-            let Error::Transport(failure) = &error else {
-                panic!("{name}, {transport}: {error:?}")
-            };
-            assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{name}, {transport}");
-            let said = said(&error);
-            for due in *due {
-                assert!(said.contains(due), "{name}, {transport}: {due:?} is not in {said:?}");
+    for Case { name, signer, change, trust, due } in CASES {
+        for way in WAYS {
+            let front = Front::with(emulator.address(), *signer, change);
+            let client = over(&rt, &emulator, &front).tls_config(front.trust(*trust));
+            let (_relay, client) = by(way, front.address(), client);
+            for (transport, error) in errors(&client).await {
+                let case = format!("{name}, {transport} by {way:?}");
+                let Error::Transport(failure) = &error else { panic!("{case}: {error:?}") };
+                assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{case}");
+                let said = said(&error);
+                for due in *due {
+                    assert!(said.contains(due), "{case}: {due:?} is not in {said:?}");
+                }
             }
+            assert_eq!(front.accepted(), 3, "{name} by {way:?}: somebody tried again");
         }
-        assert_eq!(front.accepted(), 3, "{name}: somebody tried again");
+    }
+    assert!(emulator.requests().is_empty());
+}
+
+/// A certificate of a trusted authority's is good: over each transport, straight and through a proxy.
+pub async fn a_certificate_of_a_trusted_authority_is_accepted<R: Runtime>(rt: R) {
+    let (emulator, id) = with_an_event();
+    for way in WAYS {
+        let front = Front::with(emulator.address(), Signer::Authority, |_| {});
+        let client = over(&rt, &emulator, &front).tls_config(front.trusted());
+        let (_relay, client) = by(way, front.address(), client);
+        use_each_transport(&client, &id).await;
+        assert_eq!(front.accepted(), 3);
+    }
+}
+
+/// A proxy that takes the place of the service behind its own CONNECT is refused, whoever has signed
+/// what it shows, unless the client trusts that one; and nothing of a request goes to it.
+pub async fn a_proxy_in_the_middle_is_refused<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let service = Front::with(emulator.address(), Signer::Authority, |_| {});
+    for signer in [Signer::Authority, Signer::Itself] {
+        for way in WAYS.into_iter().flatten() {
+            let middle = Front::with(emulator.address(), signer, |_| {});
+            let client = over(&rt, &emulator, &service).tls_config(service.trusted());
+            let (relay, client) = by(Some(way), middle.address(), client);
+            for (transport, error) in errors(&client).await {
+                let case = format!("{signer:?}, {transport} by {way}");
+                let Error::Transport(failure) = &error else { panic!("{case}: {error:?}") };
+                assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{case}");
+            }
+            assert_eq!((middle.accepted(), service.accepted()), (3, 0));
+            assert_eq!(relay.map(|relay| relay.seen().len()), Some(3));
+        }
     }
     assert!(emulator.requests().is_empty());
 }
@@ -114,9 +223,7 @@ pub async fn each_bad_certificate_is_refused_over_each_transport<R: Runtime>(rt:
 pub async fn the_platform_s_verifier_refuses_over_each_transport<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let front = Front::start(emulator.address());
-    let url = front.url("localhost");
-    let client = builder(&rt, &emulator).base_url(&url).stream_base_url(&url);
-    let client = client.build().expect("a client");
+    let client = over(&rt, &emulator, &front).build().expect("a client");
     let error = client.send(streams::list()).await.expect_err("it is not to be trusted");
     let Error::Transport(failure) = &error else { panic!("{error:?}") };
     if failure.kind() == TransportErrorKind::Tls {
@@ -131,25 +238,43 @@ pub async fn the_platform_s_verifier_refuses_over_each_transport<R: Runtime>(rt:
     assert!(emulator.requests().is_empty());
 }
 
+/// An authority that is installed in the platform is trusted, over each transport, with nothing set
+/// in code. Mozilla's roots, where they were asked for, take its place.
+pub async fn an_authority_of_the_platform_s_is_trusted<R: Runtime>(rt: R) {
+    if !cfg!(target_os = "linux") {
+        return; // Elsewhere, no variable installs one.
+    }
+    if child::said().is_none() {
+        let file = std::env::temp_dir().join(format!("restless-{}.pem", std::process::id()));
+        let path = file.to_str().expect("a path in UTF-8");
+        let name = "certificates::an_authority_of_the_platform_s_is_trusted";
+        child::run(name, &json!(path), &[("SSL_CERT_FILE", path)]);
+        return;
+    }
+    let (emulator, id) = with_an_event();
+    let front = Front::with(emulator.address(), Signer::Authority, |_| {});
+    let file = child::said().and_then(|path| path.as_str().map(PathBuf::from)).expect("a path");
+    std::fs::write(&file, front.pem()).expect("a file");
+    let platform = over(&rt, &emulator, &front).build().expect("a client");
+    use_each_transport(&platform, &id).await;
+    emulator.clear_requests();
+    let mozilla = over(&rt, &emulator, &front).webpki_roots().build().expect("a client");
+    for (transport, error) in errors(&mozilla).await {
+        let Error::Transport(failure) = &error else { panic!("{transport}: {error:?}") };
+        assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{transport}");
+    }
+    assert!(emulator.requests().is_empty());
+    std::fs::remove_file(file).expect("a file");
+}
+
 /// A server that asks for a client's certificate gets the caller's; without one, it refuses, which
 /// is an end and not a loss: it would refuse again.
 pub async fn a_client_s_certificate_is_shown_where_it_is_asked_for<R: Runtime>(rt: R) {
-    let emulator = Emulator::start().expect("an emulator");
-    let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
-    let id = emulator.add_stream(stream).expect("a stream");
-    emulator.publish(&id, "1").expect("an event");
+    let (emulator, id) = with_an_event();
     let (front, with_certificate) = Front::for_known_clients(emulator.address());
-    let url = front.url("localhost");
-    let client = |config| {
-        let builder = builder(&rt, &emulator).base_url(&url).stream_base_url(&url);
-        builder.tls_config(config).build().expect("a client")
-    };
-    let known = client(with_certificate);
-    known.send(streams::list()).await.expect("a page");
-    for subscription in [all_of(&id), all_of(&id).websocket()] {
-        let mut events = known.subscribe(subscription).expect("a subscription");
-        take_ids(&mut events, 1).await;
-    }
+    let client =
+        |config| over(&rt, &emulator, &front).tls_config(config).build().expect("a client");
+    use_each_transport(&client(with_certificate), &id).await;
     let before = (front.accepted(), emulator.requests().len());
     for (transport, error) in errors(&client(front.trust(Trust::Its))).await {
         let Error::Transport(failure) = &error else { panic!("{transport}: {error:?}") };

@@ -8,7 +8,7 @@ use restless_hyper::proto::{Error, Timer, streams};
 use restless_hyper::{Client, Runtime};
 
 use super::probe::Probe;
-use super::support::{Stage, all_of, builder, failure, take_ids};
+use super::support::{Stage, all_of, both, builder, failure, take_ids};
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
@@ -136,4 +136,39 @@ pub async fn localhost_is_this_machine_whatever_a_resolver_says<R: Runtime>(rt: 
     let client = builder(&probe, &emulator).base_url(url).max_retries(0).build();
     client.expect("a client").send(streams::list()).await.expect_err("nobody listens");
     assert_eq!((probe.lookups(), probe.connects()), (0, 2));
+}
+
+/// Idle connections that the server has closed are closed here with whatever comes by next: a connect
+/// of a subscription, over both transports, or a call to another origin.
+pub async fn idle_connections_that_were_closed_go_with_whatever_comes_next<R: Runtime>(rt: R) {
+    let [here, there] = [(), ()].map(|()| Emulator::start().expect("an emulator"));
+    let id = here.add_stream(STREAM).expect("a stream");
+    here.publish(&id, "1").expect("an event");
+    for subscription in [all_of(&id), all_of(&id).websocket()] {
+        let probe = Probe::new(rt.clone());
+        let client = builder(&probe, &here).build().expect("a client");
+        client.send(streams::list()).await.expect("a page");
+        assert_eq!(probe.live(), 1);
+        here.disconnect_all();
+        here.until_connections(0).await;
+        // The reactor may learn of it a while later.
+        while probe.live() > 0 {
+            let mut events = client.subscribe(subscription.clone()).expect("a subscription");
+            take_ids(&mut events, 1).await;
+        }
+    }
+    let probe = Probe::new(rt);
+    let client = builder(&probe, &here).build().expect("a client");
+    let pair = both(client.send(streams::list()), client.send(streams::list())).await;
+    assert!(pair.0.is_ok() && pair.1.is_ok());
+    here.inject(Fault::redirect(307, there.api_base_url() + "/streams").on_rest());
+    there.inject(Fault::status(404).on_rest());
+    client.send(streams::list()).await.expect_err("404");
+    there.disconnect_all();
+    there.until_connections(0).await;
+    assert_eq!((probe.live(), probe.connects()), (2, 3));
+    while probe.live() > 1 {
+        client.send(streams::list()).await.expect("a page");
+    }
+    assert_eq!(probe.connects(), 3);
 }

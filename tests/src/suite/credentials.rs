@@ -5,9 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, ORIGIN};
 use restless_emulator::Emulator;
 use restless_hyper::proto::subscription::{Ended, LossReason};
-use restless_hyper::proto::{ApiKey, Error, Subscription, Timer, TransportErrorKind, streams};
+use restless_hyper::proto::{
+    ApiKey, Entropy, Error, Subscription, Timer, TransportErrorKind, streams, ws,
+};
 use restless_hyper::{Client, Runtime};
 
 use super::probe::Probe;
@@ -44,6 +48,45 @@ pub async fn a_key_does_not_go_over_plain_http<R: Runtime>(rt: R) {
         assert_eq!(error.kind(), TransportErrorKind::Resolve);
     }
     assert_eq!(probe.lookups(), 3);
+}
+
+/// Nor do credentials in the handshake of any other WebSocket: `Authorization`, a key in the URL, a
+/// field that is marked as sensitive. A handshake without any goes there.
+pub async fn a_websocket_s_credentials_do_not_go_over_plain_http<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let probe = Probe::nameless(rt);
+    let client = builder(&probe, &emulator).build().expect("a client");
+    let told = builder(&probe, &emulator).allow_credentials_over_plain_http().build();
+    let told = told.expect("a client");
+    let mut marked = HeaderValue::from_static("canary");
+    marked.set_sensitive(true);
+    let plain = HeaderValue::from_static("canary");
+    for (url, name, value, bears) in [
+        ("ws://service.invalid/", AUTHORIZATION, plain.clone(), true),
+        ("ws://service.invalid/", ORIGIN, marked, true),
+        ("ws://service.invalid/?apiKey=canary", ORIGIN, plain.clone(), true),
+        ("ws://service.invalid/", ORIGIN, plain, false),
+    ] {
+        let handshake = || {
+            let url = url.parse().expect("a URL");
+            let handshake = ws::Handshake::new(&url, &mut Entropy::from_seed(7)).expect("one");
+            handshake.header(name.clone(), value.clone()).expect("a field")
+        };
+        let before = probe.lookups();
+        match client.websocket(handshake(), ws::Options::default()) {
+            Ok(_) => assert!(!bears, "{url} {name}"),
+            Err(error) => {
+                assert!(bears && error.field() == "url", "{url} {name}: {error}");
+                assert!(!format!("{error} {error:?}").contains("canary"));
+            }
+        }
+        assert_eq!(probe.lookups(), before);
+        let socket = told.websocket(handshake(), ws::Options::default());
+        let failed = socket.expect("a WebSocket").next().await;
+        let Some(ws::Event::Failed(Error::Transport(error))) = failed else { panic!("{failed:?}") };
+        assert_eq!(error.kind(), TransportErrorKind::Resolve);
+        assert_eq!(probe.lookups(), before + 1);
+    }
 }
 
 /// What the function that gives keys was asked, in order.
@@ -96,7 +139,7 @@ fn both_ways(id: &str) -> [Subscription; 2] {
 
 /// The keys that all requests so far bore.
 fn keys(emulator: &Emulator) -> Vec<String> {
-    let text = |value: &http::HeaderValue| value.to_str().expect("a key").replace("Bearer ", "");
+    let text = |value: &HeaderValue| value.to_str().expect("a key").replace("Bearer ", "");
     let requests = emulator.requests();
     let fields = requests.iter().map(|request| &request.headers);
     fields

@@ -3,6 +3,7 @@
 //! Each takes a runtime, plays one rule against the emulator, and panics where the rule does not
 //! hold. [`scenarios!`](crate::scenarios) makes a test of each.
 
+mod child;
 mod front;
 mod probe;
 mod relay;
@@ -114,6 +115,7 @@ macro_rules! scenarios {
         }
         $crate::scenarios! { $run => credentials:
             a_key_does_not_go_over_plain_http,
+            a_websocket_s_credentials_do_not_go_over_plain_http,
             each_call_and_each_connect_asks_for_its_key,
             a_refused_key_is_renewed,
             a_second_401_is_the_end,
@@ -177,6 +179,12 @@ macro_rules! scenarios {
             a_proxy_is_no_origin,
             a_proxy_that_is_not_there_is_named,
             a_proxy_elsewhere_is_no_way_to_this_machine,
+            a_proxy_that_keeps_silent_is_named,
+            a_socks5_proxy_that_wants_another_user_ends_it,
+            a_proxy_without_credentials_is_sent_none,
+            interim_responses_to_connect_are_passed,
+            over_redirects_each_side_keeps_its_credentials,
+            the_environment_says_which_proxy,
         }
         $crate::scenarios! { $run => redirect:
             each_status_has_its_method_and_each_origin_its_key,
@@ -197,6 +205,8 @@ macro_rules! scenarios {
             a_certificate_may_be_for_an_address,
             a_server_that_speaks_no_tls_is_a_loss,
             a_handshake_that_stalls_is_a_timeout_of_its_own,
+            a_handshake_that_breaks_off_is_no_connection,
+            a_server_that_prefers_h2_is_not_taken_at_its_word,
         }
         $crate::scenarios! { $run => secrets:
             the_search_finds_what_it_looks_for,
@@ -212,10 +222,14 @@ macro_rules! scenarios {
             each_reconnect_resolves_the_name_anew,
             a_refusal_names_the_address,
             localhost_is_this_machine_whatever_a_resolver_says,
+            idle_connections_that_were_closed_go_with_whatever_comes_next,
         }
         $crate::scenarios! { $run => certificates:
             each_bad_certificate_is_refused_over_each_transport,
+            a_certificate_of_a_trusted_authority_is_accepted,
+            a_proxy_in_the_middle_is_refused,
             the_platform_s_verifier_refuses_over_each_transport,
+            an_authority_of_the_platform_s_is_trusted,
             a_client_s_certificate_is_shown_where_it_is_asked_for,
         }
         $crate::scenarios! { $run => connection:

@@ -1,14 +1,19 @@
 //! Proxies: everything goes through one where it is set, and each side keeps its credentials.
 
-use restless_emulator::Emulator;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use restless_emulator::{Emulator, Fault};
 use restless_hyper::proto::subscription::{Ended, LossReason};
 use restless_hyper::proto::{Error, Subscription, TransportErrorKind, streams};
-use restless_hyper::{ClientBuilder, Runtime};
+use restless_hyper::{Client, ClientBuilder, Runtime};
+use serde_json::{Value, json};
 
-use super::front::Front;
+use super::child;
+use super::front::{self, Front};
 use super::probe::Probe;
 use super::relay::Relay;
-use super::support::{all_of, builder, ended, lost, take_ids};
+use super::support::{all_of, builder, ended, failure, lost, take_ids};
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
@@ -31,6 +36,22 @@ fn chain(error: &Error) -> String {
         next = cause.source();
     }
     text
+}
+
+fn with_an_event() -> (Emulator, String) {
+    let emulator = Emulator::start().expect("an emulator");
+    let id = emulator.add_stream(STREAM).expect("a stream");
+    emulator.publish(&id, "1").expect("an event");
+    (emulator, id)
+}
+
+/// A call, and the stream's one event over both transports.
+async fn use_each_transport<R: Runtime>(client: &Client<R>, id: &str) {
+    client.send(streams::list()).await.expect("a page");
+    for subscription in [all_of(id), all_of(id).websocket()] {
+        let mut events = client.subscribe(subscription).expect("a subscription");
+        take_ids(&mut events, 1).await;
+    }
 }
 
 fn to<R: Runtime>(rt: &R, emulator: &Emulator, url: &str) -> ClientBuilder<R> {
@@ -154,13 +175,13 @@ pub async fn a_proxy_is_no_origin<R: Runtime>(rt: R) {
     let relay = Relay::refusing(page);
     let client = to(&rt, &emulator, "https://localhost:9")
         .proxy(format!("http://{}", relay.address()))
-        .tls_config(super::front::trusting_nobody())
+        .tls_config(front::trusting_nobody())
         .max_retries(0)
         .build()
         .expect("a client");
     let error = client.send(streams::list()).await.expect_err("no origin");
     assert!(
-        matches!(kind(&error), TransportErrorKind::Tls | TransportErrorKind::Broken),
+        matches!(kind(&error), TransportErrorKind::Tls | TransportErrorKind::Connect),
         "{error:?}"
     );
 }
@@ -183,9 +204,7 @@ pub async fn a_proxy_that_is_not_there_is_named<R: Runtime>(rt: R) {
 /// another machine somebody is, who would read them. Nobody is asked, over any transport, unless a
 /// client was told so by name.
 pub async fn a_proxy_elsewhere_is_no_way_to_this_machine<R: Runtime>(rt: R) {
-    let emulator = Emulator::start().expect("an emulator");
-    let id = emulator.add_stream(STREAM).expect("a stream");
-    emulator.publish(&id, "1").expect("an event");
+    let (emulator, id) = with_an_event();
     let relay = Relay::start(emulator.address());
     for (scheme, host) in [("http", "localhost"), ("socks5", "localhost"), ("http", "127.0.0.1")] {
         let probe = Probe::with_addresses(rt.clone(), &[relay.address()]);
@@ -208,11 +227,226 @@ pub async fn a_proxy_elsewhere_is_no_way_to_this_machine<R: Runtime>(rt: R) {
         assert_eq!((probe.lookups(), probe.connects()), (0, 0), "{scheme} {host}");
 
         let client = by_proxy().allow_credentials_over_plain_http().build().expect("a client");
-        client.send(streams::list()).await.expect("a page");
-        for subscription in [all_of(&id), all_of(&id).websocket()] {
-            let mut events = client.subscribe(subscription).expect("a subscription");
-            take_ids(&mut events, 1).await;
-        }
+        use_each_transport(&client, &id).await;
         assert_eq!(probe.connects(), 3, "{scheme} {host}");
+    }
+}
+
+/// A proxy that does not answer in time is named as well, with the time that it had.
+pub async fn a_proxy_that_keeps_silent_is_named<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    // The system completes TCP's handshake, and nobody answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    for scheme in ["http", "socks5"] {
+        let client = to(&rt, &emulator, "https://up.test")
+            .proxy(format!("{scheme}://user:proxy-canary@{address}"))
+            .connect_timeout(Duration::from_millis(50))
+            .max_retries(0)
+            .build()
+            .expect("a client");
+        let mut errors = vec![client.send(streams::list()).await.expect_err("silence")];
+        for subscription in [all_of("any"), all_of("any").websocket()] {
+            let subscription = subscription.reconnect(false);
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            errors.push(failure(&mut events).await);
+        }
+        for error in errors {
+            assert_eq!(kind(&error), TransportErrorKind::Connect);
+            let text = chain(&error);
+            assert!(text.contains(&format!("the proxy {scheme}://{address}")), "{text}");
+            assert!(text.contains("no connection within 50ms"), "{text}");
+            assert!(!text.contains("canary"), "{text}");
+        }
+    }
+}
+
+/// A SOCKS5 proxy that refuses the user, or wants one where none is set, is a proxy that refuses.
+pub async fn a_socks5_proxy_that_wants_another_user_ends_it<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    for user in ["user:proxy-canary@", ""] {
+        let relay = Relay::refusing_users();
+        let client = to(&rt, &emulator, "https://up.test")
+            .proxy(format!("socks5://{user}{}", relay.address()))
+            .build()
+            .expect("a client");
+        let mut errors = vec![client.send(streams::list()).await.expect_err("refused")];
+        for subscription in [all_of("any"), all_of("any").websocket()] {
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
+            errors.push(error);
+        }
+        for error in errors {
+            assert_eq!(kind(&error), TransportErrorKind::Proxy);
+            let text = chain(&error);
+            assert!(text.contains("it refused the credentials, or wants some"), "{text}");
+            assert!(!text.contains("canary"), "{text}");
+        }
+        let due = format!("SOCKS5 {user}");
+        assert_eq!(relay.seen(), vec![due.trim_end_matches(['@', ' ']); 3]);
+    }
+}
+
+/// A proxy that is set without credentials is sent none, and does as well.
+pub async fn a_proxy_without_credentials_is_sent_none<R: Runtime>(rt: R) {
+    for (scheme, tls) in [("http", false), ("http", true), ("socks5", false), ("socks5", true)] {
+        let (emulator, id) = with_an_event();
+        let front = Front::start(emulator.address());
+        let (address, url) = if tls {
+            (front.address(), front.url("localhost"))
+        } else {
+            (emulator.address(), format!("http://localhost:{}", emulator.address().port()))
+        };
+        let relay = Relay::start(address);
+        let client = to(&rt, &emulator, &url)
+            .proxy(format!("{scheme}://{}", relay.address()))
+            .tls_config(front.trusted())
+            .build()
+            .expect("a client");
+        use_each_transport(&client, &id).await;
+        let seen = relay.seen();
+        assert_eq!(seen.len(), 3);
+        for head in seen {
+            assert!(!head.to_lowercase().contains("proxy-authorization"), "{head}");
+            assert!(scheme == "http" || head == format!("SOCKS5 localhost:{}", address.port()));
+        }
+    }
+}
+
+/// Interim responses to CONNECT, of which a client may have to pass any number (RFC 9110 §15.2), are
+/// neither a refusal nor the tunnel.
+pub async fn interim_responses_to_connect_are_passed<R: Runtime>(rt: R) {
+    let (emulator, id) = with_an_event();
+    let front = Front::start(emulator.address());
+    let relay = Relay::with_interim_responses(front.address());
+    let client = to(&rt, &emulator, &front.url("localhost"))
+        .proxy(format!("http://{}", relay.address()))
+        .tls_config(front.trusted())
+        .build()
+        .expect("a client");
+    use_each_transport(&client, &id).await;
+    assert_eq!(relay.seen().len(), 3);
+}
+
+/// Over a redirect to another origin, the proxy is told who we are on each hop, neither origin ever is
+/// told that, and the second one is not told the key.
+pub async fn over_redirects_each_side_keeps_its_credentials<R: Runtime>(rt: R) {
+    for (scheme, tls) in [("http", false), ("http", true), ("socks5", false), ("socks5", true)] {
+        let [here, there] = [(), ()].map(|()| Emulator::start().expect("an emulator"));
+        let fronts = [&here, &there].map(|emulator| Front::start(emulator.address()));
+        let [from, away] = if tls {
+            [&fronts[0], &fronts[1]].map(|front| front.url("localhost"))
+        } else {
+            [&here, &there].map(|to| format!("http://localhost:{}", to.address().port()))
+        };
+        let relay = Relay::by_port();
+        let client = to(&rt, &here, &from)
+            .proxy(format!("{scheme}://user:proxy-canary@{}", relay.address()))
+            .tls_config(front::trusting(&(fronts[0].pem() + &fronts[1].pem())))
+            .build()
+            .expect("a client");
+
+        here.inject(Fault::redirect(307, format!("{away}/streams")).on_rest());
+        there.inject(Fault::status(410).on_rest());
+        let mut errors = vec![client.send(streams::list()).await.expect_err("410")];
+        for (subscription, path) in
+            [(all_of("any"), "/?streamId=any"), (all_of("any").websocket(), "/ws?streamId=any")]
+        {
+            here.inject(Fault::redirect(307, format!("{away}{path}")));
+            there.inject(Fault::status(410));
+            errors.push(failure(&mut client.subscribe(subscription).expect("one")).await);
+        }
+        for error in errors {
+            assert_eq!(error.status().map(|status| status.as_u16()), Some(410), "{error:?}");
+        }
+
+        let due = if scheme == "http" { BASIC } else { "user:proxy-canary" };
+        let seen = relay.seen();
+        assert_eq!(seen.len(), 6, "{seen:?}");
+        assert!(seen.iter().all(|head| head.to_lowercase().contains(due)), "{seen:?}");
+        for (origin, keyed) in [(&here, true), (&there, false)] {
+            let requests = origin.requests();
+            assert_eq!(requests.len(), 3);
+            for request in requests {
+                let has = |field| request.headers.contains_key(field);
+                assert!(!has("proxy-authorization"), "{request:?}");
+                assert_eq!(has("x-api-key") || has("authorization"), keyed, "{request:?}");
+            }
+        }
+    }
+}
+
+/// The variables of an environment, where `a` and `b` are proxies; whether the client was told to go
+/// without; and the proxy that is due for http and for https, if any.
+type Environment = (&'static [(&'static str, &'static str)], bool, Option<char>, Option<char>);
+
+const ENVIRONMENTS: &[Environment] = &[
+    (&[], false, None, None),
+    (&[("HTTPS_PROXY", "http://a")], false, None, Some('a')),
+    (&[("https_proxy", "http://a"), ("HTTPS_PROXY", "http://b")], false, None, Some('a')),
+    (&[("HTTP_PROXY", "http://a")], false, Some('a'), None),
+    (&[("HTTP_PROXY", "http://a"), ("REQUEST_METHOD", "GET")], false, None, None),
+    (&[("http_proxy", "a"), ("REQUEST_METHOD", "GET")], false, Some('a'), None),
+    (&[("ALL_PROXY", "socks5://a")], false, Some('a'), Some('a')),
+    (&[("all_proxy", "socks5h://a"), ("HTTPS_PROXY", "b")], false, Some('a'), Some('b')),
+    (&[("ALL_PROXY", "a"), ("NO_PROXY", "x.test, up.test")], false, None, None),
+    (&[("ALL_PROXY", "a"), ("no_proxy", "up.test.x")], false, Some('a'), Some('a')),
+    (&[("ALL_PROXY", "a"), ("http_proxy", "b")], true, None, None),
+];
+
+/// The variables that name proxies, those that exempt hosts, and a client's word over all of them: for
+/// each transport, to http and to https, each environment in a process of its own.
+pub async fn the_environment_says_which_proxy<R: Runtime>(rt: R) {
+    if let Some(said) = child::said() {
+        return use_what_was_said(rt, &said).await;
+    }
+    let (emulator, id) = with_an_event();
+    let front = Front::start(emulator.address());
+    for (variables, without, http, https) in ENVIRONMENTS {
+        let proxies = [('a', Relay::by_port()), ('b', Relay::by_port())];
+        let variables = variables.iter().map(|(name, value)| {
+            let value = proxies.iter().fold((*value).to_owned(), |value, (letter, relay)| {
+                match value.strip_suffix(*letter) {
+                    Some(scheme) if name.to_lowercase().ends_with("_proxy") => {
+                        format!("{scheme}{}", relay.address())
+                    }
+                    _ => value,
+                }
+            });
+            (*name, value)
+        });
+        let variables: Vec<_> = variables.collect();
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, &**value)).collect();
+        let said = json!({
+            "key": emulator.api_key(),
+            "id": id,
+            "http": emulator.address(),
+            "https": front.address(),
+            "trusted": front.pem(),
+            "without": without,
+        });
+        child::run("proxy::the_environment_says_which_proxy", &said, &variables);
+        for (letter, relay) in &proxies {
+            let due = [http, https].into_iter().filter(|due| **due == Some(*letter)).count();
+            let seen = relay.seen();
+            assert_eq!(seen.len(), 3 * due, "{letter} with {variables:?}: {seen:?}");
+        }
+    }
+}
+
+/// Each transport to `up.test`, by http and by https, whose address is only asked for without a proxy.
+async fn use_what_was_said<R: Runtime>(rt: R, said: &Value) {
+    let text = |name: &str| said[name].as_str().expect("a text").to_owned();
+    for scheme in ["http", "https"] {
+        let address: SocketAddr = text(scheme).parse().expect("an address");
+        let url = format!("{scheme}://up.test:{}", address.port());
+        let client = ClientBuilder::new(Probe::with_addresses(rt.clone(), &[address]))
+            .api_key(text("key"))
+            .base_url(&url)
+            .stream_base_url(&url)
+            .allow_credentials_over_plain_http()
+            .tls_config(front::trusting(&text("trusted")));
+        let client = if said["without"] == true { client.no_proxy() } else { client };
+        use_each_transport(&client.build().expect("a client"), &text("id")).await;
     }
 }

@@ -1,7 +1,7 @@
 //! A proxy on loopback: HTTP, with and without CONNECT, and SOCKS5; it tells what it saw.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// Its threads end with their connections, and the one that accepts with the last test.
@@ -10,18 +10,48 @@ pub(crate) struct Relay {
     seen: Arc<Mutex<Vec<String>>>,
 }
 
+/// What it does with whoever comes.
+#[derive(Clone, Copy)]
+enum Manner {
+    /// Passes everything on to there, wherever it was to go.
+    To(SocketAddr),
+    /// Passes everything on to the port that it was to go to, on this machine.
+    ByPort,
+    /// As [`To`](Self::To), but CONNECT is answered with two interim responses first.
+    Interim(SocketAddr),
+    /// For HTTP what it writes, for SOCKS5 the last byte is the reply.
+    Answer(&'static str),
+    /// Of SOCKS5: takes no user but known ones, and knows none.
+    RefuseUsers,
+}
+
 impl Relay {
     /// Passes everything on to `to`, wherever it was to go.
     pub(crate) fn start(to: SocketAddr) -> Self {
-        Self::with(to, None)
+        Self::with(Manner::To(to))
+    }
+
+    /// Passes everything on to the port that it was to go to, on this machine.
+    pub(crate) fn by_port() -> Self {
+        Self::with(Manner::ByPort)
+    }
+
+    /// Answers CONNECT with two interim responses before it does as [`start`](Self::start)'s.
+    pub(crate) fn with_interim_responses(to: SocketAddr) -> Self {
+        Self::with(Manner::Interim(to))
     }
 
     /// Answers everything with this: for HTTP what it writes, for SOCKS5 the last byte is the reply.
     pub(crate) fn refusing(answer: &'static str) -> Self {
-        Self::with(SocketAddr::from(([127, 0, 0, 1], 9)), Some(answer))
+        Self::with(Manner::Answer(answer))
     }
 
-    fn with(to: SocketAddr, refusal: Option<&'static str>) -> Self {
+    /// Over SOCKS5, wants a user and a password, and refuses each.
+    pub(crate) fn refusing_users() -> Self {
+        Self::with(Manner::RefuseUsers)
+    }
+
+    fn with(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::<Mutex<Vec<String>>>::default();
@@ -30,7 +60,7 @@ impl Relay {
             for stream in listener.incoming().map_while(Result::ok) {
                 let record = Arc::clone(&record);
                 // Whatever fails here, the client sees a connection that ends.
-                std::thread::spawn(move || serve(stream, to, refusal, &record));
+                std::thread::spawn(move || serve(stream, manner, &record));
             }
         });
         Self { address, seen }
@@ -46,20 +76,42 @@ impl Relay {
     }
 }
 
-fn serve(
-    mut client: TcpStream,
-    to: SocketAddr,
-    refusal: Option<&str>,
-    seen: &Mutex<Vec<String>>,
-) -> io::Result<()> {
+/// A port behind which the first connections break, this many, once something has come by them; the
+/// others are passed on.
+pub(crate) fn slamming(count: usize, to: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for (n, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            std::thread::spawn(move || slam_or_pass(stream, n, n < count, to));
+        }
+    });
+    address
+}
+
+fn slam_or_pass(mut client: TcpStream, n: usize, slam: bool, to: SocketAddr) -> io::Result<()> {
+    if !slam {
+        return pass(client, TcpStream::connect(to)?);
+    }
+    // To close before all is read is a reset; after it, an end. By turns.
+    let mut some = [0; 16 << 10];
+    let some = if n % 2 == 0 { &mut some[..] } else { &mut some[..1] };
+    client.read(some).map(drop)
+}
+
+fn serve(mut client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> io::Result<()> {
+    let note = |text: &str| seen.lock().expect("no panic").push(text.to_owned());
     let mut first = [0];
     client.read_exact(&mut first)?;
     if first == [5] {
-        let request = socks5(&mut client)?;
-        seen.lock().expect("no panic").push(request);
-        let reply = refusal.map_or(0, |answer| answer.as_bytes()[0] - b'0');
+        let Some((request, port)) = socks5(&mut client, manner, note)? else { return Ok(()) };
+        note(&request);
+        let reply = match manner {
+            Manner::Answer(answer) => answer.as_bytes()[0] - b'0',
+            _ => 0,
+        };
         client.write_all(&[5, reply, 0, 3, 4, b'h', b'e', b'r', b'e', 0, 9])?;
-        return if reply == 0 { pass(client, TcpStream::connect(to)?) } else { Ok(()) };
+        return if reply == 0 { pass(client, connect(manner, port)?) } else { Ok(()) };
     }
     let mut head = first.to_vec();
     while !head.ends_with(b"\r\n\r\n") {
@@ -68,26 +120,47 @@ fn serve(
         head.extend(next);
     }
     let head = String::from_utf8(head).expect("a head in ASCII");
-    seen.lock().expect("no panic").push(head.clone());
-    if let Some(answer) = refusal {
+    note(&head);
+    if let Manner::Answer(answer) = manner {
         return client.write_all(answer.as_bytes());
     }
-    let mut server = TcpStream::connect(to)?;
-    if head.starts_with("CONNECT ") {
+    let (line, fields) = head.split_once("\r\n").expect("a line");
+    let target = line.split(' ').nth(1).expect("a target");
+    let target = target.strip_prefix("http://").unwrap_or(target);
+    let authority = target.split('/').next().expect("an authority");
+    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
+    let mut server = connect(manner, port)?;
+    if line.starts_with("CONNECT ") {
+        if let Manner::Interim(_) = manner {
+            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            client.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")?;
+        }
         client.write_all(b"HTTP/1.1 200 Go ahead\r\nVia: 1.1 relay\r\n\r\n")?;
         return pass(client, server);
     }
     // One request for each connection: what follows would be passed on unseen.
-    let (target, fields) = head.split_once("\r\n").expect("a line");
-    write!(server, "{target}\r\nConnection: close\r\n")?;
+    write!(server, "{line}\r\nConnection: close\r\n")?;
     for field in fields.lines().filter(|field| !field.starts_with("proxy-authorization:")) {
         write!(server, "{field}\r\n")?;
     }
     pass(client, server)
 }
 
-/// The client's part of SOCKS5 after its first byte; what it wants, with the user it says it is.
-fn socks5(client: &mut TcpStream) -> io::Result<String> {
+fn connect(manner: Manner, port: u16) -> io::Result<TcpStream> {
+    match manner {
+        Manner::To(to) | Manner::Interim(to) => TcpStream::connect(to),
+        Manner::ByPort => TcpStream::connect((Ipv4Addr::LOCALHOST, port)),
+        Manner::Answer(_) | Manner::RefuseUsers => Err(io::ErrorKind::NotConnected.into()),
+    }
+}
+
+/// The client's part of SOCKS5 after its first byte; what it wants, with the user it says it is, and
+/// the port in it. Nothing where that was refused: `note` was told of it.
+fn socks5(
+    client: &mut TcpStream,
+    manner: Manner,
+    note: impl Fn(&str),
+) -> io::Result<Option<(String, u16)>> {
     fn some(client: &mut TcpStream) -> io::Result<Vec<u8>> {
         let mut len = [0];
         client.read_exact(&mut len)?;
@@ -95,16 +168,22 @@ fn socks5(client: &mut TcpStream) -> io::Result<String> {
         client.read_exact(&mut bytes)?;
         Ok(bytes)
     }
+    let refuses = matches!(manner, Manner::RefuseUsers);
     let methods = some(client)?;
-    let method = if methods.contains(&2) { 2 } else { 0 };
-    client.write_all(&[5, method])?;
     let mut text = "SOCKS5".to_owned();
-    if method == 2 {
+    if methods.contains(&2) {
+        client.write_all(&[5, 2])?;
         client.read_exact(&mut [0])?;
         let (user, password) = (some(client)?, some(client)?);
         text +=
             &format!(" {}:{}", String::from_utf8_lossy(&user), String::from_utf8_lossy(&password));
-        client.write_all(&[1, 0])?;
+        client.write_all(&[1, u8::from(refuses)])?;
+    } else {
+        client.write_all(&[5, if refuses { 0xff } else { 0 }])?;
+    }
+    if refuses {
+        note(&text);
+        return Ok(None);
     }
     let mut kind = [0; 4];
     client.read_exact(&mut kind)?;
@@ -112,7 +191,8 @@ fn socks5(client: &mut TcpStream) -> io::Result<String> {
     let host = some(client)?;
     let mut port = [0; 2];
     client.read_exact(&mut port)?;
-    Ok(format!("{text} {}:{}", String::from_utf8_lossy(&host), u16::from_be_bytes(port)))
+    let port = u16::from_be_bytes(port);
+    Ok(Some((format!("{text} {}:{port}", String::from_utf8_lossy(&host)), port)))
 }
 
 /// Both ways, until both have ended.

@@ -6,11 +6,13 @@ use std::time::Duration;
 use restless_emulator::{Emulator, Fault};
 use restless_hyper::proto::subscription::LossReason;
 use restless_hyper::proto::{Error, Timer, TransportErrorKind, streams};
+use restless_hyper::rustls::ClientConfig;
 use restless_hyper::{Client, ClientBuilder, Runtime};
 
 use super::front::{Front, trusting_nobody};
 use super::probe::Probe;
-use super::support::{all_of, builder, data, event, lost};
+use super::relay;
+use super::support::{all_of, builder, data, event, failure, lost};
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
@@ -98,20 +100,83 @@ pub async fn a_server_that_speaks_no_tls_is_a_loss<R: Runtime>(rt: R) {
     assert_eq!(kind(error), TransportErrorKind::Tls);
 }
 
-/// A handshake that stalls is no connect that does: it has a timer and an error of its own.
+/// A handshake that stalls is no connect that does: it has a timer and an error of its own, over each
+/// transport.
 pub async fn a_handshake_that_stalls_is_a_timeout_of_its_own<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     // The system completes TCP's handshake, and nobody answers TLS's.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("https://{}", silent.local_addr().expect("an address"));
     let client = builder(&rt, &emulator)
-        .base_url(url)
+        .base_url(&url)
+        .stream_base_url(&url)
         .tls_config(trusting_nobody())
         .tls_handshake_timeout(Duration::from_millis(100))
         .max_retries(0)
         .build()
         .expect("a client");
     let error = client.send(streams::list()).await.expect_err("silence");
-    let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
-    assert_eq!(timeout.timer(), Timer::TlsHandshake);
+    let mut errors = vec![error];
+    for subscription in [all_of("any"), all_of("any").websocket()] {
+        let subscription = subscription.reconnect(false);
+        errors.push(failure(&mut client.subscribe(subscription).expect("a subscription")).await);
+    }
+    for error in errors {
+        let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
+        let due = (Timer::TlsHandshake, Duration::from_millis(100));
+        assert_eq!((timeout.timer(), timeout.after()), due);
+    }
+}
+
+/// A handshake that breaks off, by an end or a reset, is no connection: nothing was sent on it, so
+/// any call is made again, and is made once.
+pub async fn a_handshake_that_breaks_off_is_no_connection<R: Runtime>(rt: R) {
+    let (emulator, front) = behind_tls();
+    let client = |breaks, retries| {
+        let door = relay::slamming(breaks, front.address());
+        let url = format!("https://localhost:{}", door.port());
+        let client = builder(&rt, &emulator).base_url(&url).stream_base_url(&url);
+        client.tls_config(front.trusted()).max_retries(retries).build().expect("a client")
+    };
+    let create = || streams::create("Orders", "http://127.0.0.1:9/").status("INACTIVE");
+    client(2, 2).send(create()).await.expect("a stream");
+    assert_eq!(emulator.requests().len(), 1);
+
+    let client = client(4, 0);
+    let mut errors = Vec::new();
+    for _ in 0..2 {
+        errors.push(client.send(create()).await.expect_err("it breaks off"));
+    }
+    for subscription in [all_of("any"), all_of("any").websocket()] {
+        let subscription = subscription.reconnect(false);
+        errors.push(failure(&mut client.subscribe(subscription).expect("a subscription")).await);
+    }
+    for error in errors {
+        assert_eq!(kind(&error), TransportErrorKind::Connect, "{error:?}");
+    }
+}
+
+/// A server that would rather speak h2 is spoken to in HTTP/1.1, by a client whose TLS configuration
+/// offers both, h2 alone, or nothing; over each transport.
+pub async fn a_server_that_prefers_h2_is_not_taken_at_its_word<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let id = emulator.add_stream(STREAM).expect("a stream");
+    emulator.publish(&id, "1").expect("an event");
+    for (offered, due) in [
+        (&["h2", "http/1.1"][..], Some("http/1.1".to_owned())),
+        (&["h2"], Some("http/1.1".to_owned())),
+        (&[], None),
+    ] {
+        let front = Front::preferring_h2(emulator.address());
+        let mut config = ClientConfig::clone(&front.trusted());
+        config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let client = over(&rt, &emulator, &front).tls_config(config.into());
+        let client = client.build().expect("a client");
+        client.send(streams::list()).await.expect("a page");
+        for subscription in [all_of(&id), all_of(&id).websocket()] {
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            event(&mut events).await;
+        }
+        assert_eq!(front.agreed(), vec![due; 3], "{offered:?}");
+    }
 }
