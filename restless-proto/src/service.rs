@@ -147,8 +147,8 @@ impl Service {
         &self.stream_base_url
     }
 
-    /// Checks a request that is not of this crate's making by the rule for credentials above. Here, a
-    /// field of any name whose value is marked as sensitive is one as well.
+    /// Checks a request that is not of this crate's making by the rule for credentials above. Here,
+    /// a field of any name whose value is marked as sensitive is one as well.
     ///
     /// # Errors
     ///

@@ -23,8 +23,8 @@ fn row(timer: Timer) -> (u64, &'static str) {
     (count.parse::<u64>().unwrap() * seconds, cells[2])
 }
 
-/// How long a machine waits, in seconds, once it has done what there was to do; and its last exchange
-/// with the key of its WebSocket handshake.
+/// How long a machine waits, in seconds, once it has done what there was to do; and its last
+/// exchange with the key of its WebSocket handshake.
 fn wait<M: Machine>(machine: &mut M, now: Instant) -> (u64, Option<(ExchangeId, String)>) {
     let mut opened = None;
     loop {

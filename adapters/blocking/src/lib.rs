@@ -86,8 +86,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`restless_hyper::Client::websocket`]'s: when its handshake bears credentials that may not
-    /// go where it goes.
+    /// As [`restless_hyper::Client::websocket`]'s: when its handshake bears credentials that may
+    /// not go where it goes.
     pub fn websocket(
         &self,
         handshake: ws::Handshake,

@@ -24,8 +24,9 @@ use crate::{Events, Pages, Runtime, WebSocket};
 /// A client of the service. Cheap to clone; clones share their idle connections.
 ///
 /// Those are of calls, eight at the most. Nothing is spawned, so one that the server has closed, or
-/// that was idle for 60 s, stays open until a clone is next used: with a call, or with any connect of a
-/// subscription or a WebSocket. With the last clone, and the last subscription of one, they go.
+/// that was idle for 60 s, stays open until a clone is next used: with a call, or with any connect
+/// of a subscription or a WebSocket. With the last clone, and the last subscription of one, they
+/// go.
 pub struct Client<R> {
     inner: Arc<Inner<R>>,
 }
@@ -314,9 +315,9 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// Trusts Mozilla's roots, as they were when this was built, and not what the platform does: for
-    /// an image without a trust store, or for the same answer on every machine. Takes the place of
-    /// [`tls_config`](Self::tls_config).
+    /// Trusts Mozilla's roots, as they were when this was built, and not what the platform does:
+    /// for an image without a trust store, or for the same answer on every machine. Takes the place
+    /// of [`tls_config`](Self::tls_config).
     #[cfg(feature = "webpki-roots")]
     pub fn webpki_roots(mut self) -> Self {
         self.trust = Trust::Mozilla;

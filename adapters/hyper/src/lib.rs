@@ -8,8 +8,8 @@
 //! # Features
 //!
 //! - `zstd` (off): the content coding of that name; its decoder is in C.
-//! - `webpki-roots` (off): `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and not the
-//!   platform's.
+//! - `webpki-roots` (off): `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots
+//!   and not the platform's.
 //! - `futures-io` (off): `FuturesIo`, for runtimes whose sockets speak those traits.
 //! - `tracing` (off): spans and events of what the client does.
 //!

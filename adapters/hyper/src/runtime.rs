@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Three things that only a runtime can do: resolve a name, connect a socket, sleep. Where there can
-/// be more than one of it, a fourth: say [which](Self::id).
+/// Three things that only a runtime can do: resolve a name, connect a socket, sleep. Where there
+/// can be more than one of it, a fourth: say [which](Self::id).
 ///
 /// An adapter is an implementation of this trait and little else. Nothing is spawned: whatever
 /// these futures do, they do while a call or a subscription is polled.
@@ -33,9 +33,9 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     fn sleep(&self, span: Duration) -> Self::Sleep;
 
     /// Which one this is, where there may be several in a process and a socket moves only while the
-    /// one that made it is driven: an idle connection is used again on the runtime that made it, and
-    /// on no other. Asked where a call or a subscription is polled. Default: 0, for one reactor that
-    /// serves the whole process.
+    /// one that made it is driven: an idle connection is used again on the runtime that made it,
+    /// and on no other. Asked where a call or a subscription is polled. Default: 0, for one reactor
+    /// that serves the whole process.
     fn id(&self) -> u64 {
         0
     }

@@ -161,8 +161,8 @@ async fn errors<R: Runtime>(client: &Client<R>) -> Vec<(&'static str, Error)> {
 }
 
 /// Wrong name, expired, not valid yet, unknown root, self-signed; over REST, event streams and
-/// WebSocket; straight, and through a proxy: refused with the reason, on the first connect, which is
-/// the only one.
+/// WebSocket; straight, and through a proxy: refused with the reason, on the first connect, which
+/// is the only one.
 pub async fn each_bad_certificate_is_refused_over_each_transport<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     for Case { name, signer, change, trust, due } in CASES {
@@ -185,7 +185,8 @@ pub async fn each_bad_certificate_is_refused_over_each_transport<R: Runtime>(rt:
     assert!(emulator.requests().is_empty());
 }
 
-/// A certificate of a trusted authority's is good: over each transport, straight and through a proxy.
+/// A certificate of a trusted authority's is good: over each transport, straight and through a
+/// proxy.
 pub async fn a_certificate_of_a_trusted_authority_is_accepted<R: Runtime>(rt: R) {
     let (emulator, id) = with_an_event();
     for way in WAYS {
@@ -197,8 +198,8 @@ pub async fn a_certificate_of_a_trusted_authority_is_accepted<R: Runtime>(rt: R)
     }
 }
 
-/// A proxy that takes the place of the service behind its own CONNECT is refused, whoever has signed
-/// what it shows, unless the client trusts that one; and nothing of a request goes to it.
+/// A proxy that takes the place of the service behind its own CONNECT is refused, whoever has
+/// signed what it shows, unless the client trusts that one; and nothing of a request goes to it.
 pub async fn a_proxy_in_the_middle_is_refused<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let service = Front::with(emulator.address(), Signer::Authority, |_| {});

@@ -138,8 +138,8 @@ pub async fn localhost_is_this_machine_whatever_a_resolver_says<R: Runtime>(rt: 
     assert_eq!((probe.lookups(), probe.connects()), (0, 2));
 }
 
-/// Idle connections that the server has closed are closed here with whatever comes by next: a connect
-/// of a subscription, over both transports, or a call to another origin.
+/// Idle connections that the server has closed are closed here with whatever comes by next: a
+/// connect of a subscription, over both transports, or a call to another origin.
 pub async fn idle_connections_that_were_closed_go_with_whatever_comes_next<R: Runtime>(rt: R) {
     let [here, there] = [(), ()].map(|()| Emulator::start().expect("an emulator"));
     let id = here.add_stream(STREAM).expect("a stream");

@@ -200,9 +200,9 @@ pub async fn a_proxy_that_is_not_there_is_named<R: Runtime>(rt: R) {
     }
 }
 
-/// Plain http to this machine may hold credentials because nobody is on the way: by way of a proxy on
-/// another machine somebody is, who would read them. Nobody is asked, over any transport, unless a
-/// client was told so by name.
+/// Plain http to this machine may hold credentials because nobody is on the way: by way of a proxy
+/// on another machine somebody is, who would read them. Nobody is asked, over any transport, unless
+/// a client was told so by name.
 pub async fn a_proxy_elsewhere_is_no_way_to_this_machine<R: Runtime>(rt: R) {
     let (emulator, id) = with_an_event();
     let relay = Relay::start(emulator.address());
@@ -313,8 +313,8 @@ pub async fn a_proxy_without_credentials_is_sent_none<R: Runtime>(rt: R) {
     }
 }
 
-/// Interim responses to CONNECT, of which a client may have to pass any number (RFC 9110 §15.2), are
-/// neither a refusal nor the tunnel.
+/// Interim responses to CONNECT, of which a client may have to pass any number (RFC 9110 §15.2),
+/// are neither a refusal nor the tunnel.
 pub async fn interim_responses_to_connect_are_passed<R: Runtime>(rt: R) {
     let (emulator, id) = with_an_event();
     let front = Front::start(emulator.address());
@@ -328,8 +328,8 @@ pub async fn interim_responses_to_connect_are_passed<R: Runtime>(rt: R) {
     assert_eq!(relay.seen().len(), 3);
 }
 
-/// Over a redirect to another origin, the proxy is told who we are on each hop, neither origin ever is
-/// told that, and the second one is not told the key.
+/// Over a redirect to another origin, the proxy is told who we are on each hop, neither origin ever
+/// is told that, and the second one is not told the key.
 pub async fn over_redirects_each_side_keeps_its_credentials<R: Runtime>(rt: R) {
     for (scheme, tls) in [("http", false), ("http", true), ("socks5", false), ("socks5", true)] {
         let [here, there] = [(), ()].map(|()| Emulator::start().expect("an emulator"));
@@ -376,8 +376,8 @@ pub async fn over_redirects_each_side_keeps_its_credentials<R: Runtime>(rt: R) {
     }
 }
 
-/// The variables of an environment, where `a` and `b` are proxies; whether the client was told to go
-/// without; and the proxy that is due for http and for https, if any.
+/// The variables of an environment, where `a` and `b` are proxies; whether the client was told to
+/// go without; and the proxy that is due for http and for https, if any.
 type Environment = (&'static [(&'static str, &'static str)], bool, Option<char>, Option<char>);
 
 const ENVIRONMENTS: &[Environment] = &[
@@ -394,8 +394,8 @@ const ENVIRONMENTS: &[Environment] = &[
     (&[("ALL_PROXY", "a"), ("http_proxy", "b")], true, None, None),
 ];
 
-/// The variables that name proxies, those that exempt hosts, and a client's word over all of them: for
-/// each transport, to http and to https, each environment in a process of its own.
+/// The variables that name proxies, those that exempt hosts, and a client's word over all of them:
+/// for each transport, to http and to https, each environment in a process of its own.
 pub async fn the_environment_says_which_proxy<R: Runtime>(rt: R) {
     if let Some(said) = child::said() {
         return use_what_was_said(rt, &said).await;
@@ -434,7 +434,8 @@ pub async fn the_environment_says_which_proxy<R: Runtime>(rt: R) {
     }
 }
 
-/// Each transport to `up.test`, by http and by https, whose address is only asked for without a proxy.
+/// Each transport to `up.test`, by http and by https, whose address is only asked for without a
+/// proxy.
 async fn use_what_was_said<R: Runtime>(rt: R, said: &Value) {
     let text = |name: &str| said[name].as_str().expect("a text").to_owned();
     for scheme in ["http", "https"] {

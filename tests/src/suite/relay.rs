@@ -154,8 +154,8 @@ fn connect(manner: Manner, port: u16) -> io::Result<TcpStream> {
     }
 }
 
-/// The client's part of SOCKS5 after its first byte; what it wants, with the user it says it is, and
-/// the port in it. Nothing where that was refused: `note` was told of it.
+/// The client's part of SOCKS5 after its first byte; what it wants, with the user it says it is,
+/// and the port in it. Nothing where that was refused: `note` was told of it.
 fn socks5(
     client: &mut TcpStream,
     manner: Manner,

@@ -100,8 +100,8 @@ pub async fn a_server_that_speaks_no_tls_is_a_loss<R: Runtime>(rt: R) {
     assert_eq!(kind(error), TransportErrorKind::Tls);
 }
 
-/// A handshake that stalls is no connect that does: it has a timer and an error of its own, over each
-/// transport.
+/// A handshake that stalls is no connect that does: it has a timer and an error of its own, over
+/// each transport.
 pub async fn a_handshake_that_stalls_is_a_timeout_of_its_own<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     // The system completes TCP's handshake, and nobody answers TLS's.
@@ -156,8 +156,8 @@ pub async fn a_handshake_that_breaks_off_is_no_connection<R: Runtime>(rt: R) {
     }
 }
 
-/// A server that would rather speak h2 is spoken to in HTTP/1.1, by a client whose TLS configuration
-/// offers both, h2 alone, or nothing; over each transport.
+/// A server that would rather speak h2 is spoken to in HTTP/1.1, by a client whose TLS
+/// configuration offers both, h2 alone, or nothing; over each transport.
 pub async fn a_server_that_prefers_h2_is_not_taken_at_its_word<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let id = emulator.add_stream(STREAM).expect("a stream");

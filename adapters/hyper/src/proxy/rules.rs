@@ -64,9 +64,9 @@ impl Proxies {
 /// Whether `NO_PROXY` has this host: `*` for all; else names, each with all below it, and addresses
 /// or networks, with commas or spaces between them. Ports are not part of it.
 ///
-/// Unlike for curl 7.88, a network of no bits is all addresses of its family and not one; networks of
-/// IPv6 count, and so do brackets around an address; blanks around a `*` do not; and a network whose
-/// bits are no number is none.
+/// Unlike for curl 7.88, a network of no bits is all addresses of its family and not one; networks
+/// of IPv6 count, and so do brackets around an address; blanks around a `*` do not; and a network
+/// whose bits are no number is none.
 fn is_exempt(except: &str, host: &str) -> bool {
     if except.trim() == "*" {
         return true;
