@@ -95,7 +95,7 @@ fn slam_or_pass(mut client: TcpStream, n: usize, slam: bool, to: SocketAddr) -> 
     }
     // To close before all is read is a reset; after it, an end. By turns.
     let mut some = [0; 16 << 10];
-    let some = if n % 2 == 0 { &mut some[..] } else { &mut some[..1] };
+    let some = if n.is_multiple_of(2) { &mut some[..] } else { &mut some[..1] };
     client.read(some).map(drop)
 }
 
@@ -177,13 +177,19 @@ fn socks5(
         let (user, password) = (some(client)?, some(client)?);
         text +=
             &format!(" {}:{}", String::from_utf8_lossy(&user), String::from_utf8_lossy(&password));
-        client.write_all(&[1, u8::from(refuses)])?;
-    } else {
-        client.write_all(&[5, if refuses { 0xff } else { 0 }])?;
-    }
-    if refuses {
+        if refuses {
+            // Before the client can know of it.
+            note(&text);
+            client.write_all(&[1, 1])?;
+            return Ok(None);
+        }
+        client.write_all(&[1, 0])?;
+    } else if refuses {
         note(&text);
+        client.write_all(&[5, 0xff])?;
         return Ok(None);
+    } else {
+        client.write_all(&[5, 0])?;
     }
     let mut kind = [0; 4];
     client.read_exact(&mut kind)?;
