@@ -97,7 +97,6 @@ fn no_content_is_none_in_any_coding() {
         decoder.feed(Bytes::new());
         assert_eq!(decoder.poll(), Ok(None));
     }
-    assert_eq!(decode("gzip, br", b"", 1), (Vec::new(), Ok(())));
 }
 
 #[test]
@@ -162,25 +161,25 @@ fn nothing_after_the_end_is_passed_over() {
 }
 
 #[test]
-fn codings_are_taken_off_in_the_reverse_of_their_order() {
-    let coded = encode_whole("br", &encode_whole("gzip", b"text"));
-    for value in ["gzip, br", "GZIP ,, identity , Br", "x-gzip,br"] {
-        for chunk in [1, usize::MAX] {
-            assert_eq!(decode(value, &coded, chunk), (b"text".to_vec(), Ok(())), "{value}");
-        }
+fn a_name_is_one_whatever_its_case_and_what_says_nothing_is_passed_over() {
+    let coded = encode_whole("gzip", b"text");
+    for value in ["gzip", "GZIP", " x-gzip ,, identity", "Identity,X-Gzip"] {
+        assert_eq!(decode(value, &coded, usize::MAX), (b"text".to_vec(), Ok(())), "{value}");
     }
-    assert!(decode("br, gzip", &coded, usize::MAX).1.is_err());
-    let (seen, end) = decode("gzip, br", &coded[..coded.len() - 1], usize::MAX);
-    assert_eq!(seen, b"text");
-    assert_eq!(end, Err(CodingError::Truncated { coding: ContentCoding::Brotli }));
+}
 
+#[test]
+fn more_than_one_coding_is_not_understood() {
+    for value in ["gzip, gzip", "deflate, gzip, gzip", "identity, br, x-gzip"] {
+        let named = value.strip_prefix("identity, ").unwrap_or(value).to_owned();
+        let due = CodingError::Unknown { coding: named };
+        assert_eq!(Decoder::of(&fields(value)).unwrap_err(), due);
+    }
     let mut lines = HeaderMap::new();
     lines.append(header::CONTENT_ENCODING, "gzip".parse().unwrap());
     lines.append(header::CONTENT_ENCODING, "br".parse().unwrap());
-    assert_eq!(
-        format!("{:?}", Decoder::of(&lines)),
-        format!("{:?}", Decoder::of(&fields("gzip, br")))
-    );
+    let due = CodingError::Unknown { coding: "gzip, br".to_owned() };
+    assert_eq!(Decoder::of(&lines).unwrap_err(), due);
 }
 
 #[test]
@@ -195,7 +194,8 @@ fn what_is_not_coded_needs_no_decoder() {
 fn an_unknown_coding_is_named() {
     for (value, due) in [
         ("compress", "compress"),
-        ("gzip, Aws-Chunked", "Aws-Chunked"),
+        ("gzip, Aws-Chunked", "gzip, Aws-Chunked"),
+        ("rs_0123abcd", "rs_…"),
         ("gzip;q=1", "gzip;q=1"),
         ("none", "none"),
     ] {
@@ -204,8 +204,8 @@ fn an_unknown_coding_is_named() {
     }
     let long = Decoder::of(&fields(&"x".repeat(10_000))).unwrap_err().to_string();
     assert!(long.len() < 400, "{long}");
-    let many = Decoder::of(&fields(&"gzip,".repeat(1000))).unwrap_err();
-    assert_eq!(many, CodingError::TooMany { limit: 3 });
+    let many = Decoder::of(&fields(&"gzip,".repeat(1000))).unwrap_err().to_string();
+    assert!(many.len() < 400, "{many}");
 }
 
 #[test]
@@ -218,11 +218,6 @@ fn a_bomb_comes_out_no_faster_than_it_is_polled() {
         let piece = decoder.poll().unwrap().unwrap();
         assert!(piece.len() <= PIECE_BYTES, "{coding}");
     }
-    // A bomb in a bomb: the inner one is only decoded as far as the outer one asks.
-    let coded = encode_whole("gzip", &encode_whole("gzip", &zeros));
-    let mut decoder = decoder("gzip, gzip");
-    decoder.feed(coded.into());
-    assert_eq!(decoder.poll().unwrap().unwrap().len(), PIECE_BYTES);
 }
 
 #[test]
