@@ -4,8 +4,11 @@
 ///
 /// Every limit is a hard one: what would pass it yields a [`LimitError`](crate::LimitError), and
 /// memory stays within the limit plus one chunk of input. All count what is left once a content
-/// coding is taken off, of which at most 16 KiB are decoded ahead. Nor may one piece of a coded
-/// event stream go on for more than a line and an event take together, and bring no event.
+/// coding is taken off, of which at most 16 KiB are decoded ahead.
+///
+/// A coded event stream has a limit more: within a minute it may decode to as much as a line and an
+/// event take together, 32 MiB by default, and bring no event. A few bytes can be coded to comments
+/// without end; but heartbeats, however well they are coded, come at their time.
 ///
 /// ```
 /// use restless_proto::Limits;

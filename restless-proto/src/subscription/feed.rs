@@ -45,7 +45,7 @@ pub(super) enum Fed {
 impl Feed {
     pub(super) fn data(&mut self, bytes: Bytes, now: Instant) {
         match self {
-            Self::EventStream(stream) => stream.feed(bytes),
+            Self::EventStream(stream) => stream.feed(bytes, now),
             Self::Frames(connection) => connection.handle_data(bytes, now),
             Self::Messages(_) => {}
         }
@@ -158,11 +158,20 @@ impl Messages {
 pub(super) struct EventStream {
     coding: Option<coding::Decoder>,
     events: sse::Decoder,
-    /// What may be decoded before something comes of it.
+    /// What may be decoded within [`COUNTED`] before something comes of it.
     most_in_vain: usize,
     /// How much has been.
     in_vain: usize,
+    /// Since when that is counted.
+    counted_since: Instant,
 }
+
+/// How long is counted together what is decoded in vain.
+///
+/// A few bytes can be coded to comments without end, which nobody would see, and nobody else gets a
+/// turn while they are read. It goes by time and not by how well they are coded: heartbeats are coded
+/// well too, but come at their time, for months.
+const COUNTED: Duration = Duration::from_secs(60);
 
 impl EventStream {
     pub(super) fn new(fields: &HeaderMap, limits: Limits) -> Result<Self, CodingError> {
@@ -171,13 +180,19 @@ impl EventStream {
             events: sse::Decoder::new(limits),
             most_in_vain: limits.line().saturating_add(limits.event()),
             in_vain: 0,
+            counted_since: Instant::ORIGIN,
         })
     }
 
-    fn feed(&mut self, bytes: Bytes) {
-        self.in_vain = 0;
+    fn feed(&mut self, bytes: Bytes, now: Instant) {
         match &mut self.coding {
-            Some(coding) => coding.feed(bytes),
+            Some(coding) => {
+                if now.saturating_duration_since(self.counted_since) >= COUNTED {
+                    self.counted_since = now;
+                    self.in_vain = 0;
+                }
+                coding.feed(bytes);
+            }
             None => self.events.feed(bytes),
         }
     }
@@ -200,11 +215,10 @@ impl EventStream {
             let Some(coding) = &mut self.coding else { return Fed::Starved(None) };
             match coding.poll() {
                 Ok(Some(piece)) => {
-                    // A few bytes can be coded to comments without end, and nobody else gets a turn.
                     self.in_vain = self.in_vain.saturating_add(piece.len());
                     if self.in_vain > self.most_in_vain {
                         let (most, seen) = (self.most_in_vain, self.in_vain);
-                        let what = "what is decoded without an event";
+                        let what = "what is decoded in a minute without an event";
                         return Fed::Broken(LimitError::new(what, most, seen).into());
                     }
                     self.events.feed(piece);
