@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde::de::Error as _;
 
 pub use refused::Refused;
 
 use crate::http::coding::CodingError;
-use crate::{redact, ws};
+use crate::redact::{self, Keys};
+use crate::ws::{self, HandshakeError};
 use refused::Message;
 
 /// Why a call or a subscription ended without what was asked for.
@@ -62,7 +64,7 @@ pub enum Error {
     Timeout(#[from] TimeoutError),
     /// The server answered a WebSocket's opening handshake as no WebSocket server does.
     #[error(transparent)]
-    Handshake(#[from] Box<ws::HandshakeError>),
+    Handshake(#[from] Box<HandshakeError>),
     /// The server broke the WebSocket protocol.
     #[error("the server broke the WebSocket protocol")]
     Protocol(#[source] Box<ws::Error>),
@@ -94,6 +96,38 @@ impl Error {
         }
     }
 
+    /// Takes these keys out of all that is printed of it.
+    pub(crate) fn hide(&mut self, keys: &Keys) {
+        match self {
+            Self::Refused(refused) => refused.hide(keys),
+            Self::Content(content) => content.hide(keys),
+            Self::Redirect(RedirectError::BadLocation { location }) => keys.hide(location),
+            Self::Handshake(error) => match &mut **error {
+                HandshakeError::Upgrade { seen }
+                | HandshakeError::Connection { seen }
+                | HandshakeError::Accept { seen, .. }
+                | HandshakeError::DeflateParameter { seen, .. } => {
+                    seen.iter_mut().for_each(|seen| keys.hide(seen));
+                }
+                HandshakeError::Extensions { seen }
+                | HandshakeError::UnofferedExtension { seen, .. }
+                | HandshakeError::Subprotocol { seen, .. } => keys.hide(seen),
+                HandshakeError::Status { .. } => {}
+            },
+            Self::Closed(closed) => keys.hide(&mut closed.shown),
+            Self::GaveUp(gave_up) => gave_up.last.hide(keys),
+            // Nothing in them is the peer's own words.
+            Self::Config(_)
+            | Self::Misuse(_)
+            | Self::Limit(_)
+            | Self::Credentials(_)
+            | Self::Redirect(_)
+            | Self::Transport(_)
+            | Self::Timeout(_)
+            | Self::Protocol(_) => {}
+        }
+    }
+
     /// Of a subscription.
     pub(crate) fn no_event(retries: u32, last: Self) -> Self {
         let what = "reconnects in a row without an event";
@@ -109,22 +143,25 @@ impl Error {
 
 /// The server closed a WebSocket connection with a code that says that something is wrong.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the server closed with {code}{}", Message(.reason))]
+#[error("the server closed with {code}{}", Message(.shown))]
 pub struct PeerClosed {
     code: ws::CloseCode,
     reason: String,
+    /// The reason without keys.
+    shown: String,
 }
 
-/// The reason without what looks like a key.
+/// The reason without keys.
 impl fmt::Debug for PeerClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PeerClosed({}{})", self.code, Message(&self.reason))
+        write!(f, "PeerClosed({}{})", self.code, Message(&self.shown))
     }
 }
 
 impl PeerClosed {
     pub(crate) fn new(code: ws::CloseCode, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
+        let reason = reason.into();
+        Self { code, shown: redact::text(&reason), reason }
     }
 
     /// The code of its Close frame (RFC 6455 §7.4).
@@ -250,8 +287,17 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// What may be shown of a text of the peer's: one line, without what looks like a key.
 pub(crate) fn shown(text: &str) -> String {
-    one_line(&redact::text(text))
+    // Of a long text, no more is looked at than can come to be shown.
+    let (end, _) = text.char_indices().nth(LOOKED_AT).unwrap_or((text.len(), ' '));
+    let mut line = one_line(&redact::text(text.get(..end).unwrap_or_default()));
+    if end < text.len() && !line.ends_with('…') {
+        line.push('…');
+    }
+    line
 }
+
+/// A key that is left out may be longer than what is shown.
+const LOOKED_AT: usize = 4096;
 
 /// The first bytes of an answer. They may hold whatever the service says, a key among it, so
 /// `Debug` tells only how many they are.
@@ -320,6 +366,17 @@ pub enum ContentError {
 }
 
 impl ContentError {
+    fn hide(&mut self, keys: &Keys) {
+        match self {
+            Self::Coding(CodingError::Unknown { coding }) => keys.hide(coding),
+            Self::Json { source, .. } => {
+                *source = Arc::new(serde_json::Error::custom(keys.text(&source.to_string())));
+            }
+            Self::NotAnEventStream { seen: Some(seen), .. } => keys.hide(seen),
+            Self::Coding(_) | Self::Missing { .. } | Self::NotAnEventStream { seen: None, .. } => {}
+        }
+    }
+
     fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Json { status, .. } | Self::Missing { status, .. } => Some(*status),

@@ -1,93 +1,157 @@
 //! What of a text may be printed: everything but keys, and what may hold them.
 
+use http::{HeaderName, HeaderValue, Request, header};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::http::query;
+
 /// Stands where something was left out.
 const HIDDEN: &str = "…";
 
-/// Text of the service's, such as a command line, a URL or JSON: what looks like a key, or stands
-/// where keys do, is left out. It may be escaped as `Debug` or a URL does it.
-pub(crate) fn text(text: &str) -> String {
-    // The same offsets as in `text`.
-    let lower = text.to_ascii_lowercase();
+/// A text of the service's as it may be printed and logged: what looks like a key, or stands where
+/// keys do, is left out. It may be escaped as JSON, `Debug` or a URL does it.
+///
+/// This is how errors and events print themselves; it is for who prints a field of theirs, such as
+/// a request's id or a cursor.
+///
+/// ```
+/// assert_eq!(restless_proto::redacted("no key rs_0123abcd"), "no key rs_…");
+/// ```
+pub fn text(text: &str) -> String {
+    hide(text, &[])
+}
+
+/// The keys that went out with the requests of one call or subscription. What the peer says of them
+/// is not printed, whatever they look like.
+///
+/// One of fewer than four characters is no secret, and would be found everywhere. The last few are
+/// remembered: an answer may come after another key was asked for.
+#[derive(Clone, Default)]
+pub(crate) struct Keys(Vec<String>);
+
+const SHORTEST_KEY: usize = 4;
+const MOST_KEYS: usize = 8;
+
+impl Keys {
+    /// The keys of a request, in its fields and its URL.
+    pub(crate) fn learn<B>(&mut self, request: &Request<B>) {
+        for (name, value) in request.headers() {
+            if let Some(key) = key_in(name, value) {
+                self.add(key);
+            }
+        }
+        if let Ok(url) = Url::parse(&request.uri().to_string()) {
+            let password = percent_decode_str(url.password().unwrap_or_default());
+            self.add(&password.decode_utf8_lossy());
+            self.add(&query::value(&url, "apiKey").unwrap_or_default());
+        }
+    }
+
+    pub(crate) fn add(&mut self, key: &str) {
+        if key.chars().count() >= SHORTEST_KEY && !self.0.iter().any(|known| known == key) {
+            if self.0.len() == MOST_KEYS {
+                self.0.remove(0);
+            }
+            self.0.push(key.to_owned());
+        }
+    }
+
+    /// As [`text`], and without these keys.
+    pub(crate) fn text(&self, text: &str) -> String {
+        hide(text, &self.0)
+    }
+
+    /// Makes a text what it may be printed as.
+    pub(crate) fn hide(&self, text: &mut String) {
+        *text = self.text(text);
+    }
+
+    /// Without these keys, and else as it is.
+    pub(crate) fn without(&self, text: String) -> String {
+        if self.0.iter().any(|key| (0..text.len()).any(|at| own(text.get(at..), key).is_some())) {
+            self.text(&text)
+        } else {
+            text
+        }
+    }
+}
+
+/// The key in a field, where the field is marked as holding one: it stands behind a scheme (RFC 9110
+/// §11.4), or alone.
+fn key_in<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
+    let text = value.to_str().ok().filter(|_| value.is_sensitive())?;
+    let credentials = text.split_once(' ').filter(|_| *name == header::AUTHORIZATION);
+    Some(credentials.map_or(text, |(_, key)| key))
+}
+
+fn hide(text: &str, keys: &[String]) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(rest) = lower.get(at..) {
-        let Some(first) = rest.chars().next() else { break };
-        let Some((from, to)) = secret_ahead(&lower, at) else {
-            let next = at + first.len_utf8();
-            shown.push_str(text.get(at..next).unwrap_or_default());
-            at = next;
-            continue;
-        };
-        shown.push_str(text.get(at..from).unwrap_or_default());
-        shown.push_str(HIDDEN);
-        at = to;
+    let (mut rest, mut before) = (text, Before::default());
+    while let Some(unit) = Unit::first(rest) {
+        // Behind a backslash, an `r` may be a line's end or a key's beginning.
+        let bare = rest.trim_start_matches('\\');
+        let slashes = rest.len() - bare.len();
+        let secret = secret(rest, before, keys).or_else(|| {
+            let (from, to) = secret(bare, before.then('\\'), keys).filter(|_| slashes > 0)?;
+            Some((slashes + from, slashes + to))
+        });
+        let (kept, end) = secret.unwrap_or((unit.len, unit.len));
+        shown.push_str(rest.get(..kept).unwrap_or_default());
+        before = before.then(unit.char);
+        if end > kept {
+            shown.push_str(HIDDEN);
+            before = Before::default();
+        }
+        rest = rest.get(end..).unwrap_or_default();
     }
     shown
 }
 
-/// Where the secret lies that what stands at `at` announces.
-fn secret_ahead(lower: &str, at: usize) -> Option<(usize, usize)> {
-    let rest = lower.get(at..)?;
-    let before = lower.get(..at)?;
-    if rest.starts_with("rs_") {
-        let value = rest.get(3..)?;
-        let len = value.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(value.len());
-        return (len > 0 && starts_word(before)).then_some((at + 3, at + 3 + len));
+/// Where the secret lies that stands here, or is announced here.
+fn secret(rest: &str, before: Before, keys: &[String]) -> Option<(usize, usize)> {
+    if let Some(len) = keys.iter().find_map(|key| own(Some(rest), key)) {
+        return Some((0, len));
     }
-    if before.ends_with("://") {
-        let end = rest.find(|c: char| "/?#\"'\\ ".contains(c) || c.is_control());
-        let user = rest.get(..end.unwrap_or(rest.len()))?.rfind('@')?;
-        return (user > 0).then_some((at, at + user));
+    if let Some(from) = spelt(rest, "rs_").filter(|_| !before.is_word()) {
+        let of_key = |unit: &Unit| unit.char.is_ascii_alphanumeric() || "_-".contains(unit.char);
+        let len = until(rest.get(from..)?, |unit| !of_key(unit));
+        return (len > 0).then_some((from, from + len));
     }
-    if before.ends_with(['?', '&']) {
-        let name = ["headers=", "body="].into_iter().find(|name| rest.starts_with(name));
-        if let Some(name) = name {
-            let value = rest.get(name.len()..)?;
-            let len = value.find(ENDS).unwrap_or(value.len());
-            return (len > 0).then_some((at + name.len(), at + name.len() + len));
+    if before.is_authority() {
+        let ends = |unit: &Unit| "/?#\"'\\ ".contains(unit.char) || unit.char.is_control();
+        let end = until(rest, |unit| !unit.percent && ends(unit));
+        let user = last(rest.get(..end)?, '@')?;
+        return (user > 0).then_some((0, user));
+    }
+    let value = |from: usize, ends: &[char]| {
+        let value = rest.get(from..)?;
+        let len = until(value, |unit| !unit.percent && ends.contains(&unit.char));
+        (len > 0).then_some((from, from + len))
+    };
+    if before.is_parameter() {
+        if let Some(from) = ["headers=", "body="].iter().find_map(|name| spelt(rest, name)) {
+            return value(from, ENDS);
         }
     }
-    let name = NAMES.into_iter().find(|name| rest.starts_with(name))?;
-    // A scheme stands between the header's name and the credentials (RFC 9110 §11.4).
-    let ends = if name == "authorization" { LINE_ENDS } else { ENDS };
-    let after = rest.get(name.len()..)?;
-    let (gap, mut assigned) = separators(after);
-    assigned |= name == "bearer" && gap > 0 && starts_word(before);
-    let value = after.get(gap..)?;
-    let len = value.find(ends).unwrap_or(value.len());
-    let from = at + name.len() + gap;
-    (assigned && len > 0).then_some((from, from + len))
+    let (name, from) = NAMES.iter().find_map(|name| Some((*name, spelt(rest, name)?)))?;
+    let (gap, assigns) = separators(rest.get(from..)?);
+    if assigns || (name == "bearer" && gap > 0 && !before.is_word()) {
+        // A scheme stands between the header's name and the credentials (RFC 9110 §11.4).
+        return value(from + gap, if name == "authorization" { LINE_ENDS } else { ENDS });
+    }
+    None
 }
 
 /// How long the separators are that a value comes after, and whether one of them assigns.
 fn separators(text: &str) -> (usize, bool) {
-    let (mut len, mut assigned) = (0, false);
-    while let Some(rest) = text.get(len..) {
-        let (step, assigns) = match rest.as_bytes() {
-            [b':' | b'=', ..] => (1, true),
-            [b' ' | b'"' | b'\'' | b'\\' | b'+', ..] => (1, false),
-            [b'%', b'3', b'a' | b'd', ..] => (3, true),
-            [b'%', b'2', b'0' | b'2' | b'7', ..] => (3, false),
-            _ => break,
-        };
-        len += step;
-        assigned |= assigns;
-    }
-    (len, assigned)
-}
-
-/// Whether a word may start here: `rs_1` is a key, `users_1` is none.
-fn starts_word(before: &str) -> bool {
-    let mut last = before.bytes().rev();
-    match last.next() {
-        Some(byte) if byte.is_ascii_alphanumeric() => {
-            // Or the end of a percent-encoded byte.
-            byte.is_ascii_hexdigit()
-                && last.next().is_some_and(|byte| byte.is_ascii_hexdigit())
-                && last.next() == Some(b'%')
-        }
-        _ => true,
-    }
+    let mut assigns = false;
+    let len = until(text, |unit| {
+        let one = matches!(unit.char, ':' | '=');
+        assigns |= one;
+        !one && !" \"'\\+".contains(unit.char)
+    });
+    (len, assigns)
 }
 
 /// What a key comes after, in lower case.
@@ -96,6 +160,140 @@ const NAMES: [&str; 5] = ["api-key", "api_key", "apikey", "authorization", "bear
 const ENDS: &[char] = &['"', '\'', '&', '#', '\\', '\n', ' ', ',', ';', ')', '}'];
 /// What ends a value that may hold spaces.
 const LINE_ENDS: &[char] = &['"', '\'', '&', '\\', '\n'];
+
+/// How long the spelling of this word is that the text begins with, in any case and escaped anyhow.
+fn spelt(text: &str, word: &str) -> Option<usize> {
+    let mut len = 0;
+    for due in word.chars() {
+        let unit = Unit::first(text.get(len..)?)?;
+        if !unit.char.eq_ignore_ascii_case(&due) {
+            return None;
+        }
+        len += unit.len;
+    }
+    Some(len)
+}
+
+/// The same for a key of ours, of which the text's end may have cut some off.
+fn own(text: Option<&str>, key: &str) -> Option<usize> {
+    let text = text?;
+    if text.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key)) {
+        return Some(key.len());
+    }
+    let mut len = 0;
+    for (n, due) in key.chars().enumerate() {
+        match Unit::first(text.get(len..)?) {
+            Some(unit) if unit.char.eq_ignore_ascii_case(&due) => len += unit.len,
+            None | Some(Unit { char: '…', .. }) if n >= SHORTEST_KEY => return Some(len),
+            _ => return None,
+        }
+    }
+    Some(len)
+}
+
+/// How long the text is before the first unit of this kind.
+fn until(text: &str, mut end: impl FnMut(&Unit) -> bool) -> usize {
+    let mut len = 0;
+    while let Some(unit) = Unit::first(text.get(len..).unwrap_or_default()) {
+        if end(&unit) {
+            break;
+        }
+        len += unit.len;
+    }
+    len
+}
+
+/// Where the last unit is that means this character.
+fn last(text: &str, char: char) -> Option<usize> {
+    let (mut at, mut found) = (0, None);
+    while let Some(unit) = Unit::first(text.get(at..)?) {
+        if unit.char == char {
+            found = Some(at);
+        }
+        at += unit.len;
+    }
+    found
+}
+
+/// The last three characters before a place.
+#[derive(Clone, Copy, Default)]
+struct Before([char; 3]);
+
+impl Before {
+    fn then(self, char: char) -> Self {
+        let Self([_, first, second]) = self;
+        Self([first, second, char])
+    }
+
+    /// Whether what comes next is in the middle of a word: `rs_1` is a key, `users_1` is none.
+    fn is_word(self) -> bool {
+        let Self([.., last]) = self;
+        last.is_ascii_alphanumeric()
+    }
+
+    fn is_authority(self) -> bool {
+        self.0 == [':', '/', '/']
+    }
+
+    fn is_parameter(self) -> bool {
+        let Self([.., last]) = self;
+        matches!(last, '?' | '&')
+    }
+}
+
+/// One character of a text as it is meant, however it is spelt.
+struct Unit {
+    char: char,
+    /// How many bytes spell it.
+    len: usize,
+    /// Whether it is percent-encoded (RFC 3986 §2.1): then it ends nothing.
+    percent: bool,
+}
+
+impl Unit {
+    fn first(text: &str) -> Option<Self> {
+        let char = text.chars().next()?;
+        let escaped = match char {
+            '\\' => Some(Self::behind_backslash(text)),
+            '%' => Self::percent_encoded(text),
+            _ => None,
+        };
+        Some(escaped.unwrap_or_else(|| Self { char, len: char.len_utf8(), percent: false }))
+    }
+
+    /// As JSON (RFC 8259 §7) and Rust have it. What is escaped twice has more backslashes.
+    fn behind_backslash(text: &str) -> Self {
+        let bare = text.trim_start_matches('\\');
+        let (char, len) = match bare.as_bytes() {
+            [b'n' | b'r' | b't' | b'b' | b'f' | b'0', ..] => ('\n', 1),
+            [quoted @ (b'"' | b'\'' | b'/'), ..] => (char::from(*quoted), 1),
+            [b'u', b'{', digits @ ..] => {
+                let end = digits.iter().take(7).position(|byte| *byte == b'}').unwrap_or_default();
+                hex(bare, 2, end).map_or(('\\', 0), |char| (char, end + 3))
+            }
+            [b'u', ..] => hex(bare, 1, 4).map_or(('\\', 0), |char| (char, 5)),
+            [b'x', ..] => hex(bare, 1, 2).map_or(('\\', 0), |char| (char, 3)),
+            _ => ('\\', 0),
+        };
+        Self { char, len: text.len() - bare.len() + len, percent: false }
+    }
+
+    /// What is encoded twice is `%25` and the digits.
+    fn percent_encoded(text: &str) -> Option<Self> {
+        let mut at = 1;
+        while text.get(at..)?.starts_with("25") && hex(text, at + 2, 2).is_some() {
+            at += 2;
+        }
+        hex(text, at, 2).map(|char| Self { char, len: at + 2, percent: true })
+    }
+}
+
+/// The character of this many digits in hexadecimal.
+fn hex(text: &str, at: usize, count: usize) -> Option<char> {
+    let digits = text.get(at..at + count)?;
+    let number = u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?;
+    Some(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER))
+}
 
 #[cfg(test)]
 mod tests {
@@ -113,11 +311,90 @@ mod tests {
             (r#""{\"apiKey\":\"secret\"}""#, r#""{\"apiKey\":\"…\"}""#),
             ("https://s/?headers=%7B%22a%22%7D&b=1 x", "https://s/?headers=…&b=1 x"),
             ("http://me:pass@s.test/a@b", "http://…@s.test/a@b"),
+            ("http%3A%2F%2Fme%3Apass%40s.test", "http%3A%2F%2F…%40s.test"),
             ("process.env.RESTLESS_API_KEY)", "process.env.RESTLESS_API_KEY)"),
-            ("grüße 日本", "grüße 日本"),
+            ("grüße 日本 100% \\ 5%2", "grüße 日本 100% \\ 5%2"),
             ("", ""),
         ] {
             assert_eq!(text(given), due, "{given}");
         }
+    }
+
+    #[test]
+    fn a_key_is_one_behind_any_escape_and_goes_on_over_dashes() {
+        for (given, due) in [
+            (r#""unknown key \u0022rs_0123abcd\u0022""#, r#""unknown key \u0022rs_…\u0022""#),
+            (r"unknown key:\nrs_0123abcd", r"unknown key:\nrs_…"),
+            (r"unknown key:\trs_0123abcd.", r"unknown key:\trs_…."),
+            (r"unknown key:\\nrs_0123abcd", r"unknown key:\\nrs_…"),
+            (r"\\u0022rs_0123abcd\\u0022", r"\\u0022rs_…\\u0022"),
+            (r"\u{22}rs_0123abcd\u{22}", r"\u{22}rs_…\u{22}"),
+            (r"\x22rs_0123abcd\x22", r"\x22rs_…\x22"),
+            (r"\rs_0123abcd", r"\rs_…"),
+            (r"\r\nrs_0123abcd", r"\r\nrs_…"),
+            ("%22rs_0123abcd%22", "%22rs_…%22"),
+            ("%2522rs_0123abcd%2522", "%2522rs_…%2522"),
+            (r"rs\u005f01\u00323abcd!", r"rs\u005f…!"),
+            ("rs%5F01%323abcd%21", "rs%5F…%21"),
+            ("no key rs_live_0123abcd", "no key rs_…"),
+            ("no key rs_live-0123-abcd, sorry", "no key rs_…, sorry"),
+            ("req-rs_0123abcd", "req-rs_…"),
+            (r#"{"apiKey\u0022:\u0022secret\u0022}"#, r#"{"apiKey\u0022:\u0022…\u0022}"#),
+            (r"http:\/\/me:pass@s.test\/", r"http:\/\/…@s.test\/"),
+        ] {
+            assert_eq!(text(given), due, "{given}");
+        }
+    }
+
+    #[test]
+    fn no_text_makes_it_lose_its_way() {
+        for given in
+            ["\\", "\\u", "\\u{", "\\u{110000}", "\\u+041", "\\ud800", "%", "%2", "%25", "é\\"]
+        {
+            assert_eq!(text(given), given);
+            let long = given.repeat(1000);
+            assert_eq!(text(&long), long);
+        }
+    }
+
+    #[test]
+    fn a_key_of_ours_is_left_out_whatever_it_looks_like() {
+        let mut keys = Keys::default();
+        for key in ["nOt/like+one", "cut-in-the-middle", "", "abc"] {
+            keys.add(key);
+        }
+        for (given, due) in [
+            ("unknown key nOt/like+one!", "unknown key …!"),
+            ("xNOT/LIKE+ONEx", "x…x"),
+            (r#""nOt\/like\u002bone""#, r#""…""#),
+            (r"\nnOt/like+one", r"\n…"),
+            (r"\nOt/like+one", r"\…"),
+            ("?k=nOt%2Flike%2Bone&a=1", "?k=…&a=1"),
+            ("?k=nOt%252Flike%252bone&a=1", "?k=…&a=1"),
+            ("it is cut-in-th", "it is …"),
+            ("it is cut-in-th…", "it is ……"),
+            ("it is cut-in-the air", "it is cut-in-the air"),
+            ("abc is none, rs_12 is one", "abc is none, rs_… is one"),
+        ] {
+            assert_eq!(keys.text(given), due, "{given}");
+        }
+        assert_eq!(keys.without("rs_12".to_owned()), "rs_12");
+        assert_eq!(keys.without("a cut-in-the-middle".to_owned()), "a …");
+    }
+
+    #[test]
+    fn the_keys_of_a_request_are_those_in_its_fields_and_its_url() {
+        let secret = |text| {
+            let mut value = HeaderValue::from_static(text);
+            value.set_sensitive(true);
+            value
+        };
+        let request = Request::get("https://me:pass%2Fword@s.test/?apiKey=in%2Dquery&url=target")
+            .header("authorization", secret("Bearer a-bearer"))
+            .header("x-api-key", secret("x api key"))
+            .header("accept", "text/plain");
+        let mut keys = Keys::default();
+        keys.learn(&request.body(()).unwrap());
+        assert_eq!(keys.0, ["a-bearer", "x api key", "pass/word", "in-query"]);
     }
 }

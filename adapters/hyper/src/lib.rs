@@ -24,8 +24,8 @@
 //! | `TRACE` | `event`: one was handed out | `event_id`, `bytes` |
 //!
 //! The names with a dot are those of OpenTelemetry's conventions for HTTP. Queries, fields, content
-//! and the data of events are in none of them, so no key is; errors print as they always do, without
-//! what looks like one.
+//! and the data of events are in none of them, so no key is; errors, ids and cursors are told without
+//! what looks like one, errors without the keys that went out besides.
 
 mod client;
 mod connect;

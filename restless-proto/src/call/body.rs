@@ -30,6 +30,11 @@ impl Body {
         self.fields.get(name).is_some()
     }
 
+    /// A field that is a text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.fields.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
+    }
+
     /// Whether a field is there with something in it.
     pub(crate) fn says(&self, name: &str) -> bool {
         self.fields.get(name).is_some_and(|value| !matches!(value.get(), "null" | "\"\""))

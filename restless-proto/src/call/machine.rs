@@ -10,6 +10,7 @@ use super::content::Content;
 use super::{Call, CallOptions};
 use crate::http::redirect::{self, Hop};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
+use crate::redact::Keys;
 use crate::refusal::Refusal;
 use crate::timing::Backoff;
 use crate::{
@@ -48,6 +49,8 @@ pub struct CallMachine<T> {
     reauthorized: bool,
     /// What each try begins with, once it is known whose it is.
     first: Option<Hop>,
+    /// What no error says again.
+    keys: Keys,
     exchange: ExchangeId,
     /// Whether the next `poll` drops the connection: it has an exchange that is not done with.
     hangup: bool,
@@ -111,6 +114,7 @@ impl<T> Call<T> {
             retries: 0,
             reauthorized: false,
             first: None,
+            keys: Keys::default(),
             exchange: ExchangeId::NONE,
             hangup: false,
             state: State::Authorize { asked: false },
@@ -130,6 +134,10 @@ impl<T> CallMachine<T> {
         let uri = request.uri().to_string();
         let url = Url::parse(&uri)
             .map_err(|_| ConfigError::new("url", uri, "an absolute http or https URL"))?;
+        self.keys.learn(&request);
+        // It may be another one than ours.
+        let in_content = self.call.body.as_ref().and_then(|body| body.text("apiKey"));
+        self.keys.add(&in_content.unwrap_or_default());
         let hop = Hop::new(request, url);
         self.state = State::Connect(Box::new(hop.clone()));
         self.first = Some(hop);
@@ -221,7 +229,10 @@ impl<T> CallMachine<T> {
         self.answer(Err(error));
     }
 
-    fn answer(&mut self, answer: Result<T, Error>) {
+    fn answer(&mut self, mut answer: Result<T, Error>) {
+        if let Err(error) = &mut answer {
+            error.hide(&self.keys);
+        }
         self.state = State::Answer(Box::new(answer));
     }
 }

@@ -230,6 +230,9 @@ impl<T> Call<T> {
     /// what is due: nothing, no JSON, JSON of another form, or what can't be decoded.
     /// [`Error::Limit`] where more comes of a coded content than [`Limits::content_bytes`] has as
     /// its default.
+    ///
+    /// Which key went out is not known here: an error prints no text that looks like one, but the
+    /// machine's, which knows, prints no key of its own whatever it looks like.
     pub fn response(&self, head: &Parts, content: Bytes) -> Result<T, Error> {
         let limits = Limits::default();
         // What is here already is no danger to memory; what it decodes to may be.

@@ -9,24 +9,28 @@ use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 
 use super::shown;
+use crate::Limits;
 use crate::http::media_type::is_latin1;
 use crate::http::request_id;
 use crate::http::retry_after::retry_after;
 use crate::json::object::Object;
-use crate::{Limits, redact};
+use crate::redact::{self, Keys};
 
 /// The service answered and said no: a status outside 2xx, or for a subscription one other
 /// than 200.
 ///
-/// A service may say again what it was told: `Debug` and `Display` leave out what looks like a key.
+/// A service may say again what it was told: `Debug` and `Display` leave out the keys that went out
+/// with the request, and what looks like one.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the service refused with {status}{}", Message(.message))]
+#[error("the service refused with {status}{}", Message(&.shown.0))]
 pub struct Refused {
     status: StatusCode,
     message: String,
     request_id: Option<String>,
     retry_after: Option<Duration>,
     excerpt: Bytes,
+    /// The message and the id without keys.
+    shown: (String, Option<String>),
 }
 
 /// What the peer said, behind a colon, in one line, without keys; nothing if it said nothing.
@@ -42,8 +46,8 @@ impl fmt::Debug for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refused")
             .field("status", &self.status)
-            .field("message", &redact::text(&self.message))
-            .field("request_id", &self.request_id)
+            .field("message", &self.shown.0)
+            .field("request_id", &self.shown.1)
             .field("retry_after", &self.retry_after)
             .field("excerpt", &format_args!("{} bytes", self.excerpt.len()))
             .finish()
@@ -57,13 +61,21 @@ impl Refused {
         let end = content.len().min(limits.excerpt());
         let mut message = message(&head.headers, content);
         truncate(&mut message, limits.excerpt());
+        let request_id = request_id(&head.headers);
         Self {
             status: head.status,
+            shown: (redact::text(&message), request_id.as_deref().map(redact::text)),
             message,
-            request_id: request_id(&head.headers),
+            request_id,
             retry_after: retry_after(&head.headers),
             excerpt: Bytes::copy_from_slice(content.get(..end).unwrap_or_default()),
         }
+    }
+
+    pub(super) fn hide(&mut self, keys: &Keys) {
+        let (message, request_id) = &mut self.shown;
+        *message = keys.text(&self.message);
+        *request_id = self.request_id.as_deref().map(|id| keys.text(id));
     }
 
     /// The status of the answer.

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::data::RawJson;
 use super::error::Error;
 use super::fields::{self, ExtraFields, Field};
-use crate::error::one_line;
+use crate::error::shown;
 use crate::json::{JsonError, Scanner, Span, unescape};
 
 /// An event lent from the text that it arrived in: nothing is copied or allocated to read it.
@@ -123,7 +123,7 @@ impl Serialize for Envelope<'_> {
 
 impl fmt::Debug for Envelope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Envelope").field(&format_args!("{}", one_line(self.text))).finish()
+        f.debug_tuple("Envelope").field(&format_args!("{}", shown(self.text))).finish()
     }
 }
 
@@ -215,7 +215,7 @@ impl Serialize for Meta<'_> {
 
 impl fmt::Debug for Meta<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Meta").field(&format_args!("{}", one_line(self.raw()))).finish()
+        f.debug_tuple("Meta").field(&format_args!("{}", shown(self.raw()))).finish()
     }
 }
 
@@ -261,13 +261,13 @@ impl Serialize for ErrorDetail<'_> {
 /// The code and the message, on one line.
 impl fmt::Display for ErrorDetail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", one_line(&self.code()), one_line(&self.message()))
+        write!(f, "{}: {}", shown(&self.code()), shown(&self.message()))
     }
 }
 
 impl fmt::Debug for ErrorDetail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ErrorDetail").field(&format_args!("{}", one_line(self.raw()))).finish()
+        f.debug_tuple("ErrorDetail").field(&format_args!("{}", shown(self.raw()))).finish()
     }
 }
 
@@ -446,7 +446,7 @@ impl Kind {
         match &*unescape(value.of(text)) {
             "update" => Ok(Self::Update),
             "error" => Ok(Self::Error),
-            other => Err(Error::UnknownType { found: other.chars().take(64).collect() }),
+            other => Err(Error::UnknownType { found: shown(other).chars().take(64).collect() }),
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum Error {
     /// The event's type is neither `update` nor `error`.
     #[error("the event's type is {found:?}, which is unknown")]
     UnknownType {
-        /// The type, at most 64 characters of it.
+        /// The type, at most 64 characters of it, and without what looks like a key.
         found: String,
     },
     /// The data can't be read as the type that was asked for.

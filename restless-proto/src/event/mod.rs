@@ -34,7 +34,7 @@ pub use envelope::{Envelope, ErrorDetail, Kind, Meta};
 pub use error::{Error, JsonType};
 pub use fields::ExtraFields;
 
-use crate::error::one_line;
+use crate::error::shown;
 use envelope::Parts;
 
 /// How deep an event's data may nest: no value in it stands inside more than 199 arrays and
@@ -184,8 +184,8 @@ impl Serialize for StreamEvent {
 impl fmt::Debug for StreamEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamEvent")
-            .field("event_id", &self.event_id())
-            .field("text", &format_args!("{}", one_line(&self.text)))
+            .field("event_id", &self.event_id().map(shown))
+            .field("text", &format_args!("{}", shown(&self.text)))
             .finish()
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::event::{self, StreamEvent};
-use crate::{Error, Instant, LimitError, signature};
+use crate::{Error, Instant, LimitError, redacted, signature};
 
 /// What happened in a subscription, in order.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub enum Event {
 }
 
 /// A connection stands: the server answered 200 with an event stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
     /// The cursor that this connection resumed at; `None` where there was none.
@@ -31,6 +31,16 @@ pub struct Opened {
     pub request_id: Option<String>,
     /// The subprotocol that a WebSocket's server chose of those that were offered.
     pub subprotocol: Option<String>,
+}
+
+/// Without what looks like a key.
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("cursor", &self.cursor.as_deref().map(redacted))
+            .field("request_id", &self.request_id.as_deref().map(redacted))
+            .finish()
+    }
 }
 
 /// What an event stream carries: an event, or something that should have been one.
@@ -85,7 +95,7 @@ impl fmt::Debug for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejected")
             .field("data", &format_args!("{} bytes", self.data.len()))
-            .field("id", &self.id)
+            .field("id", &self.id.as_deref().map(redacted))
             .field("reason", &self.reason)
             .finish()
     }
@@ -167,7 +177,7 @@ impl Ended {
 }
 
 /// Where a subscription stands, at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Status {
     /// What it is doing.
@@ -178,6 +188,18 @@ pub struct Status {
     pub cursor: Option<String>,
     /// When the last bytes of a stream came, comments too; `None` before the first.
     pub last_heard: Option<Instant>,
+}
+
+/// Without what looks like a key.
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Status")
+            .field("state", &self.state)
+            .field("reconnects", &self.reconnects)
+            .field("cursor", &self.cursor.as_deref().map(redacted))
+            .field("last_heard", &self.last_heard)
+            .finish()
+    }
 }
 
 /// What a subscription is doing.

@@ -15,6 +15,7 @@ use super::policy::{self, Disposition, Verdict};
 use crate::error::{Excerpt, shown};
 use crate::http::{media_type, request_id};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
+use crate::redact::Keys;
 use crate::refusal::Refusal;
 use crate::service::Credentials;
 use crate::timing::Instant;
@@ -34,6 +35,8 @@ pub struct SubscriptionMachine {
     /// What is due before the state is looked at again: three outputs at the most.
     due: VecDeque<Output<Event>>,
     now: Instant,
+    /// What no error says again.
+    keys: Keys,
     /// Connects in a row that brought no event.
     reconnects: u32,
     /// Whether the key that was given last was refused, and no other was given since.
@@ -95,6 +98,7 @@ impl SubscriptionMachine {
             state: State::Over,
             due: VecDeque::new(),
             now,
+            keys: Keys::default(),
             reconnects: 0,
             rejected: false,
             rejected_at: None,
@@ -193,6 +197,7 @@ impl SubscriptionMachine {
     fn open(&mut self, attempt: Box<Attempt>) -> Output<Event> {
         self.exchange = self.exchange.next();
         let mut request = Box::new(attempt.hop.request().clone());
+        self.keys.learn(&request);
         if matches!(self.plan.transport, Transport::Messages { .. }) {
             // Where redirects and credentials are judged, it is HTTP; to its stack, WebSocket.
             *request.uri_mut() = ws::websocket_uri(request.uri());
@@ -267,7 +272,7 @@ impl SubscriptionMachine {
         let subprotocol = subprotocol.filter(|_| self.plan.is_websocket());
         self.due.push_back(Output::Event(Event::Opened(Opened {
             cursor: self.cursor().map(str::to_owned),
-            request_id: request_id(&head.headers),
+            request_id: request_id(&head.headers).map(|id| self.keys.without(id)),
             subprotocol: subprotocol.and_then(|name| name.to_str().ok()).map(str::to_owned),
         })));
     }
@@ -306,7 +311,10 @@ impl SubscriptionMachine {
     fn lose(&mut self, loss: impl Into<Loss>) {
         let loss = loss.into();
         let disposition = policy::after(&loss, self.plan.is_websocket(), &self.plan.overrides);
-        let Loss { reason, retry_after, .. } = loss;
+        let Loss { mut reason, retry_after, .. } = loss;
+        if let LossReason::Error(error) = &mut reason {
+            error.hide(&self.keys);
+        }
         let floor = match disposition {
             Disposition::Retry => retry_after,
             Disposition::RetryAfter(least) => retry_after.max(Some(least)),

@@ -8,6 +8,7 @@ use super::{
     Accepted, CloseCode, Closed, Connection, Handshake, Message, Options, Output as Own, SendError,
 };
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
+use crate::redact::Keys;
 use crate::refusal::Refusal;
 use crate::{Entropy, Error, Instant, Limits, Misuse, TimeoutError, Timer, TransportErrorKind};
 
@@ -151,7 +152,10 @@ impl WebSocketMachine {
     }
 
     fn fail(&mut self, error: impl Into<Error>) {
-        self.end(Event::Failed(error.into()));
+        let (mut error, mut keys) = (error.into(), Keys::default());
+        keys.learn(&self.handshake.request());
+        error.hide(&keys);
+        self.end(Event::Failed(error));
     }
 
     fn end(&mut self, event: Event) {

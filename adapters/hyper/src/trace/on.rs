@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use restless_proto::machine::{End, ExchangeId};
 use restless_proto::subscription::{Ended, Event, Item, LossReason};
-use restless_proto::{Instant, TransportError};
+use restless_proto::{Instant, TransportError, redacted};
 use tracing::field::Empty;
 use tracing::span::Entered;
 use tracing::{debug, debug_span, info, info_span, trace, warn};
@@ -83,15 +83,15 @@ impl Span {
 pub(crate) fn happened(event: &Event, now: Instant) {
     match event {
         Event::Opened(opened) => info!(
-            cursor = opened.cursor.as_deref(),
-            request_id = opened.request_id.as_deref(),
+            cursor = opened.cursor.as_deref().map(redacted),
+            request_id = opened.request_id.as_deref().map(redacted),
             "opened"
         ),
         Event::Item(Item::Event(event)) => {
-            trace!(event_id = event.event_id(), bytes = event.raw().len(), "event");
+            trace!(event_id = event.event_id().map(redacted), bytes = event.raw().len(), "event");
         }
         Event::Item(Item::Rejected(rejected)) => warn!(
-            event_id = rejected.id.as_deref(),
+            event_id = rejected.id.as_deref().map(redacted),
             bytes = rejected.data.len(),
             error = %Chain(rejected),
             "rejected"
