@@ -245,12 +245,14 @@ async fn answer(
     mut connection: Connection,
     request: Request<Full<Bytes>>,
 ) -> Result<(Response<Incoming>, Connection), Unanswered> {
+    connection.head.start();
     let mut response = pin!(connection.sender.try_send_request(request));
     let response = poll_fn(|cx| {
         connection.drive(cx);
         response.as_mut().poll(cx)
     })
     .await;
+    connection.head.stop();
     match response {
         Ok(response) => Ok((response, connection)),
         Err(mut error) => {

@@ -1,12 +1,14 @@
 //! Subscriptions where something goes wrong: whatever it is, the sequence of events is that of the
 //! server's log, nothing lost and nothing twice.
 
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use restless_emulator::{Emulator, Fault};
-use restless_hyper::Runtime;
 use restless_hyper::proto::subscription::{Ended, LossReason, Lost};
-use restless_hyper::proto::{Error, Timer, TransportErrorKind};
+use restless_hyper::proto::{Error, Timer, TransportErrorKind, streams};
+use restless_hyper::{ClientBuilder, Runtime};
 
 use super::probe::Probe;
 use super::support::{
@@ -45,6 +47,32 @@ pub async fn a_connection_without_an_answer_is_replaced<R: Runtime>(rt: R) {
         assert!(is_broken(&lost), "{lost:?}");
         assert_eq!(lost.attempt, 1);
         assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
+    }
+}
+
+/// A server that says "in a moment" (1xx) without end gives no answer: for a call that is an error,
+/// for a subscription a loss, and neither holds its thread meanwhile.
+pub async fn interim_responses_without_end_are_no_answer<R: Runtime>(rt: R) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    // It ends with the last of its connections, and whoever is left to accept with the test.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let moments = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100);
+                while stream.write_all(&moments).is_ok() {}
+            });
+        }
+    });
+    let client = ClientBuilder::new(rt).no_proxy().base_url(&url).stream_base_url(&url);
+    let client = client.max_retries(0).build().expect("a client");
+    let is_protocol = |error: &Error| matches!(error, Error::Transport(why) if why.kind() == TransportErrorKind::Protocol);
+    let error = client.send(streams::get("any")).await.expect_err("no answer");
+    assert!(is_protocol(&error), "{error:?}");
+    for subscription in [all_of("any"), all_of("any").websocket()] {
+        let mut events = client.subscribe(subscription).expect("a subscription");
+        let lost = lost(&mut events).await;
+        assert!(is_protocol(self::error(&lost)), "{lost:?}");
     }
 }
 

@@ -92,6 +92,7 @@ macro_rules! scenarios {
         }
         $crate::scenarios! { $run => faults:
             a_connection_without_an_answer_is_replaced,
+            interim_responses_without_end_are_no_answer,
             an_answer_that_does_not_come_is_a_loss,
             a_connect_that_never_ends_is_a_loss,
             a_server_that_is_gone_is_found_again,

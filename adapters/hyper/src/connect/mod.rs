@@ -1,5 +1,6 @@
 //! From a URI to a connection that speaks HTTP/1.1.
 
+mod head;
 mod race;
 
 use std::error::Error;
@@ -17,6 +18,8 @@ use hyper::client::conn::http1;
 use restless_proto::{
     ConfigError, TimeoutError, Timer, TransportError, TransportErrorKind, is_loopback, machine::End,
 };
+
+use head::{Bounded, HeadLimit, HeadTooLong};
 
 use crate::Runtime;
 use crate::io::{AsHyper, AsTokio};
@@ -86,6 +89,8 @@ pub(crate) struct Origin {
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<Full<Bytes>>,
     task: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+    /// On what comes before the head of a response.
+    pub(crate) head: HeadLimit,
     /// The [`Runtime::id`] of the one that made it.
     runtime: u64,
 }
@@ -243,10 +248,12 @@ impl<R: Runtime> Connector<R> {
     where
         S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
     {
+        let head = HeadLimit::default();
+        let socket = Bounded { socket, limit: head.clone() };
         let made = http1::handshake(socket).await;
         let (sender, connection) = made.map_err(|error| End::Failed(failure(error)))?;
         let task = Some(Box::pin(connection.with_upgrades()) as Pin<Box<_>>);
-        Ok(Connection { sender, task, runtime: self.runtime.id() })
+        Ok(Connection { sender, task, head, runtime: self.runtime.id() })
     }
 
     /// What comes of a future in this time.
@@ -337,6 +344,11 @@ pub(crate) fn failure(error: hyper::Error) -> TransportError {
     } else if error.is_parse() {
         TransportErrorKind::Protocol
     } else {
+        let too_long =
+            |io: &std::io::Error| io.get_ref().is_some_and(|why| why.is::<HeadTooLong>());
+        if io_error(&error).is_some_and(too_long) {
+            return TransportError::new(TransportErrorKind::Protocol, error);
+        }
         // In TLS 1.3 a server refuses a client's certificate, or the lack of one, only when the
         // handshake is over for the client (RFC 8446 §4.4.2.4).
         io_error(&error).map_or(TransportErrorKind::Broken, tls::kind)
