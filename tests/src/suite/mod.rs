@@ -5,6 +5,7 @@
 
 mod child;
 mod front;
+mod heard;
 mod probe;
 mod relay;
 mod support;

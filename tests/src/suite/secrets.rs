@@ -1,10 +1,7 @@
 //! Keys and secrets: nothing that is printed, traced or panics with holds one, in any encoding.
 
-use std::cell::RefCell;
 use std::fmt::Debug;
-use std::io;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,12 +15,9 @@ use restless_hyper::{Client, Runtime};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use serde_json::json;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::dynamic_filter_fn;
-use tracing_subscriber::fmt::format::FmtSpan;
-use tracing_subscriber::layer::SubscriberExt as _;
 use url::Url;
 
+use super::heard::Heard;
 use super::support::{all_of, builder, frame};
 
 /// Looks like a key of the service's.
@@ -31,63 +25,9 @@ const KEY: &str = "rs_canaryQ7x2Lm9Vt4Zp8Kd";
 /// Looks like nothing in particular.
 const SECRET: &str = "canaryW3hY6nB1gF5sJ0uC";
 
-/// All that was said: by `tracing` at its finest level, by this crate and by those below it, and
-/// by everything that is handed to [`note`](Self::note).
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Heard {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic while writing").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-thread_local! {
-    /// Whoever listens to this thread.
-    static LISTENER: RefCell<Option<Heard>> = const { RefCell::new(None) };
-}
-
-/// Ends it when dropped.
-struct Listening;
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        LISTENER.set(None);
-    }
-}
-
 impl Heard {
-    /// Listens on this thread until the guard is dropped.
-    ///
-    /// The subscriber is the process', once: `tracing` remembers for each place in the code whether
-    /// anybody listens there, and with one of a thread's own, the other threads' answer may stand.
-    fn listen() -> (Self, Listening) {
-        static SUBSCRIBER: Once = Once::new();
-        SUBSCRIBER.call_once(|| {
-            let format = tracing_subscriber::fmt::layer()
-                .with_span_events(FmtSpan::FULL)
-                .with_ansi(false)
-                .with_writer(|| LISTENER.with_borrow(Clone::clone).unwrap_or_default())
-                .with_filter(dynamic_filter_fn(|_, _| LISTENER.with_borrow(Option::is_some)));
-            let subscriber = tracing_subscriber::registry().with(format);
-            tracing::subscriber::set_global_default(subscriber).expect("the only one");
-        });
-        let heard = Self::default();
-        LISTENER.set(Some(heard.clone()));
-        (heard, Listening)
-    }
-
     fn note(&self, what: impl Debug) {
         self.note_text(&format!("{what:?}\n{what:#?}\n"));
-    }
-
-    fn note_text(&self, text: &str) {
-        self.0.lock().expect("no panic while writing").extend_from_slice(text.as_bytes());
     }
 
     /// What a panic says, by somebody who takes a failure for impossible.
@@ -118,11 +58,6 @@ impl Heard {
             Event::Item(Item::Rejected(rejected)) => self.note_error(rejected),
             _ => {}
         }
-    }
-
-    fn text(&self) -> String {
-        let bytes = self.0.lock().expect("no panic while writing");
-        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// # Panics
