@@ -25,6 +25,7 @@ pub mod retry;
 pub mod secrets;
 pub mod sse;
 pub mod tls;
+pub mod traces;
 pub mod websocket;
 pub mod websocket_faults;
 
@@ -217,6 +218,10 @@ macro_rules! scenarios {
             any_websocket_tells_nobody_a_key,
             a_proxy_s_password_is_told_to_nobody,
         }
+        $crate::scenarios! { $run => traces:
+            an_exchange_is_told_by_its_standard_names,
+            an_exchange_that_fails_is_told_by_its_kind,
+        }
         $crate::scenarios! { $run => connect:
             a_black_hole_holds_nobody_up,
             a_refusal_makes_way_at_once,
@@ -359,6 +364,7 @@ mod tests {
         secrets
         sse
         tls
+        traces
         websocket
         websocket_faults
     };
