@@ -1,5 +1,7 @@
 //! What of a text may be printed: everything but keys, and what may hold them.
 
+use std::fmt;
+
 use http::{HeaderName, HeaderValue, Request, header};
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -20,6 +22,16 @@ const HIDDEN: &str = "…";
 /// ```
 pub fn text(text: &str) -> String {
     hide(text, &[])
+}
+
+/// A text that `Debug` shows as [`text`] has it.
+#[derive(Clone)]
+pub(crate) struct Hushed(pub(crate) String);
+
+impl fmt::Debug for Hushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text(&self.0).fmt(f)
+    }
 }
 
 /// The keys that went out with the requests of one call or subscription. What the peer says of them

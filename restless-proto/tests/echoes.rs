@@ -226,6 +226,7 @@ fn ids_and_cursors_are_printed_without_what_looks_like_a_key() {
     let event = r#"{"type":"update","meta":{"timestamp":"2026-03-24T00:00:00Z"},"data":1}"#;
     let content = format!("id: {id}\ndata: {event}\n\nid: {id}\ndata: {{\"type\":\"{key}\"}}\n\n");
     let source = Subscription::stream("a").cursor(&id);
+    must_not_hold(format!("{source:?}"), secret, "a subscription");
     let mut machine =
         source.start(&Service::new("nobody"), Entropy::from_seed(SEED), Instant::ORIGIN).unwrap();
     let exchange = exchange(&mut machine);

@@ -62,6 +62,7 @@ pub use policy::Disposition;
 
 use crate::direct::Target;
 use crate::http::{auth, query};
+use crate::redact::Hushed;
 use crate::service::{Credentials, redact_url};
 use crate::signature::Signer;
 use crate::timing::Backoff;
@@ -87,8 +88,8 @@ use policy::Overrides;
 #[must_use = "a subscription is a value: give it to a client, or start it"]
 pub struct Subscription {
     source: Source,
-    cursor: Option<String>,
-    since: Option<String>,
+    cursor: Option<Hushed>,
+    since: Option<Hushed>,
     reconnect: bool,
     max_reconnects: Option<u32>,
     retry: Duration,
@@ -187,13 +188,13 @@ impl Subscription {
     /// Where to start: what [`SubscriptionMachine::cursor`] said last time, or an event's id.
     /// Default: none; an empty text is none too.
     pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
-        self.cursor = Some(cursor.into());
+        self.cursor = Some(Hushed(cursor.into()));
         self
     }
 
     /// A timestamp or cursor to start at as long as no event has given a cursor. Default: none.
     pub fn since(mut self, since: impl Into<String>) -> Self {
-        self.since = Some(since.into());
+        self.since = Some(Hushed(since.into()));
         self
     }
 
@@ -383,7 +384,11 @@ impl Subscription {
         let backoff = Backoff::new(self.retry, self.max_retry, entropy.fork());
         Ok(SubscriptionMachine::new(
             Plan {
-                position: Position::new(&url, self.cursor, self.since),
+                position: Position::new(
+                    &url,
+                    self.cursor.map(|it| it.0),
+                    self.since.map(|it| it.0),
+                ),
                 url,
                 fields,
                 credentials,

@@ -215,6 +215,8 @@ macro_rules! scenarios {
             the_search_finds_what_it_looks_for,
             calls_tell_nobody_a_key,
             subscriptions_tell_nobody_a_key,
+            what_a_server_says_again_of_a_key_is_told_to_nobody,
+            a_connection_that_fails_tells_nobody_a_key,
             any_websocket_tells_nobody_a_key,
             a_proxy_s_password_is_told_to_nobody,
         }

@@ -9,7 +9,9 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use restless_emulator::{Emulator, Fault};
 use restless_hyper::proto::signature::Signer;
 use restless_hyper::proto::subscription::{Ended, Event, Item, LossReason};
-use restless_hyper::proto::{Call, Entropy, Error, Subscription, direct, snippets, streams, ws};
+use restless_hyper::proto::{
+    ApiKey, Call, Entropy, Error, Subscription, direct, snippets, streams, ws,
+};
 use restless_hyper::{Client, Runtime};
 
 use http::HeaderValue;
@@ -17,11 +19,14 @@ use http::header::AUTHORIZATION;
 use serde_json::json;
 use url::Url;
 
+use super::front::{Front, trusting_nobody};
 use super::heard::Heard;
 use super::support::{all_of, builder, frame};
 
 /// Looks like a key of the service's.
 const KEY: &str = "rs_canaryQ7x2Lm9Vt4Zp8Kd";
+/// Likewise, by another custom.
+const LIVE_KEY: &str = "rs_live_canary-T5rX8w_Q2";
 /// Looks like nothing in particular.
 const SECRET: &str = "canaryW3hY6nB1gF5sJ0uC";
 
@@ -68,7 +73,7 @@ impl Heard {
         for span in spans {
             assert!(text.contains(span), "{span} was not traced: {text}");
         }
-        for canary in [KEY, SECRET] {
+        for canary in [KEY, LIVE_KEY, SECRET] {
             for (encoding, sign) in signs(canary) {
                 if let Some(at) = find(&text, &sign) {
                     let around = text.get(at.saturating_sub(300)..at + 60).unwrap_or(&text);
@@ -163,7 +168,7 @@ async fn follow<R: Runtime>(heard: &Heard, client: &Client<R>, subscription: Sub
 
 /// The search finds a canary in each encoding that it knows, whatever stands around it.
 pub async fn the_search_finds_what_it_looks_for<R: Runtime>(_: R) {
-    for canary in [KEY, SECRET] {
+    for canary in [KEY, LIVE_KEY, SECRET] {
         for (before, after) in [("", ""), ("k", "&x"), ("ke", "\""), ("key=", "z")] {
             let text = format!("{before}{canary}{after}");
             let hidden = [
@@ -201,6 +206,10 @@ pub async fn calls_tell_nobody_a_key<R: Runtime>(rt: R) {
     call(&heard, &client, create().into()).await;
     call(&heard, &client, streams::validate_api_key().key(KEY).into()).await;
     call(&heard, &client, streams::list().into()).await;
+    let mut pages = client.pages(streams::list());
+    while let Some(stream) = pages.next().await {
+        heard.note((&pages, stream.expect("a stream")));
+    }
     for id in emulator.ids() {
         call(&heard, &client, snippets::connection_snippets().stream_id(id).into()).await;
     }
@@ -220,8 +229,15 @@ pub async fn calls_tell_nobody_a_key<R: Runtime>(rt: R) {
         Fault::reset_after(20),
         Fault::stall_head(),
     ] {
-        emulator.inject(fault.on_rest());
+        emulator.inject(fault.clone().on_rest());
         errors.extend(call(&heard, &client, create().into()).await);
+        emulator.clear_faults();
+        emulator.inject(fault.on_rest());
+        let mut pages = client.pages(streams::list());
+        if let Some(Err(error)) = pages.next().await {
+            heard.note_error(&error);
+        }
+        heard.note(pages);
         emulator.clear_faults();
     }
     assert!(errors.len() > 8, "{errors:?}");
@@ -292,6 +308,118 @@ pub async fn subscriptions_tell_nobody_a_key<R: Runtime>(rt: R) {
         "rejected",
         "text/html",
     ]);
+}
+
+/// Answers that say again what they were told, in each spelling.
+fn echoes(key: &str) -> Vec<Fault> {
+    let percent: String = key.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let escaped: String = key.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let contents = [
+        format!(r#"{{"message":"no key \"{key}\""}}"#),
+        format!(r#"{{"error":"unknown key \u0022{key}\u0022"}}"#),
+        format!(r#"{{"error":"unknown key:\n{key}"}}"#),
+        format!(r#"{{"error":"unknown key:\t{key}"}}"#),
+        format!(r#"{{"error":"unknown key {escaped}"}}"#),
+        format!("unknown key {percent} <b>{key}</b>"),
+    ];
+    let mut faults = Vec::new();
+    for content in contents {
+        for status in [401, 403, 503] {
+            let fault = Fault::status(status).header("x-request-id", format!("req-{key}"));
+            faults.push(fault.body(content.clone()));
+        }
+    }
+    faults.push(Fault::redirect(302, format!("ftp://host/{key}")));
+    let content = Fault::status(200).body(key.to_owned());
+    faults.push(content.clone().header("content-type", key));
+    faults
+        .push(content.header("content-type", "text/event-stream").header("content-encoding", key));
+    faults
+}
+
+/// Whatever the key looks like, however the server spells it and whoever gave it to the client: it
+/// is in no error, and no id that is printed or traced.
+pub async fn what_a_server_says_again_of_a_key_is_told_to_nobody<R: Runtime>(rt: R) {
+    let (heard, guard) = Heard::listen();
+    for key in [KEY, LIVE_KEY, SECRET] {
+        let emulator = Emulator::builder().api_key(key).start().expect("an emulator");
+        let builder = || builder(&rt, &emulator).api_key(key).max_retries(0);
+        let on_demand = builder().credentials(move |_| async move { Ok(ApiKey::new(key)) });
+        heard.note(&on_demand);
+        for client in [builder().build(), on_demand.build()] {
+            let client = client.expect("a client");
+            heard.note(&client);
+            for fault in echoes(key) {
+                let mut errors = Vec::new();
+                // Twice: after a 401, who gives keys is asked for another one.
+                emulator.inject(fault.clone().on_rest().times(2));
+                errors.extend(call(&heard, &client, streams::list().into()).await);
+                emulator.clear_faults();
+                heard.note_panic(errors.pop().expect("an error"));
+                for subscription in [all_of("a"), all_of("a").websocket()] {
+                    emulator.inject(fault.clone().times(2));
+                    follow(&heard, &client, subscription.reconnect(false)).await;
+                    emulator.clear_faults();
+                }
+            }
+        }
+    }
+    // What a stream says: an id of its own that looks like a key.
+    let emulator = emulator();
+    let client = client(&rt, &emulator);
+    let id = format!("e-{KEY}");
+    let bad = format!("id: {id}\ndata: {{\"type\":\"{KEY}\"}}\n\n");
+    let content = Fault::raw([frame(&id, "1"), bad]).header("x-request-id", format!("req-{KEY}"));
+    emulator.inject(content);
+    follow(&heard, &client, all_of("a").cursor(&id)).await;
+    drop(guard);
+    heard.must_hold_no_canary(&[
+        "call",
+        "exchange",
+        "opened",
+        "event_id",
+        "request_id",
+        "req-…",
+        "e-rs_…",
+    ]);
+}
+
+/// Where no connection comes about, or credentials may not go: over TLS that is not trusted, and
+/// over plain http to another host.
+pub async fn a_connection_that_fails_tells_nobody_a_key<R: Runtime>(rt: R) {
+    let emulator = emulator();
+    let front = Front::start(emulator.address());
+    let (heard, guard) = Heard::listen();
+    let at = |base: &str| {
+        let builder = builder(&rt, &emulator).api_key(KEY).max_retries(0);
+        builder.base_url(base).stream_base_url(base)
+    };
+    let tls = at(&front.url("localhost")).tls_config(trusting_nobody());
+    let plain = at("http://service.invalid");
+    let demanded = || async { Ok(ApiKey::new(KEY)) };
+    for builder in [
+        tls,
+        plain,
+        at(&front.url("localhost")).tls_config(trusting_nobody()).credentials(move |_| demanded()),
+        at("http://service.invalid").credentials(move |_| demanded()),
+        at("http://127.0.0.1:9").credentials(|_| async { Err("the vault is closed".into()) }),
+    ] {
+        heard.note(&builder);
+        let client = builder.build().expect("a client");
+        let target = format!("https://up.test/orders?apiKey={KEY}");
+        let create = streams::create("Orders", target).api_key(KEY);
+        let error = call(&heard, &client, create.into()).await;
+        heard.note_panic(error.expect("no way through"));
+        let by_url =
+            Subscription::url(format!("{}?apiKey={KEY}", client.service().stream_base_url()));
+        for subscription in [all_of("a"), by_url] {
+            for subscription in [subscription.clone(), subscription.websocket()] {
+                follow(&heard, &client, subscription.reconnect(false)).await;
+            }
+        }
+    }
+    drop(guard);
+    heard.must_hold_no_canary(&["certificate", "a loopback host", "no credentials could be had"]);
 }
 
 /// A WebSocket of any other kind, with a key in its handshake.
