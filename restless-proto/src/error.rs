@@ -522,15 +522,18 @@ impl StdError for TransportError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {
-    /// From the start of connecting to a socket that stands; kept by the driver.
+    /// From looking up the host's name to a socket at whose other end the server is, a proxy on the
+    /// way included; kept by the driver.
     Connect,
     /// From there to the end of the TLS handshake; kept by the driver.
     TlsHandshake,
-    /// From asking the user for credentials to their answer, for a subscription.
+    /// From asking the user for credentials to their answer, for a subscription. A call has its
+    /// [`Total`](Self::Total) for that.
     Credentials,
-    /// From sending a request to the head of its response.
+    /// From asking the driver for an exchange to the head of its response, connecting included, for
+    /// a subscription and a WebSocket; a redirect is an exchange of its own.
     ResponseHead,
-    /// From one piece of a stream to the next.
+    /// From one piece of a stream to the next, the head being the first.
     Idle,
     /// A whole call: credentials, redirects, every try and the delays between them.
     Total,

@@ -2,16 +2,17 @@
 //!
 //! | timer | armed | stopped | default | what it causes |
 //! | --- | --- | --- | --- | --- |
-//! | [`Connect`](crate::Timer::Connect) | by the driver, on `Open` | when a socket stands | 10 s | `Ended` with a timeout |
+//! | [`Connect`](crate::Timer::Connect) | by the driver, on `Open` where no idle connection will do | when a socket stands, beyond the proxy if there is one | 10 s | `Ended` with a timeout |
 //! | [`TlsHandshake`](crate::Timer::TlsHandshake) | by the driver, from then on, over TLS | when bytes can be sent | 10 s | `Ended` with a timeout |
-//! | [`Credentials`](crate::Timer::Credentials) | on `Authorize`, by a subscription | by the answer | 30 s | a loss, then a reconnect |
-//! | [`ResponseHead`](crate::Timer::ResponseHead) | on `Open` | by the response's head | 30 s | a loss, then a reconnect |
-//! | [`Idle`](crate::Timer::Idle) | by the head, and again by each piece of content, comments too | at the end of the exchange | 5 min | a loss, then a reconnect |
+//! | [`Credentials`](crate::Timer::Credentials) | on `Authorize`, by a subscription | by the answer | 30 s, not to be set | a loss, then a reconnect |
+//! | [`ResponseHead`](crate::Timer::ResponseHead) | on `Open`, so that connecting counts, by a subscription; a `ws` machine has it too | by the response's head | 30 s | a loss, then a reconnect; of a `ws` machine the end |
+//! | [`Idle`](crate::Timer::Idle) | by the head, and again by each piece of content, comments and pongs too | at the end of the exchange | 5 min | a loss, then a reconnect |
 //! | [`Total`](crate::Timer::Total) | when a call starts | when it is done | 30 s | the call fails |
 //! | [`Pong`](crate::Timer::Pong) | by a ping of ours, every 20 s over WebSocket | by any bytes | 20 s | a loss, then a reconnect |
 //! | [`Close`](crate::Timer::Close) | by our Close frame | by the peer's | 10 s | the connection is dropped |
 //!
-//! The delay before a reconnect is a deadline too: see [`Backoff`].
+//! The delay before a reconnect is a deadline too: see [`Backoff`]. So are the 5 s that the content of
+//! a refusal is waited for; what has come by then is all that the error has.
 
 mod backoff;
 
