@@ -157,7 +157,8 @@ impl Feed {
     }
 
     /// Adds an update and returns its id. With `only_changes`, data that says the same as the last
-    /// is no event, and `None`.
+    /// is no event, and `None`; after an error it is one, for how else would a subscriber learn that
+    /// it has passed.
     pub(crate) fn update(
         &self,
         data: &str,
@@ -167,10 +168,10 @@ impl Feed {
         let document: Arc<str> = json::normalise_line_ends(data).into();
         let new = json::parse(&document)?;
         let mut state = self.lock();
-        state.failure = None;
+        let recovers = state.failure.take().is_some();
         let old = state.document.clone();
         let old = old.as_deref().map(json::parse).transpose()?;
-        if only_changes && old.as_ref() == Some(&new) {
+        if only_changes && !recovers && old.as_ref() == Some(&new) {
             return Ok(None);
         }
         let wants_patch = state.form.mode == PayloadMode::JsonPatch;
@@ -308,8 +309,12 @@ impl State {
         let last_seen = seen.checked_sub(1).and_then(|at| self.events.get(at));
         Position {
             next: self.events.get(seen).map_or(self.end, |event| event.position),
-            // Only an event that is still here is known to have been seen.
-            has_base: is_cursor && last_seen.is_some_and(|event| event.id == ms),
+            // Only an update that is still here is known to have been seen. Who resumes behind an
+            // error may have begun to listen there, without any document.
+            has_base: is_cursor
+                && last_seen.is_some_and(|event| {
+                    event.id == ms && matches!(event.content, Content::Update { .. })
+                }),
         }
     }
 }
@@ -524,11 +529,43 @@ mod tests {
     #[test]
     fn error_between_updates_does_not_break_the_chain_of_patches() {
         let feed = feed(PayloadMode::JsonPatch, 10);
+        let mut reader = feed.subscribe(Start::Now);
         put(&feed, "[1]");
+        feed.error("C", "m", Attempt::default(), true).expect("an event");
+        put(&feed, "[2]");
+        take(&mut reader);
+        take(&mut reader);
+        assert_eq!(take(&mut reader)["data"][0]["value"], 2);
+    }
+
+    #[test]
+    fn cursor_of_an_error_holds_no_base() {
+        // Its owner may have subscribed after the document and before the error.
+        let feed = feed(PayloadMode::JsonPatch, 10);
+        put(&feed, "[1]");
+        let mut reader = feed.subscribe(Start::Now);
         let error = feed.error("C", "m", Attempt::default(), true).expect("an event");
+        take(&mut reader);
+        drop(reader);
         put(&feed, "[2]");
         let event = take(&mut feed.subscribe(Start::Cursor(error)));
-        assert_eq!(event["data"][0]["value"], 2);
+        assert_eq!(event["data"], serde_json::json!([2]));
+        assert_eq!(event["meta"]["payload_mode_fallback"], "FULL_DATA");
+    }
+
+    #[test]
+    fn same_data_after_an_error_is_an_event() {
+        let feed = feed(PayloadMode::JsonPatch, 10);
+        let poll = || feed.update("[1]", Attempt::default(), true).expect("JSON");
+        let mut reader = feed.subscribe(Start::Now);
+        assert!(poll().is_some());
+        feed.error("C", "m", Attempt::default(), true).expect("an event");
+        assert!(poll().is_some());
+        assert!(poll().is_none());
+        take(&mut reader);
+        take(&mut reader);
+        // A patch that changes nothing.
+        assert_eq!(take(&mut reader)["data"], serde_json::json!([]));
     }
 
     #[test]

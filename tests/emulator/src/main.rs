@@ -10,7 +10,8 @@ use restless_emulator::{Builder, DEFAULT_API_KEY, DEFAULT_HMAC_SECRET, Emulator,
 const USAGE: &str = "\
 Usage: restless-emulator [OPTIONS]
 
-Serves a Restless Stream service on 127.0.0.1 until it is interrupted.
+Serves a Restless Stream service on 127.0.0.1 until it is interrupted. Its streams poll http://
+upstreams; of an https:// one comes an error event that says so.
 
 Options:
   --port PORT              port to listen on; 0 lets the system choose [default: 8787]
@@ -121,6 +122,7 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     );
     let demo = args.demo.then(|| Demo::start(&emulator)).transpose()?;
     if let Some(demo) = &demo {
+        lines.push_str(&format!("# the id of a stream: {}\n", demo.stream_id));
         lines.push_str("# orders that change every two seconds:\n");
         lines.push_str(&demo.command);
         lines.push('\n');
@@ -171,6 +173,7 @@ fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
 /// An upstream with orders that change, and a signed stream of it.
 struct Demo {
     orders: Upstream,
+    stream_id: String,
     command: String,
 }
 
@@ -185,7 +188,7 @@ impl Demo {
             "curl -N -H \"Authorization: Bearer $RESTLESS_API_KEY\" '{}&since=0'",
             emulator.sse_url(&id),
         );
-        Ok(Self { orders, command })
+        Ok(Self { orders, stream_id: id, command })
     }
 
     async fn run(&self) {

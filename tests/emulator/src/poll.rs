@@ -1,4 +1,4 @@
-//! Polling an upstream, and what comes of it: an update, an error, or nothing new.
+//! Polling an upstream over http, and what comes of it: an update, an error, or nothing new.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,7 +133,8 @@ async fn fetch(source: &Source) -> Result<(StatusCode, Bytes), Failure> {
     let (Some(host), Some(port), "http") =
         (url.host_str(), url.port_or_known_default(), url.scheme())
     else {
-        return Err(Failure::new("UPSTREAM_UNSUPPORTED", "the emulator polls http URLs only"));
+        let why = format!("the emulator polls http upstreams only, and this is {}", url.scheme());
+        return Err(Failure::new("UPSTREAM_UNSUPPORTED", why));
     };
     // An IPv6 address comes in brackets; the resolver wants none.
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port))
