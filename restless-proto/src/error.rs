@@ -208,9 +208,10 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// States the field, the value that it was given (never a secret) and what it accepts.
+    /// States the field, the value that it was given (never a secret) and what it accepts. Of the
+    /// value one line is kept, without what looks like a key: one may have been given by mistake.
     pub fn new(field: &'static str, value: impl Into<String>, accepted: &'static str) -> Self {
-        Self { field, value: value.into(), accepted }
+        Self { field, value: shown(&value.into()), accepted }
     }
 
     /// The field or option, as the caller spells it.

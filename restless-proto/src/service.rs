@@ -184,7 +184,7 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service")
             .field("credentials", &self.credentials)
-            .field("api_base_url", &self.api_base_url)
+            .field("api_base_url", &redact::text(&self.api_base_url))
             .field("stream_base_url", &redact::text(&self.stream_base_url))
             .finish()
     }
@@ -197,14 +197,14 @@ pub(crate) fn http_url(text: &str) -> Option<Url> {
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
 }
 
-/// What of a URL that can't be used may stand in an error: a key may hide in the rest.
+/// What of a URL that can't be used may stand in an error: a key may hide in the rest, or have been
+/// given in the URL's place.
 pub(crate) fn redact_url(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(url) => format!("{}://{}…", url.scheme(), url.host_str().unwrap_or_default()),
-        Err(_) => {
-            let end = text.find(['/', '?', '#', '@', ':']).unwrap_or(text.len()).min(24);
-            format!("{}…", text.get(..end).unwrap_or_default())
-        }
+    let url = Url::parse(text).ok();
+    match url.as_ref().and_then(|url| Some((url.scheme(), url.host_str()?))) {
+        Some((scheme, host)) => redact::text(&format!("{scheme}://{host}…")),
+        None if text.is_empty() => String::new(),
+        None => format!("{} bytes, not shown", text.len()),
     }
 }
 
@@ -231,6 +231,15 @@ mod tests {
         {
             let error = Service::default().with_api_base_url(given).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        }
+        for key in ["rs_0123456789abcdef", "0ca4a4", "https://rs_0123456789abcdef/?q"] {
+            for error in [
+                Service::default().with_api_base_url(key).err(),
+                Service::default().with_stream_base_url(&key.replace("https", "wss")).err(),
+            ] {
+                let shown = format!("{0} {0:?}", error.unwrap());
+                assert!(!["0123", "0ca4a4"].iter().any(|key| shown.contains(key)), "{shown}");
+            }
         }
         Service::default().with_stream_base_url("https://s/?region=eu").unwrap();
         Service::default().with_stream_base_url("wss://s/").unwrap_err();

@@ -18,7 +18,7 @@ use crate::http::query::{pairs, value, value_in};
 use crate::json::to_raw;
 use crate::model::names::camel_case_strategies;
 use crate::service::{STREAM_BASE_URL, redact_url};
-use crate::{ApiKey, ConfigError};
+use crate::{ApiKey, ConfigError, redact};
 
 /// The URL to follow a stream or a session at, over server-sent events.
 pub fn sse() -> ManagedUrl {
@@ -89,7 +89,8 @@ impl RuntimeUrl {
     }
 }
 
-/// The values of `apiKey`, `headers` and `body`, the target's URL, and user information are hidden.
+/// The values of `apiKey`, `headers` and `body`, the target's URL, user information, and whatever else
+/// looks like a key are hidden.
 impl fmt::Display for RuntimeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Parts::of(&self.0);
@@ -101,7 +102,7 @@ impl fmt::Display for RuntimeUrl {
                 parts.query = parts.query.map(|query| set_in(&query, name, Some("…")));
             }
         }
-        fmt::Display::fmt(&parts, f)
+        f.write_str(&redact::text(&parts.to_string()))
     }
 }
 
@@ -127,8 +128,8 @@ pub struct ManagedUrl {
 impl fmt::Debug for ManagedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManagedUrl")
-            .field("stream_id", &self.stream_id)
-            .field("session_id", &self.session_id)
+            .field("stream_id", &redact::text(&self.stream_id))
+            .field("session_id", &redact::text(&self.session_id))
             .finish_non_exhaustive()
     }
 }
@@ -197,9 +198,9 @@ impl ManagedUrl {
             }
             (id, "") => parts.set("streamId", id),
             ("", id) => parts.set("sessionId", id),
-            (id, _) => {
+            (_, _) => {
                 let accepted = "exactly one of stream_id and session_id";
-                return Err(ConfigError::new("stream_id", id, accepted));
+                return Err(ConfigError::new("stream_id", "one of two", accepted));
             }
         }
         parts.set_position(self.cursor.as_deref(), self.since.as_deref());
@@ -258,7 +259,7 @@ impl DirectUrl {
         let mut parts = base(&self.base)?;
         parts.set("url", &target.url);
         parts.set_position(self.cursor.as_deref(), self.since.as_deref());
-        let method = target.method.map(|method| method.as_str().trim().to_uppercase());
+        let method = target.method.map(|method| method.as_str().to_uppercase());
         parts.set_if("method", method.filter(|method| method != "GET"));
         parts.set_if("headers", target.headers.map(|json| ascii_json(json.get())).filter(says));
         parts.set_if("body", target.body.map(|json| ascii_json(json.get())).filter(says));

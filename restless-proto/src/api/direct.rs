@@ -5,7 +5,7 @@ use std::fmt;
 use http::Method;
 use serde::Serialize;
 
-use super::body_builder;
+use super::{body_builder, checked};
 use crate::call::{Body, OwnKey, Segment::Literal};
 use crate::model::{
     DirectSessionResponse, DirectSetupResponse, HttpMethod, Json, PayloadMode, PollingStrategy,
@@ -92,23 +92,27 @@ pub struct Target {
 }
 
 impl Target {
-    /// How the API is asked. Default: GET.
+    /// How the API is asked: a token (RFC 9110 §5.6.2); white space around it is left out. Default:
+    /// GET, and so is an empty text in a URL.
     pub fn method(mut self, method: impl Into<HttpMethod>) -> Self {
-        self.method = Some(method.into());
+        let method = HttpMethod::from(method.into().as_str().trim());
+        let is_empty = method.as_str().is_empty();
+        self.method =
+            if is_empty { Some(method) } else { self.checked(checked::method(method)) };
         self
     }
 
     /// Fields that are sent to the API: anything that is a JSON object, sent as it is. In a URL
     /// they can be read by whoever sees the URL; a [`session`] hides them.
     pub fn headers(mut self, headers: impl Serialize) -> Self {
-        self.headers = self.json("headers", headers);
+        self.headers = self.checked(checked::object("headers", headers));
         self
     }
 
-    /// Content that is sent to the API: anything that is JSON, sent as it is. In a URL it can be
-    /// read by whoever sees the URL.
+    /// Content that is sent to the API: anything that is a JSON object, which is all that the service
+    /// takes, sent as it is. In a URL it can be read by whoever sees the URL.
     pub fn body(mut self, body: impl Serialize) -> Self {
-        self.body = self.json("body", body);
+        self.body = self.checked(checked::object("body", body));
         self
     }
 
@@ -146,14 +150,15 @@ impl Target {
         self
     }
 
-    fn json(&mut self, field: &'static str, value: impl Serialize) -> Option<Json> {
-        Json::new(value)
-            .map_err(|error| {
-                let accepted = "a value that can be written as JSON";
-                let refuse = || ConfigError::new(field, error.to_string(), accepted);
-                self.error.get_or_insert_with(refuse);
-            })
-            .ok()
+    /// The first value that can't work is told when the target is used.
+    fn checked<T>(&mut self, value: Result<T, ConfigError>) -> Option<T> {
+        match value {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                None
+            }
+        }
     }
 
     fn into_body(self) -> Body {

@@ -17,7 +17,11 @@
 //!
 //! What a builder is given can't fail there: a value that can't work is told by
 //! [`Call::request`](crate::Call::request), and so by `client.send(..)`.
+//!
+//! What the service adds later goes into a builder's `field` or `fields`, or into the `query` of a
+//! list. The calls that are made of an id alone have no body, and so no such method.
 
+mod checked;
 pub mod direct;
 mod pages;
 pub mod snippets;
@@ -98,6 +102,18 @@ mod tests {
             (
                 sent(streams::validate_api_key().key("rs_2")),
                 r#"POST /streams/validate-api-key {"apiKey":"rs_2"}"#,
+            ),
+            (
+                sent(streams::validate_api_key().key("").field("new_thing", [1])),
+                r#"POST /streams/validate-api-key {"newThing":[1],"apiKey":"rs_1"}"#,
+            ),
+            (
+                sent(streams::validate_api_key().fields(json!({"api_key": "rs_2", "x": 1}))),
+                r#"POST /streams/validate-api-key {"apiKey":"rs_2","x":1}"#,
+            ),
+            (
+                sent(streams::list().query("sort by", "name&x=1/é").query("Tag", "a+b")),
+                "GET /streams?limit=20&offset=0&sort%20by=name%26x%3D1%2F%C3%A9&Tag=a%2Bb",
             ),
             (sent(usage::credit_usage_stats("s")), "GET /streams/s/credit-usage-stats"),
             (sent(snippets::connection_snippets()), "POST /streams/connection-snippets {}"),
@@ -247,8 +263,54 @@ mod tests {
             (sent_to(&service, streams::update("")), "id"),
             (sent_to(&service, streams::create_from([1])), "body"),
             (sent_to(&service, direct::session(direct::target("u").body(f64::NAN))), "body"),
+            // The service keeps objects, and a stream with anything else could not be read back.
+            (sent_to(&service, streams::create("n", "u").body([1])), "body"),
+            (sent_to(&service, streams::update("s").headers("x: y")), "headers"),
+            (sent_to(&service, direct::setup(direct::target("u").body("text"))), "body"),
+            (sent_to(&service, direct::setup(direct::target("u").headers([1]))), "headers"),
+            // RFC 9110 §5.6.2.
+            (sent_to(&service, streams::create("n", "u").method("G T")), "method"),
+            (sent_to(&service, streams::update("s").method("")), "method"),
+            (sent_to(&service, direct::session(direct::target("u").method("G\r\nT"))), "method"),
         ] {
             assert_eq!(sent.unwrap_err().field(), due);
+        }
+    }
+
+    #[test]
+    fn a_method_that_this_version_does_not_know_goes_out_as_it_is() {
+        let call = streams::update("s").method("fetch").body(()).headers(json!({}));
+        assert_eq!(
+            sent(call),
+            r#"PATCH /streams/s {"method":"fetch","body":null,"headers":{},"apiKey":"rs_1"}"#
+        );
+    }
+
+    #[test]
+    fn no_error_shows_a_key_that_was_given_in_the_place_of_another_value() {
+        let key = "rs_0123456789abcdef";
+        let spaced = "rs_0123456789abcdef x";
+        let service = Service::default();
+        let target = || direct::target(key);
+        for sent in [
+            sent_to(&service, streams::create_from(key)),
+            sent_to(&service, streams::create_from(json!({})).field(key, f64::NAN)),
+            sent_to(&service, streams::create(key, key).headers(key)),
+            sent_to(&service, streams::create(key, key).body([key])),
+            sent_to(&service, streams::create(key, key).method(spaced)),
+            sent_to(&service, streams::update(key).fields(key)),
+            sent_to(&service, streams::update(key).method(spaced)),
+            sent_to(&service, streams::validate_api_key().fields(key)),
+            sent_to(&service, snippets::connection_snippets().stream_id(key).fields(key)),
+            sent_to(&service, direct::setup_from(key)),
+            sent_to(&service, direct::setup(target().headers(key))),
+            sent_to(&service, direct::setup(target().body(key))),
+            sent_to(&service, direct::session(target().method(spaced)).dedupe_key(key)),
+            sent_to(&Service::new(spaced), streams::get(key)),
+        ] {
+            let error = sent.unwrap_err();
+            let shown = format!("{error} {error:?} {:?}", std::error::Error::source(&error));
+            assert!(!shown.contains("0123"), "{shown}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Streams: list, get, create, update, start, stop, delete.
 
+use std::fmt;
+
 use http::Method;
 use serde::Serialize;
 
-use super::body_builder;
+use super::{body_builder, checked};
 pub use super::pages::Pages;
 use crate::call::{Body, OwnKey, Segment::Id, Segment::Literal};
 use crate::model::{
@@ -23,7 +25,7 @@ use crate::{ApiKey, Call};
 /// # Ok::<(), restless_proto::ConfigError>(())
 /// ```
 pub fn list() -> List {
-    List { limit: 20, offset: 0 }
+    List { limit: 20, offset: 0, more: Vec::new() }
 }
 
 /// Gets one stream.
@@ -94,15 +96,27 @@ pub fn delete(id: impl AsRef<str>) -> Call<BaseActionResponse> {
 
 /// Asks whether a key is good: the client's own, unless another is given.
 pub fn validate_api_key() -> ValidateApiKey {
-    ValidateApiKey { key: None }
+    ValidateApiKey { body: Body::default() }
 }
 
 /// See [`list`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct List {
     limit: u64,
     offset: u64,
+    more: Vec<(String, String)>,
+}
+
+/// Without the values of parameters that this version does not know: they may be anything.
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("List")
+            .field("limit", &self.limit)
+            .field("offset", &self.offset)
+            .field("query", &Vec::from_iter(self.more.iter().map(|(name, _)| name)))
+            .finish()
+    }
 }
 
 impl List {
@@ -118,6 +132,13 @@ impl List {
         self
     }
 
+    /// Adds a parameter that this version does not know, behind those above. Name and value are
+    /// percent-encoded, and otherwise go out as they are.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.more.push((name.into(), value.into()));
+        self
+    }
+
     /// The same, so many further on.
     pub(super) fn behind(self, count: u64) -> Self {
         let offset = self.offset.saturating_add(count);
@@ -127,9 +148,10 @@ impl List {
 
 impl From<List> for Call<StreamsResponse> {
     fn from(list: List) -> Self {
-        Self::new(Method::GET, &[Literal("streams")])
-            .query("limit", list.limit)
-            .query("offset", list.offset)
+        let call = Self::new(Method::GET, &[Literal("streams")])
+            .query("limit", &list.limit.to_string())
+            .query("offset", &list.offset.to_string());
+        list.more.iter().fold(call, |call, (name, value)| call.query(name, value))
     }
 }
 
@@ -167,21 +189,22 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// How it asks the API.
+            /// How it asks the API: a token (RFC 9110 §5.6.2), sent as it is.
             pub fn method(mut self, method: impl Into<HttpMethod>) -> Self {
-                self.body.set("method", method.into());
+                checked::set(&mut self.body, "method", checked::method(method.into()));
                 self
             }
 
             /// Fields that it sends to the API: anything that is a JSON object, sent as it is.
             pub fn headers(mut self, headers: impl Serialize) -> Self {
-                self.body.set("headers", headers);
+                checked::set(&mut self.body, "headers", checked::object("headers", headers));
                 self
             }
 
-            /// Content that it sends to the API: anything that is JSON, sent as it is.
+            /// Content that it sends to the API: anything that is a JSON object, which is all that
+            /// the service takes, sent as it is.
             pub fn body(mut self, body: impl Serialize) -> Self {
-                self.body.set("body", body);
+                checked::set(&mut self.body, "body", checked::object("body", body));
                 self
             }
 
@@ -291,27 +314,28 @@ impl From<Update> for Call<Stream> {
 }
 
 /// See [`validate_api_key`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct ValidateApiKey {
-    key: Option<ApiKey>,
+    body: Body,
 }
+
+body_builder!(ValidateApiKey);
 
 impl ValidateApiKey {
     /// The key to ask about; an empty one means the client's own.
     pub fn key(mut self, key: impl Into<ApiKey>) -> Self {
-        self.key = Some(key.into()).filter(|key| !key.is_empty());
+        let key = key.into();
+        if !key.is_empty() {
+            self.body.set("apiKey", key.expose());
+        }
         self
     }
 }
 
 impl From<ValidateApiKey> for Call<BaseActionResponse> {
     fn from(validate: ValidateApiKey) -> Self {
-        let mut body = Body::default();
-        if let Some(key) = &validate.key {
-            body.set("apiKey", key.expose());
-        }
         Self::new(Method::POST, &[Literal("streams"), Literal("validate-api-key")])
-            .body(body, OwnKey::Required)
+            .body(validate.body, OwnKey::Required)
     }
 }

@@ -51,7 +51,7 @@ use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, 
 pub struct Call<T> {
     method: Method,
     path: String,
-    query: Vec<(&'static str, String)>,
+    query: Vec<(String, String)>,
     body: Option<Body>,
     own_key: OwnKey,
     idempotent: bool,
@@ -102,8 +102,10 @@ impl<T: DeserializeOwned> Call<T> {
         call
     }
 
-    pub(crate) fn query(mut self, name: &'static str, value: u64) -> Self {
-        self.query.push((name, value.to_string()));
+    /// Adds a parameter to the query; both texts are encoded.
+    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
+        let encoded = |text| utf8_percent_encode(text, SEGMENT).to_string();
+        self.query.push((encoded(name), encoded(value)));
         self
     }
 
@@ -193,8 +195,10 @@ impl<T> Call<T> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
-        let in_content =
-            self.body.iter().any(|body| auth::PARAMETERS.iter().any(|name| body.has(name)));
+        let says = |name: &&str| {
+            self.body.iter().any(|body| body.has(name)) || self.query.iter().any(|(q, _)| q == name)
+        };
+        let in_content = auth::PARAMETERS.iter().any(says);
         let base = service.api_base_url();
         // It was parsed before it was taken.
         let reached = Url::parse(base).is_ok_and(|url| service.reach().includes(&url));
@@ -249,7 +253,7 @@ impl<T> Call<T> {
     /// What a good answer means, its content being decoded.
     fn reply(&self, head: &Parts, content: &[u8], limits: &Limits) -> Result<T, Error> {
         let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-        let call = || format!("{} {}", self.method, self.path);
+        let call = || format!("{} {}", self.method, redact::text(&self.path));
         if text.trim_ascii().is_empty() {
             let status = head.status;
             return Err(Box::new(ContentError::Missing { call: call(), status }).into());
@@ -285,7 +289,7 @@ impl<T> Clone for Call<T> {
 /// Method and path: a body may hold keys.
 impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Call({} {})", self.method, self.path)
+        write!(f, "Call({} {})", self.method, redact::text(&self.path))
     }
 }
 

@@ -93,11 +93,14 @@ fn request_is_logged_without_the_key() {
 
 #[test]
 fn demo_has_a_stream_of_orders() {
-    let (_running, lines) = Running::start(&["--port", "0", "--demo"], 6);
-    assert!(lines[4].starts_with("# "));
+    let (_running, lines) = Running::start(&["--port", "0", "--demo"], 7);
+    let id = lines[4].strip_prefix("# the id of a stream: ").expect("the id");
+    assert!(id.starts_with("stream_"), "{id}");
+    assert!(lines[5].starts_with("# "));
     assert!(
-        lines[5].starts_with("curl -N -H \"Authorization: Bearer $RESTLESS_API_KEY\" 'http://")
+        lines[6].starts_with("curl -N -H \"Authorization: Bearer $RESTLESS_API_KEY\" 'http://")
     );
+    assert!(lines[6].contains(id), "{}", lines[6]);
 }
 
 #[test]
@@ -126,7 +129,9 @@ fn bad_arguments_exit_2_with_the_usage() {
 fn help_is_on_stdout_with_exit_0() {
     let output = command(&["--help"]).output().expect("an exit");
     assert_eq!(output.status.code(), Some(0));
-    assert!(String::from_utf8(output.stdout).expect("UTF-8").starts_with("Usage: "));
+    let usage = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(usage.starts_with("Usage: "));
+    assert!(usage.contains("http://"), "what it can poll: {usage}");
 }
 
 #[test]

@@ -133,6 +133,18 @@ fn data_after_an_error_is_an_event() {
 }
 
 #[test]
+fn same_data_after_an_error_is_an_event() {
+    let (emulator, upstream) = (start(), upstream("1"));
+    let id = stream(&emulator, &upstream, json!({}));
+    emulator.until_logged(&id, 1).wait().expect("an update");
+    upstream.answer(500, "");
+    emulator.until_logged(&id, 2).wait().expect("an error");
+    upstream.set("1");
+    emulator.until_logged(&id, 3).wait().expect("an update");
+    assert_eq!(data(&emulator, &id), ["1", "1"]);
+}
+
+#[test]
 fn upstream_that_is_not_json_is_an_error_event() {
     let (emulator, upstream) = (start(), upstream("<html>"));
     let id = stream(&emulator, &upstream, json!({}));
@@ -158,7 +170,9 @@ fn https_upstream_is_an_error_event_and_asks_nobody() {
         .add_stream(r#"{"name":"n","url":"https://api.example.invalid/"}"#)
         .expect("a stream");
     emulator.until_logged(&id, 1).wait().expect("an event");
-    assert_eq!(error(&emulator, &id).0, "UPSTREAM_UNSUPPORTED");
+    let (code, message) = error(&emulator, &id);
+    assert_eq!(code, "UPSTREAM_UNSUPPORTED");
+    assert!(message.contains("http upstreams only"), "{message}");
 }
 
 #[test]
