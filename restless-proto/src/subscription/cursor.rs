@@ -2,8 +2,10 @@
 
 use url::Url;
 
+use crate::event::timestamp::unix_ms;
 use crate::http::query;
 use crate::url::{with_cursor, with_since, without_since};
+use crate::{ConfigError, StreamEvent};
 
 /// The one owner of the position: the cursor, and until there is one, `since`.
 ///
@@ -14,25 +16,51 @@ pub(super) struct Position {
     since: Option<String>,
 }
 
-/// Longest cursor that is taken from a stream; the service's are 13 digits.
-pub(super) const MOST_CURSOR_BYTES: usize = 4096;
+/// Longest cursor, from the caller or from a stream; the service's are 13 digits.
+const MOST_CURSOR_BYTES: usize = 4096;
 
 impl Position {
     /// The caller's options go before what the URL says.
-    pub(super) fn new(url: &Url, cursor: Option<String>, since: Option<String>) -> Self {
-        let filled = |text: &String| !text.is_empty() && text.len() <= MOST_CURSOR_BYTES;
-        Self {
-            cursor: cursor.filter(filled).or_else(|| query::value(url, "cursor").filter(filled)),
-            since: since.filter(filled),
+    ///
+    /// # Errors
+    ///
+    /// When one of them is too long to be sent with each connect.
+    pub(super) fn new(
+        url: &Url,
+        cursor: Option<String>,
+        since: Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let filled = |text: &String| !text.is_empty();
+        let cursor = cursor.filter(filled).or_else(|| query::value(url, "cursor").filter(filled));
+        let since = since.filter(filled);
+        for (field, text) in [("cursor", &cursor), ("since", &since)] {
+            if let Some(text) = text.as_ref().filter(|text| text.len() > MOST_CURSOR_BYTES) {
+                let length = format!("{} bytes", text.len());
+                return Err(ConfigError::new(field, length, "at most 4 KiB"));
+            }
         }
+        Ok(Self { cursor, since })
     }
 
     pub(super) fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// Moves to where an event or an id in the stream says; an empty text moves nothing, nor does
-    /// one that no URL could carry back.
+    /// Moves behind an event that was handed out: to its [cursor](StreamEvent::cursor). An id that no
+    /// URL could carry back counts as none, or what comes after it would come again for ever.
+    pub(super) fn move_behind(&mut self, event: &StreamEvent) {
+        match event.cursor() {
+            Some(cursor) if cursor.len() <= MOST_CURSOR_BYTES => self.move_to(&cursor),
+            Some(_) => {
+                let ms = unix_ms(&event.meta().timestamp());
+                self.move_to(&ms.map(|ms| ms.to_string()).unwrap_or_default());
+            }
+            None => {}
+        }
+    }
+
+    /// Moves to where an id in the stream says; an empty text moves nothing, nor does one that no
+    /// URL could carry back.
     pub(super) fn move_to(&mut self, cursor: &str) {
         if cursor.is_empty() || cursor.len() > MOST_CURSOR_BYTES {
             return;
@@ -52,20 +80,29 @@ impl Position {
         }
     }
 
-    /// The same for a URL that a redirect leads to: a position that the server put there stays.
+    /// The same for a URL that a redirect leads to: a cursor that the server put there stays, and so
+    /// does its `since` as long as there is no cursor.
     pub(super) fn place_in_redirect(&self, url: &Url) -> Url {
-        let placed = ["cursor", "since"].iter().any(|name| query::value(url, name).is_some());
-        if placed { url.clone() } else { self.place_in(url) }
+        let says = |name| query::value(url, name).is_some();
+        let stays = says("cursor") || (self.cursor.is_none() && says("since"));
+        if stays { url.clone() } else { self.place_in(url) }
     }
+}
+
+/// The cursor that a request to this URL sends: ours, or the one that a redirect has put there.
+pub(super) fn sent_to(url: &Url) -> Option<String> {
+    query::value(url, "cursor").filter(|cursor| !cursor.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::SseId;
 
     fn placed(url: &str, cursor: &str, since: &str) -> String {
         let url = Url::parse(url).unwrap();
-        Position::new(&url, Some(cursor.into()), Some(since.into())).place_in(&url).to_string()
+        let position = Position::new(&url, Some(cursor.into()), Some(since.into())).unwrap();
+        position.place_in(&url).to_string()
     }
 
     #[test]
@@ -85,9 +122,44 @@ mod tests {
     #[test]
     fn the_first_cursor_is_the_url_s_own_unless_an_option_says_another() {
         let url = Url::parse("http://s/?cursor=old").unwrap();
-        assert_eq!(Position::new(&url, None, None).cursor(), Some("old"));
-        assert_eq!(Position::new(&url, Some("new".into()), None).cursor(), Some("new"));
-        assert_eq!(Position::new(&url, Some(String::new()), None).cursor(), Some("old"));
+        let first = |option: Option<&str>| {
+            let position = Position::new(&url, option.map(str::to_owned), None).unwrap();
+            position.cursor().map(str::to_owned)
+        };
+        assert_eq!(first(None).as_deref(), Some("old"));
+        assert_eq!(first(Some("new")).as_deref(), Some("new"));
+        assert_eq!(first(Some("")).as_deref(), Some("old"));
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_sent_is_refused_and_not_shown() {
+        let url = Url::parse("http://s/").unwrap();
+        let most = "7".repeat(MOST_CURSOR_BYTES);
+        Position::new(&url, Some(most.clone()), Some(most.clone())).unwrap();
+        let over = Some(format!("{most}7"));
+        let in_url = with_cursor(&url, over.as_deref().unwrap());
+        for (refused, field) in [
+            (Position::new(&url, over.clone(), None), "cursor"),
+            (Position::new(&url, None, over.clone()), "since"),
+            (Position::new(&in_url, None, None), "cursor"),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!((error.field(), error.value()), (field, "4097 bytes"));
+        }
+    }
+
+    #[test]
+    fn behind_an_event_whose_id_is_too_long_is_its_timestamp() {
+        let text = r#"{"type":"update","meta":{"timestamp":"1970-01-01T00:00:07Z"},"data":1}"#;
+        let mut position = Position::default();
+        for (id, due) in [
+            ("3".to_owned(), "3"),
+            ("9".repeat(MOST_CURSOR_BYTES + 1), "7000"),
+            (String::new(), "7000"),
+        ] {
+            position.move_behind(&StreamEvent::parse(text, SseId::Own(&id)).unwrap());
+            assert_eq!(position.cursor(), Some(due));
+        }
     }
 
     #[test]
@@ -105,10 +177,27 @@ mod tests {
         for (location, due) in [
             ("http://s/x", "http://s/x?cursor=3"),
             ("http://s/x?cursor=2", "http://s/x?cursor=2"),
-            ("http://s/x?since=1", "http://s/x?since=1"),
+            ("http://s/x?since=1&y=2", "http://s/x?y=2&cursor=3"),
+            ("http://s/x?since=1&cursor=2", "http://s/x?since=1&cursor=2"),
         ] {
             let url = Url::parse(location).unwrap();
-            assert_eq!(position.place_in_redirect(&url).as_str(), due);
+            let placed = position.place_in_redirect(&url);
+            assert_eq!(placed.as_str(), due);
+            let sent = if due.contains("cursor=2") { "2" } else { "3" };
+            assert_eq!(sent_to(&placed).as_deref(), Some(sent));
+        }
+    }
+
+    #[test]
+    fn as_long_as_there_is_no_cursor_the_since_of_a_redirect_stays() {
+        let url = Url::parse("http://s/").unwrap();
+        let position = Position::new(&url, None, Some("5".into())).unwrap();
+        for (location, due) in
+            [("http://s/x", "http://s/x?since=5"), ("http://s/x?since=1", "http://s/x?since=1")]
+        {
+            let placed = position.place_in_redirect(&Url::parse(location).unwrap());
+            assert_eq!(placed.as_str(), due);
+            assert_eq!(sent_to(&placed), None);
         }
     }
 }

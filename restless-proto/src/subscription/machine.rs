@@ -1,12 +1,12 @@
 //! The state machine of a subscription, over server-sent events and over WebSocket.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use http::header;
 use http::response::Parts;
 
+use super::cursor;
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Now, Status};
 use super::feed::{EventStream, Fed, Feed, Messages};
 use super::loss::Loss;
@@ -209,7 +209,7 @@ impl SubscriptionMachine {
     fn head(&mut self, attempt: Box<Attempt>, head: Box<Parts>) {
         match policy::status(head.status, self.plan.is_websocket(), &self.plan.overrides) {
             Verdict::Accept => match self.accept(&attempt, &head) {
-                Ok(Some(feed)) => self.stream(feed, &head),
+                Ok(Some(feed)) => self.stream(feed, &head, cursor::sent_to(attempt.hop.url())),
                 Ok(None) => self.refusal(head),
                 Err(error) => self.lose(error),
             },
@@ -263,7 +263,7 @@ impl SubscriptionMachine {
         })
     }
 
-    fn stream(&mut self, feed: Feed, head: &Parts) {
+    fn stream(&mut self, feed: Feed, head: &Parts, cursor: Option<String>) {
         self.last_heard = Some(self.now);
         self.opened = Some(self.now);
         self.rejected_at = None;
@@ -271,7 +271,7 @@ impl SubscriptionMachine {
         let subprotocol = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL);
         let subprotocol = subprotocol.filter(|_| self.plan.is_websocket());
         self.due.push_back(Output::Event(Event::Opened(Opened {
-            cursor: self.cursor().map(str::to_owned),
+            cursor,
             request_id: request_id(&head.headers).map(|id| self.keys.without(id)),
             subprotocol: subprotocol.and_then(|name| name.to_str().ok()).map(str::to_owned),
         })));
@@ -360,11 +360,12 @@ impl SubscriptionMachine {
 
     /// An item comes out: the cursor moves, and an accepted event proves that the stream lives.
     fn hand_out(&mut self, item: Item) -> Output<Event> {
-        let cursor = match &item {
-            Item::Event(event) => event.cursor(),
-            Item::Rejected(rejected) => rejected.id.as_deref().map(Cow::Borrowed),
-        };
-        self.plan.position.move_to(&cursor.unwrap_or_default());
+        match &item {
+            Item::Event(event) => self.plan.position.move_behind(event),
+            Item::Rejected(rejected) => {
+                self.plan.position.move_to(rejected.id.as_deref().unwrap_or_default());
+            }
+        }
         if matches!(item, Item::Event(_)) {
             self.reconnects = 0;
             self.plan.backoff.reset();

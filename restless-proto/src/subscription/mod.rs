@@ -9,7 +9,7 @@
 //!   is where the next process resumes: nothing is lost, and what was handled is not sent again by
 //!   a service that keeps to its cursor.
 //! - After each event the cursor is the event's id, else its timestamp as Unix milliseconds, else
-//!   what it was. An id in a block without data moves it too (WHATWG HTML §9.2.6), and so does the
+//!   what it was. An id over 4 KiB, which no URL could carry back, counts as none. An id in a block without data moves it too (WHATWG HTML §9.2.6), and so does the
 //!   id of a rejected event, or one bad event would come again for ever.
 //! - Each connect sends `cursor`; only while there is none does it send `since`.
 //! - A connection that ends, breaks, or falls silent is replaced, after a [delay](crate::Backoff).
@@ -67,7 +67,7 @@ use crate::service::{Credentials, redact_url};
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::url::{RuntimeUrl, direct_sse, sse, to_websocket_url};
-use crate::{ConfigError, Entropy, Instant, Limits, Service, ws};
+use crate::{ConfigError, Entropy, Instant, Limits, Service, redact, ws};
 use cursor::Position;
 use plan::{Plan, Transport};
 use policy::Overrides;
@@ -131,8 +131,8 @@ impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Url(_) => f.write_str("Url(..)"),
-            Self::Stream(id) => f.debug_tuple("Stream").field(id).finish(),
-            Self::Session(id) => f.debug_tuple("Session").field(id).finish(),
+            Self::Stream(id) => f.debug_tuple("Stream").field(&redact::text(id)).finish(),
+            Self::Session(id) => f.debug_tuple("Session").field(&redact::text(id)).finish(),
             Self::Direct(target) => f.debug_tuple("Direct").field(target).finish(),
         }
     }
@@ -338,9 +338,9 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// When a value in it can't work: a URL that is not http or https, an empty id, a field that
-    /// HTTP can't carry, an `Authorization` of the caller's own beside a key; or when credentials
-    /// would go over plain http to another host: see [`Service`].
+    /// When a value in it can't work: a URL that is not http or https, an empty id, a cursor or
+    /// `since` over 4 KiB, a field that HTTP can't carry, an `Authorization` of the caller's own
+    /// beside a key; or when credentials would go over plain http to another host: see [`Service`].
     pub fn start(
         self,
         service: &Service,
@@ -388,7 +388,7 @@ impl Subscription {
                     &url,
                     self.cursor.map(|it| it.0),
                     self.since.map(|it| it.0),
-                ),
+                )?,
                 url,
                 fields,
                 credentials,
