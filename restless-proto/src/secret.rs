@@ -7,6 +7,9 @@ use std::fmt;
 /// `Debug` shows nothing of it, there is no `Display`, and it leaves this type only through
 /// [`expose`](Self::expose). An empty key counts as no key wherever one is taken.
 ///
+/// `==` compares as texts do, in a time that tells where they differ: it is for a caller's own keys,
+/// such as whether one has changed, not for judging a stranger's.
+///
 /// ```
 /// let key = restless_proto::ApiKey::new("rs_0123456789abcdef");
 /// assert_eq!(format!("{key:?}"), "ApiKey(redacted)");

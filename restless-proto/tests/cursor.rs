@@ -112,10 +112,7 @@ fn a_stream_whose_ids_are_too_long_does_not_repeat_itself_for_ever() {
 
 #[test]
 fn a_connection_tells_the_cursor_that_was_sent() {
-    for (location, due) in [
-        ("/b?since=1", Some("7")),
-        ("/b?cursor=6", Some("6")),
-    ] {
+    for (location, due) in [("/b?since=1", Some("7")), ("/b?cursor=6", Some("6"))] {
         let mut machine = start(Subscription::url("https://s/?streamId=a").cursor("7"));
         let mut now = Instant::ORIGIN;
         let (exchange, _) = opened(&mut machine, &mut now);

@@ -30,11 +30,7 @@ pub(super) fn method(method: HttpMethod) -> Result<HttpMethod, ConfigError> {
 }
 
 /// Sets a field of `body`, or fails it.
-pub(super) fn set(
-    body: &mut Body,
-    name: &'static str,
-    value: Result<impl Serialize, ConfigError>,
-) {
+pub(super) fn set(body: &mut Body, name: &'static str, value: Result<impl Serialize, ConfigError>) {
     match value {
         Ok(value) => body.set(name, value),
         Err(error) => body.fail(error),

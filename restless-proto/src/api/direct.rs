@@ -97,8 +97,7 @@ impl Target {
     pub fn method(mut self, method: impl Into<HttpMethod>) -> Self {
         let method = HttpMethod::from(method.into().as_str().trim());
         let is_empty = method.as_str().is_empty();
-        self.method =
-            if is_empty { Some(method) } else { self.checked(checked::method(method)) };
+        self.method = if is_empty { Some(method) } else { self.checked(checked::method(method)) };
         self
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use http::Method;
 use serde::Serialize;
 
-use super::{body_builder, checked};
 pub use super::pages::Pages;
+use super::{body_builder, checked};
 use crate::call::{Body, OwnKey, Segment::Id, Segment::Literal};
 use crate::model::{
     BaseActionResponse, HttpMethod, PayloadMode, PollingStrategy, Stream, StreamStatus,

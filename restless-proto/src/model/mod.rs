@@ -5,7 +5,7 @@
 //! read as its camelCase twin; of both, the one with a value counts, and snake_case if both
 //! have one. Whole numbers may be spelt as floats. A field that may be absent may be null.
 //!
-//! `Debug` hides what looks like a key, and the caller's own JSON. Models are read and written by
+//! `Debug` hides what looks like a key, the query of the caller's own API, and the caller's own JSON. Models are read and written by
 //! `serde_json`, not by other formats.
 
 #[macro_use]
@@ -166,6 +166,30 @@ mod tests {
         for key in ["canary", "0ca4a4"] {
             assert!(!shown.contains(key), "{shown}");
         }
-        assert!(shown.contains("https://s?url=u&apiKey=…"), "{shown}");
+        assert!(shown.contains("https://s?url=…&apiKey=…"), "{shown}");
+    }
+
+    #[test]
+    fn debug_shows_no_query_of_the_caller_s_api() {
+        let stream: Stream = serde_json::from_str(
+            &format!("{STREAM},\"sseUrl\":\"https://s/?x=1&url=https%3A%2F%2Fa.test%2F%3Fk%3Dcanary&jq=.a\"}}")
+                .replace(r#""url":"u""#, r#""url":"https://a.test/o?token=canary#canary""#),
+        )
+        .unwrap();
+        let config: DirectStreamConfig = serde_json::from_str(
+            r#"{"targetUrl":"https://a.test/\"o?token=canary","method":"GET"}"#,
+        )
+        .unwrap();
+        let list = serde_json::json!({ "streams": [stream] });
+        let list: StreamsResponse = serde_json::from_value(list).unwrap();
+        let shown = format!("{list:?} {list:#?} {config:?} {config:#?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        for kept in ["\"https://a.test/o?…\"", "https://s/?x=1&url=…&jq=.a", "a.test/\\\"o?…\""]
+        {
+            assert!(shown.contains(kept), "{kept}: {shown}");
+        }
+        let plain = format!("{STREAM}}}").replace(r#""url":"u""#, r#""url":"https://a.test/o""#);
+        let plain: Stream = serde_json::from_str(&plain).unwrap();
+        assert!(format!("{plain:?}").contains("url: \"https://a.test/o\""), "{plain:?}");
     }
 }

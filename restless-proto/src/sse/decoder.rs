@@ -125,7 +125,7 @@ impl Decoder {
 
     /// What the last valid `retry` field asked for, as soon as its line has ended; `None` where none
     /// came. Valid are ASCII digits only, read as milliseconds; a number of more than 64 bits is
-    /// ignored.
+    /// the longest time that they hold.
     pub fn reconnection_time(&self) -> Option<Duration> {
         self.interpreter.reconnection_time
     }

@@ -201,15 +201,18 @@ impl Interpreter {
     }
 }
 
-/// The time in a `retry` value: nothing but ASCII digits, as milliseconds.
+/// The time in a `retry` value: nothing but ASCII digits, an integer in base ten, as milliseconds.
 ///
-/// The standard leaves open what a number does that is too large to keep. Over 64 bits it is
-/// ignored, as Chromium does: a client that never comes back can't be what a server means.
+/// The standard sets no bound. What is over 64 bits is the longest time there is: some 585 million
+/// years, so nobody can tell the difference, and [`Backoff`](crate::Backoff) waits an hour at the most.
 fn reconnection_time(value: &[u8]) -> Option<Duration> {
-    if !value.iter().all(u8::is_ascii_digit) {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(value).ok()?.parse().ok().map(Duration::from_millis)
+    let milliseconds = value
+        .iter()
+        .fold(0_u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    Some(Duration::from_millis(milliseconds))
 }
 
 /// A longer buffer than this is not kept for the next line, in bytes.
@@ -231,10 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn retry_over_64_bits_is_ignored_however_many_zeros_lead() {
+    fn retry_over_64_bits_is_the_longest_and_leading_zeros_count_for_nothing() {
         let ms = |value: &str| reconnection_time(value.as_bytes()).map(|time| time.as_millis());
-        assert_eq!(ms("18446744073709551615"), Some(u128::from(u64::MAX)));
-        assert_eq!(ms("18446744073709551616"), None);
+        let longest = Some(u128::from(u64::MAX));
+        assert_eq!(ms("18446744073709551614"), Some(u128::from(u64::MAX - 1)));
+        for text in ["18446744073709551615", "18446744073709551616", &"9".repeat(1000)] {
+            assert_eq!(ms(text), longest, "{text}");
+        }
         assert_eq!(ms(&format!("{}7", "0".repeat(100))), Some(7));
     }
 
