@@ -27,7 +27,7 @@ pub const DEFAULT_API_KEY: &str = "rs_0123456789abcdef";
 /// The secret an emulator signs with unless it is told another.
 pub const DEFAULT_HMAC_SECRET: &str = "emulator-secret";
 
-/// How long a dropped emulator waits for a jq filter that doesn't end.
+/// How long a dropped emulator waits for a jq filter: it ends by itself at its next step.
 const SHUTDOWN: Duration = Duration::from_millis(100);
 
 /// A running Restless Stream server on 127.0.0.1, on a thread of its own.
@@ -152,7 +152,8 @@ impl Builder {
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 // jq filters are recursive, and run on the runtime's blocking threads.
-                .thread_stack_size(32 * 1024 * 1024),
+                .thread_name("restless-worker")
+                .thread_stack_size(crate::filter::STACK),
         )?;
         let address =
             listener.local_addr().map_err(|source| StartError::Bind { address, source })?;

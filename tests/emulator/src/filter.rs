@@ -1,51 +1,70 @@
-//! jq filters, by the jaq crates.
+//! jq filters, by the jaq crates, so that no filter harms the process: see [`guard`] and [`meter`].
 
-use std::time::Duration;
+mod guard;
+mod meter;
 
-use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Vars, data};
-use jaq_json::{Val, read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jaq_core::load::{Arena, File, Loader, parse};
+use jaq_core::{Compiler, Ctx, Vars};
+use jaq_json::read;
 
 use crate::json;
+use meter::{Meter, Metered, Run};
 
-/// Longest filter, in bytes: nesting costs stack, so the text is bounded.
-const MAX_FILTER_BYTES: usize = 8 * 1024;
+/// Longest filter, in bytes: nesting costs stack, and is measured only once the text is read.
+const MAX_FILTER_BYTES: usize = 4 * 1024;
+/// The stack of the thread that a filter runs on, in bytes, of which only what is touched is memory:
+/// twice what the worst text of that length takes in a debug build.
+pub(crate) const STACK: usize = 128 * 1024 * 1024;
+/// Most work of one run, and with it a bound of its memory: each value that goes from one step to
+/// the next costs one for every value in it, and one for every 16 bytes of text.
+const MAX_WORK: u64 = 10_000_000;
 /// Most outputs of one run, and most bytes of all of them.
 const MAX_OUTPUTS: usize = 10_000;
 const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
-/// Longest run. A filter may loop for ever; its thread is then left behind until it ends.
-const MAX_RUN: Duration = Duration::from_secs(2);
+/// The name that the filter is called by.
+const NAME: &str = "the_filter_itself";
 
-type Filter = jaq_core::Filter<data::JustLut<Val>>;
+type Filter = jaq_core::Filter<Metered>;
 
 /// Whether `filter` compiles; the error says where it stopped making sense.
 pub(crate) async fn check(filter: &str) -> Result<(), String> {
     let filter = filter.to_owned();
-    on_a_thread(move || compile(&filter).map(drop)).await
+    on_a_thread(move |_| compile(&filter).map(drop)).await
 }
 
 /// What `filter` makes of `document`: its output, an array of them where there are several, and
 /// `None` where there is none. The spelling of numbers that are passed through is kept.
 pub(crate) async fn apply(filter: &str, document: &str) -> Result<Option<String>, String> {
     let (filter, document) = (filter.to_owned(), document.to_owned());
-    on_a_thread(move || run(&filter, &document)).await
+    on_a_thread(move |cancelled| run(&filter, &document, &Meter::new(MAX_WORK, cancelled))).await
 }
 
-/// Runs `work` where it can block, panic or loop without harm to the server.
+/// Runs `work` where it can block or panic without harm to the server. Who no longer waits for it
+/// has it stopped.
 async fn on_a_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    work: impl FnOnce(Arc<AtomicBool>) -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    match tokio::time::timeout(MAX_RUN, tokio::task::spawn_blocking(work)).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => Err("the filter failed".to_owned()),
-        Err(_elapsed) => Err(format!("the filter ran for more than {} s", MAX_RUN.as_secs())),
+    struct StopOnDrop(Arc<AtomicBool>);
+
+    impl Drop for StopOnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
+
+    let waiting = StopOnDrop(Arc::default());
+    let cancelled = Arc::clone(&waiting.0);
+    let done = tokio::task::spawn_blocking(move || work(cancelled)).await;
+    done.unwrap_or_else(|_panic| Err("the filter failed".to_owned()))
 }
 
-fn run(filter: &str, document: &str) -> Result<Option<String>, String> {
+fn run(filter: &str, document: &str, meter: &Meter) -> Result<Option<String>, String> {
     let filter = compile(filter)?;
     let input = read::parse_single(document.as_bytes()).map_err(|error| error.to_string())?;
-    let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new([]));
+    let context = Ctx::<Metered>::new(Run { lut: &filter.lut, meter }, Vars::new([]));
     let mut outputs = Vec::new();
     let mut bytes = 0;
     for output in filter.id.run((context, input)) {
@@ -53,9 +72,10 @@ fn run(filter: &str, document: &str) -> Result<Option<String>, String> {
         let output = match output {
             Ok(value) => value.to_string(),
             Err(exception) => {
-                return Err(exception
-                    .get_err()
-                    .map_or_else(|_| "the filter halted".to_owned(), |error| error.to_string()));
+                let error = exception.get_err().map(|error| shortened(&error.to_string()));
+                let halted =
+                    || meter.stopped().map_or("the filter halted".to_owned(), |stop| stop.why());
+                return Err(error.unwrap_or_else(|_| halted()));
             }
         };
         bytes += output.len();
@@ -78,15 +98,25 @@ fn compile(filter: &str) -> Result<Filter, String> {
     if filter.len() > MAX_FILTER_BYTES {
         return Err(format!("longer than {MAX_FILTER_BYTES} bytes"));
     }
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let arena = Arena::default();
+    // Once for what is wrong with it, and once for what it says.
+    Loader::new([])
+        .load(&arena, File { code: filter, path: () })
+        .map_err(|errors| describe(errors.into_iter().map(|(_, error)| error)))?;
+    let term = parse(filter, |parser| parser.term()).ok_or("a filter has no modules")?;
+    let own = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let definitions = own
+        .map(|own| guard::guard_own(own))
+        .chain([guard::guard(NAME, term)])
+        .collect::<Result<Vec<_>, _>>()?;
     let functions = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs())
         // The server's environment is none of a filter's business.
-        .filter(|function| function.0 != "env");
-    let arena = Arena::default();
+        .filter(|(name, ..)| !["env", "fromjson"].contains(name))
+        .chain(meter::functions());
     let modules = Loader::new(definitions)
-        .load(&arena, File { code: filter, path: () })
+        .load(&arena, File { code: NAME, path: () })
         .map_err(|errors| describe(errors.into_iter().map(|(_, error)| error)))?;
     Compiler::default()
         .with_funs(functions)
@@ -95,16 +125,40 @@ fn compile(filter: &str) -> Result<Filter, String> {
 }
 
 fn describe(errors: impl Iterator<Item = impl std::fmt::Debug>) -> String {
-    let text = errors.map(|error| format!("{error:?}")).collect::<Vec<_>>().join("; ");
+    shortened(&errors.map(|error| format!("{error:?}")).collect::<Vec<_>>().join("; "))
+}
+
+fn shortened(text: &str) -> String {
     match text.char_indices().nth(200) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn run(filter: &str, document: &str) -> Result<Option<String>, String> {
+        run_with(MAX_WORK, filter, document)
+    }
+
+    fn run_with(work: u64, filter: &str, document: &str) -> Result<Option<String>, String> {
+        let (filter, document) = (filter.to_owned(), document.to_owned());
+        on_the_stack_of_a_run(move || {
+            super::run(&filter, &document, &Meter::new(work, Arc::default()))
+        })
+    }
+
+    fn compile(filter: &str) -> Result<(), String> {
+        let filter = filter.to_owned();
+        on_the_stack_of_a_run(move || super::compile(&filter).map(drop))
+    }
+
+    fn on_the_stack_of_a_run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn(work).expect("a thread");
+        thread.join().expect("no panic")
+    }
 
     #[test]
     fn one_output_is_the_data() {
@@ -155,5 +209,250 @@ mod tests {
     #[test]
     fn outputs_are_bounded() {
         assert!(run("range(100000)", "1").is_err());
+    }
+
+    #[test]
+    fn filters_of_every_day_give_what_jq_gives() {
+        let document = r#"{"items":[{"id":3,"tags":["a","b"],"on":true},{"id":1,"tags":[],"on":false}],"n":"7"}"#;
+        for (filter, due) in [
+            (".items | map(select(.on)) | length", "1"),
+            ("[.items[] | {id, tag: .tags[0]}]", r#"[{"id":3,"tag":"a"},{"id":1,"tag":null}]"#),
+            (".items | sort_by(.id) | map(.id)", "[1,3]"),
+            ("[.items[].id] | add", "4"),
+            ("reduce .items[] as {id: $id} (0; . + $id * 2)", "8"),
+            ("[foreach .items[] as $i (0; . + $i.id)]", "[3,4]"),
+            (".items[0].tags | join(\"-\")", r#""a-b""#),
+            (".items |= map(.id) | del(.n)", r#"{"items":[3,1]}"#),
+            (".items[].id += 1 | [.items[].id]", "[4,2]"),
+            (".n | tonumber", "7"),
+            (".n |= fromjson | .n", "7"),
+            ("def twice(f): f | f; 3 | twice(. * 2)", "12"),
+            ("[limit(3; repeat(1))]", "[1,1,1]"),
+            ("[range(0; 10; 3)]", "[0,3,6,9]"),
+            ("[1 | recurse(if . < 4 then . + 1 else empty end)]", "[1,2,3,4]"),
+            ("[1 | while(. < 20; . * 3)]", "[1,3,9]"),
+            ("1 | until(. > 20; . * 3)", "27"),
+            ("[.. | numbers]", "[3,1]"),
+            ("[paths] | length", "12"),
+            ("getpath([\"items\", 1, \"id\"])", "1"),
+            ("to_entries | map(.key)", r#"["items","n"]"#),
+            ("with_entries(.value |= type)", r#"{"items":"array","n":"string"}"#),
+            (".items | group_by(.on) | map(length)", "[1,1]"),
+            (".items | any(.on), all(.on)", "[true,false]"),
+            ("\"\\(.n)-\\(.items | length)\"", r#""7-2""#),
+            ("\"a1b22\" | [scan(\"[0-9]+\")]", r#"["1","22"]"#),
+            ("\"a1b22\" | gsub(\"[0-9]+\"; \"#\")", r##""a#b#""##),
+            ("[.items[] | .tags | contains([\"a\"])]", "[true,false]"),
+            ("try error(\"x\") catch .", r#""x""#),
+            ("[.items[] | .missing // \"none\"]", r#"["none","none"]"#),
+            ("if .n == \"7\" then .items[0].id else 0 end", "3"),
+            ("[\"a\", [1, [2]]] | flatten", r#"["a",1,2]"#),
+            ("label $out | 1, break $out, 2", "1"),
+            ("[path(.items[].id)] | length", "2"),
+            ("[splits(\"a\")]? // .n", r#""7""#),
+        ] {
+            assert_eq!(run(filter, document), Ok(Some(due.to_owned())), "{filter}");
+        }
+    }
+
+    #[test]
+    fn text_that_nests_without_end_is_refused() {
+        for (start, open, middle, close) in [
+            ("", "1|", "1", ""),
+            ("", "1,", "1", ""),
+            ("", "1+", "1", ""),
+            ("", "1//", "1", ""),
+            ("", ".|=", "1", ""),
+            ("", "1 as $x|", "1", ""),
+            ("", "label $x|", "1", ""),
+            ("", "-", "1", ""),
+            ("", "try ", "1", ""),
+            ("", "(", "1", ")"),
+            ("", "[", "1", "]"),
+            ("", "{a:", "1", "}"),
+            ("", ".[", "1", "]"),
+            ("", "map(", "1", ")"),
+            ("", "\"\\(", "1", ")\""),
+            ("", "if 1 then ", "1", " end"),
+            ("", "if ", "1", " then 1 end"),
+            ("", "reduce ", "1", " as $x(1;1)"),
+            ("", "reduce 1 as $x(", "1", ";1)"),
+            ("", "def f:", "1", ";f"),
+            ("", "def f:1;", "f", ""),
+            ("1 as ", "[", "$x", "]"),
+            ("1 as ", "{a:", "$x", "}"),
+            (".", "[.]", "", ""),
+            (".", "?", "", ""),
+            (".", ".a", "", ""),
+        ] {
+            let room = MAX_FILTER_BYTES - start.len() - middle.len() - " |1".len();
+            let closed = room / (open.len() + close.len());
+            let opened = room / open.len();
+            for (opens, closes) in [(closed, closed), (opened, 0)] {
+                let (open, close) = (open.repeat(opens), close.repeat(closes));
+                for end in ["", " |1"] {
+                    // Refused or not, the process goes on.
+                    let _ = run(&format!("{start}{open}{middle}{close}{end}"), "null");
+                }
+            }
+        }
+        for filter in ["1".to_owned() + &"|1".repeat(1000), "[".repeat(1000) + &"]".repeat(1000)] {
+            let error = compile(&filter).expect_err("too deep");
+            assert!(error.contains("200 levels"), "{error}");
+        }
+    }
+
+    #[test]
+    fn definition_that_calls_itself_is_refused() {
+        for filter in [
+            "def f: [f]; f",
+            "def f: f; f",
+            "def f(g): f(g); f(.)",
+            "def f: def g: f; g; f",
+            "def f: 1; def f: f; f",
+            "def map(f): map(f); map(.)",
+            "the_filter_itself",
+        ] {
+            let error = compile(filter).expect_err("it calls itself");
+            assert!(error.contains("calls itself"), "{filter}: {error}");
+        }
+        for (filter, due) in [
+            ("def f: 1; def g: f; g", "1"),
+            ("def f: 1; def f(g): f; f(2)", "1"),
+            ("def f(f): f; f(2)", "2"),
+            ("def map: 3; map", "3"),
+        ] {
+            assert_eq!(run(filter, "null"), Ok(Some(due.to_owned())), "{filter}");
+        }
+    }
+
+    #[test]
+    fn run_without_end_is_stopped_and_no_try_keeps_it_up() {
+        let document = format!("[{}]", vec!["[1,2,3]"; 2000].join(","));
+        for filter in [
+            "[range(1e12)]",
+            "[range(1; 2; 0)]",
+            "last(range(1e12))",
+            "[repeat(1)]",
+            "last(repeat(1))",
+            "repeat(empty)",
+            "[recurse(.)]",
+            "1 | [recurse(. + 1)] | length",
+            "until(false; .)",
+            "while(true; .) | empty",
+            "isempty(repeat(1) | empty)",
+            "any(repeat(false); .)",
+            "[limit(1e12; repeat(1))]",
+            "last(limit(1e12; repeat(1)))",
+            "first(skip(1e12; repeat(1)))",
+            "[try repeat(1) catch 2]",
+            "[range(1e9) | try (try error(1) catch .) catch 3]",
+            "[repeat(1)?] // 2",
+            "reduce range(1e12) as $i (0; . + 1)",
+            "[foreach range(1e12) as $i (0; . + 1)]",
+            "reduce repeat(1) as $i ([]; . + [1])",
+            "[.[] as $a | .[] as $b | .[] as $c | 1]",
+            "first(.[] as $a | .[] as $b | .[] as $c | empty)",
+            "[.[] | .[]] | [.[] as $a | .[] as $b | [$a, $b]]",
+            "[combinations(8)]",
+            "last(combinations(8))",
+            "label $out | repeat(1) | if . == 2 then break $out else empty end",
+            "[inputs]",
+        ] {
+            assert!(run_with(200_000, filter, &document).is_err(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn little_that_makes_much_is_stopped() {
+        for filter in [
+            "reduce range(100) as $i ([0]; . + .)",
+            "reduce range(100) as $i (\"a\"; . + .)",
+            "reduce range(100) as $i (\"a\"; \"\\(.)\\(.)\")",
+            "reduce range(100) as $i (0; [., .])",
+            "reduce range(100) as $i (0; [., .]) | tojson",
+            "reduce range(100) as $i (0; {a: ., b: .})",
+            "reduce range(100) as $i ([0]; . += .)",
+            "reduce range(100) as $i (\"a\"; . |= . + .)",
+            "reduce range(100) as $i (\"\\\"\"; tojson)",
+            "reduce range(100) as $i (\"a\"; [., .] | join(\"\"))",
+            "reduce range(100) as $i (3; . * .)",
+            "\"a\" * 1e12",
+            "1e12 * \"a\"",
+            "\"a\" | . *= 1e12",
+            "[limit(60; repeat(\"a\" | [., .]))] | combinations | length",
+            "[range(1000)] | .[1e12] = 1",
+            "[] | .[1e12] = 1",
+            "null | .[1e9] = 1",
+            "null | setpath([1e9]; 1)",
+            "[[range(10000)], [range(10000)]] | transpose | [.[] , .[]] | [., .] | transpose",
+            "(\"1\" + ([range(5000) | \"0\"] | join(\"\"))) | tonumber | . * .",
+            "[range(3e5) | \"a\"] | join(\"\") | test(\"a*b\")",
+            "\"a\" | test(\"(a{99}){99}{99}\")",
+        ] {
+            // An error mostly, and some are quick because they are refused; all of them end.
+            let _ = run_with(1_000_000, filter, "null");
+        }
+        assert!(run("reduce range(100) as $i ([0]; . + .)", "1").is_err());
+    }
+
+    #[test]
+    fn depth_at_run_time_is_bounded() {
+        for filter in [
+            "reduce range(1e6) as $i (0; [.])",
+            "reduce range(1e6) as $i (0; {a: .})",
+            "reduce range(1e6) as $i (0; . as $x | null | .a = $x)",
+            "reduce range(1e6) as $i ({}; .a = .)",
+            "reduce range(1e6) as $i ({}; .a |= [., .])",
+            "[recurse([.])]",
+            "last(repeat([.]))",
+            "until(false; [.])",
+            "null | recurse(.a) |= 1",
+            "null | [path(recurse(.a))]",
+            "null | first(path(recurse(.a) | select(false)))",
+            "null | setpath([range(1e5) | \"a\"]; 1)",
+            "null | getpath([range(1e5) | \"a\"]) |= 1",
+            "null | (reduce range(1e5) as $i (.; .a)) |= 1",
+            "null | (foreach range(1e5) as $i (.; .a)) |= 1",
+            "null | delpaths([[range(1e5) | \"a\"]])",
+            "reduce range(17) as $i (\"[\"; . + .) | fromjson",
+            "reduce range(17) as $i (\"[\"; . + .) as $a | reduce range(17) as $i (\"]\"; . + .) | $a + . | fromjson",
+            "reduce range(17) as $i (\"[\"; . + .) | tonumber",
+            "[limit(1e5; repeat(\"a\"))] as $p | reduce $p[] as $k ({}; {($k): .})",
+            "[range(1e5)] | [limit(1e5; .[])] | pick(.[0])",
+        ] {
+            // Stopped or not, the process goes on.
+            let _ = run(filter, "null");
+        }
+        let error = run("reduce range(1e6) as $i (0; [.])", "null").expect_err("too deep");
+        assert!(error.contains("256 levels"), "{error}");
+    }
+
+    #[test]
+    fn run_ends_when_nobody_waits_for_it() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let ended = runtime.block_on(async {
+            let (tell, ended) = tokio::sync::oneshot::channel();
+            let waiting = on_a_thread(move |cancelled| {
+                let run = super::run("last(range(1e12))", "null", &Meter::new(u64::MAX, cancelled));
+                tell.send(run).map_err(|_| "nobody asks".to_owned())
+            });
+            let waiting = tokio::spawn(waiting);
+            tokio::task::yield_now().await;
+            waiting.abort();
+            ended.await.expect("an end")
+        });
+        // Either it had not begun, or it was told.
+        assert_eq!(ended, Err("the filter was stopped".to_owned()));
+    }
+
+    #[test]
+    fn large_document_can_be_filtered() {
+        let row =
+            r#"{"id":12345,"name":"a name of some length","tags":["one","two"],"price":1.25}"#;
+        let document = format!(r#"{{"items":[{}]}}"#, vec![row; 2_000].join(","));
+        let filter = ".items | map(select(.id > 1)) | sort_by(.name) | map({id, price}) | .[:3]";
+        let due = r#"{"id":12345,"price":1.25}"#;
+        assert_eq!(run(filter, &document), Ok(Some(format!("[{due},{due},{due}]"))));
     }
 }

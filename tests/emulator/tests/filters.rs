@@ -1,0 +1,48 @@
+//! jq filters and the process that they run in, which is that of the test: alone in this file, so that
+//! its threads can be counted.
+
+mod common;
+
+use std::time::Duration;
+
+use common::call;
+use restless_emulator::{Emulator, Upstream};
+use serde_json::json;
+
+/// Whether a thread is there that filters run on.
+#[cfg(target_os = "linux")]
+fn a_filter_runs() -> bool {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the threads of this process");
+    tasks.flatten().any(|task| {
+        // It may end while it is looked at.
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        name.trim() == "restless-worker"
+    })
+}
+
+#[test]
+fn filter_that_could_end_the_process_is_answered_with_400_and_one_without_end_is_stopped() {
+    let emulator = Emulator::builder().seconds_are(Duration::from_millis(5)).start();
+    let emulator = emulator.expect("an emulator");
+    let upstream = Upstream::start("1").expect("an upstream");
+    let deep = format!("1{}", "|1".repeat(1500));
+    for (filter, why) in [("def f: [f]; f", "calls itself"), (&deep, "200 levels")] {
+        let body = json!({"name":"n","url":upstream.url(),"jqFilter":filter}).to_string();
+        let response = call(&emulator, "POST", "/streams", &body);
+        assert_eq!(response.status, 400);
+        assert!(response.message().contains(why), "{}", response.message());
+    }
+    // Two that poll all the time, and never come to an end by themselves.
+    for filter in ["[range(1e12)]", "last(repeat(1))"] {
+        let body = json!({"name":"n","url":upstream.url(),"jqFilter":filter,"pollingInterval":1});
+        let id = emulator.add_stream(&body.to_string()).expect("a stream");
+        emulator.until_logged(&id, 1).wait().expect("an error");
+        assert!(emulator.log(&id)[0].envelope.contains("JQ_FILTER_FAILED"));
+    }
+    drop(emulator);
+    // It was told to stop at its next step. That is now, or an endless loop here.
+    #[cfg(target_os = "linux")]
+    while a_filter_runs() {
+        std::thread::yield_now();
+    }
+}
