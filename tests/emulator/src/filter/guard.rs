@@ -54,10 +54,6 @@ impl<'s> Guard<'s> {
         Ok(())
     }
 
-    fn boxed(&mut self, term: Box<Term<&'s str>>) -> Guarded<Box<Term<&'s str>>> {
-        self.term(*term).map(Box::new)
-    }
-
     fn terms(&mut self, terms: Vec<Term<&'s str>>) -> Guarded<Vec<Term<&'s str>>> {
         terms.into_iter().map(|term| self.term(term)).collect()
     }
@@ -89,7 +85,7 @@ impl<'s> Guard<'s> {
                 };
                 Term::Obj(members.into_iter().map(member).collect::<Guarded<_>>()?)
             }
-            Term::Neg(term) => Term::Neg(self.boxed(term)?),
+            Term::Neg(term) => Term::Neg(Box::new(self.term(*term)?)),
             Term::BinOp(left, operator, right) => {
                 let operator = match operator {
                     BinaryOp::Pipe(Some(pattern)) => BinaryOp::Pipe(Some(self.pattern(pattern)?)),
@@ -98,7 +94,7 @@ impl<'s> Guard<'s> {
                 let (left, right) = (self.term(*left)?, self.term(*right)?);
                 self.operation(left, operator, right)
             }
-            Term::Label(name, term) => Term::Label(name, self.boxed(term)?),
+            Term::Label(name, term) => Term::Label(name, Box::new(self.term(*term)?)),
             Term::Fold(kind, items, pattern, steps) => Term::Fold(
                 kind,
                 Box::new(self.passed(*items)?),
@@ -106,7 +102,7 @@ impl<'s> Guard<'s> {
                 self.terms(steps)?,
             ),
             Term::TryCatch(term, catch) => {
-                let term = self.boxed(term)?;
+                let term = Box::new(self.term(*term)?);
                 // An error can be as large as what it complains about.
                 let catch = catch.map(|catch| self.term(*catch)).transpose()?;
                 Term::TryCatch(term, catch.map(|catch| Box::new(before(PASS, catch))))
@@ -114,20 +110,20 @@ impl<'s> Guard<'s> {
             Term::IfThenElse(branches, otherwise) => {
                 let branch = |(condition, term)| Ok((self.term(condition)?, self.term(term)?));
                 let branches = branches.into_iter().map(branch).collect::<Guarded<_>>()?;
-                let otherwise = otherwise.map(|term| self.boxed(term)).transpose()?;
+                let otherwise = otherwise.map(|term| self.term(*term)).transpose()?.map(Box::new);
                 Term::IfThenElse(branches, otherwise)
             }
             Term::Def(definitions, term) => {
                 let outside = self.scope.len();
                 let definitions = definitions.into_iter().map(|def| self.definition(def));
                 let definitions = definitions.collect::<Guarded<_>>()?;
-                let term = self.boxed(term)?;
+                let term = Box::new(self.term(*term)?);
                 self.scope.truncate(outside);
                 Term::Def(definitions, term)
             }
             Term::Call(name, arguments) => self.call(name, arguments)?,
             Term::Path(term, Path(parts)) => {
-                let term = self.boxed(term)?;
+                let term = Box::new(self.term(*term)?);
                 let gives_many =
                     parts.iter().any(|(part, _)| matches!(part, Part::Range(None, None)));
                 let part = |(part, optional)| {

@@ -1,0 +1,86 @@
+//! A key that was given in the place of another value is shown by no error of the values that take it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use restless_proto::url::{direct_sse, direct_websocket, sse, to_websocket_url, websocket};
+use restless_proto::{ConfigError, Entropy, Instant, Service, Subscription, direct};
+
+const KEY: &str = "rs_0123456789abcdef";
+
+/// Whatever can be read of a value.
+fn shown(value: &impl Debug) -> String {
+    format!("{value:?} {value:#?}")
+}
+
+/// Whatever can be read of an error and of what caused it.
+fn told(error: &ConfigError) -> String {
+    let mut told = format!("{error} {} {}", error.value(), shown(error));
+    let mut source = Error::source(error);
+    while let Some(error) = source {
+        told.push_str(&format!("{error} {error:?}"));
+        source = error.source();
+    }
+    told
+}
+
+fn hides(text: &str) {
+    assert!(!text.contains("0123"), "{text}");
+}
+
+#[test]
+fn of_a_subscription() {
+    let service = Service::new(KEY);
+    let long = KEY.repeat(1000);
+    let in_vain = |subscription: Subscription| {
+        let error = subscription.start(&service, Entropy::from_seed(1), Instant::ORIGIN).err();
+        hides(&told(&error.unwrap()));
+    };
+    let stream = || Subscription::stream(KEY);
+    in_vain(Subscription::url(KEY));
+    in_vain(Subscription::url(format!("{KEY}:x")));
+    in_vain(Subscription::url(format!("https://{KEY}:{KEY}@")));
+    in_vain(Subscription::url(format!("http://{KEY}.test/{KEY}?{KEY}")));
+    in_vain(Subscription::url(format!("https://s/{long}{long}{long}")));
+    in_vain(Subscription::session("").header(KEY, KEY));
+    in_vain(stream().cursor(&long));
+    in_vain(stream().since(&long));
+    in_vain(stream().header(format!("{KEY} "), KEY));
+    in_vain(stream().header("x", format!("{KEY}\n")));
+    in_vain(stream().header("Authorization", KEY));
+    in_vain(stream().websocket().subprotocol(format!("{KEY} ")));
+    in_vain(stream().websocket().subprotocol(KEY).subprotocol(KEY));
+    in_vain(Subscription::direct(direct::target(KEY).method(format!("{KEY} x"))));
+    in_vain(Subscription::direct(direct::target(KEY).headers(KEY)));
+    in_vain(Subscription::direct(direct::target(KEY).body([KEY])));
+}
+
+#[test]
+fn of_a_runtime_url() {
+    for builder in [sse(), websocket()] {
+        let both = builder.clone().stream_id(KEY).session_id(KEY).cursor(KEY).since(KEY);
+        hides(&shown(&both));
+        hides(&told(&both.build().unwrap_err()));
+        hides(&told(&builder.clone().session_id(KEY).base_url(KEY).build().unwrap_err()));
+        let url = builder.stream_id(KEY).cursor(KEY).build().unwrap();
+        assert!(url.expose().contains(KEY));
+        hides(&format!("{url} {}", shown(&url)));
+    }
+    for builder in [direct_sse(KEY), direct_websocket(KEY)] {
+        hides(&shown(&builder));
+        hides(&told(&builder.base_url(KEY).build().unwrap_err()));
+    }
+    hides(&told(&to_websocket_url(KEY).unwrap_err()));
+}
+
+#[test]
+fn of_a_service() {
+    for base in [KEY, &format!("https://{KEY}:{KEY}@s/"), &format!("ftp://{KEY}/{KEY}")] {
+        hides(&told(&Service::new(KEY).with_api_base_url(base).unwrap_err()));
+    }
+    hides(&told(&Service::new(KEY).with_stream_base_url(KEY).unwrap_err()));
+    let paths = Service::new(KEY).with_api_base_url(&format!("https://s/{KEY}")).unwrap();
+    hides(&shown(&paths.with_stream_base_url(&format!("https://s/{KEY}?{KEY}")).unwrap()));
+}
