@@ -33,10 +33,12 @@ fn filter_that_could_end_the_process_is_answered_with_400_and_one_without_end_is
         assert!(response.message().contains(why), "{}", response.message());
     }
     // Two that poll all the time, and never come to an end by themselves.
-    for filter in ["[range(1e12)]", "last(repeat(1))"] {
+    let ids = ["[range(1e12)]", "last(repeat(1))"].map(|filter| {
         let body = json!({"name":"n","url":upstream.url(),"jqFilter":filter,"pollingInterval":1});
-        let id = emulator.add_stream(&body.to_string()).expect("a stream");
-        emulator.until_logged(&id, 1).wait().expect("an error");
+        emulator.add_stream(&body.to_string()).expect("a stream")
+    });
+    for id in ids {
+        emulator.until_logged(&id, 1).wait_for(Duration::from_secs(60)).expect("an error");
         assert!(emulator.log(&id)[0].envelope.contains("JQ_FILTER_FAILED"));
     }
     drop(emulator);
