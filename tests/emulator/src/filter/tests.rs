@@ -314,3 +314,84 @@ fn large_document_can_be_filtered() {
     let due = r#"{"id":12345,"price":1.25}"#;
     assert_eq!(run(filter, &document), Ok(Some(format!("[{due},{due},{due}]"))));
 }
+
+/// The same by jaq alone, where it gives one output.
+fn by_jaq_alone(filter: &str, document: &str) -> Result<String, String> {
+    let arena = Arena::default();
+    let own = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let Ok(modules) = Loader::new(own).load(&arena, File { code: filter, path: () }) else {
+        panic!("{filter} can't be read");
+    };
+    let Ok(filter) = Compiler::default().with_funs(functions).compile(modules) else {
+        panic!("{filter} can't be compiled");
+    };
+    let input = read::parse_single(document.as_bytes()).expect("JSON");
+    let context = Ctx::<jaq_core::data::JustLut<jaq_json::Val>>::new(&filter.lut, Vars::new([]));
+    match filter.id.run((context, input)).next().expect("an output") {
+        Ok(value) => Ok(value.to_string()),
+        Err(exception) => Err(exception
+            .get_err()
+            .map_or_else(|_| panic!("{document} made it halt"), |error| error.to_string())),
+    }
+}
+
+#[test]
+fn guard_changes_nothing_of_what_it_lets_through() {
+    let document = r#"{"a":[1,{"b":2}],"c":null}"#;
+    for filter in [
+        "setpath([\"c\", \"d\"]; 1)",
+        "setpath([\"a\", 1, \"b\"]; 5)",
+        ".a[1].b |= . + 1",
+        ".a[0] += 4",
+        ".a[1].b *= 3",
+        ".a[0] -= 1",
+        ".a[0] /= 4",
+        ".c //= 7",
+        ".c //= .a[0]",
+        "[.a[0], (.a[1].b = 9)]",
+        "[.a[] | numbers] |= map(. + 1)",
+        "(.a[0], .a[1].b) |= . * 10",
+        "del(.a[0])",
+        "del(.a[1].b, .c)",
+        "delpaths([[\"a\", 0], [\"c\"]])",
+        "to_entries",
+        "[paths]",
+        "[path(..)]",
+        "[path(.a[] | select(type == \"object\"))]",
+        "[path(first(.a[]))]",
+        "limit(1; .a[]) |= 3",
+        "first(.a[]) = 3",
+        "(.a[] | objects) |= with_entries(.value += 1)",
+        ".. |= (numbers |= . + 1)",
+        "walk(if type == \"number\" then . + 1 else . end)",
+        "pick(.c)",
+        ". as {a: [$x, {$b}]} | [$x, $b]",
+        "reduce .a[] as $x (null; [., $x])",
+        "reduce (\"a\", 1, \"b\") as $k (.; .[$k])",
+        "(reduce (\"a\", 1) as $k (.; .[$k])) |= 3",
+        "[foreach .a[] as $x (0; . + 1; [$x, .])]",
+        "[limit(5; repeat(1, 2))]",
+        "[label $f | .a[] | if type == \"object\" then break $f else . end]",
+        "try error({x: 1}) catch .x",
+        ".a[5]",
+        ".a.b",
+        "error(\"no\")",
+        "[.a[] | .b?]",
+        "[(1, 2) * (3, 4)]",
+        "[(1, 2) - (3, 4)]",
+        "[(1, 2) + (3, 4)]",
+        "[{a: (1, 2), b: (3, 4)}]",
+        "[\"\\(1, 2)-\\(3, 4)\"]",
+        "[(true, false) and (true, false)]",
+        "[(null, 1) // (2, 3)]",
+        "def f(g; $x): g + $x; [f(1, 2; 3, 4)]",
+        "[range(0, 1; 3, 4)]",
+        "[splits(\"a\")?]",
+        "@json \"x\\(.a)\"",
+        "-(.a[0])",
+    ] {
+        let guarded = run(filter, document).map(Option::unwrap_or_default);
+        assert_eq!(guarded, by_jaq_alone(filter, document), "{filter}");
+    }
+}
