@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Reads the index.json that the fuzzing server writes and judges one agent's run.
 
-    check.py OUTDIR/index.json [--agent NAME] [--expect N] [--close]
+    check.py OUTDIR/index.json [--agent NAME] [--expect N] [--close] [--exact]
 
 Prints how many cases of each section ended in each behaviour. Exits 0 when every case
 is OK, NON-STRICT or INFORMATIONAL; 1 when one is not; 2 when there is nothing to judge
 or the number of cases is not N. --close also demands this of the closing handshake,
-and --strict SECTION demands OK of each case in that section (may be repeated).
+--strict SECTION demands OK of each case in that section (may be repeated), and --exact
+takes NON-STRICT for what it is: worse than it was.
 """
 import argparse, collections, json, sys
 
@@ -24,7 +25,9 @@ def main():
     ap.add_argument("--expect", type=int, help="how many cases must be there")
     ap.add_argument("--close", action="store_true", help="judge behaviorClose too")
     ap.add_argument("--strict", action="append", default=[], metavar="SECTION", help="a section, such as 6.4, whose cases must be OK")
+    ap.add_argument("--exact", action="store_true", help="NON-STRICT is not good enough")
     args = ap.parse_args()
+    accepted = GOOD - {"NON-STRICT"} if args.exact else GOOD
 
     with open(args.index, encoding="utf-8") as f:
         report = json.load(f)
@@ -42,8 +45,8 @@ def main():
         behaviours[case["behavior"]] += 1
         closes[case["behaviorClose"]] += 1
         strict = any(name.startswith(section + ".") for section in args.strict)
-        good = {"OK"} if strict else GOOD
-        if case["behavior"] not in good or (args.close and case["behaviorClose"] not in GOOD):
+        good = {"OK"} if strict else accepted
+        if case["behavior"] not in good or (args.close and case["behaviorClose"] not in accepted):
             bad.append((name, case))
 
     def show(counter):

@@ -6,9 +6,11 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use restless_tokio::ws::{Event, Handshake, Message, Options};
 use restless_tokio::{Client, Entropy};
+use tokio::time::timeout;
 use url::Url;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -43,12 +45,17 @@ async fn judge(server: &str, agent: &str) -> Result<()> {
     for case in 1..=cases {
         let url = server.join(&format!("/runCase?case={case}&agent={agent}"))?;
         // A case that ends in a failed connection is what many cases are about.
-        if let Err(error) = run(&url, Some).await {
-            eprintln!("case {case} of {cases}: {error}");
+        match timeout(LONGEST_CASE, run(&url, Some)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("case {case} of {cases}: {error}"),
+            Err(_) => eprintln!("case {case} of {cases}: no end within {LONGEST_CASE:?}"),
         }
     }
     run(&server.join(&format!("/updateReports?agent={agent}"))?, |_| None).await
 }
+
+/// The largest cases take a few seconds; one that hangs is judged by what it has done.
+const LONGEST_CASE: Duration = Duration::from_secs(120);
 
 /// Runs one connection to its end, and answers each message with what `answer` makes of it.
 async fn run(url: &Url, mut answer: impl FnMut(Message) -> Option<Message>) -> Result<()> {
