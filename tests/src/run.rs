@@ -1,7 +1,10 @@
-//! Running a scenario.
+//! Running a scenario, and giving up on a future.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 /// No scenario takes nearly as long; one that does hangs.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -26,4 +29,24 @@ pub fn on_a_thread(scenario: impl FnOnce() + Send + 'static) {
             }
         }
     }
+}
+
+/// Polls a future for so long, then drops it: `None`, if it was not ready.
+///
+/// The time is the standard library's, and its task is kept awake meanwhile: a runtime's own timers
+/// may know no less than a millisecond.
+pub async fn within<F: Future>(span: Duration, future: F) -> Option<F::Output> {
+    let before = Instant::now();
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        if before.elapsed() >= span {
+            return Poll::Ready(None);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
 }

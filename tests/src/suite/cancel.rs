@@ -3,40 +3,89 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use restless_emulator::Fault;
-use restless_hyper::proto::subscription::Item;
-use restless_hyper::{Events, Runtime};
+use restless_emulator::{Emulator, Fault};
+use restless_hyper::proto::{Subscription, streams};
+use restless_hyper::{ClientBuilder, Runtime};
 
-use super::support::{Either, Stage, all_of, race, take_ids, yield_now};
+use super::front::Front;
+use super::relay::Relay;
+use super::support::{Stage, all_of, builder, id_of, take_ids, yield_now};
 
 /// Events of a whole session.
 const COUNT: usize = 12;
 
+/// Over both transports, with the path of each.
+const TRANSPORTS: [(&str, fn(Subscription) -> Subscription); 2] =
+    [("/", |subscription| subscription), ("/ws", Subscription::websocket)];
+
 /// What a session meets on its way: each way for a connection to come and to go.
-fn session_faults(id: &str) -> Vec<Fault> {
-    vec![
+fn session_faults(path: &str, id: &str) -> Vec<Fault> {
+    let [cut, redirect, cut_within, end, pieces] = brief_session_faults(path, id);
+    let (refuse, busy) = (Fault::refuse(), Fault::status(503).body("not now"));
+    vec![cut, refuse, redirect, cut_within, busy, end, Fault::reset(), pieces]
+}
+
+/// Those that it need not wait after.
+fn brief_session_faults(path: &str, id: &str) -> [Fault; 5] {
+    [
         Fault::cut_after_events(2),
-        Fault::refuse(),
-        Fault::redirect(307, format!("/?streamId={id}")).body("over there"),
+        Fault::redirect(307, format!("{path}?streamId={id}")).body("over there"),
         Fault::cut_after(500),
-        Fault::status(503).body("not now"),
         Fault::end_after_events(3),
-        Fault::reset(),
         Fault::none().in_pieces_of(50),
     ]
 }
 
-/// Polls `next()` up to `polls` times, then drops the future; `None` where it was dropped.
-async fn next_within<R: Runtime>(events: &mut Events<R>, polls: usize) -> Option<Item> {
-    let mut next = pin!(events.next());
+/// Ways to the emulator, each with more to wait for.
+struct Ways {
+    front: Front,
+    relay: Relay,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Plain,
+    Tls,
+    Tunnel,
+}
+
+impl Ways {
+    const ALL: [Way; 3] = [Way::Plain, Way::Tls, Way::Tunnel];
+
+    fn to(emulator: &Emulator) -> Self {
+        let front = Front::start(emulator.address());
+        let relay = Relay::start(front.address());
+        Self { front, relay }
+    }
+
+    /// The settings of a client that goes this way.
+    fn builder<R: Runtime>(&self, way: Way, rt: &R, emulator: &Emulator) -> ClientBuilder<R> {
+        let plain = builder(rt, emulator);
+        let url = self.front.url("localhost");
+        let tls = |plain: ClientBuilder<R>| {
+            plain.base_url(&url).stream_base_url(&url).tls_config(self.front.trusted())
+        };
+        match way {
+            Way::Plain => plain,
+            Way::Tls => tls(plain),
+            Way::Tunnel => tls(plain).proxy(format!("http://{}", self.relay.address())),
+        }
+    }
+}
+
+/// Polls a future up to `polls` times, then drops it; `None` where it was not ready.
+async fn polled<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
     let mut polled = 0;
     poll_fn(|cx| {
-        if let Poll::Ready(item) = next.as_mut().poll(cx) {
-            return Poll::Ready(Some(item.expect("it goes on").expect("it goes on")));
+        if polled == polls {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(done) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
         }
         polled += 1;
         if polled == polls { Poll::Ready(None) } else { Poll::Pending }
@@ -44,73 +93,111 @@ async fn next_within<R: Runtime>(events: &mut Events<R>, polls: usize) -> Option
     .await
 }
 
-fn id_of(item: &Item) -> String {
-    let event = item.event().expect("an event");
-    event.event_id().expect("an id").to_owned()
-}
-
-/// `next()` is dropped after each number of polls, again and again, through a whole session.
+/// `next()` is dropped after each number of polls, again and again, through a whole session: over
+/// both transports, straight, through TLS, and through TLS in a proxy's tunnel.
 pub async fn next_that_is_dropped_at_any_poll_loses_nothing<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
-    for polls in 1..=12 {
-        let id = stage.stream();
-        stage.publish(&id, COUNT);
-        session_faults(&id).into_iter().for_each(|fault| stage.emulator.inject(fault));
-        let mut events = stage.subscribe(all_of(&id));
-        let mut received = Vec::new();
-        let mut dropped = 0;
-        while received.len() < COUNT {
-            match next_within(&mut events, polls).await {
-                Some(item) => received.push(id_of(&item)),
-                None => {
-                    dropped += 1;
-                    // The runtime gets its turn, as it does in a real `select!`.
-                    yield_now().await;
+    let ways = Ways::to(&stage.emulator);
+    for (way, (path, over)) in Ways::ALL.into_iter().flat_map(|way| TRANSPORTS.map(|t| (way, t))) {
+        let client = ways.builder(way, &stage.rt, &stage.emulator).build().expect("a client");
+        for polls in 1..=6 {
+            let id = stage.stream();
+            stage.publish(&id, COUNT);
+            let faults = match way {
+                Way::Plain => session_faults(path, &id),
+                Way::Tls | Way::Tunnel => brief_session_faults(path, &id).into(),
+            };
+            faults.into_iter().for_each(|fault| stage.emulator.inject(fault));
+            let mut events = client.subscribe(over(all_of(&id))).expect("a subscription");
+            let mut received = Vec::new();
+            let mut dropped = 0;
+            while received.len() < COUNT {
+                match polled(polls, events.next()).await {
+                    Some(item) => {
+                        let item = item.expect("it goes on").expect("it goes on");
+                        received.push(id_of(&item));
+                    }
+                    None => {
+                        dropped += 1;
+                        // The runtime gets its turn, as it does in a real `select!`.
+                        yield_now().await;
+                    }
                 }
             }
+            assert_eq!(received, stage.log(&id), "{way:?} {path}, dropped after {polls} polls");
+            assert!(polls > 1 || dropped > 10, "nothing was dropped");
+            assert_eq!(stage.emulator.pending_faults(), 0);
         }
-        assert_eq!(received, stage.log(&id), "dropped after {polls} polls");
-        assert!(polls > 1 || dropped > 10, "nothing was dropped");
-        assert_eq!(stage.emulator.pending_faults(), 0);
     }
 }
 
-/// `next()` loses to a timer every 200 microseconds, as in a `select!`, through a whole session.
+/// `next()` is dropped every 200 microseconds, as in a `select!`, hundreds of times through a whole
+/// session.
 pub async fn next_that_loses_to_a_timer_loses_nothing<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
-    stage.publish(&id, COUNT);
-    session_faults(&id).into_iter().for_each(|fault| stage.emulator.inject(fault));
+    session_faults("/", &id).into_iter().for_each(|fault| stage.emulator.inject(fault));
     let mut events = stage.subscribe(all_of(&id));
-    let (mut received, mut dropped) = (Vec::new(), 0);
-    while received.len() < COUNT {
-        let tick = stage.rt.sleep(Duration::from_micros(200));
-        match race(tick, events.next()).await {
-            Either::First(()) => dropped += 1,
-            Either::Second(item) => {
-                received.push(id_of(&item.expect("it goes on").expect("it goes on")));
+    assert_eq!(stage.take_impatiently(&mut events, &id, COUNT).await, stage.log(&id));
+    assert_eq!(stage.emulator.pending_faults(), 0);
+}
+
+/// A call is dropped after each number of polls, until there are enough for it, on a new connection
+/// and on one that was kept: the next call is whole, and no connection is left behind.
+pub async fn a_call_that_is_dropped_at_any_poll_harms_no_other<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let ways = Ways::to(&stage.emulator);
+    let id = stage.stream();
+    for (way, kept) in Ways::ALL.into_iter().flat_map(|way| [(way, false), (way, true)]) {
+        for polls in 0.. {
+            let client = ways.builder(way, &stage.rt, &stage.emulator).build().expect("a client");
+            if kept {
+                client.send(streams::get(&id)).await.expect("a stream");
+            }
+            let call = polled(polls, client.send(streams::get(&id))).await;
+            let next = client.send(streams::get(&id)).await.expect("a stream");
+            assert_eq!(next.id, id, "{way:?}, kept: {kept}, dropped after {polls} polls");
+            if let Some(call) = call {
+                assert_eq!(call.expect("a stream").id, id);
+                assert!(polls > 1, "{way:?}, kept: {kept}: it was never dropped");
+                break;
             }
         }
     }
-    assert_eq!(received, stage.log(&id));
-    assert!(dropped > 0, "the timer never won");
+    stage.emulator.until_connections(0).await;
 }
 
-/// A future that was polled and dropped leaves its wake-up behind with the subscription: the next
-/// one, polled once, is woken by what comes.
+/// A future that was polled and dropped leaves no wake-up of its own behind: the next one, polled
+/// while nothing is there, is woken by what comes.
 pub async fn a_new_next_is_woken_by_what_comes<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
-    let id = stage.stream();
-    let mut events = stage.subscribe(all_of(&id));
-    // Connected, and nothing there.
-    while stage.emulator.subscribers() == 0 {
-        assert!(next_within(&mut events, 1).await.is_none());
-        yield_now().await;
-    }
-    for _ in 0..5 {
-        assert!(next_within(&mut events, 1).await.is_none());
-        let due = stage.emulator.publish(&id, "1").expect("an event");
-        assert_eq!(take_ids(&mut events, 1).await, [due]);
+    for (_, over) in TRANSPORTS {
+        let id = stage.stream();
+        let mut events = stage.subscribe(over(all_of(&id)));
+        // Connected, and nothing there.
+        while stage.emulator.subscribers() == 0 {
+            assert!(polled(1, events.next()).await.is_none());
+            yield_now().await;
+        }
+        for _ in 0..5 {
+            // Nobody can be woken by this one.
+            let mut nobody = Context::from_waker(Waker::noop());
+            assert!(pin!(events.next()).poll(&mut nobody).is_pending());
+            let mut next = pin!(events.next());
+            let mut due = None;
+            let item = poll_fn(|cx| {
+                let polled = next.as_mut().poll(cx);
+                if due.is_none() {
+                    assert!(polled.is_pending());
+                    due = Some(stage.emulator.publish(&id, "1").expect("an event"));
+                }
+                polled
+            });
+            let item = item.await.expect("it goes on").expect("it goes on");
+            assert_eq!(Some(id_of(&item)), due);
+        }
+        drop(events);
+        stage.emulator.until_subscribers(0).await;
     }
 }
 
@@ -119,7 +206,7 @@ pub async fn poll_next_is_the_same_sequence<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
     stage.publish(&id, COUNT);
-    session_faults(&id).into_iter().for_each(|fault| stage.emulator.inject(fault));
+    session_faults("/", &id).into_iter().for_each(|fault| stage.emulator.inject(fault));
     let mut events = stage.subscribe(all_of(&id));
     let mut received = Vec::new();
     while received.len() < COUNT {

@@ -154,6 +154,7 @@ macro_rules! scenarios {
             next_that_is_dropped_at_any_poll_loses_nothing,
             next_that_loses_to_a_timer_loses_nothing,
             a_new_next_is_woken_by_what_comes,
+            a_call_that_is_dropped_at_any_poll_harms_no_other,
             poll_next_is_the_same_sequence,
             a_stream_that_is_over_stays_over,
         }
@@ -287,6 +288,7 @@ macro_rules! scenarios {
             the_caller_s_fields_go_with_each_handshake,
             subprotocols_are_offered,
             compression_is_offered_or_not,
+            compressed_messages_are_read,
             a_position_means_the_same_over_websocket,
             the_cursor_moves_with_each_message,
             an_event_is_one_message_in_any_form,

@@ -10,6 +10,8 @@ use restless_hyper::proto::subscription::{Ended, Event, Item, Lost, Opened, Reje
 use restless_hyper::proto::{StreamEvent, Subscription};
 use restless_hyper::{Client, ClientBuilder, Events, Runtime};
 
+use crate::run::within;
+
 /// An emulator, and a client of it on the runtime under test.
 pub(crate) struct Stage<R: Runtime> {
     pub(crate) rt: R,
@@ -50,6 +52,33 @@ impl<R: Runtime> Stage<R> {
 
     pub(crate) fn subscribe(&self, subscription: Subscription) -> Events<R> {
         self.client.subscribe(subscription).expect("a subscription")
+    }
+
+    /// The ids of so many events, each published only once `next()` was dropped a number of times,
+    /// every 200 microseconds.
+    pub(crate) async fn take_impatiently(
+        &self,
+        events: &mut Events<R>,
+        id: &str,
+        count: usize,
+    ) -> Vec<String> {
+        const DROPS: usize = 25;
+        let (mut taken, mut dropped) = (Vec::new(), 0);
+        while taken.len() < count {
+            let published = self.emulator.log(id).len();
+            if published < count && dropped >= DROPS * published {
+                self.publish(id, 1);
+            }
+            match within(Duration::from_micros(200), events.next()).await {
+                Some(item) => {
+                    let item = item.expect("it goes on").expect("it goes on");
+                    taken.push(id_of(&item));
+                }
+                None => dropped += 1,
+            }
+        }
+        assert!(dropped >= DROPS * (count - 1), "it was dropped {dropped} times");
+        taken
     }
 
     /// The ids of all events of a stream, as the server knows them.
@@ -128,6 +157,11 @@ pub(crate) async fn take<R: Runtime>(events: &mut Events<R>, count: usize) -> Ve
 /// The ids of the next `count` events.
 pub(crate) async fn take_ids<R: Runtime>(events: &mut Events<R>, count: usize) -> Vec<String> {
     ids(&take(events, count).await)
+}
+
+pub(crate) fn id_of(item: &Item) -> String {
+    let event = item.event().expect("an event");
+    event.event_id().expect("an id").to_owned()
 }
 
 pub(crate) fn ids(events: &[StreamEvent]) -> Vec<String> {

@@ -14,7 +14,8 @@ use url::Url;
 
 use super::front::{Front, trusting_nobody};
 use super::support::{
-    Stage, all_of, builder, data, ended, event, failure, opened, rejected, take, take_ids,
+    Stage, all_of, builder, data, ended, envelope, event, failure, ids, opened, rejected, take,
+    take_ids,
 };
 
 /// Follows a stream over WebSocket from its first event on.
@@ -149,6 +150,65 @@ pub async fn compression_is_offered_or_not<R: Runtime>(rt: R) {
     stage.publish(&id, 1);
     event(&mut stage.subscribe(web(&id).deflate(None))).await;
     assert_eq!(stage.sent("sec-websocket-extensions"), [None]);
+}
+
+/// A server that compresses, with one window for a connection's messages.
+struct Deflating(flate2::Compress);
+
+impl Deflating {
+    fn new() -> Self {
+        Self(flate2::Compress::new(flate2::Compression::default(), false))
+    }
+
+    /// A message's payload (RFC 7692 §7.2.1).
+    fn payload(&mut self, text: &str) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(text.len() + 64);
+        let flush = flate2::FlushCompress::Sync;
+        self.0.compress_vec(text.as_bytes(), &mut payload, flush).expect("there is room");
+        payload.strip_suffix(b"\x00\x00\xff\xff").expect("a flush ends so").to_vec()
+    }
+}
+
+/// A frame of a server's; in `first`, FIN is 0x80, and RSV1, which says compressed, 0x40.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len()).expect("a short payload");
+    let mut frame = if len < 126 { vec![first, len as u8] } else { vec![first, 126] };
+    if len >= 126 {
+        frame.extend(len.to_be_bytes());
+    }
+    [&frame, payload].concat()
+}
+
+/// What the server compresses is read: a message that leans on the one before it, fragments with a
+/// ping between them, and one that was left as it is. Another connection has another window.
+pub async fn compressed_messages_are_read<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let data = format!("\"{}\"", (0..100).map(|n| n.to_string()).collect::<String>());
+    let text = |id: usize| envelope(&data).replacen('{', &format!(r#"{{"event_id":"{id}","#), 1);
+    for connection in 0..2 {
+        let mut deflating = Deflating::new();
+        let alone = deflating.payload(&text(connection * 4));
+        let leaning = deflating.payload(&text(connection * 4 + 1));
+        assert!(leaning.len() < alone.len() / 2, "the window did not help");
+        let parts = deflating.payload(&text(connection * 4 + 2));
+        let (first, rest) = parts.split_at(parts.len() / 2);
+        let frames = [
+            frame(0xC1, &alone),
+            frame(0xC1, &leaning),
+            frame(0x41, first),
+            frame(0x89, b"there?"),
+            frame(0x80, rest),
+            frame(0x81, text(connection * 4 + 3).as_bytes()),
+        ];
+        let script = Fault::raw(frames).header("sec-websocket-extensions", "permessage-deflate");
+        stage.emulator.inject(script.on_websocket());
+    }
+    let received = take(&mut stage.subscribe(web("any")), 8).await;
+    assert_eq!(ids(&received), ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    assert!(received.iter().all(|event| super::support::data(event) == data));
+    for offered in stage.sent("sec-websocket-extensions") {
+        assert!(offered.expect("an offer").starts_with("permessage-deflate"));
+    }
 }
 
 // Where it starts
