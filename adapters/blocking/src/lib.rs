@@ -18,13 +18,17 @@
 //!
 //! It is the client of `restless-smol`, whose futures the calling thread polls while it waits. No
 //! thread and no runtime belongs to a client; it may be used on any thread, a worker of an async
-//! runtime included, which it then blocks.
+//! runtime included, which it then blocks. So no future that it waits for, a
+//! [`credentials`](ClientBuilder::credentials) function's above all, may wait for a task of the
+//! very thread: on a runtime of one thread, such as tokio's `current_thread`, that only ends by a
+//! timeout.
 //!
 //! A subscription moves only within a call of its methods. With nobody to poll it, a WebSocket's pings
 //! go unanswered: who does other things in between for long takes up [`Events::next_timeout`] again
 //! and again, or gives the subscription a thread.
 
 use std::future::Future;
+use std::iter::FusedIterator;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -32,7 +36,7 @@ use restless_hyper::Runtime;
 use restless_proto::subscription::{Event, Item, Status};
 use restless_smol::Smol;
 
-pub use restless_hyper::{Watch, rustls};
+pub use restless_hyper::rustls;
 pub use restless_proto::*;
 
 /// Settings of a [`Client`].
@@ -107,6 +111,13 @@ impl Client {
 #[error("nothing has come within {0:?}")]
 pub struct Elapsed(Duration);
 
+impl Elapsed {
+    /// The time that was given.
+    pub fn span(&self) -> Duration {
+        self.0
+    }
+}
+
 /// What comes of a future, or [`Elapsed`] once the time is over and it is not ready.
 fn within<T>(span: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
     async_io::block_on(async {
@@ -128,7 +139,8 @@ fn within<T>(span: Duration, future: impl Future<Output = T>) -> Result<T, Elaps
 pub struct Events(restless_hyper::Events<Smol>);
 
 impl Events {
-    /// The next item, waited for no longer than this; `Ok(None)` at the end.
+    /// The next item, waited for no longer than this, [`Duration::ZERO`] for what is there and
+    /// [`Duration::MAX`] for ever; `Ok(None)` at the end.
     ///
     /// # Errors
     ///
@@ -161,9 +173,9 @@ impl Events {
         self.0.status()
     }
 
-    /// A handle that watches the status from elsewhere.
+    /// A handle that watches the status from elsewhere, such as another thread.
     pub fn watch(&self) -> Watch {
-        self.0.watch()
+        Watch(self.0.watch())
     }
 
     /// Ends the subscription, as [`restless_hyper::Events::close`] does: over WebSocket, the next
@@ -181,6 +193,45 @@ impl Iterator for Events {
     }
 }
 
+// After the end the machine below is done, and stays so; likewise for the other two.
+impl FusedIterator for Events {}
+
+/// The status of a subscription, for a health check or a display. Cheap to clone.
+///
+/// It shows what the subscription knew when it was last asked for events: one that nobody asks
+/// stands still.
+#[derive(Clone, Debug)]
+pub struct Watch(restless_hyper::Watch);
+
+impl Watch {
+    /// The status now.
+    pub fn status(&self) -> Status {
+        self.0.status()
+    }
+
+    /// Waits for another state: opened, lost, connecting again, ended. `None` once the
+    /// subscription is dropped. Events that come in do not count.
+    pub fn changed(&mut self) -> Option<Status> {
+        async_io::block_on(self.0.changed())
+    }
+
+    /// The same, waited for no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`] when the state is what it was. A change that comes later comes from the next
+    /// call.
+    pub fn changed_timeout(&mut self, span: Duration) -> Result<Option<Status>, Elapsed> {
+        within(span, self.0.changed())
+    }
+
+    /// A point in time from a status, as the standard library's; a century ahead at the most, for
+    /// a server may ask for any wait.
+    pub fn time(&self, at: Instant) -> std::time::Instant {
+        self.0.time(at)
+    }
+}
+
 /// The streams of a list, one by one. An `Err` is the end, once; then comes `None`.
 #[derive(Debug)]
 #[must_use = "pages are asked for as they are needed"]
@@ -193,6 +244,8 @@ impl Iterator for Pages {
         async_io::block_on(self.0.next())
     }
 }
+
+impl FusedIterator for Pages {}
 
 /// A WebSocket connection of [`Client::websocket`]: an iterator of what happens, and ways to send.
 /// What the socket does not take at once goes out while events are asked for.
@@ -254,3 +307,5 @@ impl Iterator for WebSocket {
         async_io::block_on(self.0.next())
     }
 }
+
+impl FusedIterator for WebSocket {}

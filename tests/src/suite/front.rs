@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 /// On a thread and a runtime of its own; dropping it stops it.
-pub(crate) struct Front {
+pub struct Front {
     port: u16,
     accepted: Arc<AtomicUsize>,
     agreed: Agreed,
@@ -43,8 +43,8 @@ pub(crate) enum Signer {
 }
 
 /// Whose certificates a client trusts.
-#[derive(Clone, Copy)]
-pub(crate) enum Trust {
+#[derive(Clone, Copy, Debug)]
+pub enum Trust {
     /// The server's own, or those of its authority.
     Its,
     /// Those of another authority.
@@ -106,7 +106,11 @@ fn server() -> ConfigBuilder<ServerConfig, WantsVerifier> {
 
 impl Front {
     /// With a self-signed certificate for `localhost`, `up.test` and 127.0.0.1.
-    pub(crate) fn start(to: SocketAddr) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// Where the system has no port left, or nothing to make keys of.
+    pub fn start(to: SocketAddr) -> Self {
         Self::with(to, Signer::Itself, |_| {})
     }
 
@@ -177,7 +181,7 @@ impl Front {
     }
 
     /// Its URL, with this host in it.
-    pub(crate) fn url(&self, host: &str) -> String {
+    pub fn url(&self, host: &str) -> String {
         format!("https://{host}:{}", self.port)
     }
 
@@ -204,12 +208,12 @@ impl Front {
     }
 
     /// A client's configuration that trusts its certificate and no other.
-    pub(crate) fn trusted(&self) -> Arc<ClientConfig> {
+    pub fn trusted(&self) -> Arc<ClientConfig> {
         self.trust(Trust::Its)
     }
 
     /// A client's configuration with this trust and no other.
-    pub(crate) fn trust(&self, trust: Trust) -> Arc<ClientConfig> {
+    pub fn trust(&self, trust: Trust) -> Arc<ClientConfig> {
         let trusted = match trust {
             Trust::Its => Some(self.root.clone()),
             Trust::Another => Some(authority("somebody else").0),

@@ -10,6 +10,10 @@ mod probe;
 mod relay;
 mod support;
 
+// For tests of what is no runtime's, such as the methods of the blocking client.
+pub use front::{Front, Trust};
+pub use relay::Relay;
+
 pub mod cancel;
 pub mod certificates;
 pub mod coding;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// Its threads end with their connections, and the one that accepts with the last test.
-pub(crate) struct Relay {
+pub struct Relay {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
 }
@@ -27,7 +27,11 @@ enum Manner {
 
 impl Relay {
     /// Passes everything on to `to`, wherever it was to go.
-    pub(crate) fn start(to: SocketAddr) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// Where the system has no port left.
+    pub fn start(to: SocketAddr) -> Self {
         Self::with(Manner::To(to))
     }
 
@@ -66,12 +70,17 @@ impl Relay {
         Self { address, seen }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// For each connection, what came before the bytes that it passes on.
-    pub(crate) fn seen(&self) -> Vec<String> {
+    ///
+    /// # Panics
+    ///
+    /// As one of its threads did.
+    pub fn seen(&self) -> Vec<String> {
         self.seen.lock().expect("no panic").clone()
     }
 }
