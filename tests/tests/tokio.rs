@@ -1,8 +1,13 @@
-//! Every scenario of the suite on tokio.
+//! Every scenario of the suite on tokio, on one thread; and what takes several.
+
+use std::sync::mpsc;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use restless_emulator::Emulator;
 use restless_tests::run::on_a_thread;
-use restless_tokio::{Client, Tokio, streams};
+use restless_tokio::{Client, Events, Subscription, Tokio, streams};
+use tokio::sync::oneshot;
 
 fn run<F>(scenario: fn(Tokio) -> F)
 where
@@ -35,5 +40,65 @@ fn a_call_does_not_wait_for_another_runtime() {
             runtime.block_on(client.send(streams::list())).expect("a page");
         }
         assert_eq!(emulator.connections(), 2);
+    });
+}
+
+/// The ids of the next so many events, and the thread that they came to.
+async fn take(events: &mut Events, count: usize) -> (Vec<String>, ThreadId) {
+    let mut ids = Vec::new();
+    while ids.len() < count {
+        let item = events.next().await.expect("it goes on").expect("it goes on");
+        let event = item.into_event().expect("an event");
+        ids.push(event.event_id().expect("an id").to_owned());
+    }
+    (ids, thread::current().id())
+}
+
+/// Over both transports a subscription can move to another worker in the middle of its stream,
+/// while the one it waited on has no time for it.
+#[test]
+fn a_subscription_can_move_to_another_worker() {
+    on_a_thread(|| {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+        let emulator = Emulator::start().expect("an emulator");
+        let client = Client::builder()
+            .no_proxy()
+            .api_key(emulator.api_key())
+            .stream_base_url(emulator.stream_base_url())
+            .build()
+            .expect("a client");
+        for websocket in [false, true] {
+            let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+            let id = emulator.add_stream(stream).expect("a stream");
+            emulator.publish(&id, "1").expect("an event");
+            let subscription = Subscription::stream(&id).since("0").retry(Duration::ZERO);
+            let subscription = if websocket { subscription.websocket() } else { subscription };
+            let mut events = client.subscribe(subscription).expect("a subscription");
+
+            let (hand_over, handed_over) = oneshot::channel();
+            let (release, released) = mpsc::channel();
+            let first = runtime.spawn(async move {
+                let taken = take(&mut events, 1).await;
+                // It has waited here for the next one, too.
+                let next = tokio::time::timeout(Duration::from_millis(1), events.next());
+                assert!(next.await.is_err(), "nothing was published");
+                assert!(hand_over.send((events, taken)).is_ok());
+                released.recv().expect("the test goes on");
+            });
+            let (mut events, (mut ids, here)) = runtime.block_on(handed_over).expect("no panic");
+            let second = runtime.spawn(async move { take(&mut events, 1).await });
+            emulator.publish(&id, "2").expect("an event");
+            let (rest, there) = runtime.block_on(second).expect("no panic");
+            release.send(()).expect("it waits");
+            runtime.block_on(first).expect("no panic");
+
+            ids.extend(rest);
+            assert_ne!(here, there);
+            assert_eq!(
+                ids,
+                emulator.log(&id).into_iter().map(|event| event.id).collect::<Vec<_>>()
+            );
+        }
     });
 }
