@@ -1,39 +1,31 @@
 //! Bring your own executor: WebSocket on `futures`' `LocalPool`, which has one thread and never asks
-//! for `Send`, over async-io's sockets and timers.
+//! for `Send`, over async-io's sockets and timers:
+//! `cargo run --example byo-single-threaded -- --stream ID`.
 //!
-//! ```console
-//! $ cargo run --example byo-single-threaded -- --stream ID
-//! ```
-//!
-//! follows a stream, and prints its events as lines of JSON. The task shares its printer with the
-//! rest of the thread by `Rc`, so it would not compile if anything here wanted `Send`.
-//!
-//! What it leaves out: TLS, so it connects to `http` only (for `https`, futures-rustls goes around
-//! the socket), and proxies. A name is resolved by the standard library, and the thread waits.
+//! The loop holds the pool's spawner, which is not `Send`, so it would not compile if anything here
+//! wanted that. It goes to `http` only (for `https`, futures-rustls goes around the socket), and
+//! through no proxy. A name is resolved by the standard library, and the thread waits.
 
-use std::cell::{Cell, RefCell};
-use std::future::pending;
-use std::io::{self, Write as _};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io;
+use std::net::TcpStream;
 use std::ops::ControlFlow;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use bytes::{Buf, Bytes, BytesMut};
-use futures_executor::LocalPool;
-use futures_util::future::{Either, select};
+use bytes::Bytes;
+use futures_channel::mpsc::{Receiver, Sender, channel};
+use futures_executor::{LocalPool, LocalSpawner};
+use futures_util::future::{Either, RemoteHandle, select};
 use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use futures_util::task::LocalSpawnExt as _;
-use restless_examples::{Cli, Printer, api_key, entropy};
+use futures_util::{SinkExt as _, StreamExt as _};
+use restless_examples::{Cli, Printer, addresses, entropy, now};
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::subscription::SubscriptionMachine;
 use restless_proto::ws::UpgradeExchange;
-use restless_proto::{
-    Error, Instant, TimeoutError, Timer as Of, TransportError, TransportErrorKind as Kind,
-};
+use restless_proto::{Error, TransportError, TransportErrorKind as Kind};
 
 fn main() -> ExitCode {
     restless_examples::run(Cli::from_env(), follow)
@@ -41,60 +33,51 @@ fn main() -> ExitCode {
 
 fn follow(cli: Cli) -> Result<u8, Error> {
     let service = cli.service()?;
-    let machine = cli.subscription.websocket().start(&service, entropy(), Instant::ORIGIN)?;
-    let printer = Rc::new(RefCell::new(Printer::new(cli.limit)));
-    let status = Rc::new(Cell::new(0));
-    let task = {
-        let (printer, status) = (Rc::clone(&printer), Rc::clone(&status));
-        async move { status.set(drive(machine, printer).await) }
-    };
+    let machine = cli.subscription.websocket().start(&service, entropy(), now())?;
     let mut pool = LocalPool::new();
-    pool.spawner().spawn_local(task).expect("the pool stands");
-    pool.run();
-    Ok(status.get())
+    let spawner = pool.spawner();
+    Ok(pool.run_until(drive(machine, Printer::new(cli.limit), spawner)))
 }
 
-/// Bytes go before time: at a deadline, what has arrived gets this long to be told.
+/// Bytes go before time: what has arrived at a deadline gets this long to be told.
 const LAST_LOOK: Duration = Duration::from_millis(20);
 
-async fn drive(mut machine: SubscriptionMachine, printer: Rc<RefCell<Printer>>) -> u8 {
-    let origin = std::time::Instant::now();
-    let now = || Instant::from_origin(origin.elapsed());
-    let mut open: Option<Exchange> = None;
+/// What goes out, and the task of the exchange, which is over when this is dropped.
+type Open = (Sender<Bytes>, RemoteHandle<()>);
+
+async fn drive(mut machine: SubscriptionMachine, mut printer: Printer, pool: LocalSpawner) -> u8 {
+    // One that comes late, of an exchange that is over, does no harm.
+    let (sender, mut inputs) = channel(0);
+    let mut open: Option<Open> = None;
     loop {
         match machine.poll() {
-            Output::Open { exchange, request } => open = Some(Exchange::new(exchange, *request)),
+            Output::Open { exchange, request } => {
+                let (outgoing, to_write) = channel(0);
+                let task = exchange_of(exchange, *request, to_write, sender.clone());
+                let task = pool.spawn_local_with_handle(task).expect("the pool runs this");
+                open = Some((outgoing, task));
+            }
             Output::Send(bytes) => {
-                if let Some(open) = &mut open {
-                    open.send(&bytes);
+                if let Some((outgoing, _)) = &mut open {
+                    // While the peer makes no room for it, nothing is read that may call for more.
+                    // It fails where the exchange has ended, which is an input of its own.
+                    let _ = outgoing.send(bytes).await;
                 }
             }
             Output::Hangup => open = None,
-            // Only where the service has credentials on demand.
-            Output::Authorize { .. } => {
-                machine.handle(Input::Credentials(Ok(api_key())), now());
-            }
+            Output::Authorize { .. } => unreachable!("the service has a fixed key"),
             Output::Event(event) => {
-                let printed = printer.borrow_mut().print(event, machine.cursor());
-                if let ControlFlow::Break(status) = printed {
+                if let ControlFlow::Break(status) = printer.print(event, machine.cursor()) {
                     return status;
                 }
             }
             Output::Wait(deadline) => {
-                let left = deadline.map(|at| at.saturating_duration_since(now()));
-                let mut next = pin!(async {
-                    match &mut open {
-                        Some(open) => open.next().await,
-                        None => pending().await,
-                    }
-                });
-                let mut input = Input::Elapsed;
-                for left in [left.unwrap_or(Duration::MAX), LAST_LOOK] {
-                    if let Either::Left((came, _)) = select(&mut next, Timer::after(left)).await {
-                        input = came;
-                        break;
-                    }
-                }
+                let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(now()));
+                let timer = Timer::after(left.saturating_add(LAST_LOOK));
+                let input = match select(inputs.next(), timer).await {
+                    Either::Left((Some(input), _)) => input,
+                    Either::Left((None, _)) | Either::Right(_) => Input::Elapsed,
+                };
                 machine.handle(input, now());
             }
             Output::Done => return 0,
@@ -102,109 +85,61 @@ async fn drive(mut machine: SubscriptionMachine, printer: Rc<RefCell<Printer>>) 
     }
 }
 
-/// For each address to connect.
+async fn exchange_of(
+    exchange: ExchangeId,
+    request: http::Request<Bytes>,
+    to_write: Receiver<Bytes>,
+    mut inputs: Sender<Input>,
+) {
+    let ended = talk(exchange, request, to_write, &mut inputs).await;
+    let why = ended.map_or_else(End::Failed, |()| End::Complete);
+    // Nobody is left to tell where the machine is gone.
+    let _ = inputs.send(Input::Ended { exchange, why }).await;
+}
+
+/// For the peer to make room for what we send. What comes before, the machine has a timer for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// While more waits to be sent, nothing is read that may call for an answer.
-const MOST_UNSENT: usize = 64 * 1024;
 
-struct Exchange {
-    id: ExchangeId,
-    connecting: Pin<Box<dyn Future<Output = Result<Async<TcpStream>, End>>>>,
-    socket: Option<Async<TcpStream>>,
-    unsent: BytesMut,
-    wire: UpgradeExchange,
-}
-
-impl Exchange {
-    fn new(id: ExchangeId, request: http::Request<Bytes>) -> Self {
-        Self {
-            id,
-            unsent: UpgradeExchange::request_bytes(&request).into(),
-            connecting: Box::pin(async move { connect(request.uri()).await }),
-            socket: None,
-            wire: UpgradeExchange::new(id),
+/// Reads and writes side by side, until either ends.
+async fn talk(
+    exchange: ExchangeId,
+    request: http::Request<Bytes>,
+    mut to_write: Receiver<Bytes>,
+    inputs: &mut Sender<Input>,
+) -> Result<(), TransportError> {
+    let mut socket = Err(io::ErrorKind::NotFound.into());
+    for address in addresses(request.uri())? {
+        socket = Async::<TcpStream>::connect(address).await;
+        if socket.is_ok() {
+            break;
         }
     }
-
-    /// Sends what the socket takes at once, so that an answer does not wait for the user to be done
-    /// with the events before the next `Wait`; `next` sends the rest.
-    fn send(&mut self, bytes: &[u8]) {
-        self.unsent.extend_from_slice(bytes);
-        if let Some(socket) = &self.socket {
-            // A failure shows when reading.
-            let sent = socket.get_ref().write(&self.unsent).unwrap_or(0);
-            self.unsent.advance(sent);
-        }
-    }
-
-    /// The next input. What is connected, read or written is kept in `self`, so a future that a
-    /// deadline drops loses nothing.
-    async fn next(&mut self) -> Input {
-        if let Some(input) = self.wire.poll() {
-            return input;
-        }
-        let socket = match &self.socket {
-            Some(socket) => socket,
-            None => match self.connecting.as_mut().await {
-                Ok(socket) => self.socket.insert(socket),
-                Err(why) => return self.ended(why),
-            },
-        };
-        let (mut reader, mut writer) = (socket, socket);
-        let full = self.unsent.len() > MOST_UNSENT;
-        let write = pin!(async {
-            while !self.unsent.is_empty() {
-                match writer.write(&self.unsent).await? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    n => self.unsent.advance(n),
-                }
+    let socket = socket.map_err(|error| TransportError::new(Kind::Connect, error))?;
+    let (mut reader, mut writer) = (&socket, &socket);
+    let read = pin!(async {
+        let (mut wire, mut buffer) = (UpgradeExchange::new(exchange), vec![0; 16 * 1024]);
+        loop {
+            match reader.read(&mut buffer).await? {
+                0 => return Ok(()),
+                n => wire.handle_data(&buffer[..n]),
             }
-            if full { Ok(()) } else { pending().await }
-        });
-        let mut buffer = [0; 16 * 1024];
-        let read =
-            pin!(async { if full { pending().await } else { reader.read(&mut buffer).await } });
-        let read = match select(read, write).await {
-            Either::Left((read, _)) => read,
-            // There is room again: polled once more, it reads.
-            Either::Right((Ok(()), _)) => return Input::Elapsed,
-            Either::Right((Err(error), _)) => Err(error),
-        };
-        match read {
-            Ok(0) => self.ended(End::Complete),
-            Ok(n) => {
-                self.wire.handle_data(&buffer[..n]);
-                // Half a head is no input yet, and to say `Elapsed` too early does no harm.
-                self.wire.poll().unwrap_or(Input::Elapsed)
+            while let Some(input) = wire.poll() {
+                // Waits until it is taken, and so does the peer.
+                inputs.send(input).await.map_err(io::Error::other)?;
             }
-            Err(error) => self.ended(failed(Kind::Broken, error)),
         }
-    }
-
-    fn ended(&mut self, why: End) -> Input {
-        self.connecting = Box::pin(pending());
-        Input::Ended { exchange: self.id, why }
-    }
-}
-
-async fn connect(uri: &http::Uri) -> Result<Async<TcpStream>, End> {
-    if uri.scheme_str() != Some("http") {
-        return Err(failed(Kind::Request, "https needs TLS, which is left out here"));
-    }
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let addresses = (host, uri.port_u16().unwrap_or(80)).to_socket_addrs();
-    let mut why = failed(Kind::Resolve, "no address");
-    for address in addresses.map_err(|error| failed(Kind::Resolve, error))? {
-        let connecting = pin!(Async::<TcpStream>::connect(address));
-        why = match select(connecting, Timer::after(PATIENCE)).await {
-            Either::Left((Ok(socket), _)) => return Ok(socket),
-            Either::Left((Err(error), _)) => failed(Kind::Connect, error),
-            Either::Right(_) => End::TimedOut(TimeoutError::new(Of::Connect, PATIENCE)),
-        };
-    }
-    Err(why)
-}
-
-fn failed(kind: Kind, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> End {
-    End::Failed(TransportError::new(kind, error))
+    });
+    let write = pin!(async {
+        let mut next = Some(UpgradeExchange::request_bytes(&request));
+        while let Some(bytes) = next {
+            match select(writer.write_all(&bytes), Timer::after(PATIENCE)).await {
+                Either::Left((written, _)) => written?,
+                Either::Right(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+            next = to_write.next().await;
+        }
+        Ok(())
+    });
+    let (ended, _) = select(read, write).await.factor_first();
+    ended.map_err(|error: io::Error| TransportError::new(Kind::Broken, error))
 }

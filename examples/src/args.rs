@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use restless_proto::signature::Signer;
-use restless_proto::{ApiKey, ConfigError, Service, Subscription, direct};
+use restless_proto::{ConfigError, Service, Subscription, direct};
 
 /// How to call an example that follows a stream.
 pub const USAGE: &str = "\
@@ -132,11 +132,6 @@ impl CreateCli {
     pub fn subscription(&self, stream_id: &str) -> Subscription {
         self.options.apply(Subscription::stream(stream_id))
     }
-}
-
-/// The key that `RESTLESS_API_KEY` holds now.
-pub fn api_key() -> Option<ApiKey> {
-    var("RESTLESS_API_KEY").map(ApiKey::from)
 }
 
 fn var(name: &str) -> Option<String> {

@@ -8,12 +8,14 @@ mod args;
 mod follow;
 mod print;
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
-pub use args::{Cli, CreateCli, USAGE, api_key};
+pub use args::{Cli, CreateCli, USAGE};
 pub use follow::{configure, follow};
 pub use print::{Printer, exit_code};
-use restless_proto::{Entropy, Error};
+use restless_proto::{Entropy, Error, Instant, TransportError, TransportErrorKind};
 
 /// Runs an example with what was read from its command line, to the exit status.
 pub fn run<C>(
@@ -36,6 +38,12 @@ pub fn run<C>(
     }
 }
 
+/// The time, since the first call of this.
+pub fn now() -> Instant {
+    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
+    Instant::from_origin(ORIGIN.get_or_init(std::time::Instant::now).elapsed())
+}
+
 /// What a machine draws its jitter and its masking keys from.
 ///
 /// # Panics
@@ -45,4 +53,21 @@ pub fn entropy() -> Entropy {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).expect("the operating system's randomness");
     Entropy::from_bytes(seed)
+}
+
+/// The addresses of a URL's host, for a driver that has no TLS.
+///
+/// # Errors
+///
+/// When the URL is not `http`, which it will not be the next time either, or there is none.
+pub fn addresses(uri: &http::Uri) -> Result<Vec<SocketAddr>, TransportError> {
+    if uri.scheme_str() != Some("http") {
+        let error = "https needs TLS, which is left out here";
+        return Err(TransportError::new(TransportErrorKind::Request, error));
+    }
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    match (host, uri.port_u16().unwrap_or(80)).to_socket_addrs() {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => Err(TransportError::new(TransportErrorKind::Resolve, error)),
+    }
 }

@@ -3,6 +3,10 @@
 
 mod common;
 
+use std::net::TcpListener;
+use std::thread;
+
+use ::async_tungstenite::tungstenite::{self, Message};
 use common::Run;
 use restless_emulator::{Emulator, Fault, Upstream};
 
@@ -38,7 +42,7 @@ impl Stage {
     fn follow(&self, arguments: &[&str]) -> Run {
         let events = if self.id.is_some() { PUBLISHED } else { PUBLISHED + 1 };
         let limit = events.to_string();
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(|| {
                 self.emulator
                     .until(|emulator| !emulator.ids().is_empty())
@@ -59,16 +63,19 @@ impl Stage {
     }
 
     fn run_as(&self, key: &str, arguments: &[&str]) -> Run {
+        self.run_at(&self.emulator.api_base_url(), key, arguments)
+    }
+
+    fn run_at(&self, base: &str, key: &str, arguments: &[&str]) -> Run {
         let upstream = self.upstream.url();
         let source = match &self.id {
             Some(id) => vec!["--stream", id],
             None => vec![&*upstream],
         };
-        let base = self.emulator.api_base_url();
         let environment = [
             ("RESTLESS_API_KEY", key),
-            ("RESTLESS_API_BASE_URL", &base),
-            ("RESTLESS_STREAM_BASE_URL", &base),
+            ("RESTLESS_API_BASE_URL", base),
+            ("RESTLESS_STREAM_BASE_URL", base),
         ];
         let run = common::run(self.name, &[&source, arguments].concat(), &environment);
         assert!(!run.out.contains(key) && !run.err.contains(key), "the key was printed: {run:?}");
@@ -104,7 +111,8 @@ fn silence_is_a_loss(stage: &Stage) {
     assert!(run.err.contains("lost: nothing was heard within 300ms"), "{}", run.err);
 }
 
-/// None is followed by the stack below: then these would be too many for it, or none to be seen.
+/// No redirect is followed by the stack below: then these would be too many for it, or none to be
+/// seen.
 fn redirects_are_the_machine_s(stage: &Stage) {
     stage.emulator.inject(Fault::redirect(307, "/?streamId=elsewhere").times(11));
     let run = stage.run(&[]);
@@ -112,6 +120,7 @@ fn redirects_are_the_machine_s(stage: &Stage) {
     assert!(run.err.contains("more than 10 redirects in a row"), "{}", run.err);
 }
 
+/// A refusal ends it, and is told with the status and what the server says.
 fn a_refusal_is_told_with_its_reason(stage: &Stage) {
     stage.emulator.inject(Fault::status(403).body(r#"{"message":"not for you"}"#));
     let run = stage.run(&[]);
@@ -119,12 +128,14 @@ fn a_refusal_is_told_with_its_reason(stage: &Stage) {
     assert!(run.err.contains("403") && run.err.contains("not for you"), "{}", run.err);
 }
 
+/// A wrong key ends it, with 401.
 fn a_wrong_key_is_refused(stage: &Stage) {
     let run = stage.run_as("rs_wrong", &[]);
     assert_eq!((&*run.out, run.status), ("", Some(3)), "{}", run.err);
     assert!(run.err.contains("401"), "{}", run.err);
 }
 
+/// A server that is not there is given up after as many reconnects as are allowed.
 fn nobody_there_is_given_up(stage: &Stage) {
     stage.emulator.stop_listening().expect("the emulator stands");
     let run = stage.run(&["--max-reconnects", "1", "--retry-seconds", "0"]);
@@ -132,15 +143,55 @@ fn nobody_there_is_given_up(stage: &Stage) {
     assert!(run.err.contains("no connection to the host"), "{}", run.err);
 }
 
+/// Over WebSocket, the last of a flood of pings is answered while no event comes (RFC 6455 §5.5.3),
+/// and the event after it comes through.
+fn a_flood_of_pings_is_answered(stage: &Stage) {
+    const EVENT: &str =
+        r#"{"type":"update","event_id":"7","meta":{"timestamp":"2026-06-07T00:49:36Z"},"data":1}"#;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let answered = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        let mut socket = tungstenite::accept(stream).expect("a handshake");
+        for n in 0..1000 {
+            socket.send(Message::Ping(n.to_string().into())).expect("it reads");
+        }
+        while socket.read().expect("it answers") != Message::Pong("999".into()) {}
+        socket.send(Message::text(EVENT)).expect("it reads");
+    });
+    let run = stage.run_at(&base, stage.emulator.api_key(), &["--limit", "1"]);
+    assert_eq!((run.ids(), run.status), (vec!["7"], Some(0)), "{}", run.err);
+    answered.join().expect("no panic");
+}
+
+/// Over WebSocket, a Close frame's code decides whether it goes on, and is told with its reason.
+fn a_close_is_judged_by_its_code(stage: &Stage) {
+    stage.emulator.inject(Fault::close(1011, "restarting").after_events(1));
+    let run = stage.follow(&[]);
+    assert_eq!((run.ids(), run.status), (stage.log().iter().map(|id| &**id).collect(), Some(0)));
+    assert!(run.err.contains("1011") && run.err.contains("restarting"), "{}", run.err);
+    stage.emulator.inject(Fault::close(1008, "not for you"));
+    let run = stage.run(&[]);
+    assert_eq!((&*run.out, run.status), ("", Some(3)), "{}", run.err);
+    assert!(run.err.contains("1008") && run.err.contains("not for you"), "{}", run.err);
+}
+
 /// Each example has each rule as a test of its own.
 macro_rules! examples {
-    ($($module:ident: $stage:expr;)*) => {$(
+    ($($module:ident: $name:literal over $transport:ident;)*) => {$(
         mod $module {
             use super::*;
-            examples!(@ $stage; cuts_lose_nothing, silence_is_a_loss, redirects_are_the_machine_s,
-                a_refusal_is_told_with_its_reason, a_wrong_key_is_refused, nobody_there_is_given_up);
+            examples!(@ Stage::$transport($name); cuts_lose_nothing, silence_is_a_loss,
+                redirects_are_the_machine_s, a_refusal_is_told_with_its_reason,
+                a_wrong_key_is_refused, nobody_there_is_given_up);
+            examples!($transport $name);
         }
     )*};
+    (websocket $name:literal) => {
+        examples!(@ Stage::websocket($name); a_flood_of_pings_is_answered,
+            a_close_is_judged_by_its_code);
+    };
+    (rest $name:literal) => {};
     (@ $stage:expr; $($rule:ident),*) => {$(
         #[test]
         fn $rule() {
@@ -150,9 +201,9 @@ macro_rules! examples {
 }
 
 examples! {
-    reqwest: Stage::rest("byo-reqwest");
-    ureq: Stage::rest("byo-ureq");
-    async_tungstenite: Stage::websocket("byo-async-tungstenite");
-    tcp_stream: Stage::websocket("byo-tcp-stream");
-    single_threaded: Stage::websocket("byo-single-threaded");
+    reqwest: "byo-reqwest" over rest;
+    ureq: "byo-ureq" over rest;
+    async_tungstenite: "byo-async-tungstenite" over websocket;
+    tcp_stream: "byo-tcp-stream" over websocket;
+    single_threaded: "byo-single-threaded" over websocket;
 }

@@ -32,6 +32,7 @@ rules! {
     cursor_and_since_are_where_it_starts
     a_url_takes_the_place_of_the_base
     a_direct_stream_is_asked_as_its_options_say
+    both_transports_print_the_same
     help_is_asked_for_and_goes_to_stdout
     bad_arguments_exit_with_2_and_say_why
     a_bad_environment_exits_with_2
@@ -86,6 +87,7 @@ impl Stage {
 
 // What is printed
 
+/// An event is one line of JSON, with its data byte for byte as it came.
 fn an_event_is_one_line_with_its_data_byte_for_byte(example: &'static str) {
     let stage = Stage::new(example);
     let script = concat!(
@@ -114,6 +116,7 @@ fn an_event_is_one_line_with_its_data_byte_for_byte(example: &'static str) {
     assert_eq!(run.status, Some(0));
 }
 
+/// Line ends within the data, which JSON allows between tokens, become spaces.
 fn a_line_end_within_data_does_not_end_the_line(example: &'static str) {
     let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "{\n  \"a\": [\r\n 1.0 ]\n}").expect("an event");
@@ -122,6 +125,7 @@ fn a_line_end_within_data_does_not_end_the_line(example: &'static str) {
     assert!(line.ends_with(r#""data":{   "a": [  1.0 ] }}"#), "{line}");
 }
 
+/// Only events go to stdout; that a connection stands or was lost goes to stderr.
 fn only_events_go_to_stdout(example: &'static str) {
     let stage = Stage::new(example);
     for n in 0..4 {
@@ -138,6 +142,7 @@ fn only_events_go_to_stdout(example: &'static str) {
     assert_eq!(again, format!("connected, resuming after {}", stage.log()[1]));
 }
 
+/// What is rejected for want of a signature goes to stderr, and is not counted.
 fn what_is_not_signed_is_told_on_stderr(example: &'static str) {
     let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "1").expect("an event");
@@ -149,6 +154,7 @@ fn what_is_not_signed_is_told_on_stderr(example: &'static str) {
 
 // What it takes
 
+/// `--limit` counts events, from 0 on.
 fn the_limit_counts_events(example: &'static str) {
     let stage = Stage::new(example);
     for n in 0..3 {
@@ -160,6 +166,7 @@ fn the_limit_counts_events(example: &'static str) {
     }
 }
 
+/// `--cursor` and `--since` are where it starts.
 fn cursor_and_since_are_where_it_starts(example: &'static str) {
     let stage = Stage::new(example);
     for n in 0..4 {
@@ -170,6 +177,7 @@ fn cursor_and_since_are_where_it_starts(example: &'static str) {
     assert_eq!(stage.run(&["--since", &log[0], "--limit", "3"]).ids(), log[1..]);
 }
 
+/// A runtime URL leads to a stream by itself.
 fn a_url_takes_the_place_of_the_base(example: &'static str) {
     let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "1").expect("an event");
@@ -179,6 +187,7 @@ fn a_url_takes_the_place_of_the_base(example: &'static str) {
     assert_eq!(run.ids(), stage.log());
 }
 
+/// `--direct` follows a REST API, asked as its options say.
 fn a_direct_stream_is_asked_as_its_options_say(example: &'static str) {
     let stage = Stage::new(example);
     let upstream = Upstream::start(r#"{"items":[1.0]}"#).expect("an upstream");
@@ -209,6 +218,35 @@ fn a_direct_stream_is_asked_as_its_options_say(example: &'static str) {
 
 // How it exits
 
+/// `--ws` prints of a stream, and of a REST API, what is printed without it, after as many faults.
+fn both_transports_print_the_same(example: &'static str) {
+    let stage = Stage::new(example);
+    for n in 0..4 {
+        stage.emulator.publish(&stage.id, &n.to_string()).expect("an event");
+    }
+    let upstream = Upstream::start("[0]").expect("an upstream");
+    let direct = upstream.url();
+    for source in [["--stream", &stage.id], ["--direct", &direct]] {
+        let due = if source[0] == "--stream" { 4 } else { 1 };
+        let limit = due.to_string();
+        let [plain, over_websocket] = [&[][..], &["--ws"]].map(|transport| {
+            stage.emulator.inject(Fault::cut_after_events(2));
+            stage.emulator.inject(Fault::refuse());
+            let common = ["--since", "0", "--retry-seconds", "0", "--limit", &limit];
+            let run = stage.run_plain(&[&source, &common[..], transport].concat());
+            assert_eq!((run.ids().len(), run.status), (due, Some(0)), "{}", run.err);
+            stage.emulator.clear_faults();
+            run
+        });
+        assert_eq!(plain.ids(), over_websocket.ids());
+        assert_eq!(plain.out, over_websocket.out);
+    }
+    let paths: Vec<_> = stage.emulator.requests().into_iter().map(|request| request.uri).collect();
+    assert!(paths.iter().any(|uri| uri.starts_with("/ws?streamId=")), "{paths:?}");
+    assert!(paths.iter().any(|uri| uri.starts_with("/ws?") && uri.contains("url=")), "{paths:?}");
+}
+
+/// `--help` goes to stdout, and is a success.
 fn help_is_asked_for_and_goes_to_stdout(example: &'static str) {
     for help in ["--help", "-h"] {
         let run = common::run(example, &[help], &[]);
@@ -217,6 +255,7 @@ fn help_is_asked_for_and_goes_to_stdout(example: &'static str) {
     }
 }
 
+/// Bad arguments exit with 2, print nothing to stdout, and are named.
 fn bad_arguments_exit_with_2_and_say_why(example: &'static str) {
     for arguments in [
         &[][..],
@@ -243,6 +282,7 @@ fn bad_arguments_exit_with_2_and_say_why(example: &'static str) {
     }
 }
 
+/// A URL in the environment that can't be one exits with 2, and is not printed.
 fn a_bad_environment_exits_with_2(example: &'static str) {
     for name in ["RESTLESS_API_BASE_URL", "RESTLESS_STREAM_BASE_URL"] {
         let run =
@@ -252,6 +292,7 @@ fn a_bad_environment_exits_with_2(example: &'static str) {
     }
 }
 
+/// The end of the stream, and 204, exit with 0.
 fn the_end_of_the_stream_exits_with_0(example: &'static str) {
     let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "1").expect("an event");
@@ -264,6 +305,7 @@ fn the_end_of_the_stream_exits_with_0(example: &'static str) {
     assert!(run.err.contains("204"), "{}", run.err);
 }
 
+/// A refusal exits with 3, and names the status and what the server says; never the key.
 fn a_refusal_exits_with_3_and_names_the_status(example: &'static str) {
     let stage = Stage::new(example);
     for status in [400, 401, 403, 404] {
@@ -283,6 +325,7 @@ fn a_refusal_exits_with_3_and_names_the_status(example: &'static str) {
     }
 }
 
+/// What is no event stream exits with 3, and is named.
 fn a_wrong_content_type_exits_with_3(example: &'static str) {
     let stage = Stage::new(example);
     stage.emulator.inject(Fault::content_type("text/html"));
@@ -291,6 +334,7 @@ fn a_wrong_content_type_exits_with_3(example: &'static str) {
     assert!(run.err.contains("text/html"), "{}", run.err);
 }
 
+/// A server that is not there is given up, with 4.
 fn giving_up_exits_with_4(example: &'static str) {
     let stage = Stage::new(example);
     stage.emulator.stop_listening().expect("the emulator stands");
@@ -301,6 +345,7 @@ fn giving_up_exits_with_4(example: &'static str) {
     assert_eq!((&*run.out, run.status), ("", Some(4)));
 }
 
+/// A server that stays busy is given up, with 4.
 fn a_busy_server_is_given_up_with_4(example: &'static str) {
     let stage = Stage::new(example);
     stage.emulator.inject(Fault::status(503).times(2));
@@ -309,6 +354,8 @@ fn a_busy_server_is_given_up_with_4(example: &'static str) {
     assert!(run.err.contains("503"), "{}", run.err);
 }
 
+/// The proxy is that of the environment, as everywhere; its refusal is told, and its password is
+/// not.
 fn a_proxy_of_the_environment_is_taken(example: &'static str) {
     let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = proxy.local_addr().expect("an address").to_string();
