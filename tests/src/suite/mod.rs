@@ -377,21 +377,64 @@ mod tests {
         websocket_faults
     };
 
-    /// The scenarios of a file: each one's name, and the rule in the comment above it.
-    fn scenarios(source: &str) -> Vec<(&str, String)> {
+    macro_rules! files {
+        ($($path:literal)*) => {
+            &[$(($path, include_str!(concat!("../../../", $path)))),*]
+        };
+    }
+
+    /// The other files with sockets in their tests, by their path from the workspace's root.
+    const FILES: &[(&str, &str)] = files! {
+        "tests/tests/tokio.rs"
+        "tests/tests/blocking/api.rs"
+        "tests/tests/leaks.rs"
+        "examples/tests/cli.rs"
+        "examples/tests/bring_your_own.rs"
+    };
+
+    /// The functions of a file that `named` finds a name in, which it is told with whether `#[test]`
+    /// is above it: each one's, and the rule in the comment above it.
+    fn rules<'a>(
+        source: &'a str,
+        named: impl Fn(&'a str, bool) -> Option<&'a str>,
+    ) -> Vec<(&'a str, String)> {
         let mut found = Vec::new();
-        let mut rule = String::new();
+        let (mut rule, mut is_test) = (String::new(), false);
         for line in source.lines() {
             if let Some(text) = line.strip_prefix("///") {
                 rule.push_str(text);
-            } else if let Some(head) = line.strip_prefix("pub async fn ") {
-                let (name, _) = head.split_once('<').expect("a runtime");
-                found.push((name, std::mem::take(&mut rule).trim().to_owned()));
-            } else if !line.starts_with("#[") {
-                rule.clear();
+            } else if line.starts_with("#[") {
+                is_test |= line == "#[test]";
+            } else {
+                let rule = std::mem::take(&mut rule).trim().to_owned();
+                found.extend(named(line, std::mem::take(&mut is_test)).map(|name| (name, rule)));
             }
         }
         found
+    }
+
+    /// The scenarios of a room.
+    fn scenarios(source: &str) -> Vec<(&str, String)> {
+        rules(source, |line, _| Some(line.strip_prefix("pub async fn ")?.split_once('<')?.0))
+    }
+
+    /// The tests of a file, and the rules that are tests of several examples.
+    fn tests(source: &str) -> Vec<(&str, String)> {
+        rules(source, |line, is_test| {
+            let (name, arguments) = line.strip_prefix("fn ")?.split_once('(')?;
+            let is_rule = ["stage: &Stage) {", "example: &'static str) {"].contains(&arguments);
+            (is_test || is_rule).then_some(name)
+        })
+    }
+
+    fn write_table(due: &mut String, source: &str, what: &str, rules: Vec<(&str, String)>) {
+        let about = source.lines().map_while(|line| line.strip_prefix("//! "));
+        let about = about.collect::<Vec<_>>().join(" ");
+        write!(due, "\n{about}\n\n| {what} | rule |\n| --- | --- |\n").unwrap();
+        for (name, rule) in rules {
+            assert!(!rule.is_empty(), "{name} does not say its rule");
+            writeln!(due, "| `{name}` | {} |", rule.replace('|', "\\|")).unwrap();
+        }
     }
 
     #[test]
@@ -413,21 +456,20 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_maps_each_scenario_to_its_rule() {
+    fn the_readme_maps_each_test_to_its_rule() {
         const START: &str = "<!-- scenarios -->\n";
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
         let readme = std::fs::read_to_string(path).expect("the README");
         let (text, _) = readme.split_once(START).expect("where the table starts");
         let mut due = format!("{text}{START}");
         for (room, source) in ROOMS {
-            let about = source.lines().map_while(|line| line.strip_prefix("//! "));
-            let about = about.collect::<Vec<_>>().join(" ");
-            write!(due, "\n## `{room}`\n\n{about}\n\n| scenario | rule |\n| --- | --- |\n")
-                .unwrap();
-            for (name, rule) in scenarios(source) {
-                assert!(!rule.is_empty(), "{name} does not say its rule");
-                writeln!(due, "| `{name}` | {} |", rule.replace('|', "\\|")).unwrap();
-            }
+            writeln!(due, "\n## `{room}`").unwrap();
+            write_table(&mut due, source, "scenario", scenarios(source));
+        }
+        due.push_str("\n# Beside the suite\n");
+        for (path, source) in FILES {
+            writeln!(due, "\n## `{path}`").unwrap();
+            write_table(&mut due, source, "test", tests(source));
         }
         if std::env::var_os("RESTLESS_BLESS").is_some() {
             std::fs::write(path, &due).expect("the README can be written");
