@@ -82,7 +82,7 @@ impl Stage {
             subscription.retry(Duration::from_secs(3600))
         };
         Cycle {
-            subscription: if n % 2 == 0 { subscription } else { subscription.websocket() },
+            subscription: if n.is_multiple_of(2) { subscription } else { subscription.websocket() },
             after: (!whole).then(|| Duration::from_micros(u64::from(n) * 7 % 3000)),
         }
     }

@@ -17,9 +17,10 @@ use super::support::{Stage, all_of, builder, id_of, take_ids, yield_now};
 /// Events of a whole session.
 const COUNT: usize = 12;
 
+type Over = fn(Subscription) -> Subscription;
+
 /// Over both transports, with the path of each.
-const TRANSPORTS: [(&str, fn(Subscription) -> Subscription); 2] =
-    [("/", |subscription| subscription), ("/ws", Subscription::websocket)];
+const TRANSPORTS: [(&str, Over); 2] = [("/", |it| it), ("/ws", Subscription::websocket)];
 
 /// What a session meets on its way: each way for a connection to come and to go.
 fn session_faults(path: &str, id: &str) -> Vec<Fault> {
