@@ -185,10 +185,6 @@ impl Front {
         format!("https://{host}:{}", self.port)
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
-    }
-
     /// How many connections it has taken.
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Acquire)

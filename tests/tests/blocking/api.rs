@@ -363,7 +363,9 @@ fn what_is_dropped_at_any_moment_is_gone() {
                 let mut events = client.subscribe(over(all_of(&id))).expect("a subscription");
                 let _ = events.next_timeout(span);
             }
-            let mut socket = client.websocket(handshake(&emulator, &id), ws::Options::default());
+            let mut socket = client
+                .websocket(handshake(&emulator, &id), ws::Options::default())
+                .expect("a WebSocket");
             let _ = socket.next_timeout(span);
         }
         assert_eq!(take(&mut client.subscribe(all_of(&id)).expect("one"), 1), log(&emulator, &id));
@@ -444,7 +446,9 @@ fn a_watch_waits_for_each_turn() {
 fn any_websocket_is_opened_used_and_closed() {
     on_a_thread(|| {
         let (emulator, client, id) = stage(1);
-        let mut socket = client.websocket(handshake(&emulator, &id), ws::Options::default());
+        let mut socket = client
+            .websocket(handshake(&emulator, &id), ws::Options::default())
+            .expect("a WebSocket");
         assert!(matches!(socket.next(), Some(ws::Event::Open(_))));
         assert!(matches!(socket.next(), Some(ws::Event::Message(_))));
         socket.next_timeout(Duration::from_millis(20)).expect_err("nothing comes");
