@@ -6,9 +6,9 @@ use lexopt::prelude::*;
 use restless_proto::signature::Signer;
 use restless_proto::{ConfigError, Service, Subscription, direct};
 
-/// How to call an example that follows a stream.
-pub const USAGE: &str = "\
-usage: EXAMPLE [OPTIONS] (URL | --stream ID | --direct TARGET [DIRECT OPTIONS])
+/// How to call an example that follows a stream; its name goes before it.
+pub(crate) const USAGE: &str = "\
+[OPTIONS] (URL | --stream ID | --direct TARGET [DIRECT OPTIONS])
 
 Prints one JSON object a line for each event of a stream.
 
@@ -150,12 +150,21 @@ fn service() -> Result<Service, ConfigError> {
 }
 
 fn given() -> Result<Option<Given>, String> {
-    parse(lexopt::Parser::from_env()).map_err(|error| error.to_string())
+    let mut option = String::new();
+    parse(lexopt::Parser::from_env(), &mut option).map_err(|error| format!("{option}{error}"))
 }
 
-fn parse(mut arguments: lexopt::Parser) -> Result<Option<Given>, lexopt::Error> {
+/// `option`: the one that was read last, as an error's beginning.
+fn parse(
+    mut arguments: lexopt::Parser,
+    option: &mut String,
+) -> Result<Option<Given>, lexopt::Error> {
     let mut given = Given::default();
     while let Some(argument) = arguments.next()? {
+        *option = match &argument {
+            Long(name) => format!("--{name}: "),
+            Short(_) | Value(_) => String::new(),
+        };
         match argument {
             Long("help") | Short('h') => return Ok(None),
             Long("stream") => given.stream = Some(arguments.value()?.string()?),
@@ -172,12 +181,20 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Option<Given>, lexopt::Error> 
             Long("retry-seconds") => given.retry = Some(arguments.value()?.parse_with(seconds)?),
             Long("idle-seconds") => given.idle = Some(arguments.value()?.parse_with(seconds)?),
             Long("limit") => given.limit = Some(arguments.value()?.parse()?),
-            Long("verify") => given.verify = Some(arguments.value()?.string()?),
+            Long("verify") => given.verify = Some(arguments.value()?.parse_with(secret)?),
             Value(url) if given.url.is_none() => given.url = Some(url.string()?),
-            _ => return Err(argument.unexpected()),
+            _ => {
+                option.clear();
+                return Err(argument.unexpected());
+            }
         }
     }
     Ok(Some(given))
+}
+
+/// Most likely it is an environment variable that is not set, and everything would be rejected.
+fn secret(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() { Err("an empty secret") } else { Ok(text.to_owned()) }
 }
 
 fn seconds(text: &str) -> Result<Duration, Box<dyn std::error::Error + Send + Sync>> {

@@ -9,10 +9,12 @@ mod follow;
 mod print;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-pub use args::{Cli, CreateCli, USAGE};
+use args::USAGE;
+pub use args::{Cli, CreateCli};
 pub use follow::{configure, follow};
 pub use print::{Printer, exit_code};
 use restless_proto::{Entropy, Error, Instant, TransportError, TransportErrorKind};
@@ -28,14 +30,21 @@ pub fn run<C>(
             exit_code(&error)
         })),
         Ok(None) => {
-            print!("{USAGE}");
+            print!("usage: {} {USAGE}", name());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprint!("{error}\n\n{USAGE}");
+            eprint!("{error}\n\nusage: {} {USAGE}", name());
             ExitCode::from(2)
         }
     }
+}
+
+/// What this example was called as.
+fn name() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&path).file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// The time, since the first call of this.

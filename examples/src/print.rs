@@ -55,21 +55,26 @@ impl Printer {
                 ));
             }
             Event::Ended(ended) => {
-                match &ended {
-                    Ended::Complete => note("the server ended the stream"),
-                    Ended::NoContent => note("the server said: no more (204)"),
-                    Ended::GaveUp { reconnects, last: LossReason::Complete } => {
-                        note(&format!("ended: {reconnects} reconnects brought no event"));
+                let status = match ended {
+                    Ended::Complete => {
+                        note("the server ended the stream");
+                        0
                     }
-                    _ => {}
-                }
-                return ControlFlow::Break(match ended.into_error() {
-                    None => 0,
-                    Some(error) => {
+                    Ended::NoContent => {
+                        note("the server said: no more (204)");
+                        0
+                    }
+                    // To the library no error, as the last connection ended in good order.
+                    Ended::GaveUp { reconnects, last: LossReason::Complete } => {
+                        note(&format!("gave up: {reconnects} reconnects brought no event"));
+                        4
+                    }
+                    _ => ended.into_error().map_or(0, |error| {
                         note(&causes(&error));
                         exit_code(&error)
-                    }
-                });
+                    }),
+                };
+                return ControlFlow::Break(status);
             }
             _ => {}
         }

@@ -251,7 +251,7 @@ fn help_is_asked_for_and_goes_to_stdout(example: &'static str) {
     for help in ["--help", "-h"] {
         let run = common::run(example, &[help], &[]);
         assert_eq!((run.status, &*run.err), (Some(0), ""));
-        assert!(run.out.starts_with("usage: "), "{}", run.out);
+        assert!(run.out.starts_with(&format!("usage: {example} [")), "{}", run.out);
     }
 }
 
@@ -270,6 +270,7 @@ fn bad_arguments_exit_with_2_and_say_why(example: &'static str) {
         &["--stream", "a", "--max-reconnects", "1.5"],
         &["--stream", "a", "--retry-seconds", "soon"],
         &["--stream", "a", "--retry-seconds", "-1"],
+        &["--stream", "a", "--verify", ""],
         &["--stream", "a", "--method", "POST"],
         &["--stream", "a", "--polling-interval", "5"],
         &["--direct", "http://127.0.0.1:9/", "--payload-mode", "HALF"],
@@ -279,6 +280,10 @@ fn bad_arguments_exit_with_2_and_say_why(example: &'static str) {
         let run = common::run(example, arguments, &[]);
         assert_eq!((run.status, &*run.out), (Some(2), ""), "{arguments:?}: {}", run.err);
         assert!(!run.err.trim().is_empty(), "{arguments:?}");
+        if let [_, _, option, value] = arguments {
+            let why = run.err.lines().next().unwrap_or_default();
+            assert!(why.contains(option) || why.contains(value), "{arguments:?}: {why}");
+        }
     }
 }
 
@@ -343,6 +348,12 @@ fn giving_up_exits_with_4(example: &'static str) {
     assert!(run.err.contains("gave up after 1 reconnects"), "{}", run.err);
     let run = stage.run(&["--no-reconnect"]);
     assert_eq!((&*run.out, run.status), ("", Some(4)));
+    // One that ends each connection in good order, too.
+    let stage = Stage::new(example);
+    stage.emulator.inject(Fault::end_after_events(0).times(2));
+    let run = stage.run(&["--max-reconnects", "1"]);
+    assert_eq!((&*run.out, run.status), ("", Some(4)));
+    assert!(run.err.contains("gave up: 1 reconnects brought no event"), "{}", run.err);
 }
 
 /// A server that stays busy is given up, with 4.
