@@ -44,6 +44,8 @@ enum Stage {
     },
     /// The connection speaks another protocol.
     Upgraded(Box<Upgraded>),
+    /// It was not given away, and that is to be told.
+    Broken(TransportError),
     Over,
 }
 
@@ -118,21 +120,9 @@ impl<R: Runtime> Exchange<R> {
                 }
                 return Poll::Ready(Input::Ended { exchange, why });
             },
-            Stage::Upgrade { upgrade, connection, unsent } => {
-                connection.drive(cx);
-                match ready!(Pin::new(upgrade).poll(cx)) {
-                    Ok(io) => {
-                        // Dropping hyper's connection here drops an empty shell.
-                        let unsent = std::mem::take(unsent);
-                        self.stage = Stage::Upgraded(Box::new(Upgraded::new(io, unsent)));
-                        self.poll_stage(cx)
-                    }
-                    Err(error) => {
-                        self.stage = Stage::Over;
-                        let why = End::Failed(failure(error));
-                        Poll::Ready(Input::Ended { exchange, why })
-                    }
-                }
+            Stage::Upgrade { .. } => {
+                ready!(self.poll_upgrade(cx));
+                self.poll_stage(cx)
             }
             Stage::Upgraded(upgraded) => Poll::Ready(match ready!(upgraded.poll_read(cx)) {
                 Ok(bytes) if !bytes.is_empty() => Input::Data { exchange, bytes },
@@ -143,6 +133,11 @@ impl<R: Runtime> Exchange<R> {
                     Input::Ended { exchange, why }
                 }
             }),
+            Stage::Broken(error) => {
+                let why = End::Failed(error.clone());
+                self.stage = Stage::Over;
+                Poll::Ready(Input::Ended { exchange, why })
+            }
             Stage::Over => Poll::Pending,
         }
     }
@@ -159,7 +154,7 @@ impl<R: Runtime> Exchange<R> {
             Stage::Upgrade { unsent, .. } => unsent.push(bytes),
             Stage::Upgraded(upgraded) => upgraded.send(bytes, owed),
             // The machine will be told of the end that has come meanwhile.
-            Stage::Over => {}
+            Stage::Broken(_) | Stage::Over => {}
             Stage::Request(_) | Stage::Content { .. } => {
                 let why = "bytes can't follow the request of an exchange that is not upgraded";
                 return Err(TransportError::new(TransportErrorKind::Request, why));
@@ -173,12 +168,27 @@ impl<R: Runtime> Exchange<R> {
         match &self.stage {
             Stage::Upgrade { unsent, .. } => unsent.iter().map(Bytes::len).sum(),
             Stage::Upgraded(upgraded) => upgraded.unsent_bytes(),
-            Stage::Request(_) | Stage::Content { .. } | Stage::Over => 0,
+            Stage::Request(_) | Stage::Content { .. } | Stage::Broken(_) | Stage::Over => 0,
         }
+    }
+
+    /// Leaves `Stage::Upgrade` for what comes of it, once that is known.
+    fn poll_upgrade(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Stage::Upgrade { upgrade, connection, unsent } = &mut self.stage {
+            connection.drive(cx);
+            self.stage = match ready!(Pin::new(upgrade).poll(cx)) {
+                // Dropping hyper's connection here drops an empty shell.
+                Ok(io) => Stage::Upgraded(Box::new(Upgraded::new(io, std::mem::take(unsent)))),
+                Err(error) => Stage::Broken(failure(error)),
+            };
+        }
+        Poll::Ready(())
     }
 
     /// Writes what is queued, as far as the connection takes it at once.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
+        // Not given away yet, it keeps what is queued.
+        let _ = self.poll_upgrade(cx);
         if let Stage::Upgraded(upgraded) = &mut self.stage {
             upgraded.flush(cx);
         }

@@ -1,7 +1,12 @@
 //! Subscriptions over WebSocket where all goes well: where they start, what goes out, what comes.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use restless_emulator::{Fault, Upstream};
@@ -10,6 +15,7 @@ use restless_hyper::proto::signature::{self, Signer};
 use restless_hyper::proto::subscription::{Event, RejectReason};
 use restless_hyper::proto::{ConfigError, Entropy, Limits, Subscription, direct, ws};
 use restless_hyper::{ClientBuilder, Runtime};
+use sha1::{Digest as _, Sha1};
 use url::Url;
 
 use super::front::{Front, trusting_nobody};
@@ -170,7 +176,7 @@ impl Deflating {
 }
 
 /// A frame of a server's; in `first`, FIN is 0x80, and RSV1, which says compressed, 0x40.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let len = u16::try_from(payload.len()).expect("a short payload");
     let mut frame = if len < 126 { vec![first, len as u8] } else { vec![first, 126] };
     if len >= 126 {
@@ -376,6 +382,87 @@ pub async fn any_websocket_is_opened_used_and_closed<R: Runtime>(rt: R) {
     assert_eq!(close.code(), ws::CloseCode::NORMAL);
     assert!(socket.next().await.is_none());
     stage.emulator.until_connections(0).await;
+}
+
+/// What is sent goes out at once, without anybody asking what comes; and what the user sends is no
+/// reason not to read, however much the peer has to say before it listens.
+pub async fn what_is_sent_goes_out_at_once<R: Runtime>(rt: R) {
+    const MESSAGES: usize = 512;
+    const LARGE: usize = 8 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("ws://{}", listener.local_addr().expect("an address"));
+    let (heard, hear) = mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        accept(&mut stream);
+        for _ in 0..3 {
+            heard.send(read_frame(&mut stream)).expect("the scenario goes on");
+        }
+        // More than the sockets between us hold.
+        for _ in 0..MESSAGES {
+            stream.write_all(&frame(0x82, &[0; 50_000])).expect("it is read");
+        }
+        assert_eq!((read_frame(&mut stream), read_frame(&mut stream)), (1, LARGE));
+    });
+    let url = Url::parse(&url).expect("a URL");
+    let handshake = ws::Handshake::new(&url, &mut Entropy::from_seed(7)).expect("a handshake");
+    let client = ClientBuilder::new(rt).no_proxy().build().expect("a client");
+    let options = ws::Options::default();
+    let mut socket = client.websocket(handshake.deflate(None), options).expect("a WebSocket");
+    let first = socket.next().await;
+    assert!(matches!(first, Some(ws::Event::Open(_))), "{first:?}");
+    for text in ["a", "bb", "ccc"] {
+        socket.send_text(text).expect("it is open");
+    }
+    for length in 1..=3 {
+        let heard = hear.recv_timeout(Duration::from_secs(10));
+        assert_eq!(heard, Ok(length), "it waits for somebody to ask");
+    }
+    socket.send_text("d").expect("it is open");
+    socket.send_binary(&vec![0; LARGE]).expect("it is open");
+    for _ in 0..MESSAGES {
+        let next = socket.next().await;
+        assert!(matches!(next, Some(ws::Event::Message(_))), "{next:?}");
+    }
+    // Its end is the server's, who has read all of it.
+    let end = socket.next().await;
+    assert!(matches!(end, Some(ws::Event::Closed(_))), "{end:?}");
+    server.join().expect("the server got what was sent");
+}
+
+/// Reads the head of a handshake, and answers it (RFC 6455 §4.2.2).
+fn accept(stream: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a head");
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).expect("a head");
+    let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "));
+    let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let hash = Sha1::new().chain_update(key.expect("a key")).chain_update(guid).finalize();
+    let answer = format!(
+        "HTTP/1.1 101 Go\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+         sec-websocket-accept: {}\r\n\r\n",
+        BASE64_STANDARD.encode(hash)
+    );
+    stream.write_all(answer.as_bytes()).expect("it is read");
+}
+
+/// Reads a frame of a client, to the length of its payload.
+fn read_frame(stream: &mut TcpStream) -> usize {
+    let mut head = Vec::new();
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a frame");
+        head.extend(byte);
+        if let Some((header, _)) = ws::FrameHeader::decode(&head).expect("a frame") {
+            let mut payload = vec![0; header.length as usize];
+            stream.read_exact(&mut payload).expect("its payload");
+            return payload.len();
+        }
+    }
 }
 
 // TLS

@@ -9,9 +9,10 @@ use restless_hyper::proto::{Error, Instant, Subscription, Timer, TransportErrorK
 use restless_hyper::{Events, Runtime};
 
 use super::support::{
-    Either, Stage, all_of, builder, ended, failure, lost, move_until, race, take, take_ids,
-    yield_now,
+    Either, Stage, all_of, builder, ended, envelope, failure, lost, move_until, race, take,
+    take_ids, yield_now,
 };
+use super::websocket::frame;
 
 fn web(id: &str) -> Subscription {
     all_of(id).websocket()
@@ -113,6 +114,15 @@ pub async fn a_server_that_answers_no_ping_is_left<R: Runtime>(rt: R) {
     assert_eq!(timeout.timer(), Timer::Pong);
     received.extend(take_ids(&mut events, 1).await);
     assert_eq!(received, stage.log(&id));
+    // One that sends all that it has, and no pong.
+    stage.emulator.inject(Fault::deaf());
+    let mut events = stage.subscribe(web(&id).websocket_options(options));
+    assert_eq!(take_ids(&mut events, 2).await, stage.log(&id));
+    let lost = self::lost(&mut events).await;
+    assert!(
+        matches!(error(&lost), Error::Timeout(late) if late.timer() == Timer::Pong),
+        "{lost:?}"
+    );
 }
 
 /// One that answers is not, though nothing else comes.
@@ -146,6 +156,26 @@ pub async fn silence_over_websocket_is_a_loss<R: Runtime>(rt: R) {
     assert_eq!(timeout.timer(), Timer::Idle);
     received.extend(take_ids(&mut events, 1).await);
     assert_eq!(received, stage.log(&id));
+}
+
+/// A server that is gone takes no pong any more: all that it said before is read all the same, the
+/// last word too, which may be that nobody shall come back.
+pub async fn what_came_before_a_failed_write_is_read<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    for _ in 0..10 {
+        let mut wire = Vec::new();
+        for n in 0..200 {
+            let id = format!(r#"{{"event_id":"{n}","#);
+            wire.extend(frame(0x81, envelope("1").replacen('{', &id, 1).as_bytes()));
+            wire.extend(frame(0x89, b"there?"));
+        }
+        wire.extend(frame(0x88, b"\x03\xf0"));
+        stage.emulator.inject(Fault::raw([wire]).on_websocket());
+        let mut events = stage.subscribe(web("any"));
+        assert_eq!(take(&mut events, 200).await.len(), 200);
+        let Error::Closed(closed) = failure(&mut events).await else { panic!("no Close frame") };
+        assert_eq!(closed.code().get(), 1008);
+    }
 }
 
 /// A flood of pings holds no event back, and loses no connection.
