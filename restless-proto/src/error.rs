@@ -14,7 +14,7 @@ use serde::de::Error as _;
 pub use refused::Refused;
 
 use crate::http::coding::CodingError;
-use crate::redact::{self, Keys};
+use crate::redact::{self, Keys, shown};
 use crate::ws::{self, HandshakeError};
 use refused::Message;
 
@@ -275,30 +275,6 @@ impl LimitError {
         self.seen
     }
 }
-
-/// A `Display` is one line, whatever the peer wrote, and no longer than a log line should be.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line: String =
-        text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.len() < text.len() {
-        line.push('…');
-    }
-    line
-}
-
-/// What may be shown of a text of the peer's: one line, without what looks like a key.
-pub(crate) fn shown(text: &str) -> String {
-    // Of a long text, no more is looked at than can come to be shown.
-    let (end, _) = text.char_indices().nth(LOOKED_AT).unwrap_or((text.len(), ' '));
-    let mut line = one_line(&redact::text(text.get(..end).unwrap_or_default()));
-    if end < text.len() && !line.ends_with('…') {
-        line.push('…');
-    }
-    line
-}
-
-/// A key that is left out may be longer than what is shown.
-const LOOKED_AT: usize = 4096;
 
 /// The first bytes of an answer. They may hold whatever the service says, a key among it, so
 /// `Debug` tells only how many they are.

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 use super::data::RawJson;
 use super::error::Error;
 use super::fields::{self, ExtraFields, Field};
-use crate::error::shown;
 use crate::json::{JsonError, Scanner, Span, unescape};
+use crate::redact::shown;
 
 /// An event lent from the text that it arrived in: nothing is copied or allocated to read it.
 ///

@@ -34,7 +34,7 @@ pub use envelope::{Envelope, ErrorDetail, Kind, Meta};
 pub use error::{Error, JsonType};
 pub use fields::ExtraFields;
 
-use crate::error::shown;
+use crate::redact::shown;
 use envelope::Parts;
 
 /// How deep an event's data may nest: no value in it stands inside more than 199 arrays and

@@ -23,7 +23,7 @@ use std::fmt;
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::error::shown;
+use crate::redact::shown;
 use codec::{Codec, Outcome};
 
 /// A content coding that is understood here (RFC 9110 §8.4.1 and the IANA registry).

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::auth::{self, Reach};
 use crate::RedirectError;
-use crate::error::shown;
+use crate::redact::shown;
 
 /// Redirects that are followed in a row before it is an error.
 pub(crate) const MOST_REDIRECTS: u8 = 10;

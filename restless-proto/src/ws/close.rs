@@ -236,7 +236,7 @@ impl fmt::Display for Closed {
                 if close.reason().is_empty() {
                     return Ok(());
                 }
-                write!(f, ": {}", crate::error::shown(close.reason()))
+                write!(f, ": {}", crate::redact::shown(close.reason()))
             }
             Self::Failed(_) => {
                 f.write_str("the peer broke a rule or passed a limit, and the connection failed")

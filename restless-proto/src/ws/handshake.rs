@@ -19,7 +19,7 @@ pub use error::HandshakeError;
 
 use super::deflate::{self, BadParameter, Deflate, DeflateParameters};
 use super::extension;
-use crate::error::shown;
+use crate::redact::shown;
 use crate::{ConfigError, Entropy};
 
 /// An opening handshake: its request, and the check of the response (RFC 6455 §4.1).
