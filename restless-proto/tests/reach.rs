@@ -85,3 +85,14 @@ fn https_loopback_and_a_service_that_was_told_so_get_the_key() {
         assert_eq!(followed(Subscription::stream("s").websocket(), &service), None);
     }
 }
+
+#[test]
+fn a_proxy_s_credentials_are_no_field_of_a_request() {
+    let service = Service::default();
+    let subscription = || Subscription::stream("s").header("Proxy-Authorization", "Basic eDp5");
+    for subscription in [subscription(), subscription().websocket()] {
+        let started = subscription.start(&service, Entropy::from_seed(1), Instant::ORIGIN);
+        let error = started.err().expect("the origin would get them");
+        assert_eq!(error.value(), "proxy-authorization");
+    }
+}

@@ -453,12 +453,14 @@ fn exposed(url: RuntimeUrl) -> String {
 }
 
 /// Fields that say how the request and its connection are to be read.
-const TAKEN: [HeaderName; 8] = [
+const TAKEN: [HeaderName; 9] = [
     header::ACCEPT,
     header::CACHE_CONTROL,
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::HOST,
+    // The origin would get it.
+    header::PROXY_AUTHORIZATION,
     header::TE,
     header::TRANSFER_ENCODING,
     header::UPGRADE,

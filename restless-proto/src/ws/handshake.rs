@@ -7,9 +7,9 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Request, StatusCode, Uri};
 use sha1::{Digest, Sha1};
@@ -121,11 +121,13 @@ impl Handshake {
     /// # Errors
     ///
     /// For a field that the handshake itself sets: `Host`, `Upgrade`, `Connection`, all that begin
-    /// with `Sec-WebSocket-`, and those that say how long a content is, as there is none.
+    /// with `Sec-WebSocket-`, and those that say how long a content is, as there is none; and for
+    /// `Proxy-Authorization`, which the origin would get.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self, ConfigError> {
-        let own = [HOST, UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
+        let own =
+            [HOST, UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, PROXY_AUTHORIZATION];
         if own.contains(&name) || name.as_str().starts_with("sec-websocket-") {
-            let accepted = "the opening handshake sets this field itself";
+            let accepted = "left to the opening handshake and the HTTP stack";
             return Err(ConfigError::new("header", name.as_str(), accepted));
         }
         self.fields.append(name, value);

@@ -99,7 +99,14 @@ fn urls_that_are_no_websocket_urls_are_refused_without_printing_their_secrets() 
 
 #[test]
 fn fields_of_the_handshake_are_not_the_caller_s() {
-    for name in ["host", "connection", "upgrade", "sec-websocket-key", "sec-websocket-foo"] {
+    for name in [
+        "host",
+        "connection",
+        "upgrade",
+        "sec-websocket-key",
+        "sec-websocket-foo",
+        "proxy-authorization",
+    ] {
         let value = HeaderValue::from_static("x");
         let seen = handshake().header(HeaderName::from_static(name), value);
         assert_eq!(seen.expect_err("refused").value(), name);
