@@ -20,7 +20,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use restless_examples::{CreateCli, Printer, entropy, now};
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
-use restless_proto::{Call, CallOptions, Error, TransportError, TransportErrorKind as Kind};
+use restless_proto::{
+    Call, CallOptions, Error, ReadBuffer, TransportError, TransportErrorKind as Kind,
+};
 use restless_proto::{model, streams};
 use ureq::Error as HttpError;
 use ureq::config::AutoHeaderValue;
@@ -120,14 +122,14 @@ fn fetch(
     let gone = |gone: SendError<Input>| std::io::Error::other(gone.to_string());
     let (head, content) = response.into_parts();
     inputs.send(Input::Response { exchange, head: Box::new(head) }).map_err(gone)?;
-    let (mut content, mut buffer) = (content.into_reader(), vec![0; 16 * 1024]);
+    let (mut content, mut buffer) = (content.into_reader(), ReadBuffer::new());
     loop {
-        let n = content.read(&mut buffer)?;
+        let n = content.read(buffer.space())?;
         if n == 0 {
             return Ok(End::Complete);
         }
-        let bytes = Bytes::copy_from_slice(&buffer[..n]);
-        inputs.send(Input::Data { exchange, bytes }).map_err(gone)?;
+        buffer.advance(n);
+        inputs.send(Input::Data { exchange, bytes: buffer.take() }).map_err(gone)?;
     }
 }
 
