@@ -7,8 +7,9 @@
 /// coding is taken off, of which at most 16 KiB are decoded ahead.
 ///
 /// A coded event stream has a limit more: within a minute it may decode to as much as a line and an
-/// event take together, 32 MiB by default, and bring no event. A few bytes can be coded to comments
-/// without end; but heartbeats, however well they are coded, come at their time.
+/// event take together, and 32 MiB at least, and bring no event; a subscription ends with that, since
+/// it would come again. A few bytes can be coded to comments without end; but heartbeats, however
+/// well they are coded, come at their time.
 ///
 /// ```
 /// use restless_proto::Limits;

@@ -23,7 +23,7 @@ use bytes::{Bytes, BytesMut};
 ///
 /// It holds 16 KiB, twice as much after each time that it was full, up to 256 KiB, and half as much
 /// after each time that less than a quarter of it was used. So a connection that only pings is back
-/// at 16 KiB after four pings. What fills less than a quarter is handed over as a copy of its own
+/// at 16 KiB after four pings; until then it may keep the block that it handed over last. What fills less than a quarter is handed over as a copy of its own
 /// size, and keeps nothing else in memory.
 #[derive(Debug)]
 pub struct ReadBuffer {
@@ -75,6 +75,9 @@ impl ReadBuffer {
 
     /// What has been read since the last time.
     pub fn take(&mut self) -> Bytes {
+        if self.block.is_empty() {
+            return Bytes::new();
+        }
         let filled = std::mem::take(&mut self.filled);
         let size = self.block.len();
         if filled == size {
@@ -101,6 +104,17 @@ impl Default for ReadBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn to_take_twice_changes_nothing() {
+        let mut buffer = ReadBuffer::new();
+        for _ in 0..3 {
+            fill(&mut buffer, usize::MAX, usize::MAX, 1);
+        }
+        let size = buffer.size;
+        assert!(buffer.take().is_empty() && buffer.take().is_empty());
+        assert_eq!((buffer.size, buffer.space().len()), (size, size));
+    }
 
     /// Puts this many bytes of a value into the space, as reads of at most `most` do.
     fn fill(buffer: &mut ReadBuffer, length: usize, most: usize, value: u8) -> Bytes {

@@ -156,7 +156,12 @@ fn secret(rest: &str, before: Before, keys: &[String]) -> Option<(usize, usize)>
     }
     if before.is_authority() {
         let ends = |unit: &Unit| "/?#\"'\\ ".contains(unit.char) || unit.char.is_control();
-        let end = until(rest, |unit| !unit.percent && ends(unit));
+        // Only so far, since the next place may announce another one.
+        let mut looked_at = 0;
+        let end = until(rest, |unit| {
+            looked_at += 1;
+            looked_at > LONGEST_USER || (!unit.percent && ends(unit))
+        });
         let user = last(rest.get(..end)?, '@')?;
         return (user > 0).then_some((0, user));
     }
@@ -178,6 +183,9 @@ fn secret(rest: &str, before: Before, keys: &[String]) -> Option<(usize, usize)>
     }
     None
 }
+
+/// Longest user information of a URL that is looked for, in characters.
+const LONGEST_USER: usize = 512;
 
 /// How long the separators are that a value comes after, and whether one of them assigns.
 fn separators(text: &str) -> (usize, bool) {
@@ -390,6 +398,15 @@ mod tests {
             assert_eq!(text(given), given);
             let long = given.repeat(1000);
             assert_eq!(text(&long), long);
+        }
+    }
+
+    #[test]
+    fn no_text_takes_more_than_its_length() {
+        // Were each place looked at from each place before it, this would take long.
+        for unit in ["%3A%2F%2F", "://", "\\", "rs", "bearer ", "api_key", "headers"] {
+            let long = unit.repeat(40_000 / unit.len());
+            assert!(text(&long).len() <= long.len());
         }
     }
 

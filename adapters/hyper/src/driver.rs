@@ -99,12 +99,17 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         let mut work = 0;
         loop {
             if work >= WORK_PER_POLL {
+                self.flush(cx);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             let output = self.machine.poll();
             if !matches!(output, Output::Wait(_)) {
                 self.asked = None;
+            }
+            // What is owed goes out before anything else happens, and all of it at once.
+            if !matches!(output, Output::Send(_)) {
+                self.flush(cx);
             }
             match output {
                 Output::Open { exchange, request } => {
@@ -114,7 +119,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                 }
                 Output::Send(bytes) => {
                     work += WORK_PER_SEND;
-                    self.send(bytes, true, cx);
+                    self.send(bytes, true);
                 }
                 Output::Hangup => self.open = None,
                 Output::Authorize { rejected } => match &self.provider {
@@ -143,7 +148,10 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
     pub(crate) fn close_now(&mut self, cx: &mut Context<'_>) {
         while self.event.is_none() {
             match self.machine.poll() {
-                Output::Send(bytes) => self.send(bytes, false, cx),
+                Output::Send(bytes) => {
+                    self.send(bytes, false);
+                    self.flush(cx);
+                }
                 Output::Event(event) => self.event = Some(event),
                 Output::Hangup => self.hang_up(),
                 // What was closed opens nothing, and asks for nothing.
@@ -221,17 +229,20 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         self.open.as_ref().map_or(0, |(_, open)| open.unsent_bytes())
     }
 
-    /// Hands bytes to the open exchange, and writes what it takes at once. `owed`: by the protocol,
-    /// because of what the peer sent.
-    pub(crate) fn send(&mut self, bytes: Bytes, owed: bool, cx: &mut Context<'_>) {
+    /// Writes what the open exchange takes at once.
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
+        if let Some((_, open)) = self.open.as_mut().filter(|(_, open)| open.unsent_bytes() > 0) {
+            open.flush(cx);
+        }
+    }
+
+    /// Hands bytes to the open exchange. `owed`: by the protocol, because of what the peer sent.
+    pub(crate) fn send(&mut self, bytes: Bytes, owed: bool) {
         let Some((exchange, open)) = &mut self.open else { return };
         let exchange = *exchange;
-        match open.send(bytes, owed) {
-            Ok(()) => open.flush(cx),
-            Err(error) => {
-                self.open = None;
-                self.tell(Input::Ended { exchange, why: End::Failed(error) });
-            }
+        if let Err(error) = open.send(bytes, owed) {
+            self.open = None;
+            self.tell(Input::Ended { exchange, why: End::Failed(error) });
         }
     }
 }

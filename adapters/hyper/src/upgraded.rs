@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use hyper::rt::{Read, ReadBuf, Write};
 use restless_proto::ReadBuffer;
 
@@ -13,7 +13,7 @@ use restless_proto::ReadBuffer;
 pub(crate) struct Upgraded {
     io: hyper::upgrade::Upgraded,
     /// What waits to go out, and whether it is owed for something that was read.
-    unsent: VecDeque<(Bytes, bool)>,
+    unsent: VecDeque<(BytesMut, bool)>,
     owed_bytes: usize,
     unsent_bytes: usize,
     buffer: ReadBuffer,
@@ -27,11 +27,13 @@ pub(crate) struct Upgraded {
 /// slowed down, not obeyed. What the user sends is no reason not to read: the peer may be waiting
 /// for us to.
 const MOST_OWED: usize = 64 << 10;
+/// What is no larger than this together goes out together.
+const JOINED_BYTES: usize = 4 << 10;
 
 impl Upgraded {
     pub(crate) fn new(io: hyper::upgrade::Upgraded, unsent: Vec<Bytes>) -> Self {
         let unsent_bytes = unsent.iter().map(Bytes::len).sum();
-        let unsent = unsent.into_iter().map(|bytes| (bytes, false)).collect();
+        let unsent = unsent.into_iter().map(|bytes| (own(bytes), false)).collect();
         Self {
             io,
             unsent,
@@ -51,7 +53,13 @@ impl Upgraded {
         if owed {
             self.owed_bytes += bytes.len();
         }
-        self.unsent.push_back((bytes, owed));
+        // One write for many: a peer can make us send thousands of pongs, of a few bytes each.
+        match self.unsent.back_mut() {
+            Some((last, same)) if *same == owed && last.len() + bytes.len() <= JOINED_BYTES => {
+                last.extend_from_slice(&bytes);
+            }
+            _ => self.unsent.push_back((own(bytes), owed)),
+        }
     }
 
     pub(crate) fn unsent_bytes(&self) -> usize {
@@ -87,6 +95,8 @@ impl Upgraded {
                 self.unsent.pop_front();
             }
         }
+        // What it grew to in a flood.
+        self.unsent.shrink_to(16);
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
@@ -99,11 +109,11 @@ impl Upgraded {
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             self.stop_writing(error);
         }
-        if self.owed_bytes > MOST_OWED {
-            return Poll::Pending;
-        }
         if let Some(error) = self.read_failed.take() {
             return Poll::Ready(Err(error));
+        }
+        if self.owed_bytes > MOST_OWED {
+            return Poll::Pending;
         }
         loop {
             match self.poll_read_once(cx) {
@@ -138,4 +148,9 @@ impl Upgraded {
         let length = space.filled().len();
         Poll::Ready(Ok(self.buffer.advance(length)))
     }
+}
+
+/// Without a copy where nobody else has them, as it is with what a machine sends.
+fn own(bytes: Bytes) -> BytesMut {
+    bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
 }

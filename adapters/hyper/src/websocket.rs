@@ -17,8 +17,8 @@ use crate::driver::Driver;
 /// sent goes out at once as far as the socket takes it, and else while `next` is polled. Dropping
 /// it closes its connection.
 ///
-/// Memory: what [`restless_proto::ws::Connection`] says, and 16 KiB to read into, up to 256 KiB while more than
-/// that comes at once; with TLS, or on a runtime of `futures-io`, 16 KiB more.
+/// Memory: what [`restless_proto::ws::Connection`] says, and 16 KiB to read into, up to 256 KiB while
+/// more than that comes at once; with TLS, or on a runtime of `futures-io`, 16 KiB more.
 #[must_use = "a connection moves only while it is polled"]
 pub struct WebSocket<R: Runtime> {
     driver: Driver<R, WebSocketMachine>,
@@ -103,8 +103,9 @@ impl<R: Runtime> WebSocket<R> {
         while self.driver.machine.unsent_bytes() > 0 {
             // With bytes to send, there is no other output.
             let Output::Send(bytes) = self.driver.machine.poll() else { return };
-            self.driver.send(bytes, false, &mut cx);
+            self.driver.send(bytes, false);
         }
+        self.driver.flush(&mut cx);
     }
 }
 

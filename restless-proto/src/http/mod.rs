@@ -9,10 +9,12 @@ pub(crate) mod retry_after;
 
 use http::HeaderMap;
 
-/// The id that the service gave this request.
+/// The id that the service gave this request; of a long one, its beginning.
 pub(crate) fn request_id(fields: &HeaderMap) -> Option<String> {
-    ["x-request-id", "request-id"]
-        .iter()
-        .find_map(|name| fields.get(*name))
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    let value = ["x-request-id", "request-id"].iter().find_map(|name| fields.get(*name))?;
+    let text = String::from_utf8_lossy(value.as_bytes());
+    Some(text.chars().take(LONGEST_REQUEST_ID).collect())
 }
+
+/// In characters: a UUID has 36.
+const LONGEST_REQUEST_ID: usize = 256;

@@ -77,9 +77,17 @@ impl Hop {
     }
 
     /// Sends it to another URL, and nothing else about it changes.
-    pub(crate) fn place_at(&mut self, url: Url) {
-        *self.request.uri_mut() = uri(&url);
+    ///
+    /// # Errors
+    ///
+    /// Where that is too long for a URI, as it may be with a position in it.
+    pub(crate) fn place_at(&mut self, url: Url) -> Result<(), RedirectError> {
+        let uri = url.as_str().parse().map_err(|_| RedirectError::BadLocation {
+            location: format!("{} bytes", url.as_str().len()),
+        })?;
+        *self.request.uri_mut() = uri;
         self.url = url;
+        Ok(())
     }
 
     /// The request that follows the redirect that answered this one.
@@ -136,7 +144,7 @@ impl Hop {
         if auth::has_credentials(self.request.headers(), &to) && !reach.includes(&to) {
             return Err(RedirectError::PlainHttp { status });
         }
-        self.place_at(to);
+        self.place_at(to)?;
         self.redirects += 1;
         Ok(self)
     }

@@ -156,6 +156,11 @@ impl Buffers {
         self.begun
     }
 
+    /// Whether the block can't become an event any more.
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.over_limit
+    }
+
     /// Ends the block: sets the last event ID where the block had one, says whether it did, and
     /// gives its data out. The event type stays until [`clear_event_type`](Self::clear_event_type).
     #[inline]
@@ -169,7 +174,8 @@ impl Buffers {
         (std::mem::take(&mut self.data), std::mem::take(&mut self.has_id))
     }
 
-    /// The joined data with its buffer, where that is too large to be used again.
+    /// The joined data with its buffer, where that is too large to be used again. It may be up to
+    /// twice as large as the data: to move that would cost as much again as to read it.
     pub(super) fn take_large(&mut self) -> Option<Bytes> {
         (self.joined.len() > LARGEST_KEPT_BUFFER)
             .then(|| Bytes::from(std::mem::take(&mut self.joined)))

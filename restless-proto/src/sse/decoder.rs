@@ -136,6 +136,12 @@ impl Decoder {
         self.interpreter.is_mid_block()
     }
 
+    /// Whether the block that is being read was told of as over a limit: what is left of it says
+    /// nothing more.
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.interpreter.buffers.is_over_limit()
+    }
+
     /// Reads to the end of the next block that has something to say.
     #[inline]
     fn read(&mut self) -> Result<Stop, LimitError> {

@@ -204,7 +204,8 @@ impl Interpreter {
 /// The time in a `retry` value: nothing but ASCII digits, an integer in base ten, as milliseconds.
 ///
 /// The standard sets no bound. What is over 64 bits is the longest time there is: some 585 million
-/// years, so nobody can tell the difference, and [`Backoff`](crate::Backoff) waits an hour at the most.
+/// years, so nobody can tell the difference. How much of it is waited for is
+/// [`Backoff`](crate::Backoff)'s to say.
 fn reconnection_time(value: &[u8]) -> Option<Duration> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;

@@ -83,7 +83,8 @@ impl Position {
     /// The same for a URL that a redirect leads to: a cursor that the server put there stays, and so
     /// does its `since` as long as there is no cursor.
     pub(super) fn place_in_redirect(&self, url: &Url) -> Url {
-        let says = |name| query::value(url, name).is_some();
+        // An empty one is none.
+        let says = |name| query::value(url, name).is_some_and(|value| !value.is_empty());
         let stays = says("cursor") || (self.cursor.is_none() && says("since"));
         if stays { url.clone() } else { self.place_in(url) }
     }
@@ -117,6 +118,19 @@ mod tests {
             placed("http://s/?cursor=7&streamId=a", "", "5"),
             "http://s/?cursor=7&streamId=a"
         );
+    }
+
+    #[test]
+    fn an_empty_position_in_a_redirect_is_none() {
+        let url = Url::parse("http://s/").unwrap();
+        for (cursor, since, due) in [("77", "", "cursor=77"), ("", "5", "since=5")] {
+            let position = Position::new(&url, Some(cursor.into()), Some(since.into())).unwrap();
+            for location in ["http://s/x?cursor=", "http://s/x?since=", "http://s/x?cursor=&since="]
+            {
+                let placed = position.place_in_redirect(&Url::parse(location).unwrap());
+                assert!(placed.query().is_some_and(|query| query.contains(due)), "{placed}");
+            }
+        }
     }
 
     #[test]

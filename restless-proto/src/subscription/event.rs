@@ -39,6 +39,7 @@ impl fmt::Debug for Opened {
         f.debug_struct("Opened")
             .field("cursor", &self.cursor.as_deref().map(redacted))
             .field("request_id", &self.request_id.as_deref().map(redacted))
+            .field("subprotocol", &self.subprotocol.as_deref().map(redacted))
             .finish()
     }
 }

@@ -134,7 +134,8 @@ impl Messages {
     fn push(&mut self, message: Bytes) {
         // An empty one takes room, too.
         if self.bytes.saturating_add(self.waiting.len()) > self.most {
-            self.over = Some(LimitError::new(ws::UNREAD, self.most, self.bytes));
+            let seen = self.bytes.saturating_add(self.waiting.len());
+            self.over = Some(LimitError::new(ws::UNREAD, self.most, seen));
             return;
         }
         self.bytes = self.bytes.saturating_add(message.len());
@@ -173,12 +174,16 @@ pub(super) struct EventStream {
 /// well too, but come at their time, for months.
 const COUNTED: Duration = Duration::from_secs(60);
 
+/// What may be decoded in vain in that time at least, however low the limits are: heartbeats are no
+/// bomb.
+const LEAST_IN_VAIN: usize = 32 << 20;
+
 impl EventStream {
     pub(super) fn new(fields: &HeaderMap, limits: Limits) -> Result<Self, CodingError> {
         Ok(Self {
             coding: coding::Decoder::of(fields)?,
             events: sse::Decoder::new(limits),
-            most_in_vain: limits.line().saturating_add(limits.event()),
+            most_in_vain: limits.line().saturating_add(limits.event()).max(LEAST_IN_VAIN),
             in_vain: 0,
             counted_since: Instant::ORIGIN,
         })
@@ -215,7 +220,10 @@ impl EventStream {
             let Some(coding) = &mut self.coding else { return Fed::Starved(None) };
             match coding.poll() {
                 Ok(Some(piece)) => {
-                    self.in_vain = self.in_vain.saturating_add(piece.len());
+                    // What has been told of as too large is passed over, as it is without a coding.
+                    if !self.events.is_over_limit() {
+                        self.in_vain = self.in_vain.saturating_add(piece.len());
+                    }
                     if self.in_vain > self.most_in_vain {
                         let (most, seen) = (self.most_in_vain, self.in_vain);
                         let what = "what is decoded in a minute without an event";
@@ -296,7 +304,7 @@ fn from_text(text: Bytes, id: SseId<'_>, signer: Option<&Signer>, ours: bool) ->
     Some(Fed::Item(match signed {
         Ok(()) => Item::Event(event),
         Err(error) => {
-            // Nothing in it is to be trusted, its time least of all: a forged one would skip years.
+            // Nothing in it is to be trusted, its time least of all, which could skip years.
             Item::Rejected(Rejected { data: text, id: own_id(), reason: error.into() })
         }
     }))

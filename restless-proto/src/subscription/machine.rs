@@ -278,10 +278,12 @@ impl SubscriptionMachine {
     }
 
     fn follow(&mut self, attempt: Attempt, head: &Parts) {
-        match attempt.hop.follow(head, self.plan.reach) {
+        let followed = attempt.hop.follow(head, self.plan.reach).and_then(|mut hop| {
+            let url = self.plan.position.place_in_redirect(hop.url());
+            hop.place_at(url).map(|()| hop)
+        });
+        match followed {
             Ok(mut hop) => {
-                let url = self.plan.position.place_in_redirect(hop.url());
-                hop.place_at(url);
                 let mut handshake = attempt.handshake;
                 if let Some(handshake) = &mut handshake {
                     handshake.redirect(&mut self.plan.entropy, hop.has_left_origin());

@@ -113,7 +113,8 @@ pub(super) fn after(loss: &Loss, websocket: bool, overrides: &Overrides) -> Disp
         LossReason::Complete => Disposition::Retry,
         LossReason::Error(Error::Refused(refused)) => {
             let own = overrides.status.and_then(|table| table(refused.status()));
-            own.unwrap_or_else(|| match status(refused.status(), websocket, overrides) {
+            let table = Overrides::default();
+            own.unwrap_or_else(|| match status(refused.status(), websocket, &table) {
                 Verdict::Retry => Disposition::Retry,
                 _ => Disposition::Stop,
             })

@@ -22,8 +22,9 @@ use crate::Entropy;
 /// event in each or not, no delay is shorter than 100 ms: so no setting makes a tight loop, nor does
 /// a server.
 ///
-/// A server may ask for any wait, and gets it: `retry_at` in [`Lost`](crate::subscription::Lost) and in
-/// the status says how long that is.
+/// `Retry-After` is about one answer, and gets any wait that it asks for: `retry_at` in
+/// [`Lost`](crate::subscription::Lost) and in the status says how long that is. A `retry:` stays for
+/// good, so no more than a day of it counts: one odd line must not silence a feed for ever.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     reconnection_time: Duration,
@@ -35,6 +36,7 @@ pub struct Backoff {
     entropy: Entropy,
 }
 
+const LONGEST_RETRY: Duration = Duration::from_secs(24 * 3600);
 /// A connection that stood this long is no part of a loop.
 const STABLE_SPELL: Duration = Duration::from_secs(1);
 const MOST_SHORT_SPELLS: u32 = 3;
@@ -47,9 +49,9 @@ impl Backoff {
         Self { reconnection_time, maximum, losses: 0, short: 0, entropy }
     }
 
-    /// The server's `retry:` takes the place of the reconnection time, for good.
+    /// The server's `retry:` takes the place of the reconnection time, for good. At most a day.
     pub fn server_retry(&mut self, reconnection_time: Duration) {
-        self.reconnection_time = reconnection_time;
+        self.reconnection_time = reconnection_time.min(LONGEST_RETRY);
     }
 
     /// An event came: the next loss is the first in a row again.
@@ -141,12 +143,15 @@ mod tests {
     }
 
     #[test]
-    fn a_server_gets_any_wait_that_it_asks_for() {
+    fn retry_after_gets_any_wait_and_retry_a_day() {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
         for asked_for in [Duration::from_secs(7200), Duration::from_secs(1 << 40), Duration::MAX] {
             let mut backoff = backoff(10, 1);
             assert!(backoff.next_delay(Some(asked_for), Duration::ZERO) >= asked_for);
+            backoff.reset();
             backoff.server_retry(asked_for);
-            assert!(backoff.next_delay(None, Duration::ZERO) >= asked_for);
+            let delay = backoff.next_delay(None, Duration::ZERO);
+            assert!((asked_for.min(DAY)..=DAY + DAY / 4).contains(&delay), "{delay:?}");
         }
     }
 

@@ -24,7 +24,7 @@ pub enum Output {
     Send(Bytes),
     /// A message came.
     Message(Message),
-    /// A ping came, with this payload. Its pong is sent already.
+    /// A ping came, with this payload. Its pong is sent already, unless the transport has ended.
     Ping(Bytes),
     /// A pong came that answers no ping of the keep-alive: the answer to a
     /// [`ping`](Connection::ping) of the caller's, or one that nobody asked for.

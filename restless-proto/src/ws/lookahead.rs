@@ -11,8 +11,10 @@ use super::frame::{FrameHeader, Opcode, Sequence};
 /// practical").
 ///
 /// It reads heads only. At one that breaks a rule it stops for good, and the
-/// [`Assembler`](super::message::Assembler) says what is wrong when it comes there: nothing behind
-/// that is answered (§7.1.7). At a Close frame it stops too, which is answered in its turn.
+/// [`Assembler`](super::message::Assembler) says what is wrong when it comes there. What is wrong with
+/// a payload, or too much of it, it does not see: a ping behind that may be answered before the
+/// connection fails, where both came at once. At a Close frame it stops too, which is answered in its
+/// turn.
 ///
 /// ```text
 ///            head of a ping, whole                    its last byte

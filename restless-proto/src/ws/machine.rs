@@ -20,7 +20,7 @@ pub enum Event {
     Open(Accepted),
     /// A message came.
     Message(Message),
-    /// A ping came, with this payload. Its pong has gone out.
+    /// A ping came, with this payload. Its pong has gone out, unless the transport has ended.
     Ping(Bytes),
     /// A pong came that answers no ping of the keep-alive.
     Pong(Bytes),

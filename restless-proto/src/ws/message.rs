@@ -202,9 +202,9 @@ impl Assembler {
         }
     }
 
-    /// Bytes of input that have not been read.
+    /// Bytes of input that have not been read, and what it takes to keep many pieces of them.
     pub(crate) fn unread_bytes(&self) -> usize {
-        self.later_bytes + self.chunk.len()
+        self.later_bytes + self.chunk.len() + self.later.len() * 2 * size_of::<Bytes>()
     }
 
     /// Forgets input that has not been read, and takes no notice of what was begun.
@@ -300,7 +300,7 @@ impl Assembler {
             }
             Opcode::Text | Opcode::Binary => {
                 if fin && !compressed && length <= self.chunk.len() {
-                    self.check_size(length, self.message_limit)?;
+                    self.check_size(length)?;
                     let payload = self.chunk.split_to(length);
                     return whole(opcode, payload)
                         .map(|message| Step::Item(Item::Message(message)));
@@ -321,15 +321,15 @@ impl Assembler {
             }
             // What is compressed is counted as it comes out.
             if !begun.compressed {
-                self.check_size(begun.received.saturating_add(length), self.message_limit)?;
+                self.check_size(begun.received.saturating_add(length))?;
             }
         }
         self.state = State::Data { fin, remaining: length };
         Ok(Step::Next)
     }
 
-    fn check_size(&self, seen: usize, limit: usize) -> Result<(), Error> {
-        if seen > limit {
+    fn check_size(&self, seen: usize) -> Result<(), Error> {
+        if seen > self.message_limit {
             return Err(Error::TooLarge(LimitError::new(MESSAGE, self.message_limit, seen)));
         }
         Ok(())

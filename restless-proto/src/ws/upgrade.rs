@@ -137,7 +137,9 @@ fn content_bytes(head: &Parts) -> Option<u64> {
     if none || head.headers.contains_key(header::TRANSFER_ENCODING) {
         return Some(0);
     }
-    head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let length = head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    // Digits alone (RFC 9110 §8.6): a sign would be read, too.
+    length.parse().ok().filter(|_| length.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Takes the head of a response, once it is there, and the interim ones before it (RFC 9110 §15.2).
