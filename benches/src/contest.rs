@@ -102,7 +102,8 @@ impl<'a, A: Debug + PartialEq + 'a> Contest<'a, A> {
     }
 }
 
-fn is_measuring() -> bool {
+/// Whether times are asked for: by `cargo bench`, and without `RESTLESS_BENCH_QUICK`.
+pub fn is_measuring() -> bool {
     std::env::args().any(|argument| argument == "--bench")
         && std::env::var_os("RESTLESS_BENCH_QUICK").is_none()
 }

@@ -11,4 +11,4 @@ mod alloc;
 mod contest;
 
 pub use alloc::{Allocations, allocations};
-pub use contest::{Contest, Outcome};
+pub use contest::{Contest, Outcome, is_measuring};

@@ -23,7 +23,8 @@ Prints one JSON object a line for each event of a stream.
   --ws                     over WebSocket instead of server-sent events
 
   --cursor C               start after this position
-  --since T                start at this time, until an event gave a cursor
+  --since T                start at this time, until an event gave a cursor; 0 is
+                           from the first event that is kept
   --no-reconnect           end when the connection does
   --max-reconnects N       give up after N reconnects without an event
   --retry-seconds S        delay before the first reconnect         (1)

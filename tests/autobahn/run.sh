@@ -28,6 +28,7 @@ if ! "$here/run-fuzzingserver.sh" "$venv" 0; then
   echo "the Autobahn suite can't be installed here: nothing was judged"
   exit 77
 fi
+echo "building the client (release), which takes minutes the first time"
 cargo build --quiet --release --manifest-path "$root/Cargo.toml" -p restless-tests --bin autobahn-client
 
 # A port that is free now; only the fuzzing server takes it in between.

@@ -146,6 +146,8 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
     /// Does what the machine has to do after it was closed, without waiting. An event that comes of
     /// it is kept for the next poll, and so is the alarm: there may be no runtime around.
     pub(crate) fn close_now(&mut self, cx: &mut Context<'_>) {
+        // Whatever was asked for is wanted no more.
+        self.asked = None;
         while self.event.is_none() {
             match self.machine.poll() {
                 Output::Send(bytes) => {
