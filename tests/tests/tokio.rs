@@ -79,14 +79,16 @@ fn a_subscription_can_move_to_another_worker() {
             let (hand_over, handed_over) = oneshot::channel();
             let (release, released) = mpsc::channel();
             let first = runtime.spawn(async move {
-                let taken = take(&mut events, 1).await;
+                let (ids, _) = take(&mut events, 1).await;
                 // It has waited here for the next one, too.
                 let next = tokio::time::timeout(Duration::from_millis(1), events.next());
                 assert!(next.await.is_err(), "nothing was published");
-                assert!(hand_over.send((events, taken)).is_ok());
+                // Its last thread, which is kept from here on: it may have moved before, too.
+                let handed = (events, ids, thread::current().id());
+                assert!(hand_over.send(handed).is_ok());
                 released.recv().expect("the test goes on");
             });
-            let (mut events, (mut ids, here)) = runtime.block_on(handed_over).expect("no panic");
+            let (mut events, mut ids, here) = runtime.block_on(handed_over).expect("no panic");
             let second = runtime.spawn(async move { take(&mut events, 1).await });
             emulator.publish(&id, "2").expect("an event");
             let (rest, there) = runtime.block_on(second).expect("no panic");
