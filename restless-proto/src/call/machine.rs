@@ -167,6 +167,8 @@ impl<T> CallMachine<T> {
             && self.service.asks_for_credentials()
             && !self.reauthorized
             && !hop.has_left_origin()
+            // The result that a 303 led to is refused, and not the call, which was acted on.
+            && (self.call.is_idempotent() || hop.request().method() == self.call.method())
         {
             self.reauthorized = true;
             self.hangup = true;
