@@ -104,3 +104,30 @@ fn a_subscription_can_move_to_another_worker() {
         }
     });
 }
+
+/// A subscription can be closed where no runtime is around, as in a `Drop` or a signal's handler:
+/// over WebSocket, too, where the peer's answer is waited for.
+#[test]
+fn a_subscription_can_be_closed_outside_a_runtime() {
+    on_a_thread(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let emulator = Emulator::start().expect("an emulator");
+        let client = Client::builder()
+            .no_proxy()
+            .api_key(emulator.api_key())
+            .stream_base_url(emulator.stream_base_url())
+            .build()
+            .expect("a client");
+        let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+        let id = emulator.add_stream(stream).expect("a stream");
+        emulator.publish(&id, "1").expect("an event");
+        let subscription = Subscription::stream(&id).since("0");
+        for subscription in [subscription.clone(), subscription.websocket()] {
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            runtime.block_on(take(&mut events, 1));
+            events.close();
+            assert!(runtime.block_on(events.next()).is_none());
+        }
+    });
+}
