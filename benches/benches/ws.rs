@@ -103,7 +103,7 @@ fn ours(wire: &[u8]) -> (usize, usize) {
     let mut connection =
         Connection::new(&Accepted::default(), Options::default(), Entropy::from_seed(1), now);
     let mut socket = Socket(wire);
-    let mut buffer = ReadBuffer::new();
+    let mut buffer = ReadBuffer::for_websocket();
     let (mut count, mut bytes) = (0, 0);
     loop {
         match connection.poll() {

@@ -158,8 +158,8 @@
 //! and every [`Send`](crate::machine::Output::Send) is written as it is. Who has a socket and no
 //! HTTP stack makes these inputs with [`UpgradeExchange`](crate::ws::UpgradeExchange).
 //!
-//! A driver that reads into a [`ReadBuffer`](crate::ReadBuffer) gives the machine slices of it: what
-//! comes in one piece is not copied, neither messages nor events.
+//! A driver that reads into a [`ReadBuffer::for_websocket`](crate::ReadBuffer::for_websocket) gives the
+//! machine slices of it: what comes in one piece is not copied, neither messages nor events.
 //!
 //! Who has a WebSocket stack already asks for
 //! [`whole_messages`](crate::Subscription::whole_messages) instead, and tells of

@@ -2,6 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::ws::FrameWalk;
+
 /// What a driver reads its socket into, so that a machine gets slices of it and not copies.
 ///
 /// ```
@@ -19,12 +21,14 @@ use bytes::{Bytes, BytesMut};
 /// ```
 ///
 /// Who reads without blocking goes on while [`advance`](Self::advance) says that it pays, and takes
-/// all of it at once: a message that comes in one piece is not copied.
+/// all of it at once: what comes in one piece is not copied. One that is made
+/// [`for_websocket`](Self::for_websocket) ends, where it can, between two frames.
 ///
-/// It holds 16 KiB, twice as much after each time that it was full, up to 256 KiB, and half as much
-/// after each time that less than a quarter of it was used. So a connection that only pings is back
-/// at 16 KiB after four pings; until then it may keep the block that it handed over last. What fills less than a quarter is handed over as a copy of its own
-/// size, and keeps nothing else in memory.
+/// Memory: it holds 16 KiB, and twice as much each time that this was too little, up to 64 KiB; for a
+/// WebSocket up to 128 KiB, and up to 1 MiB for frames that need it. It holds half as much after each
+/// time that less than a quarter was used: a connection that only pings is back at 16 KiB after three
+/// pings, or six, and until then it may keep the block that it handed over last. What fills less than
+/// a quarter is handed over as a copy of its own size, and keeps nothing else in memory.
 #[derive(Debug)]
 pub struct ReadBuffer {
     /// What is read into now: `size` bytes, or none before the first one is asked for.
@@ -34,10 +38,15 @@ pub struct ReadBuffer {
     /// The block that was handed over last. Once nobody else has a slice of it, it is read into
     /// again, as it is: it needs no clearing.
     lent: Bytes,
+    /// Where the frames end, for a WebSocket.
+    frames: Option<FrameWalk>,
 }
 
 const LEAST_BYTES: usize = 16 << 10;
-const MOST_BYTES: usize = 256 << 10;
+/// With this much it does not read on, save to the end of a frame. More would be slower: it would
+/// leave the processor's cache before it is looked at.
+const GOOD_BLOCK_BYTES: usize = 64 << 10;
+const MOST_BYTES: usize = 1 << 20;
 
 /// A read that gave less than this has most likely left nothing behind.
 const GOOD_READ_BYTES: usize = 8 << 10;
@@ -45,7 +54,22 @@ const GOOD_READ_BYTES: usize = 8 << 10;
 impl ReadBuffer {
     /// An empty one, which takes its memory when it is first used.
     pub fn new() -> Self {
-        Self { block: BytesMut::new(), filled: 0, size: LEAST_BYTES, lent: Bytes::new() }
+        Self {
+            block: BytesMut::new(),
+            filled: 0,
+            size: LEAST_BYTES,
+            lent: Bytes::new(),
+            frames: None,
+        }
+    }
+
+    /// An empty one for the bytes of a WebSocket, from the first behind the opening handshake on.
+    ///
+    /// It reads frames' heads (RFC 6455 §5.2) to ask for bytes up to the end of a frame, and no
+    /// further, once it has enough: a message that two blocks shared would have to be copied. Bytes
+    /// that are no frames, or not all there, come out as they are, cut anywhere.
+    pub fn for_websocket() -> Self {
+        Self { frames: Some(FrameWalk::default()), ..Self::new() }
     }
 
     /// Where to read into; never empty before [`take`](Self::take) while
@@ -57,15 +81,31 @@ impl ReadBuffer {
                 _ => BytesMut::zeroed(self.size),
             };
         }
-        self.block.get_mut(self.filled..).unwrap_or_default()
+        let aim = self.aim();
+        self.block.get_mut(self.filled..aim).unwrap_or_default()
     }
 
     /// States that a read has put this many bytes at the beginning of [`space`](Self::space).
     /// Whether it pays to read on, if that can be had without waiting: there is space, and the
     /// socket is likely to have more.
     pub fn advance(&mut self, length: usize) -> bool {
-        self.filled = self.filled.saturating_add(length).min(self.block.len());
-        length >= GOOD_READ_BYTES && self.filled < self.block.len()
+        self.filled = self.filled.saturating_add(length).min(self.aim());
+        if let Some(walk) = &mut self.frames {
+            if walk.skip(self.block.get(..self.filled).unwrap_or_default()).is_err() {
+                // Whoever parses it says what is wrong.
+                self.frames = None;
+            }
+        }
+        if length < GOOD_READ_BYTES {
+            return false;
+        }
+        let size = self.block.len();
+        if self.filled == size && (size + 1..=MOST_BYTES).contains(&self.frame_end()) {
+            // Twice what has come: what a head promises is no reason to take memory.
+            self.size = size.saturating_mul(2).min(MOST_BYTES);
+            self.block.resize(self.size, 0);
+        }
+        self.filled < self.aim()
     }
 
     /// Whether nothing has been read since the last [`take`](Self::take).
@@ -78,20 +118,45 @@ impl ReadBuffer {
         if self.block.is_empty() {
             return Bytes::new();
         }
-        let filled = std::mem::take(&mut self.filled);
         let size = self.block.len();
-        if filled == size {
-            self.size = size.saturating_mul(2).clamp(LEAST_BYTES, MOST_BYTES);
-        } else if filled < size / 4 {
-            let read = Bytes::copy_from_slice(self.block.get(..filled).unwrap_or_default());
+        let filled = std::mem::take(&mut self.filled);
+        let read = self.block.get(..filled).unwrap_or_default();
+        if let Some(walk) = &mut self.frames {
+            walk.leave(read);
+        }
+        if filled < size / 4 {
+            let read = Bytes::copy_from_slice(read);
             if size > LEAST_BYTES {
                 self.size = size / 2;
                 self.block = BytesMut::new();
             }
             return read;
         }
+        if filled >= self.good_bytes() {
+            let most = if self.frames.is_some() { 2 * GOOD_BLOCK_BYTES } else { GOOD_BLOCK_BYTES };
+            self.size = size.saturating_mul(2).min(most).max(size);
+        }
         self.lent = std::mem::take(&mut self.block).freeze();
         self.lent.slice(..filled)
+    }
+
+    /// Up to where to read.
+    fn aim(&self) -> usize {
+        let (size, frame_end) = (self.block.len(), self.frame_end());
+        if frame_end > size { size } else { self.good_bytes().max(frame_end) }
+    }
+
+    /// With this much in the block, what has come is worth looking at. The rest of it is for the
+    /// end of a frame.
+    fn good_bytes(&self) -> usize {
+        let size = self.block.len();
+        if self.frames.is_some() { (size / 2).min(GOOD_BLOCK_BYTES) } else { size }
+    }
+
+    /// Where the last frame ends whose head has come, counted from the start of the block.
+    fn frame_end(&self) -> usize {
+        let end = self.frames.as_ref().map_or(0, FrameWalk::end);
+        usize::try_from(end).unwrap_or(usize::MAX)
     }
 }
 
@@ -103,98 +168,102 @@ impl Default for ReadBuffer {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::ws::{FrameHeader, Opcode};
+
+    /// Reads from `wire` as a socket with all of it gives it, `most` bytes at once, until it does
+    /// not pay any more.
+    fn read(buffer: &mut ReadBuffer, wire: &mut &[u8], most: usize) -> Bytes {
+        loop {
+            let space = buffer.space();
+            let length = space.len().min(most).min(wire.len());
+            let (now, later) = wire.split_at(length);
+            space[..length].copy_from_slice(now);
+            *wire = later;
+            if !buffer.advance(length) {
+                return buffer.take();
+            }
+        }
+    }
+
+    /// Reads this many bytes of a value, or as many as it pays to.
+    fn fill(buffer: &mut ReadBuffer, length: usize, value: u8) -> Bytes {
+        read(buffer, &mut vec![value; length].as_slice(), 16 << 10)
+    }
+
+    fn frames(lengths: &[usize]) -> Vec<u8> {
+        let mut wire = BytesMut::new();
+        for &length in lengths {
+            FrameHeader::new(Opcode::Binary, length as u64).encode(&mut wire);
+            wire.resize(wire.len() + length, 7);
+        }
+        wire.to_vec()
+    }
 
     #[test]
     fn to_take_twice_changes_nothing() {
         let mut buffer = ReadBuffer::new();
         for _ in 0..3 {
-            fill(&mut buffer, usize::MAX, usize::MAX, 1);
+            fill(&mut buffer, 1 << 20, 1);
         }
         let size = buffer.size;
         assert!(buffer.take().is_empty() && buffer.take().is_empty());
         assert_eq!((buffer.size, buffer.space().len()), (size, size));
     }
 
-    /// Puts this many bytes of a value into the space, as reads of at most `most` do.
-    fn fill(buffer: &mut ReadBuffer, length: usize, most: usize, value: u8) -> Bytes {
-        let mut left = length;
-        loop {
-            let space = buffer.space();
-            let read = space.len().min(most).min(left);
-            space[..read].fill(value);
-            left -= read;
-            if !buffer.advance(read) {
-                return buffer.take();
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_read_comes_out_whatever_follows() {
-        let mut buffer = ReadBuffer::new();
-        let lengths = [1, 5_000, 16_384, 30_000, 3, 65_536, 300_000, 0, 17, 512 << 10];
-        let taken: Vec<Bytes> = (0..)
-            .zip(lengths)
-            .map(|(value, length)| {
-                let mut whole = BytesMut::new();
-                while whole.len() < length {
-                    whole.extend_from_slice(&fill(
-                        &mut buffer,
-                        length - whole.len(),
-                        16 << 10,
-                        value,
-                    ));
-                }
-                whole.freeze()
-            })
-            .collect();
-        for ((value, length), taken) in (0..).zip(lengths).zip(taken) {
-            assert_eq!(taken, vec![value; length]);
-        }
-    }
-
     #[test]
     fn a_slice_that_is_kept_is_not_read_over() {
         let mut buffer = ReadBuffer::new();
-        let kept = fill(&mut buffer, 10_000, usize::MAX, 1);
-        let next = fill(&mut buffer, 10_000, usize::MAX, 2);
+        let kept = fill(&mut buffer, 10_000, 1);
+        let next = fill(&mut buffer, 10_000, 2);
         assert_eq!((kept, next), (vec![1; 10_000].into(), vec![2; 10_000].into()));
     }
 
     #[test]
     fn a_block_that_nobody_keeps_is_read_into_again() {
         let mut buffer = ReadBuffer::new();
-        let first = fill(&mut buffer, 10_000, usize::MAX, 1);
+        let first = fill(&mut buffer, 10_000, 1);
         let address = first.as_ptr();
         drop(first);
-        assert_eq!(fill(&mut buffer, 10_000, usize::MAX, 2).as_ptr(), address);
+        assert_eq!(fill(&mut buffer, 10_000, 2).as_ptr(), address);
     }
 
     #[test]
     fn it_grows_while_it_is_filled_and_no_further_than_its_limit() {
         let mut buffer = ReadBuffer::new();
-        for size in [16, 32, 64, 128, 256, 256, 256] {
-            assert_eq!(fill(&mut buffer, usize::MAX, 16 << 10, 1).len(), size << 10);
+        for size in [16, 32, 64, 64, 64] {
+            assert_eq!(fill(&mut buffer, 1 << 20, 1).len(), size << 10);
         }
     }
 
     #[test]
-    fn it_is_back_at_its_least_after_four_small_reads() {
-        let mut buffer = ReadBuffer::new();
-        while buffer.space().len() < MOST_BYTES {
-            fill(&mut buffer, usize::MAX, usize::MAX, 1);
+    fn it_is_back_at_its_least_after_a_few_small_reads() {
+        let mut large = ReadBuffer::for_websocket();
+        let wire = frames(&[MOST_BYTES - 100]);
+        assert_eq!(read(&mut large, &mut &wire[..], 16 << 10), wire);
+        let mut usual = ReadBuffer::for_websocket();
+        let (wire, mut rest) = (frames(&[1_000; 200]), 200 * 1_004);
+        while rest > 100_000 {
+            rest -= read(&mut usual, &mut &wire[200 * 1_004 - rest..], 16 << 10).len();
         }
-        for _ in 0..4 {
-            fill(&mut buffer, 2, usize::MAX, 2);
+        for (mut buffer, size, reads) in [(large, MOST_BYTES, 6), (usual, 2 * GOOD_BLOCK_BYTES, 3)]
+        {
+            buffer.space();
+            assert_eq!(buffer.block.len(), size);
+            for _ in 0..reads {
+                assert_eq!(read(&mut buffer, &mut &b"\x89\0"[..], 16), &b"\x89\0"[..]);
+            }
+            buffer.space();
+            assert_eq!(buffer.block.len(), LEAST_BYTES);
         }
-        assert_eq!(buffer.space().len(), LEAST_BYTES);
     }
 
     #[test]
     fn a_small_read_keeps_no_block_in_memory() {
         let mut buffer = ReadBuffer::new();
-        let small = fill(&mut buffer, 100, usize::MAX, 1);
+        let small = fill(&mut buffer, 100, 1);
         // Alone with its memory, and that is no more than it says.
         assert_eq!(small.try_into_mut().expect("nobody else has it").capacity(), 100);
     }
@@ -206,5 +275,64 @@ mod tests {
         assert!(!buffer.advance(usize::MAX));
         assert_eq!(buffer.take().len(), space);
         assert_eq!(buffer.take().len(), 0);
+    }
+
+    #[test]
+    fn what_a_websocket_gives_without_waiting_ends_with_a_frame() {
+        let lengths = [3, 70, 20_000, 65_536, 65_536, 200, 0, 130_000, 90, 900_000, 1];
+        let wire = frames(&lengths.repeat(3));
+        let (mut buffer, mut rest) = (ReadBuffer::for_websocket(), &wire[..]);
+        while !rest.is_empty() {
+            let taken = read(&mut buffer, &mut rest, 16 << 10);
+            let mut walk = FrameWalk::default();
+            walk.skip(&taken).expect("heads of frames");
+            assert_eq!(walk.end(), taken.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_frame_beyond_the_limit_comes_in_pieces() {
+        let wire = frames(&[3 * MOST_BYTES]);
+        let (mut buffer, mut rest) = (ReadBuffer::for_websocket(), &wire[..]);
+        while !rest.is_empty() {
+            assert!(read(&mut buffer, &mut rest, 16 << 10).len() <= MOST_BYTES);
+            assert!(buffer.size <= MOST_BYTES);
+        }
+    }
+
+    #[test]
+    fn what_a_head_promises_takes_no_memory() {
+        let mut buffer = ReadBuffer::for_websocket();
+        let wire = frames(&[900_000]);
+        read(&mut buffer, &mut &wire[..12_000], 6_000);
+        assert_eq!(buffer.size, LEAST_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn all_that_was_read_comes_out_frames_or_not(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    (0usize..200_000).prop_map(|length| frames(&[length])),
+                    proptest::collection::vec(any::<u8>(), 0..50),
+                ],
+                0..6,
+            ),
+            reads in proptest::collection::vec(1usize..40_000, 1..6),
+            keep: bool,
+        ) {
+            for mut buffer in [ReadBuffer::new(), ReadBuffer::for_websocket()] {
+                let (wire, mut kept, mut seen) = (pieces.concat(), Vec::new(), Vec::new());
+                let (mut rest, mut reads) = (&wire[..], reads.iter().cycle());
+                while let (false, Some(&most)) = (rest.is_empty(), reads.next()) {
+                    let taken = read(&mut buffer, &mut rest, most);
+                    prop_assert!(!taken.is_empty());
+                    seen.extend_from_slice(&taken);
+                    kept.extend(keep.then_some(taken));
+                }
+                prop_assert!(seen == wire);
+                prop_assert!(!keep || kept.concat() == wire);
+            }
+        }
     }
 }

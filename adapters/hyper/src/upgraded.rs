@@ -39,7 +39,7 @@ impl Upgraded {
             unsent,
             owed_bytes: 0,
             unsent_bytes,
-            buffer: ReadBuffer::new(),
+            buffer: ReadBuffer::for_websocket(),
             read_failed: None,
             write_failed: None,
         }

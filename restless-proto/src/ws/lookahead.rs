@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::frame::{FrameHeader, Opcode, Sequence};
+use super::frame::{FrameHeader, FrameWalk, Opcode, Sequence};
 
 /// Walks over the frames of what has come, and finds the pings in it: a user who takes a while for
 /// each message must not keep the peer waiting for its pongs (RFC 6455 §5.5.2: "as soon as is
@@ -15,55 +15,43 @@ use super::frame::{FrameHeader, Opcode, Sequence};
 /// a payload, or too much of it, it does not see: a ping behind that may be answered before the
 /// connection fails, where both came at once. At a Close frame it stops too, which is answered in its
 /// turn.
-///
-/// ```text
-///            head of a ping, whole                    its last byte
-///   Head ──────────────────────────▶ Ping ──────────────────────────▶ its payload; Head
-///    │  ▲       head of another          all of its payload
-///    │  └────────────────────────── Skip ◀┐
-///    ├────────────────────────────────────┘
-///    └── what is no head, or a Close frame's ──▶ Over
-/// ```
 #[derive(Debug)]
 pub(crate) struct Lookahead {
     chunk: Bytes,
-    /// How much of `chunk` was looked at.
-    at: usize,
     /// Chunks that were given before the one before them was looked at.
     later: VecDeque<Bytes>,
-    /// The start of a head that is cut.
-    head: Vec<u8>,
+    walk: FrameWalk,
     sequence: Sequence,
-    state: State,
+    /// A ping whose head has come: it comes out once all of its payload has.
+    ping: Option<Ping>,
+    over: bool,
 }
 
 #[derive(Debug)]
-enum State {
-    Head,
-    Ping { payload: Vec<u8>, length: usize },
-    Skip(u64),
-    Over,
+struct Ping {
+    payload: Vec<u8>,
+    length: usize,
 }
 
 impl Lookahead {
     pub(crate) fn new(deflate: bool) -> Self {
         Self {
             chunk: Bytes::new(),
-            at: 0,
             later: VecDeque::new(),
-            head: Vec::new(),
+            walk: FrameWalk::default(),
             sequence: Sequence::new(deflate),
-            state: State::Head,
+            ping: None,
+            over: false,
         }
     }
 
     /// Takes the next piece of input.
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        if matches!(self.state, State::Over) {
+        if self.over {
             return;
         }
         if self.chunk.is_empty() {
-            self.chunk = chunk;
+            self.enter(chunk);
         } else {
             self.later.push_back(chunk);
         }
@@ -73,122 +61,50 @@ impl Lookahead {
     pub(crate) fn stop(&mut self) {
         self.chunk = Bytes::new();
         self.later.clear();
-        self.state = State::Over;
+        self.ping = None;
+        self.over = true;
     }
 
     /// The payload of the next ping; `None` when all input was looked at.
     pub(crate) fn next_ping(&mut self) -> Option<Bytes> {
         while !self.chunk.is_empty() {
-            if let Some(payload) = self.ping_in_chunk() {
-                return Some(payload);
+            if let Some(ping) = self.ping.take_if(|ping| ping.payload.len() == ping.length) {
+                return Some(ping.payload.into());
             }
-            self.at = 0;
-            self.chunk = self.later.pop_front().unwrap_or_default();
-        }
-        None
-    }
-
-    /// Steps over messages' frames that lie whole in this chunk: most do.
-    #[inline]
-    fn skip_whole_frames(&mut self) {
-        let (mut at, mut sequence) = (self.at, self.sequence);
-        let mut rest = self.chunk.get(at..).unwrap_or_default();
-        while let Ok(Some((header, used))) = FrameHeader::decode(rest) {
-            if header.opcode.is_control() {
-                break;
-            }
-            let end =
-                usize::try_from(header.length).ok().and_then(|length| used.checked_add(length));
-            let Some(after) = end.and_then(|end| rest.get(end..)) else { break };
-            if sequence.take(&header).is_err() {
-                break;
-            }
-            at += rest.len() - after.len();
-            rest = after;
-        }
-        (self.at, self.sequence) = (at, sequence);
-    }
-
-    /// The payload of the next ping that ends in this chunk.
-    fn ping_in_chunk(&mut self) -> Option<Bytes> {
-        if matches!(self.state, State::Head) && self.head.is_empty() {
-            self.skip_whole_frames();
-        }
-        while let Some(rest) = self.chunk.get(self.at..).filter(|rest| !rest.is_empty()) {
-            match &mut self.state {
-                State::Head if self.head.is_empty() => match FrameHeader::decode(rest) {
-                    Ok(Some((header, used))) => {
-                        self.at += used;
-                        if let Some(payload) = self.begin(header) {
-                            return Some(payload);
-                        }
-                    }
-                    Ok(None) => {
-                        self.head.extend_from_slice(rest);
-                        return None;
-                    }
-                    Err(_) => self.stop(),
-                },
-                State::Head => {
-                    // Cut anywhere, it is whole within a few bytes.
-                    self.head.extend(rest.first());
-                    self.at += 1;
-                    match FrameHeader::decode(&self.head) {
-                        Ok(Some((header, _))) => {
-                            self.head.clear();
-                            if let Some(payload) = self.begin(header) {
-                                return Some(payload);
-                            }
-                        }
-                        Ok(None) => {}
-                        Err(_) => self.stop(),
-                    }
+            self.walk.skip_whole_frames(&self.chunk, |header| {
+                !header.opcode.is_control() && self.sequence.take(header).is_ok()
+            });
+            let head = match self.walk.next(&self.chunk) {
+                Ok(Some(header)) => self.sequence.take(&header).map(|_| Some(header)),
+                other => other,
+            };
+            match head {
+                Ok(Some(FrameHeader { opcode: Opcode::Ping, length, .. })) => {
+                    let start = usize::try_from(self.walk.end() - length).unwrap_or(usize::MAX);
+                    let length = usize::try_from(length).unwrap_or(usize::MAX);
+                    let payload = self.chunk.get(start..).unwrap_or_default();
+                    let payload = payload.get(..length).unwrap_or(payload).to_vec();
+                    self.ping = Some(Ping { payload, length });
                 }
-                State::Skip(length) => {
-                    let here = usize::try_from(*length).unwrap_or(usize::MAX).min(rest.len());
-                    self.at += here;
-                    *length -= here as u64;
-                    if *length == 0 {
-                        self.state = State::Head;
-                        self.skip_whole_frames();
-                    }
+                Ok(Some(FrameHeader { opcode: Opcode::Close, .. })) | Err(_) => self.stop(),
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    self.walk.leave(&self.chunk);
+                    let next = self.later.pop_front().unwrap_or_default();
+                    self.enter(next);
                 }
-                State::Ping { payload, length } => {
-                    let here = rest.get(..*length - payload.len()).unwrap_or(rest);
-                    payload.extend_from_slice(here);
-                    self.at += here.len();
-                    if payload.len() == *length {
-                        let payload = Bytes::from(std::mem::take(payload));
-                        self.state = State::Head;
-                        return Some(payload);
-                    }
-                }
-                State::Over => return None,
             }
         }
         None
     }
 
-    /// Takes note of what follows this head. A ping without a payload is whole with it.
-    #[inline]
-    fn begin(&mut self, header: FrameHeader) -> Option<Bytes> {
-        if self.sequence.take(&header).is_err() {
-            self.stop();
-            return None;
+    /// Goes on to this chunk; a ping that was cut goes on at its start.
+    fn enter(&mut self, chunk: Bytes) {
+        if let Some(Ping { payload, length }) = &mut self.ping {
+            let missing = length.saturating_sub(payload.len());
+            payload.extend_from_slice(chunk.get(..missing).unwrap_or(&chunk));
         }
-        match header.opcode {
-            Opcode::Continuation | Opcode::Text | Opcode::Binary | Opcode::Pong => {
-                self.state = State::Skip(header.length);
-            }
-            Opcode::Ping if header.length == 0 => return Some(Bytes::new()),
-            Opcode::Ping => {
-                // 125 at the most, or it would be no head.
-                let length = usize::try_from(header.length).unwrap_or_default();
-                self.state = State::Ping { payload: Vec::with_capacity(length), length };
-            }
-            Opcode::Close => self.stop(),
-        }
-        None
+        self.chunk = chunk;
     }
 }
 

@@ -89,6 +89,7 @@ pub use connection::{Connection, Output, SendError};
 pub use deflate::{Deflate, DeflateParameters};
 pub use error::Error;
 pub(crate) use error::UNREAD;
+pub(crate) use frame::FrameWalk;
 pub use frame::{FrameHeader, Opcode};
 pub use handshake::{Accepted, Handshake, HandshakeError};
 pub use machine::{Event, WebSocketMachine};
