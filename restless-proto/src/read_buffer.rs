@@ -26,9 +26,10 @@ use crate::ws::FrameWalk;
 ///
 /// Memory: it holds 16 KiB, and twice as much each time that this was too little, up to 64 KiB; for a
 /// WebSocket up to 128 KiB, and up to 1 MiB for frames that need it. It holds half as much after each
-/// time that less than a quarter was used: a connection that only pings is back at 16 KiB after three
-/// pings, or six, and until then it may keep the block that it handed over last. What fills less than
-/// a quarter is handed over as a copy of its own size, and keeps nothing else in memory.
+/// time that less than a quarter was used, and 128 KiB then at the most: a connection that only pings
+/// is back at 16 KiB after three pings, or four, and until the first it may keep the block that it
+/// handed over last. What fills less than a quarter is handed over as a copy of its own size, and
+/// keeps nothing else in memory; of what fills more, each slice keeps the whole block.
 #[derive(Debug)]
 pub struct ReadBuffer {
     /// What is read into now: `size` bytes, or none before the first one is asked for.
@@ -89,20 +90,21 @@ impl ReadBuffer {
     /// Whether it pays to read on, if that can be had without waiting: there is space, and the
     /// socket is likely to have more.
     pub fn advance(&mut self, length: usize) -> bool {
-        self.filled = self.filled.saturating_add(length).min(self.aim());
+        let asked = self.aim();
+        self.filled = self.filled.saturating_add(length).min(asked);
         if let Some(walk) = &mut self.frames {
             if walk.skip(self.block.get(..self.filled).unwrap_or_default()).is_err() {
                 // Whoever parses it says what is wrong.
                 self.frames = None;
             }
         }
-        if length < GOOD_READ_BYTES {
+        if length < GOOD_READ_BYTES && self.filled < asked {
             return false;
         }
         let size = self.block.len();
         if self.filled == size && (size + 1..=MOST_BYTES).contains(&self.frame_end()) {
             // Twice what has come: what a head promises is no reason to take memory.
-            self.size = size.saturating_mul(2).min(MOST_BYTES);
+            self.size = size.saturating_mul(2).clamp(LEAST_BYTES, MOST_BYTES);
             self.block.resize(self.size, 0);
         }
         self.filled < self.aim()
@@ -118,8 +120,8 @@ impl ReadBuffer {
         if self.block.is_empty() {
             return Bytes::new();
         }
-        let size = self.block.len();
-        let filled = std::mem::take(&mut self.filled);
+        let (size, usual) = (self.block.len(), self.usual_bytes());
+        let (filled, good) = (std::mem::take(&mut self.filled), self.good_bytes());
         let read = self.block.get(..filled).unwrap_or_default();
         if let Some(walk) = &mut self.frames {
             walk.leave(read);
@@ -127,14 +129,15 @@ impl ReadBuffer {
         if filled < size / 4 {
             let read = Bytes::copy_from_slice(read);
             if size > LEAST_BYTES {
-                self.size = size / 2;
+                self.size = (size / 2).min(usual);
                 self.block = BytesMut::new();
             }
             return read;
         }
-        if filled >= self.good_bytes() {
-            let most = if self.frames.is_some() { 2 * GOOD_BLOCK_BYTES } else { GOOD_BLOCK_BYTES };
-            self.size = size.saturating_mul(2).min(most).max(size);
+        if size > usual && filled <= size / 2 {
+            self.size = size / 2;
+        } else if size < usual && filled >= good {
+            self.size = size.saturating_mul(2).min(usual);
         }
         self.lent = std::mem::take(&mut self.block).freeze();
         self.lent.slice(..filled)
@@ -151,6 +154,11 @@ impl ReadBuffer {
     fn good_bytes(&self) -> usize {
         let size = self.block.len();
         if self.frames.is_some() { (size / 2).min(GOOD_BLOCK_BYTES) } else { size }
+    }
+
+    /// More than this it only holds for a frame that needs it.
+    fn usual_bytes(&self) -> usize {
+        if self.frames.is_some() { 2 * GOOD_BLOCK_BYTES } else { GOOD_BLOCK_BYTES }
     }
 
     /// Where the last frame ends whose head has come, counted from the start of the block.
@@ -248,7 +256,7 @@ mod tests {
         while rest > 100_000 {
             rest -= read(&mut usual, &mut &wire[200 * 1_004 - rest..], 16 << 10).len();
         }
-        for (mut buffer, size, reads) in [(large, MOST_BYTES, 6), (usual, 2 * GOOD_BLOCK_BYTES, 3)]
+        for (mut buffer, size, reads) in [(large, MOST_BYTES, 4), (usual, 2 * GOOD_BLOCK_BYTES, 3)]
         {
             buffer.space();
             assert_eq!(buffer.block.len(), size);
@@ -270,42 +278,72 @@ mod tests {
 
     #[test]
     fn more_than_there_was_space_for_is_not_believed() {
-        let mut buffer = ReadBuffer::new();
-        let space = buffer.space().len();
-        assert!(!buffer.advance(usize::MAX));
-        assert_eq!(buffer.take().len(), space);
-        assert_eq!(buffer.take().len(), 0);
+        for mut buffer in [ReadBuffer::new(), ReadBuffer::for_websocket()] {
+            let space = buffer.space().len();
+            assert!(!buffer.advance(usize::MAX));
+            assert_eq!(buffer.take().len(), space);
+            assert_eq!(buffer.take().len(), 0);
+        }
+    }
+
+    #[test]
+    fn there_is_space_whatever_was_said_to_have_been_read() {
+        let mut buffer = ReadBuffer::for_websocket();
+        read(&mut buffer, &mut &frames(&[900_000])[..10_000], 5_000);
+        // No space was asked for.
+        buffer.advance(usize::MAX);
+        assert!(!buffer.space().is_empty());
     }
 
     #[test]
     fn what_a_websocket_gives_without_waiting_ends_with_a_frame() {
         let lengths = [3, 70, 20_000, 65_536, 65_536, 200, 0, 130_000, 90, 900_000, 1];
-        let wire = frames(&lengths.repeat(3));
-        let (mut buffer, mut rest) = (ReadBuffer::for_websocket(), &wire[..]);
-        while !rest.is_empty() {
-            let taken = read(&mut buffer, &mut rest, 16 << 10);
-            let mut walk = FrameWalk::default();
-            walk.skip(&taken).expect("heads of frames");
-            assert_eq!(walk.end(), taken.len() as u64);
+        let mixed = frames(&lengths.repeat(3));
+        for wire in [mixed, frames(&[600; 1_000]), frames(&[10_000; 100]), frames(&[20_000; 50])] {
+            for most in [9_000, 10_004, 16 << 10, 20_000, usize::MAX] {
+                let (mut buffer, mut rest) = (ReadBuffer::for_websocket(), &wire[..]);
+                while !rest.is_empty() {
+                    let taken = read(&mut buffer, &mut rest, most);
+                    let mut walk = FrameWalk::default();
+                    walk.skip(&taken).expect("heads of frames");
+                    assert_eq!(walk.end(), taken.len() as u64, "reads of {most}");
+                }
+            }
         }
     }
 
     #[test]
-    fn a_frame_beyond_the_limit_comes_in_pieces() {
+    fn a_frame_beyond_the_limit_comes_in_pieces_and_is_no_reason_to_grow() {
         let wire = frames(&[3 * MOST_BYTES]);
         let (mut buffer, mut rest) = (ReadBuffer::for_websocket(), &wire[..]);
+        while rest.len() > MOST_BYTES {
+            read(&mut buffer, &mut rest, 16 << 10);
+            assert!(buffer.size <= 2 * GOOD_BLOCK_BYTES);
+        }
         while !rest.is_empty() {
-            assert!(read(&mut buffer, &mut rest, 16 << 10).len() <= MOST_BYTES);
+            read(&mut buffer, &mut rest, 16 << 10);
             assert!(buffer.size <= MOST_BYTES);
         }
     }
 
     #[test]
-    fn what_a_head_promises_takes_no_memory() {
+    fn a_head_is_believed_as_far_as_twice_what_has_come() {
+        for (come, size) in [(5_000, 16 << 10), (150_000, 256 << 10), (300_000, 512 << 10)] {
+            let mut buffer = ReadBuffer::for_websocket();
+            read(&mut buffer, &mut &frames(&[900_000])[..come], 16 << 10);
+            assert_eq!(buffer.size, size, "of 900,000 bytes {come} have come");
+        }
+    }
+
+    #[test]
+    fn a_block_for_a_large_frame_is_not_kept_for_small_ones() {
         let mut buffer = ReadBuffer::for_websocket();
-        let wire = frames(&[900_000]);
-        read(&mut buffer, &mut &wire[..12_000], 6_000);
-        assert_eq!(buffer.size, LEAST_BYTES);
+        let wire = [frames(&[200_000; 4]), frames(&[600; 1_000])].concat();
+        let mut rest = &wire[..];
+        while rest.len() > 100_000 {
+            read(&mut buffer, &mut rest, 16 << 10);
+        }
+        assert_eq!(buffer.size, 2 * GOOD_BLOCK_BYTES);
     }
 
     proptest! {

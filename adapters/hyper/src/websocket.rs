@@ -17,10 +17,10 @@ use crate::driver::Driver;
 /// sent goes out at once as far as the socket takes it, and else while `next` is polled. Dropping
 /// it closes its connection.
 ///
-/// Memory: what [`restless_proto::ws::Connection`] says, and 16 KiB to read into, up to 128 KiB
-/// while more than that comes at once, and up to 1 MiB while messages do that need as much
-/// ([`ReadBuffer`](restless_proto::ReadBuffer)); with TLS, or on a runtime of `futures-io`, 16 KiB
-/// more.
+/// Memory: what [`restless_proto::ws::Connection`] says, and what it reads into
+/// ([`ReadBuffer`](restless_proto::ReadBuffer)): 16 KiB, 128 KiB once more came at once, and up to
+/// 1 MiB once a message needed it, until less has come again; with TLS, or on a runtime of
+/// `futures-io`, 16 KiB more.
 #[must_use = "a connection moves only while it is polled"]
 pub struct WebSocket<R: Runtime> {
     driver: Driver<R, WebSocketMachine>,

@@ -120,13 +120,18 @@ mod tests {
         to.extend_from_slice(payload);
     }
 
+    /// What is found when each chunk is looked at before the next one comes; the same is found when
+    /// all come at once.
     fn pings(chunks: &[&[u8]]) -> Vec<Bytes> {
-        let mut lookahead = Lookahead::new(false);
+        let (mut one_by_one, mut at_once) = (Lookahead::new(false), Lookahead::new(false));
         let mut found = Vec::new();
         for chunk in chunks {
-            lookahead.push(Bytes::copy_from_slice(chunk));
-            found.extend(std::iter::from_fn(|| lookahead.next_ping()));
+            one_by_one.push(Bytes::copy_from_slice(chunk));
+            at_once.push(Bytes::copy_from_slice(chunk));
+            found.extend(std::iter::from_fn(|| one_by_one.next_ping()));
         }
+        let all: Vec<Bytes> = std::iter::from_fn(|| at_once.next_ping()).collect();
+        assert_eq!(all, found);
         found
     }
 
@@ -137,7 +142,10 @@ mod tests {
         let before = wire.len();
         frame(Opcode::Close, b"", &mut wire);
         frame(Opcode::Ping, b"2", &mut wire);
-        assert_eq!(pings(&[&wire]), ["1"]);
+        let close = before + 2;
+        for chunks in [&[&wire[..]][..], &[&wire[..close], &wire[close..]]] {
+            assert_eq!(pings(chunks), ["1"]);
+        }
         // A reserved opcode in its place, a masked frame, a reserved bit.
         for (at, bits) in [(before, 0x03), (before + 1, 0x80), (before, 0x10)] {
             let mut wire = wire.to_vec();

@@ -14,6 +14,9 @@ use super::{Error, Options};
 use crate::LimitError;
 
 /// A message, whole and decompressed (RFC 6455 §5.6).
+///
+/// One that lies in one piece of input is a slice of it, so it keeps the whole piece in memory: up to
+/// 1 MiB, from a [`ReadBuffer`](crate::ReadBuffer). Copy what is to be kept for long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "RFC 6455 has these two kinds of data and no other")]
 pub enum Message {
@@ -41,10 +44,7 @@ impl Message {
     }
 }
 
-/// The payload of a text message: UTF-8 in shared memory.
-///
-/// A message that lies in one piece of input is a slice of it, so it keeps the whole piece in
-/// memory; copy what is to be kept for long.
+/// The payload of a text message: UTF-8 in shared memory, as [`Message`] says.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Text(Bytes);
 
@@ -286,8 +286,10 @@ impl Assembler {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         match opcode {
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
-                if length <= self.chunk.len() {
-                    let payload = self.chunk.split_to(length);
+                if let Some(payload) = self.chunk.get(..length) {
+                    // A slice would keep the memory of its whole chunk, for 125 bytes at the most.
+                    let payload = Bytes::copy_from_slice(payload);
+                    self.chunk.advance(length);
                     return Self::control(opcode, payload).map(Step::Item);
                 }
                 self.state = State::Control { opcode, remaining: length };
