@@ -1,11 +1,10 @@
 //! WebSocket: the bytes of a server, cut and compressed anyhow.
 
 use bytes::{Bytes, BytesMut};
-use restless_proto::Entropy;
-use restless_proto::Instant;
 use restless_proto::ws::{
     Accepted, Closed, Connection, Deflate, FrameHeader, Message, Opcode, Options, Output,
 };
+use restless_proto::{Entropy, Instant, ReadBuffer};
 
 /// What an application sees of a connection, and what its peer gets.
 #[derive(Debug, PartialEq)]
@@ -19,15 +18,18 @@ enum Seen {
 /// Small, so that its passing is found.
 const LIMIT: usize = 1 << 16;
 
-/// A server's bytes give the same whole and in chunks. The first byte says whether there is
-/// compression, and the size of the chunks.
+/// A server's bytes give the same whole, in chunks, and by way of a read buffer. The first byte says
+/// whether there is compression, and the size of the chunks.
 pub fn split(data: &[u8]) {
     let Some((&plan, wire)) = data.split_first() else { return };
-    let (sent, seen) = receive(plan, std::iter::once(wire));
+    let (sent, seen) = receive(plan, std::iter::once(Bytes::copy_from_slice(wire)));
     let (pongs, others) = sort(&sent);
     let failed = matches!(seen.last(), Some(Seen::Closed(Closed::Failed(_))));
-    for size in [usize::from(plan >> 1).max(1), 1] {
-        let (cut_sent, cut_seen) = receive(plan, wire.chunks(size));
+    let size = usize::from(plan >> 1).max(1);
+    let chunks = |size| wire.chunks(size).map(Bytes::copy_from_slice).collect();
+    let cuts: [Vec<Bytes>; 3] = [chunks(size), chunks(1), read(wire, size << 7)];
+    for cut in cuts {
+        let (cut_sent, cut_seen) = receive(plan, cut.into_iter());
         assert_eq!(cut_seen, seen);
         let (cut_pongs, cut_others) = sort(&cut_sent);
         assert_eq!(cut_others, others);
@@ -51,14 +53,31 @@ fn sort(mut sent: &[u8]) -> (Frames, Frames) {
     frames.into_iter().partition(|(opcode, _)| *opcode == Opcode::Pong)
 }
 
-fn receive<'a>(plan: u8, chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<Seen>) {
+/// What a read buffer makes of reads of at most this many bytes.
+fn read(mut wire: &[u8], most: usize) -> Vec<Bytes> {
+    let (mut buffer, mut blocks) = (ReadBuffer::for_websocket(), Vec::new());
+    while !wire.is_empty() {
+        let space = buffer.space();
+        let (now, later) = wire.split_at(space.len().min(most).min(wire.len()));
+        space[..now.len()].copy_from_slice(now);
+        wire = later;
+        if !buffer.advance(now.len()) || wire.is_empty() {
+            let block = buffer.take();
+            assert!(!block.is_empty());
+            blocks.push(block);
+        }
+    }
+    blocks
+}
+
+fn receive(plan: u8, chunks: impl Iterator<Item = Bytes>) -> (Vec<u8>, Vec<Seen>) {
     let accepted = if plan & 1 == 0 { Accepted::default() } else { agree(0) };
     let options = Options::default().message_bytes(LIMIT).fragments(64);
     let now = Instant::ORIGIN;
     let mut connection = Connection::new(&accepted, options, Entropy::from_seed(1), now);
     let (mut sent, mut seen) = (Vec::new(), Vec::new());
     for chunk in chunks {
-        connection.handle_data(Bytes::copy_from_slice(chunk), now);
+        connection.handle_data(chunk, now);
         drain(&mut connection, &mut sent, &mut seen);
     }
     connection.ended(now);
