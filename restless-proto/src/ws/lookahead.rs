@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::frame::{FrameHeader, FrameWalk, Opcode, Sequence};
+use super::frame::{FrameHeader, Opcode, Sequence};
+use super::walk::FrameWalk;
 
 /// Walks over the frames of what has come, and finds the pings in it: a user who takes a while for
 /// each message must not keep the peer waiting for its pongs (RFC 6455 §5.5.2: "as soon as is

@@ -80,6 +80,7 @@ mod message;
 mod options;
 mod upgrade;
 mod utf8;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -89,13 +90,13 @@ pub use connection::{Connection, Output, SendError};
 pub use deflate::{Deflate, DeflateParameters};
 pub use error::Error;
 pub(crate) use error::UNREAD;
-pub(crate) use frame::FrameWalk;
 pub use frame::{FrameHeader, Opcode};
 pub use handshake::{Accepted, Handshake, HandshakeError};
 pub use machine::{Event, WebSocketMachine};
 pub use message::{Message, Text};
 pub use options::Options;
 pub use upgrade::UpgradeExchange;
+pub(crate) use walk::FrameWalk;
 
 /// The URI of a request over HTTP as that of a WebSocket (RFC 6455 §3).
 pub(crate) fn websocket_uri(uri: &http::Uri) -> http::Uri {
