@@ -130,13 +130,17 @@ impl Error {
 
     /// Of a subscription.
     pub(crate) fn no_event(retries: u32, last: Self) -> Self {
-        let what = "reconnects in a row without an event";
+        let what = if retries == 1 {
+            "reconnect without an event"
+        } else {
+            "reconnects in a row without an event"
+        };
         Self::GaveUp(Box::new(GaveUp { retries, what, last }))
     }
 
     /// Of a call.
     pub(crate) fn no_answer(retries: u32, last: Self) -> Self {
-        let what = "further tries";
+        let what = if retries == 1 { "further try" } else { "further tries" };
         Self::GaveUp(Box::new(GaveUp { retries, what, last }))
     }
 }

@@ -156,10 +156,12 @@
 //! A subscription over WebSocket opens an exchange whose request says `Connection: Upgrade`. Its
 //! response's head, 101, turns the connection over: from then on every byte that comes is `Data`,
 //! and every [`Send`](crate::machine::Output::Send) is written as it is. Who has a socket and no
-//! HTTP stack makes these inputs with [`UpgradeExchange`](crate::ws::UpgradeExchange).
+//! HTTP stack makes these inputs with [`UpgradeExchange`](crate::ws::UpgradeExchange), which copies
+//! what was read: simple, and fast enough for most.
 //!
-//! A driver that reads into a [`ReadBuffer::for_websocket`](crate::ReadBuffer::for_websocket) gives the
-//! machine slices of it: what comes in one piece is not copied, neither messages nor events.
+//! A driver whose HTTP stack turns the connection over reads into a
+//! [`ReadBuffer::for_websocket`](crate::ReadBuffer::for_websocket), and gives the machine slices of
+//! it: of a read that is not small, neither messages nor events are copied.
 //!
 //! Who has a WebSocket stack already asks for
 //! [`whole_messages`](crate::Subscription::whole_messages) instead, and tells of

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::ws::FrameWalk;
 
-/// What a driver reads its socket into, so that a machine gets slices of it and not copies.
+/// What a driver reads its socket into, so that a machine gets slices of it and not copies, save of
+/// small reads.
 ///
 /// ```
 /// # use std::io::{self, Read};
@@ -21,15 +22,16 @@ use crate::ws::FrameWalk;
 /// ```
 ///
 /// Who reads without blocking goes on while [`advance`](Self::advance) says that it pays, and takes
-/// all of it at once: what comes in one piece is not copied. One that is made
-/// [`for_websocket`](Self::for_websocket) ends, where it can, between two frames.
+/// all of it at once: what lies in one piece then is not copied. For a WebSocket, such a piece ends
+/// between two frames where it can ([`for_websocket`](Self::for_websocket)).
 ///
 /// Memory: it holds 16 KiB, and twice as much each time that this was too little, up to 64 KiB; for a
-/// WebSocket up to 128 KiB, and up to 1 MiB for frames that need it. It holds half as much after each
-/// time that less than a quarter was used, and 128 KiB then at the most: a connection that only pings
-/// is back at 16 KiB after three pings, or four, and until the first it may keep the block that it
-/// handed over last. What fills less than a quarter is handed over as a copy of its own size, and
-/// keeps nothing else in memory; of what fills more, each slice keeps the whole block.
+/// WebSocket up to 128 KiB, and up to 1 MiB for frames that need it. A frame that needs more comes in
+/// pieces. It holds half as much after each time that less than a quarter was used, and 128 KiB then
+/// at the most: a connection that only pings is back at 16 KiB after three pings, or four, and until
+/// the first it may keep the block that it handed over last. Of what is over 128 KiB half goes already
+/// when no more than half was used. What fills less than a quarter is handed over as a copy of its
+/// own size, and keeps nothing else in memory; of what fills more, each slice keeps the whole block.
 #[derive(Debug)]
 pub struct ReadBuffer {
     /// What is read into now: `size` bytes, or none before the first one is asked for.
@@ -67,8 +69,10 @@ impl ReadBuffer {
     /// An empty one for the bytes of a WebSocket, from the first behind the opening handshake on.
     ///
     /// It reads frames' heads (RFC 6455 §5.2) to ask for bytes up to the end of a frame, and no
-    /// further, once it has enough: a message that two blocks shared would have to be copied. Bytes
-    /// that are no frames, or not all there, come out as they are, cut anywhere.
+    /// further, once it has enough: a message that two blocks shared would have to be copied. What
+    /// came with the response's head is put into its [`space`](Self::space) first, or else it doesn't
+    /// know where frames end. Bytes that are no frames, or not all there, come out as they are, cut
+    /// anywhere.
     pub fn for_websocket() -> Self {
         Self { frames: Some(FrameWalk::default()), ..Self::new() }
     }

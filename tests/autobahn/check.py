@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Reads the index.json that the fuzzing server writes and judges one agent's run.
 
-    check.py OUTDIR/index.json [--agent NAME] [--expect N] [--close] [--exact]
+    check.py OUTDIR/index.json [--agent NAME] [--expect N] [--close]
+        [--strict SECTION]... [--exact]
 
 Prints how many cases of each section ended in each behaviour. Exits 0 when every case
 is OK, NON-STRICT or INFORMATIONAL; 1 when one is not; 2 when there is nothing to judge

@@ -25,14 +25,25 @@ async fn main() -> ExitCode {
     match judge(server, agent).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{}", causes(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
+/// An error and its causes, in one line.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 async fn judge(server: &str, agent: &str) -> Result<()> {
-    let server: Url = server.parse()?;
+    let server: Url = server.parse().map_err(|error| format!("{server} is no URL: {error}"))?;
     let mut told = String::new();
     run(&server.join("/getCaseCount")?, |message| {
         if let Message::Text(text) = message {
@@ -47,7 +58,7 @@ async fn judge(server: &str, agent: &str) -> Result<()> {
         // A case that ends in a failed connection is what many cases are about.
         match timeout(LONGEST_CASE, run(&url, Some)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => eprintln!("case {case} of {cases}: {error}"),
+            Ok(Err(error)) => eprintln!("case {case} of {cases}: {}", causes(&*error)),
             Err(_) => eprintln!("case {case} of {cases}: no end within {LONGEST_CASE:?}"),
         }
     }
