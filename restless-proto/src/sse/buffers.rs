@@ -109,6 +109,7 @@ impl Buffers {
             return self.drop_data(first_passed(limits, before_value, start, in_line));
         };
         self.room = room;
+        self.make_room(bytes.len());
         self.joined.extend_from_slice(bytes);
         Ok(())
     }
@@ -215,6 +216,18 @@ impl Buffers {
         };
         self.joined.extend_from_slice(first);
         self.data = Data::Joined;
+    }
+
+    /// Makes room in the joined data for a piece of a line, in powers of two: a vector that doubles
+    /// what the first piece took lands anywhere.
+    #[inline]
+    fn make_room(&mut self, more: usize) {
+        let length = self.joined.len();
+        if self.joined.capacity() - length < more {
+            // Within the limits, which no power of two is far from.
+            let size = (length + more).checked_next_power_of_two().unwrap_or(length + more);
+            self.joined.reserve_exact(size - length);
+        }
     }
 
     /// Drops what can't become an event any more. Of each block, the first error is told.
