@@ -6,73 +6,34 @@
 //! The peers read into buffers of their own. Ours takes what a driver has read: here by `ReadBuffer`, as
 //! the adapters do.
 
-use std::hint::black_box;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use futures_core::Stream;
-use restless_benches::is_measuring;
+use restless_benches::Contest;
 use restless_proto::ws::{Accepted, Connection, FrameHeader, Opcode, Options, Output};
 use restless_proto::{Entropy, ReadBuffer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 fn main() {
-    if is_measuring() {
-        println!("receiving one message, median of {ROUNDS} rounds");
-        println!(
-            "{:24} {:>12} {:>12} {:>12} {:>10}",
-            "", "restless", "tungstenite", "tokio-ws", "best/ours"
-        );
-    }
     for size in [64, 600, 64 << 10] {
         for fragments in [1, 4] {
             let count = (16 << 20) / (size + 256);
             let wire = wire(size, fragments, count);
-            let expected = (count, count * size);
-            let subjects: [(&str, Receive); 3] =
-                [("restless", ours), ("tungstenite", tungstenite), ("tokio-websockets", tokio_ws)];
-            for (name, receive) in subjects {
-                assert_eq!(receive(&wire), expected, "{name}");
-            }
-            if !is_measuring() {
-                println!("{size} bytes in {fragments} frame(s): right");
-                continue;
-            }
-            let medians = medians(&subjects.map(|(_, receive)| receive), &wire);
-            let per_message = medians.map(|median| median.as_nanos() as f64 / count as f64);
-            let [a, b, c] = per_message;
-            let ratio = b.min(c) / a;
-            println!(
-                "{:24} {a:>9.0} ns {b:>9.0} ns {c:>9.0} ns {ratio:>10.2}",
-                format!("{size} bytes in {fragments} frame(s)")
-            );
+            let name = format!("{count} messages of {size} bytes in {fragments} frame(s)");
+            Contest::new(name, wire.len(), (count, count * size))
+                .contender("ours", || ours(&wire))
+                .contender("tungstenite", || tungstenite(&wire))
+                .contender("tokio-websockets", || tokio_websockets(&wire))
+                .run();
         }
     }
 }
 
-const ROUNDS: usize = 101;
-
-/// Reads all messages of these bytes: how many there are, and how many bytes they hold.
-type Receive = fn(&[u8]) -> (usize, usize);
-
-/// The median time of each, their rounds taken in turns so that noise hits all alike.
-fn medians<const N: usize>(subjects: &[Receive; N], wire: &[u8]) -> [Duration; N] {
-    let mut times = [const { Vec::new() }; N];
-    for _ in 0..ROUNDS {
-        for (receive, times) in subjects.iter().zip(&mut times) {
-            let start = Instant::now();
-            black_box(receive(black_box(wire)));
-            times.push(start.elapsed());
-        }
-    }
-    times.map(|mut times| {
-        times.sort_unstable();
-        times[times.len() / 2]
-    })
-}
+/// How many messages there are, and how many bytes they hold.
+type Found = (usize, usize);
 
 /// Text messages as a server sends them: JSON with some characters that take two bytes.
 fn wire(size: usize, fragments: usize, count: usize) -> Vec<u8> {
@@ -100,7 +61,7 @@ fn wire(size: usize, fragments: usize, count: usize) -> Vec<u8> {
 /// What one read of a socket gives at most.
 const READ_BYTES: usize = 16 << 10;
 
-fn ours(wire: &[u8]) -> (usize, usize) {
+fn ours(wire: &[u8]) -> Found {
     let now = restless_proto::Instant::ORIGIN;
     let mut connection =
         Connection::new(&Accepted::default(), Options::default(), Entropy::from_seed(1), now);
@@ -150,7 +111,7 @@ impl io::Write for Socket<'_> {
     }
 }
 
-fn tungstenite(wire: &[u8]) -> (usize, usize) {
+fn tungstenite(wire: &[u8]) -> Found {
     use tungstenite::protocol::{Role, WebSocket};
     let mut socket = WebSocket::from_raw_socket(Socket(wire), Role::Client, None);
     let (mut count, mut bytes) = (0, 0);
@@ -193,7 +154,7 @@ impl AsyncWrite for Socket<'_> {
     }
 }
 
-fn tokio_ws(wire: &[u8]) -> (usize, usize) {
+fn tokio_websockets(wire: &[u8]) -> Found {
     let mut socket = pin!(tokio_websockets::ClientBuilder::new().take_over(Socket(wire)));
     let mut context = Context::from_waker(Waker::noop());
     let (mut count, mut bytes) = (0, 0);

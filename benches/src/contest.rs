@@ -69,17 +69,25 @@ impl<'a, A: Debug + PartialEq + 'a> Contest<'a, A> {
         let turns: Vec<u32> = self.contenders.iter_mut().map(|(_, turn)| warm_up(turn)).collect();
         let mut times = vec![Vec::with_capacity(ROUNDS); turns.len()];
         let start = Instant::now();
+        let mut order: Vec<usize> = (0..turns.len()).collect();
         for round in 0..ROUNDS {
             if round >= FEWEST_ROUNDS && start.elapsed() > LONG {
                 break;
             }
-            let contenders = self.contenders.iter_mut().zip(&turns);
-            for (((name, turn), &turns), times) in contenders.zip(&mut times) {
+            for &next in &order {
+                let (name, turn) = &mut self.contenders[next];
                 let start = Instant::now();
-                for _ in 0..turns {
+                for _ in 0..turns[next] {
                     assert_eq!(black_box(turn()), self.due, "{}: {name} is wrong", self.name);
                 }
-                times.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(turns));
+                let time = start.elapsed().as_secs_f64() * 1e9 / f64::from(turns[next]);
+                times[next].push(time);
+            }
+            // Who comes after one that leaves the heap and the caches in disorder pays for it: so
+            // each comes after each.
+            order.rotate_left(1);
+            if (round + 1) % order.len() == 0 {
+                order.reverse();
             }
         }
         times.iter_mut().map(|times| median(times)).collect()

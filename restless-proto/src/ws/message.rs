@@ -359,7 +359,10 @@ impl Assembler {
             _ => {
                 let frame_end = (known + taken).saturating_add(remaining);
                 let most = if fin { frame_end } else { self.message_limit };
-                reserve(&mut begun.payload, taken, frame_end, most);
+                // A first fragment says that there are more: most likely of its size.
+                let fragments = if fin || known > 0 { 1 } else { 4 };
+                let promised = frame_end.saturating_mul(fragments).min(PROMISED_BYTES).min(most);
+                reserve(&mut begun.payload, taken, promised, most);
                 begun.payload.extend_from_slice(&piece);
                 Ok(())
             }
@@ -445,15 +448,14 @@ fn whole(opcode: Opcode, payload: Bytes) -> Result<Message, Error> {
     Ok(Message::Text(Text(payload)))
 }
 
-/// Makes room for `more` bytes: for the rest of the frame where that is little to promise; else for
-/// twice what there is, so that appending stays linear, but not for more than `most`. What a head
-/// declares is only believed as it comes.
-fn reserve(payload: &mut Vec<u8>, more: usize, frame_end: usize, most: usize) {
+/// Makes room for `more` bytes: for what heads have `promised`; and for twice what there is, so that
+/// appending stays linear, but not for more than `most`. What is promised beyond that is only
+/// believed as it comes.
+fn reserve(payload: &mut Vec<u8>, more: usize, promised: usize, most: usize) {
     let needed = payload.len() + more;
     if payload.capacity() < needed {
         let doubled = payload.capacity().saturating_mul(2).min(most);
-        let aim = frame_end.min(PROMISED_BYTES).max(doubled).max(needed);
-        payload.reserve_exact(aim - payload.len());
+        payload.reserve_exact(promised.max(doubled).max(needed) - payload.len());
     }
 }
 
