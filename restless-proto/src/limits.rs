@@ -3,7 +3,7 @@
 /// The most bytes that one thing may take, each with a default that no honest peer reaches.
 ///
 /// Every limit is a hard one: what would pass it yields a [`LimitError`](crate::LimitError), and
-/// memory stays within the limit plus one chunk of input. All count what is left once a content
+/// memory stays within the limit, rounded up to a power of two, plus one chunk of input. All count what is left once a content
 /// coding is taken off, of which at most 16 KiB are decoded ahead.
 ///
 /// A coded event stream has a limit more: within a minute it may decode to as much as a line and an

@@ -232,15 +232,6 @@ mod tests {
             let error = Service::default().with_api_base_url(given).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
         }
-        for key in ["rs_0123456789abcdef", "0ca4a4", "https://rs_0123456789abcdef/?q"] {
-            for error in [
-                Service::default().with_api_base_url(key).err(),
-                Service::default().with_stream_base_url(&key.replace("https", "wss")).err(),
-            ] {
-                let shown = format!("{0} {0:?}", error.unwrap());
-                assert!(!["0123", "0ca4a4"].iter().any(|key| shown.contains(key)), "{shown}");
-            }
-        }
         Service::default().with_stream_base_url("https://s/?region=eu").unwrap();
         Service::default().with_stream_base_url("wss://s/").unwrap_err();
     }

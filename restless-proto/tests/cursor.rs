@@ -70,21 +70,6 @@ fn parameter(url: &Url, name: &str) -> Option<String> {
 }
 
 #[test]
-fn a_position_too_long_to_be_sent_is_refused_before_anything_is() {
-    let long = "7".repeat(MOST + 1);
-    let in_url = format!("https://s/?streamId=a&cursor={long}");
-    for (subscription, field) in [
-        (Subscription::stream("a").cursor(&long), "cursor"),
-        (Subscription::stream("a").since(&long), "since"),
-        (Subscription::url(in_url), "cursor"),
-    ] {
-        let service = Service::new("rs_test");
-        let error = subscription.start(&service, Entropy::from_seed(1), Instant::ORIGIN).err();
-        assert_eq!(error.map(|error| error.field()), Some(field));
-    }
-}
-
-#[test]
 fn a_stream_whose_ids_are_too_long_does_not_repeat_itself_for_ever() {
     // A service that numbers its events with ids that no URL carries back, at one event a
     // connection, and resumes by time.

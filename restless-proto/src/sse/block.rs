@@ -41,7 +41,7 @@ impl<'a> Event<'a> {
 
     /// The same data to keep, in UTF-8. It shares the chunk that it came in, and keeps that in
     /// memory. Where it was joined of several lines or pieces, up to 64 KiB are copied, and more
-    /// is given out with its buffer.
+    /// is given out with its buffer, which may be up to twice as large.
     pub fn data_bytes(&self) -> Bytes {
         let data = self.data.as_bytes();
         self.holder.map_or_else(|| Bytes::copy_from_slice(data), |holder| holder.slice_ref(data))

@@ -63,7 +63,7 @@ impl Buffers {
         if let Some(error) = over(limits, before_value, self.joined.len() + 1, value.len()) {
             return self.drop_data(error);
         }
-        self.joined.reserve(1 + value.len());
+        self.make_room(1 + value.len());
         self.joined.push(b'\n');
         self.joined.extend_from_slice(chunk.get(value).unwrap_or_default());
         Ok(())
@@ -125,6 +125,11 @@ impl Buffers {
     /// The joined data.
     pub(super) fn joined(&self) -> &[u8] {
         &self.joined
+    }
+
+    #[cfg(test)]
+    pub(super) fn joined_capacity(&self) -> usize {
+        self.joined.capacity()
     }
 
     /// Takes the value of an `event` line.
@@ -218,8 +223,8 @@ impl Buffers {
         self.data = Data::Joined;
     }
 
-    /// Makes room in the joined data for a piece of a line, in powers of two: a vector that doubles
-    /// what the first piece took lands anywhere.
+    /// Makes room in the joined data, in powers of two: a vector that doubles what the first piece
+    /// took lands anywhere.
     #[inline]
     fn make_room(&mut self, more: usize) {
         let length = self.joined.len();

@@ -246,6 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn a_line_in_pieces_is_joined_in_a_power_of_two() {
+        let mut interpreter = Interpreter::new(Limits::default());
+        let value = vec![b'x'; 64 << 10];
+        for bytes in std::iter::once(&b"data: "[..]).chain(value.chunks(1000)) {
+            let piece = Piece { bytes, start: 0, ended: false, chunk: bytes };
+            interpreter.take(piece).expect("within the limits");
+        }
+        assert_eq!(interpreter.buffers.joined_capacity(), 64 << 10);
+    }
+
+    #[test]
     fn a_line_without_end_is_held_up_to_its_limit_and_a_comment_not_at_all() {
         for (start, most) in [("data: ", 1000), ("id: ", 1000), (": ", 0), ("unknown: ", 16)] {
             let mut interpreter = Interpreter::new(Limits::default().line_bytes(1000));

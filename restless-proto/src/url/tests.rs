@@ -121,23 +121,6 @@ fn printing_a_url_shows_no_key() {
 }
 
 #[test]
-fn a_key_given_in_the_place_of_an_id_or_a_url_is_not_shown() {
-    let key = "rs_0123456789abcdef";
-    let both = sse().stream_id(key).session_id("b");
-    let errors = [
-        both.clone().build().unwrap_err(),
-        sse().stream_id("a").session_id(key).build().unwrap_err(),
-        sse().stream_id("a").base_url(key).build().unwrap_err(),
-        direct_sse("u").base_url(key).build().unwrap_err(),
-        to_websocket_url(key).unwrap_err(),
-    ];
-    let url = sse().stream_id(key).build().unwrap();
-    let shown = format!("{errors:?} {both:?} {:?} {url} {url:?}", direct_sse(key));
-    let told: String = errors.iter().map(ToString::to_string).collect();
-    assert!(!shown.contains("0123") && !told.contains("0123"), "{shown} {told}");
-}
-
-#[test]
 fn json_in_a_url_is_compact_and_ascii() {
     assert_eq!(
         ascii_json("{ \"a b\" : [1.0, \"\\\" é😀\"] }"),
