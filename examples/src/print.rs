@@ -66,7 +66,8 @@ impl Printer {
                     }
                     // To the library no error, as the last connection ended in good order.
                     Ended::GaveUp { reconnects, last: LossReason::Complete } => {
-                        note(&format!("gave up: {reconnects} reconnects brought no event"));
+                        let s = if reconnects == 1 { "" } else { "s" };
+                        note(&format!("gave up: {reconnects} reconnect{s} brought no event"));
                         4
                     }
                     _ => ended.into_error().map_or(0, |error| {

@@ -353,7 +353,7 @@ fn giving_up_exits_with_4(example: &'static str) {
     stage.emulator.inject(Fault::end_after_events(0).times(2));
     let run = stage.run(&["--max-reconnects", "1"]);
     assert_eq!((&*run.out, run.status), ("", Some(4)));
-    assert!(run.err.contains("gave up: 1 reconnects brought no event"), "{}", run.err);
+    assert!(run.err.contains("gave up: 1 reconnect brought no event"), "{}", run.err);
 }
 
 /// A server that stays busy is given up, with 4.

@@ -26,12 +26,7 @@ restless_tests::scenarios!(crate::run);
 #[test]
 fn a_call_does_not_wait_for_another_runtime() {
     on_a_thread(|| {
-        let emulator = Emulator::start().expect("an emulator");
-        let client = Client::builder()
-            .api_key(emulator.api_key())
-            .base_url(emulator.api_base_url())
-            .build()
-            .expect("a client");
+        let (emulator, client) = emulator_and_client();
         let [one, other] = [(), ()].map(|()| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime")
@@ -41,6 +36,25 @@ fn a_call_does_not_wait_for_another_runtime() {
         }
         assert_eq!(emulator.connections(), 2);
     });
+}
+
+fn emulator_and_client() -> (Emulator, Client) {
+    let emulator = Emulator::start().expect("an emulator");
+    let client = Client::builder()
+        .no_proxy()
+        .api_key(emulator.api_key())
+        .base_url(emulator.api_base_url())
+        .stream_base_url(emulator.stream_base_url())
+        .build()
+        .expect("a client");
+    (emulator, client)
+}
+
+fn stream_with_an_event(emulator: &Emulator) -> String {
+    let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+    let id = emulator.add_stream(stream).expect("a stream");
+    emulator.publish(&id, "1").expect("an event");
+    id
 }
 
 /// The ids of the next so many events, and the thread that they came to.
@@ -61,17 +75,9 @@ fn a_subscription_can_move_to_another_worker() {
     on_a_thread(|| {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
-        let emulator = Emulator::start().expect("an emulator");
-        let client = Client::builder()
-            .no_proxy()
-            .api_key(emulator.api_key())
-            .stream_base_url(emulator.stream_base_url())
-            .build()
-            .expect("a client");
+        let (emulator, client) = emulator_and_client();
         for websocket in [false, true] {
-            let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
-            let id = emulator.add_stream(stream).expect("a stream");
-            emulator.publish(&id, "1").expect("an event");
+            let id = stream_with_an_event(&emulator);
             let subscription = Subscription::stream(&id).since("0").retry(Duration::ZERO);
             let subscription = if websocket { subscription.websocket() } else { subscription };
             let mut events = client.subscribe(subscription).expect("a subscription");
@@ -112,16 +118,8 @@ fn a_subscription_can_be_closed_outside_a_runtime() {
     on_a_thread(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let emulator = Emulator::start().expect("an emulator");
-        let client = Client::builder()
-            .no_proxy()
-            .api_key(emulator.api_key())
-            .stream_base_url(emulator.stream_base_url())
-            .build()
-            .expect("a client");
-        let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
-        let id = emulator.add_stream(stream).expect("a stream");
-        emulator.publish(&id, "1").expect("an event");
+        let (emulator, client) = emulator_and_client();
+        let id = stream_with_an_event(&emulator);
         let subscription = Subscription::stream(&id).since("0");
         for subscription in [subscription.clone(), subscription.websocket()] {
             let mut events = client.subscribe(subscription).expect("a subscription");

@@ -151,8 +151,8 @@ impl Builder {
             address,
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                // jq filters are recursive, and run on the runtime's blocking threads.
                 .thread_name("restless-worker")
+                // jq filters are recursive, and run on the runtime's blocking threads.
                 .thread_stack_size(crate::filter::STACK),
         )?;
         let address =

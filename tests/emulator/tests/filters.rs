@@ -41,10 +41,16 @@ fn filter_that_could_end_the_process_is_answered_with_400_and_one_without_end_is
         emulator.until_logged(&id, 1).wait_for(Duration::from_secs(60)).expect("an error");
         assert!(emulator.log(&id)[0].envelope.contains("JQ_FILTER_FAILED"));
     }
-    drop(emulator);
-    // It was told to stop at its next step. That is now, or an endless loop here.
     #[cfg(target_os = "linux")]
-    while a_filter_runs() {
-        std::thread::yield_now();
+    assert!(a_filter_runs(), "both poll all the time");
+    drop(emulator);
+    // It was told to stop at its next step.
+    #[cfg(target_os = "linux")]
+    {
+        let by = std::time::Instant::now() + Duration::from_secs(60);
+        while a_filter_runs() {
+            assert!(std::time::Instant::now() < by, "a filter outlives its emulator");
+            std::thread::yield_now();
+        }
     }
 }

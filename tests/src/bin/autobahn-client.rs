@@ -8,6 +8,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use restless_tests::causes;
 use restless_tokio::ws::{Event, Handshake, Message, Options};
 use restless_tokio::{Client, Entropy};
 use tokio::time::timeout;
@@ -29,17 +30,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error and its causes, in one line.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 async fn judge(server: &str, agent: &str) -> Result<()> {

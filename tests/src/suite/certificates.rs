@@ -14,6 +14,7 @@ use super::child;
 use super::front::{Front, Signer, Trust};
 use super::relay::Relay;
 use super::support::{all_of, builder, ended, take_ids};
+use crate::causes;
 
 /// What a server shows, what its client trusts, and what the error must say of it.
 struct Case {
@@ -133,17 +134,6 @@ async fn use_each_transport<R: Runtime>(client: &Client<R>, id: &str) {
     }
 }
 
-/// All that an error says.
-fn said(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// The error of each transport, in the order of their names here.
 async fn errors<R: Runtime>(client: &Client<R>) -> Vec<(&'static str, Error)> {
     let mut errors =
@@ -174,7 +164,7 @@ pub async fn each_bad_certificate_is_refused_over_each_transport<R: Runtime>(rt:
                 let case = format!("{name}, {transport} by {way:?}");
                 let Error::Transport(failure) = &error else { panic!("{case}: {error:?}") };
                 assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{case}");
-                let said = said(&error);
+                let said = causes(&error);
                 for due in *due {
                     assert!(said.contains(due), "{case}: {due:?} is not in {said:?}");
                 }
@@ -229,7 +219,7 @@ pub async fn the_platform_s_verifier_refuses_over_each_transport<R: Runtime>(rt:
     let Error::Transport(failure) = &error else { panic!("{error:?}") };
     if failure.kind() == TransportErrorKind::Tls {
         // A machine without any roots can't set a verifier up, and says so.
-        assert!(said(&error).contains("cert"), "{error:?}");
+        assert!(causes(&error).contains("cert"), "{error:?}");
         return;
     }
     for (transport, error) in errors(&client).await {
@@ -280,7 +270,7 @@ pub async fn a_client_s_certificate_is_shown_where_it_is_asked_for<R: Runtime>(r
     for (transport, error) in errors(&client(front.trust(Trust::Its))).await {
         let Error::Transport(failure) = &error else { panic!("{transport}: {error:?}") };
         assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{transport}: {error:?}");
-        let said = said(&error).to_lowercase();
+        let said = causes(&error).to_lowercase();
         assert!(said.contains("certificate"), "{transport}: {said}");
     }
     assert_eq!((front.accepted(), emulator.requests().len()), (before.0 + 3, before.1));

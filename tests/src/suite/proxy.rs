@@ -14,6 +14,7 @@ use super::front::{self, Front};
 use super::probe::Probe;
 use super::relay::Relay;
 use super::support::{all_of, builder, ended, failure, lost, take_ids};
+use crate::causes;
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
@@ -27,15 +28,9 @@ fn kind(error: &Error) -> TransportErrorKind {
     }
 }
 
-/// All that an error says, down to its first cause.
+/// All that an error says, and all that printing it for a programmer shows.
 fn chain(error: &Error) -> String {
-    let mut text = format!("{error} {error:?}");
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
+    format!("{} {error:?}", causes(error))
 }
 
 fn with_an_event() -> (Emulator, String) {

@@ -282,3 +282,18 @@ pub(crate) async fn yield_now() {
     })
     .await;
 }
+
+/// Follows a stream over WebSocket from its first event on.
+pub(super) fn web(id: &str) -> Subscription {
+    all_of(id).websocket()
+}
+
+/// A frame of a server's; in `first`, FIN is 0x80, and RSV1, which says compressed, 0x40.
+pub(super) fn ws_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len()).expect("a short payload");
+    let mut frame = if len < 126 { vec![first, len as u8] } else { vec![first, 126] };
+    if len >= 126 {
+        frame.extend(len.to_be_bytes());
+    }
+    [&frame, payload].concat()
+}

@@ -5,8 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use restless_emulator::{Fault, Upstream};
@@ -15,19 +14,13 @@ use restless_hyper::proto::signature::{self, Signer};
 use restless_hyper::proto::subscription::{Event, RejectReason};
 use restless_hyper::proto::{ConfigError, Entropy, Limits, Subscription, direct, ws};
 use restless_hyper::{ClientBuilder, Runtime};
-use sha1::{Digest as _, Sha1};
 use url::Url;
 
 use super::front::{Front, trusting_nobody};
 use super::support::{
     Stage, all_of, builder, data, ended, envelope, event, failure, ids, opened, rejected, take,
-    take_ids,
+    take_ids, web, ws_frame,
 };
-
-/// Follows a stream over WebSocket from its first event on.
-fn web(id: &str) -> Subscription {
-    all_of(id).websocket()
-}
 
 // Where it leads
 
@@ -175,16 +168,6 @@ impl Deflating {
     }
 }
 
-/// A frame of a server's; in `first`, FIN is 0x80, and RSV1, which says compressed, 0x40.
-pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let len = u16::try_from(payload.len()).expect("a short payload");
-    let mut frame = if len < 126 { vec![first, len as u8] } else { vec![first, 126] };
-    if len >= 126 {
-        frame.extend(len.to_be_bytes());
-    }
-    [&frame, payload].concat()
-}
-
 /// What the server compresses is read: a message that leans on the one before it, fragments with a
 /// ping between them, and one that was left as it is. Another connection has another window.
 pub async fn compressed_messages_are_read<R: Runtime>(rt: R) {
@@ -199,12 +182,12 @@ pub async fn compressed_messages_are_read<R: Runtime>(rt: R) {
         let parts = deflating.payload(&text(connection * 4 + 2));
         let (first, rest) = parts.split_at(parts.len() / 2);
         let frames = [
-            frame(0xC1, &alone),
-            frame(0xC1, &leaning),
-            frame(0x41, first),
-            frame(0x89, b"there?"),
-            frame(0x80, rest),
-            frame(0x81, text(connection * 4 + 3).as_bytes()),
+            ws_frame(0xC1, &alone),
+            ws_frame(0xC1, &leaning),
+            ws_frame(0x41, first),
+            ws_frame(0x89, b"there?"),
+            ws_frame(0x80, rest),
+            ws_frame(0x81, text(connection * 4 + 3).as_bytes()),
         ];
         let script = Fault::raw(frames).header("sec-websocket-extensions", "permessage-deflate");
         stage.emulator.inject(script.on_websocket());
@@ -400,7 +383,7 @@ pub async fn what_is_sent_goes_out_at_once<R: Runtime>(rt: R) {
         }
         // More than the sockets between us hold.
         for _ in 0..MESSAGES {
-            stream.write_all(&frame(0x82, &[0; 50_000])).expect("it is read");
+            stream.write_all(&ws_frame(0x82, &[0; 50_000])).expect("it is read");
         }
         assert_eq!((read_frame(&mut stream), read_frame(&mut stream)), (1, LARGE));
     });
@@ -440,12 +423,10 @@ fn accept(stream: &mut TcpStream) {
     }
     let head = String::from_utf8(head).expect("a head");
     let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "));
-    let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    let hash = Sha1::new().chain_update(key.expect("a key")).chain_update(guid).finalize();
+    let accept = derive_accept_key(key.expect("a key").as_bytes());
     let answer = format!(
         "HTTP/1.1 101 Go\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
-         sec-websocket-accept: {}\r\n\r\n",
-        BASE64_STANDARD.encode(hash)
+         sec-websocket-accept: {accept}\r\n\r\n",
     );
     stream.write_all(answer.as_bytes()).expect("it is read");
 }

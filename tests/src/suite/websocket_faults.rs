@@ -5,18 +5,13 @@ use std::time::Duration;
 
 use restless_emulator::Fault;
 use restless_hyper::proto::subscription::{Disposition, Ended, Event, LossReason, Lost};
-use restless_hyper::proto::{Error, Instant, Subscription, Timer, TransportErrorKind, streams, ws};
+use restless_hyper::proto::{Error, Instant, Timer, TransportErrorKind, streams, ws};
 use restless_hyper::{Events, Runtime};
 
 use super::support::{
-    Either, Stage, all_of, builder, ended, envelope, failure, lost, move_until, race, take,
-    take_ids, yield_now,
+    Either, Stage, builder, ended, envelope, failure, lost, move_until, race, take, take_ids, web,
+    ws_frame, yield_now,
 };
-use super::websocket::frame;
-
-fn web(id: &str) -> Subscription {
-    all_of(id).websocket()
-}
 
 /// The next loss or the end, with what came before it.
 async fn interrupted<R: Runtime>(events: &mut Events<R>) -> Result<Lost, Ended> {
@@ -166,10 +161,10 @@ pub async fn what_came_before_a_failed_write_is_read<R: Runtime>(rt: R) {
         let mut wire = Vec::new();
         for n in 0..200 {
             let id = format!(r#"{{"event_id":"{n}","#);
-            wire.extend(frame(0x81, envelope("1").replacen('{', &id, 1).as_bytes()));
-            wire.extend(frame(0x89, b"there?"));
+            wire.extend(ws_frame(0x81, envelope("1").replacen('{', &id, 1).as_bytes()));
+            wire.extend(ws_frame(0x89, b"there?"));
         }
-        wire.extend(frame(0x88, b"\x03\xf0"));
+        wire.extend(ws_frame(0x88, b"\x03\xf0"));
         stage.emulator.inject(Fault::raw([wire]).on_websocket());
         let mut events = stage.subscribe(web("any"));
         assert_eq!(take(&mut events, 200).await.len(), 200);
