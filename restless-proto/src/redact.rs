@@ -113,6 +113,29 @@ impl Keys {
     }
 }
 
+/// What `Debug` may show of a field of a model: what no key can hide in. The URL of the caller's API
+/// may hold one in its query, where the names are not the service's.
+pub(crate) fn field(name: &str, debug: &str) -> String {
+    let mut shown = text(debug);
+    if matches!(name, "url" | "target_url") {
+        if let Some(at) = shown.find(['?', '#']) {
+            let end = shown.len() - usize::from(shown.ends_with('"'));
+            shown.replace_range(at + 1..end, "…");
+        }
+    }
+    let mut at = 0;
+    while let Some(found) = shown.get(at..).and_then(|rest| rest.find("url=")) {
+        at += found + "url=".len();
+        let starts = shown.get(..at - "url=".len()).is_some_and(|text| text.ends_with(['?', '&']));
+        let rest = shown.get(at..).unwrap_or_default();
+        let len = rest.find(['&', '#', '"', '\'', '\\', ' ']).unwrap_or(rest.len());
+        if starts {
+            shown.replace_range(at..at + len, "…");
+        }
+    }
+    shown
+}
+
 /// The key in a field, where the field is marked as holding one: it stands behind a scheme (RFC 9110
 /// §11.4), or alone.
 fn key_in<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {

@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 
 use super::json::Json;
 use crate::json::object::Object;
-use crate::redact;
 
 /// Fields of an answer that this version does not know, as they came.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -239,7 +238,7 @@ macro_rules! model {
                         stringify!($field),
                         &format_args!(
                             "{}",
-                            $crate::model::fields::shown(
+                            $crate::redact::field(
                                 stringify!($field),
                                 &format!("{:?}", self.$field),
                             ),
@@ -250,29 +249,6 @@ macro_rules! model {
             }
         }
     };
-}
-
-/// What `Debug` may show of a field: what no key can hide in. The URL of the caller's API may hold one
-/// in its query, where the names are not the service's.
-pub(super) fn shown(field: &str, debug: &str) -> String {
-    let mut shown = redact::text(debug);
-    if matches!(field, "url" | "target_url") {
-        if let Some(at) = shown.find(['?', '#']) {
-            let end = shown.len() - usize::from(shown.ends_with('"'));
-            shown.replace_range(at + 1..end, "…");
-        }
-    }
-    let mut at = 0;
-    while let Some(found) = shown.get(at..).and_then(|rest| rest.find("url=")) {
-        at += found + "url=".len();
-        let starts = shown.get(..at - "url=".len()).is_some_and(|text| text.ends_with(['?', '&']));
-        let rest = shown.get(at..).unwrap_or_default();
-        let len = rest.find(['&', '#', '"', '\'', '\\', ' ']).unwrap_or(rest.len());
-        if starts {
-            shown.replace_range(at..at + len, "…");
-        }
-    }
-    shown
 }
 
 /// How fields are written: an optional one only where it has a value.
