@@ -188,6 +188,12 @@ mod tests {
     /// Reads from `wire` as a socket with all of it gives it, `most` bytes at once, until it does
     /// not pay any more.
     fn read(buffer: &mut ReadBuffer, wire: &mut &[u8], most: usize) -> Bytes {
+        pour(buffer, wire, most);
+        buffer.take()
+    }
+
+    /// The same, and leaves it there.
+    fn pour(buffer: &mut ReadBuffer, wire: &mut &[u8], most: usize) {
         loop {
             let space = buffer.space();
             let length = space.len().min(most).min(wire.len());
@@ -195,7 +201,7 @@ mod tests {
             space[..length].copy_from_slice(now);
             *wire = later;
             if !buffer.advance(length) {
-                return buffer.take();
+                return;
             }
         }
     }
@@ -332,10 +338,10 @@ mod tests {
 
     #[test]
     fn a_head_is_believed_as_far_as_twice_what_has_come() {
-        for (come, size) in [(5_000, 16 << 10), (150_000, 256 << 10), (300_000, 512 << 10)] {
+        for (come, size) in [(5_000, 16 << 10), (20_000, 32 << 10), (300_000, 512 << 10)] {
             let mut buffer = ReadBuffer::for_websocket();
-            read(&mut buffer, &mut &frames(&[900_000])[..come], 16 << 10);
-            assert_eq!(buffer.size, size, "of 900,000 bytes {come} have come");
+            pour(&mut buffer, &mut &frames(&[900_000])[..come], 16 << 10);
+            assert_eq!(buffer.block.len(), size, "of 900,000 bytes {come} have come");
         }
     }
 

@@ -483,3 +483,25 @@ const VAIN: &str = "compressed bytes that bring nothing";
 
 /// How much memory a head may ask for before its payload has come.
 const PROMISED_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+
+    #[test]
+    fn a_first_fragment_makes_room_for_four_of_its_size_and_for_64_kib_at_the_most() {
+        for (length, room) in [(1000, 4000), (20_000, 64 << 10), (100_000, 100_000)] {
+            let mut fragment = BytesMut::new();
+            let mut header = FrameHeader::new(Opcode::Binary, length as u64);
+            header.fin = false;
+            header.encode(&mut fragment);
+            fragment.resize(fragment.len() + length, 0);
+            let mut assembler = Assembler::new(&Options::default(), None);
+            assembler.push(fragment.freeze());
+            assert_eq!(assembler.next(), Ok(None));
+            assert_eq!(assembler.begun.expect("it goes on").payload.capacity(), room);
+        }
+    }
+}

@@ -43,18 +43,6 @@ fn a_control_payload_that_is_kept_does_not_keep_its_input() {
 }
 
 #[test]
-fn a_message_in_equal_fragments_is_joined_in_one_piece_of_memory() {
-    let fragment = vec![0; 1000];
-    let firsts = [frame(0x02, &fragment), frame(MORE, &fragment), frame(MORE, &fragment)];
-    let mut connection = connect(Options::default());
-    assert_eq!(receive(&mut connection, &firsts.concat()), []);
-    let seen = receive(&mut connection, &frame(LAST, &fragment));
-    let Some(Seen::Message(message)) = seen.into_iter().next() else { panic!("no message") };
-    let memory = message.into_bytes().try_into_mut().expect("nobody else has it");
-    assert_eq!((memory.len(), memory.capacity()), (4000, 4000));
-}
-
-#[test]
 fn empty_fragments_count_too() {
     let options = Options::default().fragments(3);
     let three = [frame(FIRST_TEXT, b""), frame(MORE, b""), frame(LAST, b"")].concat();
