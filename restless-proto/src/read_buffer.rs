@@ -26,8 +26,8 @@ use crate::ws::FrameWalk;
 /// between two frames where it can ([`for_websocket`](Self::for_websocket)).
 ///
 /// Memory: it holds 16 KiB, and twice as much each time that this was too little, up to 64 KiB; for a
-/// WebSocket up to 128 KiB, and up to 1 MiB for frames that need it. A frame that needs more comes in
-/// pieces. It holds half as much after each time that less than a quarter was used, and 128 KiB then
+/// WebSocket up to 128 KiB, at once where a frame needs it, and up to 1 MiB for frames that need that,
+/// but not more than twice what has come. A frame that needs more comes in pieces. It holds half as much after each time that less than a quarter was used, and 128 KiB then
 /// at the most: a connection that only pings is back at 16 KiB after three pings, or four, and until
 /// the first it may keep the block that it handed over last. Of what is over 128 KiB half goes already
 /// when no more than half was used. What fills less than a quarter is handed over as a copy of its
@@ -106,9 +106,12 @@ impl ReadBuffer {
             return false;
         }
         let size = self.block.len();
-        if self.filled == size && (size + 1..=MOST_BYTES).contains(&self.frame_end()) {
-            // Twice what has come: what a head promises is no reason to take memory.
-            self.size = size.saturating_mul(2).clamp(LEAST_BYTES, MOST_BYTES);
+        let frame_end = self.frame_end();
+        if self.filled == size && (size + 1..=MOST_BYTES).contains(&frame_end) {
+            // A head alone is a reason to take as much as is usual; beyond that, twice what has come.
+            let usual = self.usual_bytes();
+            let more = if frame_end <= usual { usual } else { size.saturating_mul(2) };
+            self.size = more.clamp(LEAST_BYTES, MOST_BYTES);
             self.block.resize(self.size, 0);
         }
         self.filled < self.aim()
@@ -337,11 +340,17 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_believed_as_far_as_twice_what_has_come() {
-        for (come, size) in [(5_000, 16 << 10), (20_000, 32 << 10), (300_000, 512 << 10)] {
+    fn a_head_is_believed_as_far_as_128_kib_or_twice_what_has_come() {
+        for (length, come, size) in [
+            (100_000, 5_000, 16 << 10),
+            (100_000, 20_000, 128 << 10),
+            (900_000, 5_000, 16 << 10),
+            (900_000, 20_000, 32 << 10),
+            (900_000, 300_000, 512 << 10),
+        ] {
             let mut buffer = ReadBuffer::for_websocket();
-            pour(&mut buffer, &mut &frames(&[900_000])[..come], 16 << 10);
-            assert_eq!(buffer.block.len(), size, "of 900,000 bytes {come} have come");
+            pour(&mut buffer, &mut &frames(&[length])[..come], 16 << 10);
+            assert_eq!(buffer.block.len(), size, "of {length} bytes {come} have come");
         }
     }
 
