@@ -14,6 +14,8 @@ mod models;
 mod parse_event;
 mod python;
 mod requests;
+mod script;
+mod streams;
 mod timestamp;
 mod traces;
 mod urls;
@@ -31,7 +33,7 @@ const RUNNERS: &[(&str, Runner)] = &[
     ("parse_event", parse_event::run),
     ("reconnect_traces", traces::run_trace),
     ("requests", requests::run),
-    ("sse_streams", traces::run_stream_by_the_standard),
+    ("sse_streams", streams::run_stream_by_the_standard),
     ("timestamp_to_unix_ms", timestamp::run),
     ("to_websocket_url", urls::run_to_websocket),
     ("url_with_params", urls::run_with_params),
