@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub mod coding;
+pub(crate) mod date;
 pub(crate) mod media_type;
 pub(crate) mod query;
 pub(crate) mod redirect;

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 
+use super::date;
+
 /// How long the server asks to wait, in seconds or until a date. A date is read against the same
 /// response's `Date`, for no clock of ours is asked; without one it says nothing. A date in the
 /// past is no wait, and more seconds than 64 bits hold are that many.
 pub(crate) fn retry_after(fields: &HeaderMap) -> Option<Duration> {
-    let text = |name| fields.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let value = text(header::RETRY_AFTER)?;
+    let value = fields.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let until = httpdate::parse_http_date(value).ok()?;
-    let sent = httpdate::parse_http_date(text(header::DATE)?).ok()?;
-    Some(until.duration_since(sent).unwrap_or_default())
+    let until = date::parse(value)?;
+    Some(until.duration_since(date::date(fields)?).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,19 +1,26 @@
 //! Where in the stream a subscription stands.
 
+use std::time::SystemTime;
+
+use http::HeaderMap;
 use url::Url;
 
 use crate::event::timestamp::unix_ms;
-use crate::http::query;
+use crate::http::{date, query};
 use crate::url::{with_cursor, with_since, without_since};
 use crate::{ConfigError, StreamEvent};
 
 /// The one owner of the position: the cursor, and until there is one, `since`.
 ///
-/// An empty cursor or `since` is none.
+/// An empty cursor or `since` is none. Where the caller gave neither, in an option or in the URL, the
+/// `Date` of the first good answer is `since`: what is sent during an outage before the first event
+/// comes all the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Position {
     cursor: Option<String>,
     since: Option<String>,
+    /// Whether the caller's URL has a `since`, which then goes out with it.
+    url_has_since: bool,
 }
 
 /// Longest cursor, from the caller or from a stream; the service's are 13 digits.
@@ -39,7 +46,20 @@ impl Position {
                 return Err(ConfigError::new(field, length, "at most 4 KiB"));
             }
         }
-        Ok(Self { cursor, since })
+        let url_has_since = query::value(url, "since").is_some_and(|since| !since.is_empty());
+        Ok(Self { cursor, since, url_has_since })
+    }
+
+    /// A good answer has come, with these fields: it is where to resume, as long as nothing else says
+    /// so. Its `Date` is by the clock of the service, as the times of its events are.
+    pub(super) fn answered(&mut self, fields: &HeaderMap) {
+        if self.cursor.is_some() || self.since.is_some() || self.url_has_since {
+            return;
+        }
+        let since =
+            date::date(fields).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        // As the service counts the time of an event.
+        self.since = since.map(|since| since.as_millis().to_string());
     }
 
     pub(super) fn cursor(&self) -> Option<&str> {
@@ -173,6 +193,43 @@ mod tests {
         ] {
             position.move_behind(&StreamEvent::parse(text, SseId::Own(&id)).unwrap());
             assert_eq!(position.cursor(), Some(due));
+        }
+    }
+
+    fn answer(date: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::header::DATE, date.parse().unwrap())])
+    }
+
+    #[test]
+    fn the_date_of_the_first_good_answer_is_since() {
+        let mut position = Position::default();
+        let url = Url::parse("http://s/?streamId=a").unwrap();
+        for (date, due) in [
+            ("never", "http://s/?streamId=a"),
+            ("Thu, 01 Jan 1970 00:00:07 GMT", "http://s/?streamId=a&since=7000"),
+            ("Thu, 01 Jan 1970 00:00:09 GMT", "http://s/?streamId=a&since=7000"),
+        ] {
+            position.answered(&answer(date));
+            assert_eq!(position.place_in(&url).as_str(), due);
+        }
+        position.move_to("3");
+        assert_eq!(position.place_in(&url).as_str(), "http://s/?streamId=a&cursor=3");
+    }
+
+    #[test]
+    fn a_date_takes_the_place_of_nothing_that_the_caller_gave() {
+        for (url, cursor, since, due) in [
+            ("http://s/", "3", "", "http://s/?cursor=3"),
+            ("http://s/", "", "5", "http://s/?since=5"),
+            ("http://s/?cursor=3", "", "", "http://s/?cursor=3"),
+            ("http://s/?since=5", "", "", "http://s/?since=5"),
+            ("http://s/?since=", "", "", "http://s/?since=7000"),
+        ] {
+            let url = Url::parse(url).unwrap();
+            let mut position =
+                Position::new(&url, Some(cursor.into()), Some(since.into())).unwrap();
+            position.answered(&answer("Thu, 01 Jan 1970 00:00:07 GMT"));
+            assert_eq!(position.place_in(&url).as_str(), due);
         }
     }
 

@@ -267,6 +267,7 @@ impl SubscriptionMachine {
         self.last_heard = Some(self.now);
         self.opened = Some(self.now);
         self.rejected_at = None;
+        self.plan.position.answered(&head.headers);
         self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended: None };
         let subprotocol = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL);
         let subprotocol = subprotocol.filter(|_| self.plan.is_websocket());

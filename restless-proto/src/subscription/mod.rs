@@ -9,9 +9,14 @@
 //!   is where the next process resumes: nothing is lost, and what was handled is not sent again by
 //!   a service that keeps to its cursor.
 //! - After each event the cursor is the event's id, else its timestamp as Unix milliseconds, else
-//!   what it was. An id over 4 KiB, which no URL could carry back, counts as none. An id in a block without data moves it too (WHATWG HTML §9.2.6), and so does the
-//!   id of a rejected event, or one bad event would come again for ever.
+//!   what it was. An id over 4 KiB, which no URL could carry back, counts as none. An id in a block
+//!   without data moves it too (WHATWG HTML §9.2.6), and so does the id of a rejected event, or one
+//!   bad event would come again for ever.
 //! - Each connect sends `cursor`; only while there is none does it send `since`.
+//! - Where the caller gave neither, the `Date` of the first good answer (RFC 9110 §6.6.1), in
+//!   milliseconds, is the `since` of later connects until an event has given a cursor: what the
+//!   service sends during an outage before the first event is not lost. `Date` is told in whole
+//!   seconds, so an event of that second may come twice.
 //! - A connection that ends, breaks, or falls silent is replaced, after a [delay](crate::Backoff).
 //!   See [`Event::Lost`].
 //!
@@ -192,7 +197,8 @@ impl Subscription {
         self
     }
 
-    /// A timestamp or cursor to start at as long as no event has given a cursor. Default: none.
+    /// A timestamp or cursor to start at as long as no event has given a cursor. Default: none, which
+    /// is now; [later connects](self#what-is-promised) start at the time of the first answer.
     pub fn since(mut self, since: impl Into<String>) -> Self {
         self.since = Some(Hushed(since.into()));
         self

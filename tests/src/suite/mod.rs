@@ -81,6 +81,7 @@ macro_rules! scenarios {
             the_key_goes_out_as_a_bearer_token,
             a_key_in_the_url_is_the_only_one,
             without_a_position_it_starts_now,
+            what_comes_in_an_outage_before_the_first_event_comes,
             since_replays_what_came_after_it,
             a_stored_cursor_resumes_in_another_subscription,
             the_cursor_moves_when_an_event_is_handed_out,

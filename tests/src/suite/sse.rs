@@ -10,8 +10,8 @@ use restless_hyper::proto::subscription::{Ended, RejectReason};
 use restless_hyper::proto::{Limits, Subscription, direct};
 
 use super::support::{
-    Stage, all_of, data, ended, envelope, event, frame, ids, move_until, opened, rejected, take,
-    take_ids,
+    Stage, all_of, data, ended, envelope, event, frame, ids, lost, move_until, opened, rejected,
+    take, take_ids,
 };
 
 // What is followed
@@ -101,6 +101,33 @@ pub async fn without_a_position_it_starts_now<R: Runtime>(rt: R) {
     let due = stage.emulator.publish(&id, "4").expect("an event");
     assert_eq!(take_ids(&mut events, 1).await, [due]);
     assert_eq!((stage.queried("cursor"), stage.queried("since")), (vec![None], vec![None]));
+}
+
+/// It then has a position all the same, over both transports: what comes during an outage before the
+/// first event comes afterwards. That is the time of the first answer, and it stays so until an event
+/// has given a cursor.
+pub async fn what_comes_in_an_outage_before_the_first_event_comes<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    for websocket in [false, true] {
+        stage.emulator.clear_requests();
+        let id = stage.stream();
+        let subscription = Subscription::stream(&id).retry(Duration::ZERO);
+        let subscription = if websocket { subscription.websocket() } else { subscription };
+        let mut events = stage.subscribe(subscription);
+        for _ in 0..2 {
+            opened(&mut events).await;
+            stage.emulator.disconnect_all();
+            lost(&mut events).await;
+        }
+        stage.publish(&id, 2);
+        assert_eq!(take_ids(&mut events, 2).await, stage.log(&id), "WebSocket: {websocket}");
+        let since = stage.queried("since");
+        let [None, Some(first), Some(later)] = &since[..] else { panic!("{since:?}") };
+        assert_eq!(first, later);
+        stage.emulator.disconnect_all();
+        lost(&mut events).await;
+        assert_eq!(opened(&mut events).await.cursor, stage.log(&id).pop());
+    }
 }
 
 /// `since` replays what came after it.
@@ -267,7 +294,7 @@ pub async fn a_stream_that_is_deleted_ends_with_404_on_the_next_connect<R: Runti
     let delete = restless_hyper::proto::streams::delete(&id);
     move_until(&mut events, stage.emulator.until_subscribers(1)).await;
     stage.client.send(delete).await.expect("an answer");
-    super::support::lost(&mut events).await;
+    lost(&mut events).await;
     let Ended::Failed(error) = ended(&mut events).await else { panic!("no error") };
     assert_eq!(error.status().map(|status| status.as_u16()), Some(404));
 }
