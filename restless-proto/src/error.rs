@@ -16,6 +16,7 @@ pub use refused::Refused;
 use crate::http::coding::CodingError;
 use crate::redact::{self, Keys, shown};
 use crate::ws::{self, HandshakeError};
+use crate::{event, signature};
 use refused::Message;
 
 /// Why a call or a subscription ended without what was asked for.
@@ -27,11 +28,32 @@ use refused::Message;
 /// | [`Credentials`](Self::Credentials) | whoever wrote the function that gives keys |
 /// | [`Refused`](Self::Refused) | the operator: the service said no |
 /// | [`Content`](Self::Content) | the service: its reply is not what the contract says |
+/// | [`Event`](Self::Event), [`Signature`](Self::Signature) | whoever reads events: see [below](#from-events) |
 /// | [`Redirect`](Self::Redirect) | the service: its redirect leads nowhere |
 /// | [`Handshake`](Self::Handshake), [`Protocol`](Self::Protocol) | the service: it does not speak WebSocket as it should |
 /// | [`Closed`](Self::Closed) | the operator: the code says what is wrong |
 /// | [`Transport`](Self::Transport), [`Timeout`](Self::Timeout) | the network |
 /// | [`GaveUp`](Self::GaveUp) | whoever the last error, its source, names |
+///
+/// # From events
+///
+/// No call and no subscription ends with [`Event`](Self::Event) or [`Signature`](Self::Signature):
+/// an event that can't be read is an item of its own. They are here for a caller's function that
+/// reads data and returns this type:
+///
+/// ```
+/// use restless_proto::{Error, StreamEvent};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order {
+///     total: f64,
+/// }
+///
+/// fn total(event: &StreamEvent) -> Result<f64, Error> {
+///     let order: Order = event.data().unwrap_or_default().parse()?;
+///     Ok(order.total)
+/// }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -53,6 +75,12 @@ pub enum Error {
     /// The service's reply can't be read as what is due.
     #[error(transparent)]
     Content(#[from] Box<ContentError>),
+    /// An event's data can't be read as what was asked for.
+    #[error(transparent)]
+    Event(#[from] event::Error),
+    /// A payload can't be signed, or its signature is not to be trusted.
+    #[error(transparent)]
+    Signature(#[from] signature::Error),
     /// A redirect could not be followed.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
@@ -121,6 +149,8 @@ impl Error {
             | Self::Misuse(_)
             | Self::Limit(_)
             | Self::Credentials(_)
+            | Self::Event(_)
+            | Self::Signature(_)
             | Self::Redirect(_)
             | Self::Transport(_)
             | Self::Timeout(_)
@@ -312,7 +342,7 @@ impl fmt::Debug for Excerpt {
 #[non_exhaustive]
 pub enum ContentError {
     /// The content's coding can't be taken off (RFC 9110 §8.4). A subscription connects again, but
-    /// for a coding that is not understood.
+    /// for a content or transfer coding that is not understood.
     #[error(transparent)]
     Coding(#[from] CodingError),
     /// The content is not JSON of the form that the call returns.
@@ -349,7 +379,6 @@ pub enum ContentError {
 impl ContentError {
     fn hide(&mut self, keys: &Keys) {
         match self {
-            Self::Coding(CodingError::Unknown { coding }) => keys.hide(coding),
             Self::Json { source, .. } => {
                 *source = Arc::new(serde_json::Error::custom(keys.text(&source.to_string())));
             }

@@ -1,31 +1,130 @@
 //! What a `Content-Type` says.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, header};
 
 /// Whether the content is an event stream: the essence is `text/event-stream` without regard to
 /// case; parameters, a charset among them, change nothing (WHATWG HTML §9.2.3; an event stream is
 /// always UTF-8, §9.2.5).
 pub(crate) fn is_event_stream(fields: &HeaderMap) -> bool {
-    let Some(value) = fields.get(header::CONTENT_TYPE) else { return false };
-    let essence = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    MimeType::of(fields).is_some_and(|found| found.essence == "text/event-stream")
 }
 
 /// Whether text says that it is in ISO 8859-1, the one old charset that proxies still write errors
 /// in.
 pub(crate) fn is_latin1(fields: &HeaderMap) -> bool {
-    let value = fields.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default().split(';').skip(1).any(|parameter| {
-        let (name, charset) = parameter.split_once('=').unwrap_or_default();
-        let charset = charset.trim().trim_matches('"').replace(['-', '_'], "").to_ascii_lowercase();
-        name.trim().eq_ignore_ascii_case("charset")
-            && matches!(charset.as_str(), "iso88591" | "latin1" | "l1")
+    let charset = MimeType::of(fields).and_then(|found| found.charset).unwrap_or_default();
+    let label = charset.replace(['-', '_'], "").to_ascii_lowercase();
+    matches!(label.as_str(), "iso88591" | "latin1" | "l1")
+}
+
+/// All that the field says, over as many lines as it has; `None` where there is none.
+pub(crate) fn content_type(fields: &HeaderMap) -> Option<String> {
+    let lines = fields.get_all(header::CONTENT_TYPE).into_iter();
+    let lines: Vec<Cow<'_, str>> =
+        lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    if lines.is_empty() { None } else { Some(lines.join(", ")) }
+}
+
+/// A MIME type (WHATWG MIME Sniffing §3), as far as something depends on it here.
+#[derive(Debug, PartialEq, Eq)]
+struct MimeType {
+    /// Type and subtype, in lower case.
+    essence: String,
+    /// The parameter `charset`.
+    charset: Option<String>,
+}
+
+impl MimeType {
+    /// The type of a response, of which several may be named: the last that is one counts. Where
+    /// it has no charset, that of the first of those right before it counts that have the same
+    /// essence (WHATWG Fetch §3.6, "extract a MIME type").
+    fn of(fields: &HeaderMap) -> Option<Self> {
+        let mut found: Option<Self> = None;
+        let mut first_charset = None;
+        for value in split(&content_type(fields)?, ',') {
+            let Some(mut next) = Self::parse(value).filter(|next| next.essence != "*/*") else {
+                continue;
+            };
+            if found.is_some_and(|before| before.essence == next.essence) {
+                next.charset = next.charset.or_else(|| first_charset.clone());
+            } else {
+                first_charset.clone_from(&next.charset);
+            }
+            found = Some(next);
+        }
+        found
+    }
+
+    /// One type (WHATWG MIME Sniffing §4.4).
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = split(text, ';');
+        let (kind, subtype) = parts.next()?.split_once('/')?;
+        let (kind, subtype) = (kind.trim_start_matches(BLANK), subtype.trim_end_matches(BLANK));
+        if !is_token(kind) || !is_token(subtype) {
+            return None;
+        }
+        let charset = parts.find_map(|parameter| {
+            let (name, value) = parameter.trim_start_matches(BLANK).split_once('=')?;
+            unquote(value).filter(|_| name.eq_ignore_ascii_case("charset"))
+        });
+        Some(Self { essence: format!("{kind}/{subtype}").to_ascii_lowercase(), charset })
+    }
+}
+
+/// White space within a field (RFC 9110 §5.6.3), and the line ends that Fetch counts as such.
+const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// The pieces between separators; one that stands within quotes is none (RFC 9110 §5.6.4).
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |char| {
+        match char {
+            _ if escaped => escaped = false,
+            '"' => quoted = !quoted,
+            '\\' => escaped = quoted,
+            _ => {}
+        }
+        char == separator && !quoted
     })
+}
+
+/// A parameter's value, `None` where there is nothing; what stands behind a closing quote is not of
+/// it.
+fn unquote(value: &str) -> Option<String> {
+    let Some(quoted) = value.strip_prefix('"') else {
+        let text = value.trim_end_matches(BLANK);
+        return (!text.is_empty()).then(|| text.to_owned());
+    };
+    let mut text = String::new();
+    let mut chars = quoted.chars();
+    loop {
+        match chars.next() {
+            None | Some('"') => return Some(text),
+            Some('\\') => text.push(chars.next().unwrap_or('\\')),
+            Some(char) => text.push(char),
+        }
+    }
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(text: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(of_token)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fields(lines: &[&str]) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for line in lines {
+            fields.append(header::CONTENT_TYPE, line.parse().unwrap());
+        }
+        fields
+    }
 
     #[test]
     fn only_the_essence_counts_and_its_case_does_not() {
@@ -41,10 +140,51 @@ mod tests {
             ("text/event-streams", false),
             ("", false),
         ] {
-            let mut fields = HeaderMap::new();
-            fields.insert(header::CONTENT_TYPE, value.parse().unwrap());
-            assert_eq!(is_event_stream(&fields), due, "{value:?}");
+            assert_eq!(is_event_stream(&fields(&[value])), due, "{value:?}");
         }
         assert!(!is_event_stream(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn of_several_types_the_last_that_is_one_counts() {
+        for (lines, due) in [
+            (&["text/event-stream, text/event-stream"][..], true),
+            (&["text/event-stream", "text/event-stream"], true),
+            (&["text/html, text/event-stream"], true),
+            (&["text/html", "text/event-stream;charset=utf-8"], true),
+            (&["text/event-stream, text/html"], false),
+            (&["text/event-stream", "text/html"], false),
+            (&["text/event-stream, */*"], true),
+            (&["text/event-stream,*/*;charset=gbk"], true),
+            (&["text/event-stream, cannot-parse"], true),
+            (&["text/event-stream", ""], true),
+            (&[",text/event-stream,"], true),
+            (&["text/html;x=\", text/event-stream", "text/plain\""], false),
+            (&["text/html;x=\"\\\",\", text/event-stream"], true),
+            (&["text/html;x=\", text/event-stream"], false),
+        ] {
+            assert_eq!(is_event_stream(&fields(lines)), due, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_charset_is_carried_over_to_the_same_essence_alone() {
+        for (lines, due) in [
+            (&["text/html;charset=latin1"][..], Some("latin1")),
+            (&["text/html;charset=\"gbk\"", "text/html;x=y"], Some("gbk")),
+            (&["text/html;charset=gbk;a=b, text/html"], Some("gbk")),
+            (&["text/html;charset=gbk, text/html;charset=utf-8"], Some("utf-8")),
+            (&["text/html;charset=gbk, text/html;charset=utf-8, text/html"], Some("gbk")),
+            (&["text/html;charset=gbk, text/plain"], None),
+            (&["text/html;charset=gbk, text/html;charset=\"\""], Some("")),
+            (&["text/html;charset=gbk, x/x, text/html;x=y"], None),
+            (&["text/html;charset=gbk, */*, text/html"], Some("gbk")),
+            (&["text/plain;x=\";charset=gbk\""], None),
+            (&["text/plain;charset=;charset=gbk"], Some("gbk")),
+            (&["text/plain; Charset=\"a\\\"b\" "], Some("a\"b")),
+        ] {
+            let found = MimeType::of(&fields(lines)).and_then(|found| found.charset);
+            assert_eq!(found.as_deref(), due, "{lines:?}");
+        }
     }
 }

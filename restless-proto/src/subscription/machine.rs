@@ -300,9 +300,8 @@ impl SubscriptionMachine {
     fn refuse(&mut self, refusal: &Refusal) {
         let head = refusal.head();
         if head.status == http::StatusCode::OK && !self.plan.is_websocket() {
-            let seen = head.headers.get(header::CONTENT_TYPE);
             let error = Box::new(ContentError::NotAnEventStream {
-                seen: seen.map(|value| shown(&String::from_utf8_lossy(value.as_bytes()))),
+                seen: media_type::content_type(&head.headers).map(|seen| shown(&seen)),
                 excerpt: Excerpt::of(&refusal.content(), &self.plan.limits),
             });
             return self.lose(Error::from(error));

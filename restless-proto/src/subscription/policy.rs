@@ -136,7 +136,7 @@ pub(super) fn after(loss: &Loss, websocket: bool, overrides: &Overrides) -> Disp
 /// | no credentials from whoever gives them | yes | they may come again, like networks |
 /// | a timer | yes | the peer, or the way to it, may wake up |
 /// | content that breaks its coding, or ends within it | yes | as frames do |
-/// | a content coding that is not understood | no | it was not asked for, and would come again |
+/// | a content or transfer coding that is not understood | no | it was not asked for, and would come again |
 /// | wrong content type, a redirect to nowhere, no WebSocket there | no | the address is wrong |
 /// | a message over the limit, of bytes or of fragments | no | it would come again: the cursor stands before it |
 fn may_pass(error: &Error) -> bool {
@@ -162,6 +162,8 @@ fn may_pass(error: &Error) -> bool {
         | Error::Config(_)
         | Error::Misuse(_)
         | Error::Limit(_)
+        | Error::Event(_)
+        | Error::Signature(_)
         | Error::Redirect(_)
         | Error::Handshake(_)
         | Error::GaveUp(_) => false,

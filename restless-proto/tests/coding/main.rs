@@ -108,6 +108,23 @@ fn a_coded_reply_is_read_as_if_it_were_not() {
 }
 
 #[test]
+fn a_reply_is_read_as_it_is_where_its_coding_is_none_of_the_registry() {
+    for coding in ["none", "utf-8", "binary", "aws-chunked", "none, identity"] {
+        assert_eq!(answer(200, coding, REPLY.as_bytes()).unwrap().id, "a", "{coding}");
+    }
+}
+
+#[test]
+fn a_transfer_coding_is_told_of_calls_and_subscriptions() {
+    let fields = [("content-type", "text/event-stream"), ("transfer-encoding", "gzip, chunked")];
+    let error = call().response(&head(200, &fields), gzip(REPLY).into()).unwrap_err();
+    let due = CodingError::Transfer { coding: "gzip".to_owned() };
+    assert_eq!(coding_error(error), due);
+    let said = Stream::answered("http://s/", 200, &fields).said();
+    assert_eq!(said, [format!("ended: {due}")]);
+}
+
+#[test]
 fn the_limit_counts_what_comes_out() {
     let within = |maximum, text: &str| {
         driven(Limits::default().content_bytes(maximum), 200, "gzip", &gzip(text))
@@ -147,6 +164,7 @@ fn a_refusal_is_read_as_far_as_it_goes() {
     assert_eq!(message("gzip", &whole[..whole.len() - 8]), "no such stream");
     assert_eq!(message("gzip", b"it is not"), "");
     assert_eq!(message("compress", &whole), "");
+    assert_eq!(message("none", br#"{"message":"no"}"#), "no");
     assert_eq!(message("gzip", b""), "");
 }
 
@@ -294,6 +312,14 @@ fn an_unknown_coding_ends_the_subscription() {
     let mut stream = Stream::coded("compress");
     let due = "ended: the content is in a coding that is not understood: compress";
     assert_eq!(stream.said(), [due]);
+}
+
+#[test]
+fn events_are_read_as_they_are_where_their_coding_is_none_of_the_registry() {
+    for coding in ["none", "utf-8", "binary", "aws-chunked", "none, identity"] {
+        let mut stream = Stream::coded(coding);
+        assert_eq!(stream.take(block(1).as_bytes()), ["event 1"], "{coding}");
+    }
 }
 
 /// The limit on what is decoded in vain, for the subscriptions here: the least there is.

@@ -82,12 +82,63 @@ pub async fn a_reply_that_breaks_its_coding_is_an_error<R: Runtime>(rt: R) {
     stage.emulator.inject(Fault::corrupt_at(0).on_rest());
     let error = stage.client.send(streams::get(&id)).await.expect_err("no gzip");
     assert!(matches!(coding_error(&error), CodingError::Corrupt { .. }), "{error:?}");
-    stage.emulator.inject(coded(200, "aws-chunked", "{}").on_rest());
+    stage.emulator.inject(coded(200, "compress", "{}").on_rest());
     let error = stage.client.send(streams::get(&id)).await.expect_err("not understood");
-    let due = CodingError::Unknown { coding: "aws-chunked".to_owned() };
+    let due = CodingError::Unknown { coding: "compress".to_owned() };
     assert_eq!(coding_error(&error), &due);
     // None of it was the connection's fault, or the next call's.
     stage.client.send(streams::get(&id)).await.expect("a stream");
+}
+
+/// A coding that no registry has changes nothing: the bytes are read as they are, of replies, of
+/// refusals and of event streams.
+pub async fn a_coding_that_no_registry_has_changes_nothing<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    for name in ["none", "utf-8", "binary", "aws-chunked", "none, identity"] {
+        stage.emulator.inject(coded(200, name, r#"{"id":"a","affected":true}"#).on_rest());
+        assert_eq!(stage.client.send(streams::delete("a")).await.expect("a reply").id, "a");
+
+        stage.emulator.inject(coded(403, name, r#"{"message":"no"}"#).on_rest());
+        let error = stage.client.send(streams::delete("a")).await.expect_err("a refusal");
+        let Error::Refused(refused) = &error else { panic!("{error:?}") };
+        assert_eq!(refused.message(), "no", "{name}");
+
+        let script = Fault::raw([frame("1", "1")]).header("content-encoding", name);
+        stage.emulator.inject(script.then_stall());
+        assert_eq!(take_ids(&mut stage.subscribe(all_of("a")), 1).await, ["1"], "{name}");
+    }
+}
+
+/// A transfer coding beside `chunked`, which the HTTP stack passes over, is an error that says so;
+/// and for a subscription the end, since it would come again.
+pub async fn a_transfer_coding_is_an_error_that_says_so<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let due = CodingError::Transfer { coding: "gzip".to_owned() };
+    let content = Coding::Gzip.code(br#"{"id":"a","affected":true}"#);
+    let transfer = |fault: Fault| fault.header("transfer-encoding", "gzip, chunked");
+    stage.emulator.inject(transfer(Fault::status(200).body(content)).on_rest());
+    let error = stage.client.send(streams::delete("a")).await.expect_err("a transfer coding");
+    assert_eq!(coding_error(&error), &due);
+
+    let events = Coding::Gzip.code(frame("1", "1").as_bytes());
+    stage.emulator.inject(transfer(Fault::raw([events])).then_stall());
+    assert_eq!(coding_error(&failure(&mut stage.subscribe(all_of("a"))).await), &due);
+}
+
+/// What pads a coded content, behind its end or between its members, says nothing.
+pub async fn padding_behind_a_coding_s_end_says_nothing<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    for (name, coding) in CODINGS {
+        for padding in [&b"\r\n"[..], &[0; 1024]] {
+            let reply = coding.code(br#"{"id":"a","affected":true}"#);
+            stage.emulator.inject(coded(200, name, [&reply, padding].concat()).on_rest());
+            assert_eq!(stage.client.send(streams::delete("a")).await.expect("a reply").id, "a");
+        }
+    }
+    let member = |id: &str| Coding::Gzip.code(frame(id, id).as_bytes());
+    let chunks = [member("1"), bytes::Bytes::from_static(&[0; 512]), member("2")];
+    stage.emulator.inject(Fault::raw(chunks).header("content-encoding", "gzip").then_stall());
+    assert_eq!(take_ids(&mut stage.subscribe(all_of("a")), 2).await, ["1", "2"]);
 }
 
 /// A reply without content has none in any coding.

@@ -20,6 +20,7 @@
 //! | wrong `Content-Type` | [`a_wrong_content_type_fails_the_connection`] |
 //! | missing `Content-Type` | [`a_missing_content_type_fails_the_connection`] |
 //! | parameters and form of the type | [`only_the_essence_of_the_content_type_counts`] |
+//! | several types | [`of_several_content_types_the_last_that_is_one_counts`] |
 //! | encoding | [`content_is_utf_8_whatever_the_charset_says`] |
 //! | body of a failed response | [`the_body_of_a_failed_response_is_not_parsed`] |
 //! | events' origin | none: an event of the service carries no origin |
@@ -222,6 +223,23 @@ pub async fn only_the_essence_of_the_content_type_counts<R: Runtime>(rt: R) {
         stage.emulator.inject(Fault::raw([""]).header("content-type", good).then_stall());
         opened(&mut stage.subscribe(scripted())).await;
     }
+}
+
+/// Of several types, in one field or in several, the last that is one counts (WHATWG Fetch §3.6).
+pub async fn of_several_content_types_the_last_that_is_one_counts<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let stream = "text/event-stream";
+    for good in [[stream; 2], ["text/html", stream], [stream, "*/*"], [stream, "none"]] {
+        let joined = Fault::raw([""]).header("content-type", good.join(", "));
+        let fields =
+            good.iter().fold(Fault::raw([""]), |fault, kind| fault.header("content-type", *kind));
+        for fault in [joined, fields] {
+            stage.emulator.inject(fault.then_stall());
+            opened(&mut stage.subscribe(scripted())).await;
+        }
+    }
+    stage.emulator.inject(Fault::raw([""]).header("content-type", "text/event-stream, text/html"));
+    failure(&mut stage.subscribe(scripted())).await;
 }
 
 /// An event stream is UTF-8, whatever its `charset` says.

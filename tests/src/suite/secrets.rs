@@ -332,8 +332,8 @@ fn echoes(key: &str) -> Vec<Fault> {
     faults.push(Fault::redirect(302, format!("ftp://host/{key}")));
     let content = Fault::status(200).body(key.to_owned());
     faults.push(content.clone().header("content-type", key));
-    faults
-        .push(content.header("content-type", "text/event-stream").header("content-encoding", key));
+    let content = content.header("content-type", "text/event-stream");
+    faults.push(content.header("content-encoding", format!("compress, {key}")));
     faults
 }
 

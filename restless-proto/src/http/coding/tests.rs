@@ -25,6 +25,13 @@ const VOIDS: &[Void] = &[
         unit: b"\x1f\x8b\x08\x00\0\0\0\0\x00\xff\x03\x00\0\0\0\0\0\0\0\0",
         steps_per_unit: 1,
     },
+    // Padding behind its end.
+    Void {
+        coding: "gzip",
+        start: b"\x1f\x8b\x08\x00\0\0\0\0\x00\xff\x03\x00\0\0\0\0\0\0\0\0",
+        unit: b"\0\r\n",
+        steps_per_unit: 0,
+    },
     // Stored blocks of no bytes (RFC 1951 §3.2.4).
     Void { coding: "deflate", start: b"", unit: b"\x00\x00\x00\xff\xff", steps_per_unit: 0 },
     Void { coding: "deflate", start: b"\x78\x9c", unit: b"\0\0\0\xff\xff", steps_per_unit: 0 },
