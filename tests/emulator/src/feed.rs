@@ -4,21 +4,25 @@
 //! that events are added under: what was replayed and what is live is one sequence, without a seam
 //! where an event could be lost or doubled. A slow reader costs nothing but its place.
 
+mod event;
+mod subscription;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use restless_proto::signature::Signer;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::json::{self, JsonError};
-use crate::log::{LoggedEvent, LoggedKind};
+use crate::log::LoggedEvent;
 use crate::signal::Signal;
 use crate::source::PayloadMode;
-use crate::{fields, sse, time};
+use crate::{sse, time};
+use event::{Content, Event};
+
+pub(crate) use subscription::Subscription;
 
 /// How the data of an update goes out: the stream's setting at the time.
 #[derive(Debug, Clone)]
@@ -62,30 +66,6 @@ struct State {
     closed: bool,
     /// Events by day.
     emitted: BTreeMap<String, u64>,
-}
-
-#[derive(Debug)]
-struct Event {
-    position: u64,
-    id: i64,
-    attempt_id: String,
-    attempt: Attempt,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    Update {
-        document: Arc<str>,
-        patch: Option<String>,
-        /// Whether the stream is one of patches, so that full data is a fallback.
-        wants_patch: bool,
-        signer: Option<Arc<Signer>>,
-    },
-    Error {
-        code: String,
-        message: String,
-    },
 }
 
 /// Where a subscriber wants to start.
@@ -257,7 +237,7 @@ impl Feed {
         let position = state.position(start);
         drop(state);
         self.signal.tell();
-        Subscription { feed: Arc::clone(self), position, changed: self.changed.subscribe() }
+        Subscription::new(Arc::clone(self), position, self.changed.subscribe())
     }
 
     /// How long nobody has been subscribed.
@@ -319,279 +299,5 @@ impl State {
     }
 }
 
-/// A subscriber of a feed, counted as long as this lives.
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    feed: Arc<Feed>,
-    position: Position,
-    changed: watch::Receiver<()>,
-}
-
-impl Subscription {
-    /// The next event, without waiting.
-    pub(crate) fn read(&mut self, transport: Transport) -> Read {
-        // Seen before reading, so that what is added from here on wakes `changed`.
-        self.changed.borrow_and_update();
-        self.feed.read(&mut self.position, transport)
-    }
-
-    /// Completes when reading again may give something.
-    pub(crate) async fn changed(&mut self) {
-        // The sender lives in the feed, and the feed in here.
-        let _ = self.changed.changed().await;
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let mut state = self.feed.lock();
-        state.subscribers -= 1;
-        state.idle_since = Instant::now();
-        drop(state);
-        self.feed.signal.tell();
-    }
-}
-
-impl Event {
-    /// The event's JSON, as a patch only for who has the base.
-    fn envelope(&self, has_base: bool, event_id: Option<&str>) -> String {
-        let (kind, data, fallback, error, signature) = match &self.content {
-            Content::Update { document, patch, wants_patch, signer } => {
-                let patch = patch.as_deref().filter(|_| has_base);
-                let data = patch.unwrap_or(document);
-                // A number that no float holds (`1e400`) has no canonical form, so no signature.
-                let signature = signer
-                    .as_deref()
-                    .and_then(|signer| signer.sign(data).ok())
-                    .map(|signature| signature.to_string());
-                let fallback = (*wants_patch && patch.is_none()).then_some("FULL_DATA");
-                ("update", Some(data), fallback, None, signature)
-            }
-            Content::Error { code, message } => {
-                ("error", None, None, Some(ErrorDetail { code, message }), None)
-            }
-        };
-        fields::to_json(&Envelope {
-            r#type: kind,
-            meta: Meta {
-                timestamp: time::event_timestamp(self.id),
-                attempt_id: &self.attempt_id,
-                status: self.attempt.status,
-                latency_ms: self.attempt.latency_ms,
-                payload_mode_fallback: fallback,
-            },
-            // The text goes through as it is; it was checked when it came in.
-            data: data.and_then(|data| serde_json::from_str(data).ok()),
-            error,
-            signature,
-            event_id,
-        })
-    }
-
-    fn logged(&self) -> LoggedEvent {
-        let (kind, data, document) = match &self.content {
-            Content::Update { document, patch, .. } => (
-                LoggedKind::Update,
-                Some(patch.clone().unwrap_or_else(|| document.to_string())),
-                Some(document.to_string()),
-            ),
-            Content::Error { .. } => (LoggedKind::Error, None, None),
-        };
-        LoggedEvent {
-            id: self.id.to_string(),
-            kind,
-            data,
-            document,
-            envelope: self.envelope(true, None),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Envelope<'a> {
-    r#type: &'a str,
-    meta: Meta<'a>,
-    data: Option<&'a RawValue>,
-    error: Option<ErrorDetail<'a>>,
-    signature: Option<String>,
-    event_id: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Meta<'a> {
-    timestamp: String,
-    attempt_id: &'a str,
-    status: Option<u16>,
-    latency_ms: Option<u64>,
-    payload_mode_fallback: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct ErrorDetail<'a> {
-    code: &'a str,
-    message: &'a str,
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn feed(mode: PayloadMode, ring: usize) -> Arc<Feed> {
-        let form = Form { mode, signer: None };
-        Feed::new("stream_1".to_owned(), ring, form, Arc::new(Signal::default()))
-    }
-
-    fn put(feed: &Feed, data: &str) -> i64 {
-        feed.update(data, Attempt::default(), false).expect("JSON").expect("an event")
-    }
-
-    fn take(subscription: &mut Subscription) -> serde_json::Value {
-        let Read::Event(frame) = subscription.read(Transport::Sse) else {
-            panic!("nothing to read")
-        };
-        let frame = String::from_utf8(frame.to_vec()).expect("UTF-8");
-        let data = frame.lines().filter_map(|line| line.strip_prefix("data: "));
-        serde_json::from_str(&data.collect::<Vec<_>>().join("\n")).expect("JSON")
-    }
-
-    #[test]
-    fn ids_rise_within_one_millisecond() {
-        let feed = feed(PayloadMode::FullData, 1000);
-        let ids: Vec<_> = (0..500).map(|_| put(&feed, "1")).collect();
-        assert!(ids.is_sorted_by(|a, b| a < b));
-    }
-
-    #[test]
-    fn cursor_starts_at_the_next_event() {
-        let feed = feed(PayloadMode::FullData, 10);
-        let ids: Vec<_> = (0..5).map(|n| put(&feed, &n.to_string())).collect();
-        let mut reader = feed.subscribe(Start::Cursor(ids[2]));
-        assert_eq!(take(&mut reader)["data"], 3);
-        assert_eq!(take(&mut reader)["data"], 4);
-        assert!(matches!(reader.read(Transport::Sse), Read::Nothing));
-    }
-
-    #[test]
-    fn without_a_cursor_only_new_events_come() {
-        let feed = feed(PayloadMode::FullData, 10);
-        put(&feed, "1");
-        let mut reader = feed.subscribe(Start::Now);
-        assert!(matches!(reader.read(Transport::Sse), Read::Nothing));
-        put(&feed, "2");
-        assert_eq!(take(&mut reader)["data"], 2);
-    }
-
-    #[test]
-    fn cursor_older_than_the_ring_resumes_at_the_oldest_event() {
-        let feed = feed(PayloadMode::FullData, 2);
-        let first = put(&feed, "1");
-        for n in 2..=4 {
-            put(&feed, &n.to_string());
-        }
-        let mut reader = feed.subscribe(Start::Cursor(first));
-        assert_eq!(take(&mut reader)["data"], 3);
-    }
-
-    #[test]
-    fn reader_that_the_ring_overtook_goes_on_with_full_data() {
-        let feed = feed(PayloadMode::JsonPatch, 2);
-        put(&feed, "[1]");
-        let mut reader = feed.subscribe(Start::Since(0));
-        take(&mut reader);
-        for n in 2..=4 {
-            put(&feed, &format!("[{n}]"));
-        }
-        let event = take(&mut reader);
-        assert_eq!(event["data"], serde_json::json!([3]));
-        assert_eq!(event["meta"]["payload_mode_fallback"], "FULL_DATA");
-    }
-
-    #[test]
-    fn patch_goes_to_who_has_the_base() {
-        let feed = feed(PayloadMode::JsonPatch, 10);
-        let first = put(&feed, r#"{"n":1}"#);
-        put(&feed, r#"{"n":2}"#);
-        let event = take(&mut feed.subscribe(Start::Cursor(first)));
-        assert_eq!(event["data"][0]["op"], "replace");
-        assert_eq!(event["meta"]["payload_mode_fallback"], serde_json::Value::Null);
-    }
-
-    #[test]
-    fn since_holds_no_base() {
-        let feed = feed(PayloadMode::JsonPatch, 10);
-        let first = put(&feed, r#"{"n":1}"#);
-        put(&feed, r#"{"n":2}"#);
-        let event = take(&mut feed.subscribe(Start::Since(first)));
-        assert_eq!(event["data"]["n"], 2);
-        assert_eq!(event["meta"]["payload_mode_fallback"], "FULL_DATA");
-    }
-
-    #[test]
-    fn error_between_updates_does_not_break_the_chain_of_patches() {
-        let feed = feed(PayloadMode::JsonPatch, 10);
-        let mut reader = feed.subscribe(Start::Now);
-        put(&feed, "[1]");
-        feed.error("C", "m", Attempt::default(), true).expect("an event");
-        put(&feed, "[2]");
-        take(&mut reader);
-        take(&mut reader);
-        assert_eq!(take(&mut reader)["data"][0]["value"], 2);
-    }
-
-    #[test]
-    fn cursor_of_an_error_holds_no_base() {
-        // Its owner may have subscribed after the document and before the error.
-        let feed = feed(PayloadMode::JsonPatch, 10);
-        put(&feed, "[1]");
-        let mut reader = feed.subscribe(Start::Now);
-        let error = feed.error("C", "m", Attempt::default(), true).expect("an event");
-        take(&mut reader);
-        drop(reader);
-        put(&feed, "[2]");
-        let event = take(&mut feed.subscribe(Start::Cursor(error)));
-        assert_eq!(event["data"], serde_json::json!([2]));
-        assert_eq!(event["meta"]["payload_mode_fallback"], "FULL_DATA");
-    }
-
-    #[test]
-    fn same_data_after_an_error_is_an_event() {
-        let feed = feed(PayloadMode::JsonPatch, 10);
-        let poll = || feed.update("[1]", Attempt::default(), true).expect("JSON");
-        let mut reader = feed.subscribe(Start::Now);
-        assert!(poll().is_some());
-        feed.error("C", "m", Attempt::default(), true).expect("an event");
-        assert!(poll().is_some());
-        assert!(poll().is_none());
-        take(&mut reader);
-        take(&mut reader);
-        // A patch that changes nothing.
-        assert_eq!(take(&mut reader)["data"], serde_json::json!([]));
-    }
-
-    #[test]
-    fn same_data_is_no_event_when_polled() {
-        let feed = feed(PayloadMode::FullData, 10);
-        let poll = |data| feed.update(data, Attempt::default(), true).expect("JSON");
-        assert!(poll(r#"{"a":1,"b":2}"#).is_some());
-        assert!(poll(r#"{ "b": 2, "a": 1 }"#).is_none());
-        assert!(poll(r#"{"a":1,"b":3}"#).is_some());
-    }
-
-    #[test]
-    fn error_that_lasts_is_one_event() {
-        let feed = feed(PayloadMode::FullData, 10);
-        assert!(feed.error("C", "m", Attempt::default(), true).is_some());
-        assert!(feed.error("C", "m", Attempt::default(), true).is_none());
-        assert!(feed.error("C", "other", Attempt::default(), true).is_some());
-    }
-
-    #[test]
-    fn closed_feed_ends_after_its_last_event() {
-        let feed = feed(PayloadMode::FullData, 10);
-        put(&feed, "1");
-        feed.close();
-        let mut reader = feed.subscribe(Start::Since(0));
-        take(&mut reader);
-        assert!(matches!(reader.read(Transport::Sse), Read::Closed));
-    }
-}
+mod tests;
