@@ -71,8 +71,9 @@ struct State {
 /// Where a subscriber wants to start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Start {
-    /// With the next event to come.
-    Now,
+    /// With the latest update and the errors after it, so that who comes late has something to show;
+    /// with the next event to come where there is none yet.
+    Latest,
     /// After every event whose id is at most this, which the subscriber has seen.
     Cursor(i64),
     /// After this time, in Unix milliseconds.
@@ -206,7 +207,7 @@ impl Feed {
         };
         let has_base = position.has_base;
         position.next += 1;
-        position.has_base |= matches!(event.content, Content::Update { .. });
+        position.has_base |= event.is_update();
         let id = event.id.to_string();
         Read::Event(match transport {
             Transport::Sse => sse::event(&id, &event.envelope(has_base, None)),
@@ -279,9 +280,17 @@ impl Feed {
 }
 
 impl State {
+    /// The position of the latest update that is still here, else of the latest event.
+    fn latest(&self) -> u64 {
+        let update = self.events.iter().rev().find(|event| event.is_update());
+        update.or_else(|| self.events.back()).map_or(self.end, |event| event.position)
+    }
+
     fn position(&self, start: Start) -> Position {
         let (ms, is_cursor) = match start {
-            Start::Now => return Position { next: self.end, has_base: false },
+            Start::Latest => {
+                return Position { next: self.latest(), has_base: false };
+            }
             Start::Cursor(ms) => (ms, true),
             Start::Since(ms) => (ms, false),
         };
@@ -292,9 +301,7 @@ impl State {
             // Only an update that is still here is known to have been seen. Who resumes behind an
             // error may have begun to listen there, without any document.
             has_base: is_cursor
-                && last_seen.is_some_and(|event| {
-                    event.id == ms && matches!(event.content, Content::Update { .. })
-                }),
+                && last_seen.is_some_and(|event| event.id == ms && event.is_update()),
         }
     }
 }

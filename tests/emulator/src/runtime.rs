@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::body::{self, Live};
 use crate::feed::{Start, Subscription, Transport};
@@ -14,6 +14,7 @@ use crate::reply::{Refused, Reply};
 use crate::source::{Source, query_value};
 use crate::{time, websocket};
 
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Where WebSocket is served.
 pub(crate) const WEBSOCKET_PATH: &str = "/ws";
 
@@ -84,6 +85,8 @@ pub(crate) fn respond(
             Reply::new(StatusCode::OK, body::Source::Feed(Box::new(live)))
                 .with(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))
                 .with(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
+                // Tells nginx and its kin to hand each event on at once.
+                .with(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))
         }
         Err(refused) => Reply::from(refused),
     }
@@ -121,7 +124,7 @@ fn start(parts: &Parts, query: &[(String, String)]) -> Result<Start, Invalid> {
         } else if let Some(text) = query_value(query, "since") {
             ("since", text, Start::Since)
         } else {
-            return Ok(Start::Now);
+            return Ok(Start::Latest);
         };
     time::position(text).map(start).ok_or_else(|| {
         Invalid(format!("{name} must be Unix milliseconds or an ISO 8601 timestamp"))

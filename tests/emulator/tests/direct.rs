@@ -44,6 +44,16 @@ fn direct_url_polls_its_target() {
 }
 
 #[test]
+fn second_subscriber_of_a_direct_url_gets_the_latest_event_at_once() {
+    let (emulator, upstream) = (start(), upstream("1"));
+    // The data never changes: there is no other event than the first.
+    let query = format!("url={}", encode(&upstream.url()));
+    let mut first = subscribe(&emulator, &query);
+    let due = first.event().id;
+    assert_eq!(subscribe(&emulator, &query).event().id, due);
+}
+
+#[test]
 fn direct_url_takes_every_parameter() {
     let (emulator, upstream) = (start(), upstream(r#"{"a":[1]}"#));
     let query = format!(

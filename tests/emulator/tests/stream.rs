@@ -68,13 +68,25 @@ fn data_may_nest_200_levels() {
 }
 
 #[test]
-fn subscriber_without_a_cursor_gets_only_what_is_new() {
+fn subscriber_without_a_cursor_gets_the_latest_event_and_then_what_is_new() {
     let emulator = start();
     let id = quiet_stream(&emulator);
     emulator.publish(&id, "1").expect("an event");
-    let mut wire = subscribe(&emulator, &format!("streamId={id}"));
     emulator.publish(&id, "2").expect("an event");
+    let mut wire = subscribe(&emulator, &format!("streamId={id}"));
     assert_eq!(wire.event().data(), 2);
+    emulator.publish(&id, "3").expect("an event");
+    assert_eq!(wire.event().data(), 3);
+}
+
+#[test]
+fn proxies_are_told_to_hand_each_event_on() {
+    let emulator = start();
+    let id = quiet_stream(&emulator);
+    let mut wire = open(&emulator, &format!("streamId={id}"));
+    let (_, headers) = wire.head().expect("a head");
+    let told = headers.iter().find(|(name, _)| name == "x-accel-buffering");
+    assert_eq!(told.map(|(_, value)| value.as_str()), Some("no"));
 }
 
 #[test]
@@ -86,6 +98,10 @@ fn subscriber_that_is_counted_gets_the_next_event() {
         emulator.until_subscribers(1).wait().expect("a subscriber");
         emulator.publish(&id, &n.to_string()).expect("an event");
         wire.head().expect("a head");
+        // The latest one comes first, where there is one.
+        if n > 0 {
+            assert_eq!(wire.event().data(), n - 1);
+        }
         assert_eq!(wire.event().data(), n);
         drop(wire);
         emulator.until_subscribers(0).wait().expect("none");
@@ -212,8 +228,8 @@ fn patches_follow_full_data_for_who_has_no_base() {
     let emulator = start();
     let id = quiet_stream_with(&emulator, r#","payloadMode":"JSON_PATCH""#);
     emulator.publish(&id, r#"{"n":1}"#).expect("an event");
-    let mut wire = subscribe(&emulator, &format!("streamId={id}"));
     emulator.publish(&id, r#"{"n":2}"#).expect("an event");
+    let mut wire = subscribe(&emulator, &format!("streamId={id}"));
     emulator.publish(&id, r#"{"n":3}"#).expect("an event");
     let first = wire.event();
     assert_eq!(first.data(), &json!({"n":2}));

@@ -91,7 +91,8 @@ pub async fn a_reply_that_breaks_its_coding_is_an_error<R: Runtime>(rt: R) {
 }
 
 /// A coding that no registry has changes nothing: the bytes are read as they are, of replies, of
-/// refusals and of event streams.
+/// refusals and of event streams. Seen with object stores (`aws-chunked`), file servers (`utf-8`,
+/// `binary`) and hand-written back ends (`none`).
 pub async fn a_coding_that_no_registry_has_changes_nothing<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for name in ["none", "utf-8", "binary", "aws-chunked", "none, identity"] {
@@ -109,8 +110,8 @@ pub async fn a_coding_that_no_registry_has_changes_nothing<R: Runtime>(rt: R) {
     }
 }
 
-/// A transfer coding beside `chunked`, which the HTTP stack passes over, is an error that says so;
-/// and for a subscription the end, since it would come again.
+/// A transfer coding beside `chunked`, which the HTTP stack (hyper 1) passes over, is an error that
+/// says so; and for a subscription the end, since it would come again.
 pub async fn a_transfer_coding_is_an_error_that_says_so<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let due = CodingError::Transfer { coding: "gzip".to_owned() };
@@ -125,7 +126,8 @@ pub async fn a_transfer_coding_is_an_error_that_says_so<R: Runtime>(rt: R) {
     assert_eq!(coding_error(&failure(&mut stage.subscribe(all_of("a"))).await), &due);
 }
 
-/// What pads a coded content, behind its end or between its members, says nothing.
+/// What pads a coded content, behind its end or between its members, says nothing. Seen
+/// with replies that are made of files: gunzip reads them.
 pub async fn padding_behind_a_coding_s_end_says_nothing<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for (name, coding) in CODINGS {

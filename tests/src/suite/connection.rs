@@ -226,6 +226,7 @@ pub async fn only_the_essence_of_the_content_type_counts<R: Runtime>(rt: R) {
 }
 
 /// Of several types, in one field or in several, the last that is one counts (WHATWG Fetch §3.6).
+/// Seen where a framework and the box before it both set the field.
 pub async fn of_several_content_types_the_last_that_is_one_counts<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let stream = "text/event-stream";

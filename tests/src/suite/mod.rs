@@ -80,7 +80,7 @@ macro_rules! scenarios {
             a_rest_api_is_followed_directly,
             the_key_goes_out_as_a_bearer_token,
             a_key_in_the_url_is_the_only_one,
-            without_a_position_it_starts_now,
+            without_a_position_it_starts_with_the_latest,
             what_comes_in_an_outage_before_the_first_event_comes,
             since_replays_what_came_after_it,
             a_stored_cursor_resumes_in_another_subscription,

@@ -35,6 +35,10 @@ pub(super) enum Content {
 }
 
 impl Event {
+    pub(super) fn is_update(&self) -> bool {
+        matches!(self.content, Content::Update { .. })
+    }
+
     /// The event's JSON, as a patch only for who has the base.
     pub(super) fn envelope(&self, has_base: bool, event_id: Option<&str>) -> String {
         let (kind, data, fallback, error, signature) = match &self.content {

@@ -34,13 +34,58 @@ fn cursor_starts_at_the_next_event() {
 }
 
 #[test]
-fn without_a_cursor_only_new_events_come() {
+fn without_a_cursor_the_latest_update_comes_and_then_what_is_new() {
     let feed = feed(PayloadMode::FullData, 10);
     put(&feed, "1");
-    let mut reader = feed.subscribe(Start::Now);
-    assert!(matches!(reader.read(Transport::Sse), Read::Nothing));
     put(&feed, "2");
+    let mut reader = feed.subscribe(Start::Latest);
     assert_eq!(take(&mut reader)["data"], 2);
+    assert!(matches!(reader.read(Transport::Sse), Read::Nothing));
+    put(&feed, "3");
+    assert_eq!(take(&mut reader)["data"], 3);
+}
+
+#[test]
+fn without_a_cursor_and_without_an_event_nothing_comes() {
+    let feed = feed(PayloadMode::FullData, 10);
+    let mut reader = feed.subscribe(Start::Latest);
+    assert!(matches!(reader.read(Transport::Sse), Read::Nothing));
+    put(&feed, "1");
+    assert_eq!(take(&mut reader)["data"], 1);
+}
+
+#[test]
+fn without_a_cursor_an_error_comes_behind_the_update_before_it() {
+    let feed = feed(PayloadMode::FullData, 10);
+    feed.error("A", "m", Attempt::default(), true).expect("an event");
+    put(&feed, "1");
+    feed.error("B", "m", Attempt::default(), true).expect("an event");
+    let mut reader = feed.subscribe(Start::Latest);
+    assert_eq!(take(&mut reader)["data"], 1);
+    assert_eq!(take(&mut reader)["error"]["code"], "B");
+}
+
+#[test]
+fn without_a_cursor_and_without_an_update_the_latest_error_comes() {
+    let feed = feed(PayloadMode::FullData, 10);
+    for code in ["A", "B"] {
+        feed.error(code, "m", Attempt::default(), true).expect("an event");
+    }
+    let mut reader = feed.subscribe(Start::Latest);
+    assert_eq!(take(&mut reader)["error"]["code"], "B");
+}
+
+#[test]
+fn without_a_cursor_full_data_comes_before_the_first_patch() {
+    let feed = feed(PayloadMode::JsonPatch, 10);
+    put(&feed, r#"{"n":1}"#);
+    put(&feed, r#"{"n":2}"#);
+    let mut reader = feed.subscribe(Start::Latest);
+    let first = take(&mut reader);
+    assert_eq!(first["data"], serde_json::json!({"n":2}));
+    assert_eq!(first["meta"]["payload_mode_fallback"], "FULL_DATA");
+    put(&feed, r#"{"n":3}"#);
+    assert_eq!(take(&mut reader)["data"][0]["op"], "replace");
 }
 
 #[test]
@@ -91,7 +136,7 @@ fn since_holds_no_base() {
 #[test]
 fn error_between_updates_does_not_break_the_chain_of_patches() {
     let feed = feed(PayloadMode::JsonPatch, 10);
-    let mut reader = feed.subscribe(Start::Now);
+    let mut reader = feed.subscribe(Start::Latest);
     put(&feed, "[1]");
     feed.error("C", "m", Attempt::default(), true).expect("an event");
     put(&feed, "[2]");
@@ -104,10 +149,10 @@ fn error_between_updates_does_not_break_the_chain_of_patches() {
 fn cursor_of_an_error_holds_no_base() {
     // Its owner may have subscribed after the document and before the error.
     let feed = feed(PayloadMode::JsonPatch, 10);
-    put(&feed, "[1]");
-    let mut reader = feed.subscribe(Start::Now);
+    let document = put(&feed, "[1]");
     let error = feed.error("C", "m", Attempt::default(), true).expect("an event");
-    take(&mut reader);
+    let mut reader = feed.subscribe(Start::Since(document));
+    assert_eq!(take(&mut reader)["type"], "error");
     drop(reader);
     put(&feed, "[2]");
     let event = take(&mut feed.subscribe(Start::Cursor(error)));
@@ -119,7 +164,7 @@ fn cursor_of_an_error_holds_no_base() {
 fn same_data_after_an_error_is_an_event() {
     let feed = feed(PayloadMode::JsonPatch, 10);
     let poll = || feed.update("[1]", Attempt::default(), true).expect("JSON");
-    let mut reader = feed.subscribe(Start::Now);
+    let mut reader = feed.subscribe(Start::Latest);
     assert!(poll().is_some());
     feed.error("C", "m", Attempt::default(), true).expect("an event");
     assert!(poll().is_some());
