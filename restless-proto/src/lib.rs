@@ -67,6 +67,7 @@ mod call;
 mod entropy;
 mod error;
 pub mod event;
+mod fields;
 pub mod guide;
 mod http;
 mod json;
@@ -88,13 +89,14 @@ pub mod ws;
 pub use crate::http::auth::is_loopback;
 pub use crate::http::coding;
 pub use api::{direct, snippets, streams, usage};
-pub use call::{Call, CallMachine, CallOptions};
+pub use call::{Call, CallMachine, CallOptions, Reply};
 pub use entropy::Entropy;
 pub use error::{
     ConfigError, ContentError, CredentialsError, Error, Excerpt, GaveUp, LimitError, Misuse,
     PeerClosed, RedirectError, Refused, TimeoutError, Timer, TransportError, TransportErrorKind,
 };
 pub use event::StreamEvent;
+pub use fields::USER_AGENT;
 pub use json::{JsonError, JsonProblem};
 pub use limits::Limits;
 pub use read_buffer::ReadBuffer;

@@ -62,12 +62,13 @@ impl fmt::Debug for Hushed {
 /// is not printed, whatever they look like.
 ///
 /// One of fewer than four characters is no secret, and would be found everywhere. The last few are
-/// remembered: an answer may come after another key was asked for.
+/// remembered: an answer may come after another key was asked for, and fields of the caller's own are
+/// among them.
 #[derive(Clone, Default)]
 pub(crate) struct Keys(Vec<String>);
 
 const SHORTEST_KEY: usize = 4;
-const MOST_KEYS: usize = 8;
+const MOST_KEYS: usize = 64;
 
 impl Keys {
     /// The keys of a request, in its fields and its URL.

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use crate::http::auth::{self, Reach};
-use crate::{ApiKey, ConfigError, redact};
+use crate::{ApiKey, ConfigError, fields, redact};
 
 /// Where the REST API of the public service is.
 pub const API_BASE_URL: &str = "https://api.restlessapi.stream";
@@ -39,6 +39,8 @@ pub struct Service {
     api_base_url: Arc<str>,
     stream_base_url: Arc<str>,
     reach: Reach,
+    /// What goes out with every request that has no field of the same name.
+    defaults: Arc<HeaderMap>,
 }
 
 /// Whose requests these are.
@@ -60,6 +62,7 @@ impl Default for Service {
             api_base_url: API_BASE_URL.into(),
             stream_base_url: STREAM_BASE_URL.into(),
             reach: Reach::default(),
+            defaults: Arc::new(fields::defaults()),
         }
     }
 }
@@ -121,6 +124,40 @@ impl Service {
         Ok(self)
     }
 
+    /// With this field in each call and each connect of a subscription. A field of that name that the
+    /// request has itself goes before it. Of two with one name, the later counts. Default: none but
+    /// `User-Agent`.
+    ///
+    /// # Errors
+    ///
+    /// When HTTP can't carry it, when it is one that says how the request or its connection is to be
+    /// read (`Accept`, `Connection`, `Host` and the like), and for `x-api-key`: see
+    /// [`with_api_key`](Self::with_api_key).
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
+        let (name, value) = fields::own(name, value)?;
+        auth::refuse_api_key(&name)?;
+        Arc::make_mut(&mut self.defaults).insert(name, value);
+        Ok(self)
+    }
+
+    /// With this `User-Agent` (RFC 9110 §10.1.5); an empty one is none. Default:
+    /// [`USER_AGENT`](crate::USER_AGENT).
+    ///
+    /// # Errors
+    ///
+    /// When a field can't carry it.
+    pub fn with_user_agent(mut self, user_agent: &str) -> Result<Self, ConfigError> {
+        let defaults = Arc::make_mut(&mut self.defaults);
+        if user_agent.is_empty() {
+            defaults.remove(header::USER_AGENT);
+        } else {
+            let (name, mut value) = fields::own("user-agent", user_agent)?;
+            value.set_sensitive(false);
+            defaults.insert(name, value);
+        }
+        Ok(self)
+    }
+
     /// Lets credentials go over plain http to any host, where everybody on the way can read and
     /// keep them: for a network that is all one's own, such as that between containers.
     #[must_use]
@@ -145,6 +182,11 @@ impl Service {
     /// Where streams are.
     pub fn stream_base_url(&self) -> &str {
         &self.stream_base_url
+    }
+
+    /// What goes out as `User-Agent`; `None` where nothing does.
+    pub fn user_agent(&self) -> Option<&HeaderValue> {
+        self.defaults.get(header::USER_AGENT)
     }
 
     /// Checks a request that is not of this crate's making by the rule for credentials above. Here,
@@ -173,6 +215,10 @@ impl Service {
 
     pub(crate) fn asks_for_credentials(&self) -> bool {
         matches!(self.credentials, Credentials::OnDemand)
+    }
+
+    pub(crate) fn defaults(&self) -> &Arc<HeaderMap> {
+        &self.defaults
     }
 
     pub(crate) fn reach(&self) -> Reach {
@@ -243,6 +289,18 @@ mod tests {
         assert!(service.api_key().is_some() && !format!("{service:?}").contains("canary"));
         let service = service.with_stream_base_url("https://me:canary@s/?apiKey=canary").unwrap();
         assert!(!format!("{service:?}").contains("canary"), "{service:?}");
+    }
+
+    #[test]
+    fn a_default_field_that_is_not_the_caller_s_to_set_is_refused() {
+        for name in ["host", "accept", "connection", "x-api-key", "no name", ""] {
+            let refused = Service::default().with_header(name, "canary").unwrap_err();
+            assert_eq!(refused.field(), "header", "{name}");
+        }
+        Service::default().with_header("x-tenant", "a\nb").unwrap_err();
+        Service::default().with_user_agent("a\nb").unwrap_err();
+        let service = Service::default().with_header("x-tenant", "canary").unwrap();
+        assert!(!format!("{service:?}").contains("canary"));
     }
 
     #[test]

@@ -4,12 +4,13 @@ mod body;
 mod content;
 mod machine;
 mod options;
+mod reply;
 
 use std::fmt;
 use std::sync::Arc;
 
 use ::http::response::Parts;
-use ::http::{HeaderValue, Method, Request, header};
+use ::http::{HeaderMap, HeaderValue, Method, Request, header};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeOwned, Error as _};
@@ -19,12 +20,13 @@ pub(crate) use body::Body;
 use content::Content;
 pub use machine::CallMachine;
 pub use options::CallOptions;
+pub use reply::Reply;
 
 use crate::error::Excerpt;
 use crate::http::auth;
 use crate::http::coding;
 use crate::service::redact_url;
-use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, redact};
+use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, fields, redact};
 
 /// A REST call: what to ask, and how the answer becomes a `T`.
 ///
@@ -54,10 +56,12 @@ pub struct Call<T> {
     query: Vec<(String, String)>,
     body: Option<Body>,
     own_key: OwnKey,
+    /// The caller's own.
+    fields: HeaderMap,
     idempotent: bool,
     /// What can't work, found while the call was built.
     error: Option<ConfigError>,
-    read: fn(&[u8]) -> Result<T, serde_json::Error>,
+    read: fn(&Parts, &[u8]) -> Result<T, serde_json::Error>,
 }
 
 /// Whether the client's own key goes into the body.
@@ -84,8 +88,9 @@ impl<T: DeserializeOwned> Call<T> {
             query: Vec::new(),
             body: None,
             own_key: OwnKey::Omitted,
+            fields: HeaderMap::new(),
             error: None,
-            read: |text| serde_json::from_slice(text),
+            read: |_, text| serde_json::from_slice(text),
         };
         for segment in path {
             call.path.push('/');
@@ -121,6 +126,29 @@ impl<T: DeserializeOwned> Call<T> {
         self.idempotent = true;
         self
     }
+
+    /// The same call, whose answer comes with the head of its response: the request's id, rate limits.
+    ///
+    /// ```
+    /// use restless_proto::model::Stream;
+    /// use restless_proto::{Call, Reply, streams};
+    ///
+    /// let call: Call<Reply<Stream>> = streams::get("stream_1").with_head();
+    /// # let _ = call;
+    /// ```
+    pub fn with_head(self) -> Call<Reply<T>> {
+        Call {
+            method: self.method,
+            path: self.path,
+            query: self.query,
+            body: self.body,
+            own_key: self.own_key,
+            fields: self.fields,
+            idempotent: self.idempotent,
+            error: self.error,
+            read: |head, text| Ok(Reply::new(head.clone(), serde_json::from_slice(text)?)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +158,24 @@ pub(crate) enum Segment<'a> {
 }
 
 impl<T> Call<T> {
+    /// With a field of the caller's own, after those that were given before. It goes before a
+    /// [default](Service::with_header) of that name. Default: none.
+    ///
+    /// One that [`Service::with_header`] would refuse is a [`ConfigError`] once the call is made.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let own = fields::own(name, value);
+        match own.and_then(|(name, value)| auth::refuse_api_key(&name).map(|()| (name, value))) {
+            Ok((name, value)) => {
+                self.fields.append(name, value);
+            }
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+        }
+        self
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method
@@ -187,6 +233,14 @@ impl<T> Call<T> {
         if let Some(key) = key {
             fields.insert("x-api-key", auth::sensitive(key, "")?);
         }
+        for name in self.fields.keys() {
+            // A caller's own field goes before ours.
+            fields.remove(name);
+        }
+        for (name, value) in &self.fields {
+            fields.append(name.clone(), value.clone());
+        }
+        fields::fill(fields, service.defaults());
         Ok(request)
     }
 
@@ -200,9 +254,12 @@ impl<T> Call<T> {
         };
         let in_content = auth::PARAMETERS.iter().any(says);
         let base = service.api_base_url();
+        let mut fields = self.fields.clone();
+        fields::fill(&mut fields, service.defaults());
+        let bears = |url: &Url| keyed || in_content || auth::has_credentials(&fields, url);
         // It was parsed before it was taken.
-        let reached = Url::parse(base).is_ok_and(|url| service.reach().includes(&url));
-        if (keyed || in_content) && !reached {
+        let base_url = Url::parse(base).ok();
+        if base_url.is_none_or(|url| bears(&url) && !service.reach().includes(&url)) {
             return Err(ConfigError::new("base_url", redact_url(base), auth::PRIVATE));
         }
         Ok(())
@@ -258,7 +315,7 @@ impl<T> Call<T> {
             let status = head.status;
             return Err(Box::new(ContentError::Missing { call: call(), status }).into());
         }
-        (self.read)(text).map_err(|source| {
+        (self.read)(head, text).map_err(|source| {
             // It may quote what it could not read.
             let source = serde_json::Error::custom(redact::text(&source.to_string()));
             Error::from(Box::new(ContentError::Json {
@@ -279,6 +336,7 @@ impl<T> Clone for Call<T> {
             query: self.query.clone(),
             body: self.body.clone(),
             own_key: self.own_key,
+            fields: self.fields.clone(),
             idempotent: self.idempotent,
             error: self.error.clone(),
             read: self.read,
@@ -364,6 +422,60 @@ mod tests {
         assert!(!shown.contains("canary"), "{shown}");
         let call: Call<_> = create.into();
         assert_eq!(format!("{call:?}"), "Call(POST /streams)");
+    }
+
+    fn sent(service: &Service, call: Call<BaseActionResponse>) -> HeaderMap {
+        call.request(service).unwrap().into_parts().0.headers
+    }
+
+    #[test]
+    fn a_call_s_own_fields_go_before_the_defaults_and_the_defaults_before_none() {
+        let service = Service::new("rs_1").with_header("x-tenant", "all").unwrap();
+        let fields = sent(&service, streams::delete("a"));
+        assert_eq!(
+            (&fields["x-tenant"], &fields["user-agent"]),
+            (&"all".parse().unwrap(), &crate::USER_AGENT.parse().unwrap())
+        );
+        let call = streams::delete("a").header("X-Tenant", "one").header("x-tenant", "two");
+        let fields = sent(&service, call.header("user-agent", "mine/1"));
+        assert!(fields.get_all("x-tenant").iter().eq(["one", "two"]));
+        assert!(fields.get_all("user-agent").iter().eq(["mine/1"]));
+        let fields = sent(&service.with_user_agent("").unwrap(), streams::delete("a"));
+        assert!(!fields.contains_key("user-agent"));
+    }
+
+    #[test]
+    fn a_field_that_is_not_the_caller_s_to_set_is_an_error_once_the_call_is_made() {
+        for name in ["x-api-key", "host", "content-length", "accept", "no name"] {
+            let call = streams::delete("a").header(name, "canary").header("x-tenant", "a");
+            let error = call.request(&Service::default()).unwrap_err();
+            assert_eq!(error.field(), "header", "{name}");
+        }
+    }
+
+    #[test]
+    fn credentials_of_the_caller_s_own_do_not_go_over_plain_http() {
+        let plain = || Service::default().with_api_base_url("http://a.test").unwrap();
+        streams::delete("a").request(&plain()).unwrap();
+        let own = streams::delete("a").header("authorization", "Basic canary");
+        assert_eq!(own.request(&plain()).unwrap_err().field(), "base_url");
+        let service = plain().with_header("authorization", "Basic canary").unwrap();
+        assert_eq!(streams::delete("a").request(&service).unwrap_err().field(), "base_url");
+    }
+
+    #[test]
+    fn an_answer_with_its_head_has_the_request_s_id_and_prints_no_value() {
+        let head = Response::builder()
+            .header("x-request-id", "req_1")
+            .header("x-ratelimit-remaining", "canary");
+        let head = head.body(()).unwrap().into_parts().0;
+        let call = streams::delete("a").with_head();
+        let reply = call.response(&head, Bytes::from(r#"{"id":"a","affected":true}"#)).unwrap();
+        assert!(reply.affected);
+        assert_eq!(reply.request_id().as_deref(), Some("req_1"));
+        assert_eq!(reply.fields()["x-ratelimit-remaining"], "canary");
+        assert!(!format!("{reply:?}").contains("canary"));
+        assert_eq!(reply.into_inner().id, "a");
     }
 
     fn answer(status: u16, content: &[u8]) -> Result<BaseActionResponse, Error> {

@@ -33,6 +33,14 @@ pub(crate) fn sensitive(key: &ApiKey, prefix: &str) -> Result<HeaderValue, Confi
         .ok_or_else(|| ConfigError::new("api_key", "(hidden)", "visible ASCII characters"))
 }
 
+/// Refuses the field that our key goes in as one of the caller's own.
+pub(crate) fn refuse_api_key(name: &HeaderName) -> Result<(), ConfigError> {
+    if name == "x-api-key" {
+        return Err(ConfigError::new("header", name.as_str(), "left to the client, as its key"));
+    }
+    Ok(())
+}
+
 /// Where credentials may go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reach {

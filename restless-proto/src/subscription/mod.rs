@@ -54,9 +54,10 @@ mod machine;
 mod plan;
 mod policy;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use url::Url;
 
 pub use event::{
@@ -72,7 +73,7 @@ use crate::service::{Credentials, redact_url};
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::url::{RuntimeUrl, direct_sse, sse, to_websocket_url};
-use crate::{ConfigError, Entropy, Instant, Limits, Service, redact, ws};
+use crate::{ConfigError, Entropy, Instant, Limits, Service, fields, redact, ws};
 use cursor::Position;
 use plan::{Plan, Transport};
 use policy::Overrides;
@@ -265,8 +266,9 @@ impl Subscription {
         self
     }
 
-    /// A field of the caller's own, sent with the first request and each later one. `Authorization`
-    /// belongs to the client where it has a key.
+    /// A field of the caller's own, sent with the first request and each later one; it goes before a
+    /// [default](Service::with_header) of that name. `Authorization` belongs to the client where it
+    /// has a key.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.fields.0.push((name.into(), value.into()));
         self
@@ -363,7 +365,9 @@ impl Subscription {
         if let Credentials::Fixed(key) = &credentials {
             auth::bearer(key)?;
         }
-        let fields = fields(&self.fields.0, &credentials)?;
+        let own = own_fields(&self.fields.0, &credentials)?;
+        let mut fields = own.clone();
+        fields::fill(&mut fields, service.defaults());
         let bears = !matches!(credentials, Credentials::None);
         if (bears || auth::has_credentials(&fields, &url)) && !service.reach().includes(&url) {
             return Err(ConfigError::new("url", redact_url(url.as_str()), auth::PRIVATE));
@@ -374,7 +378,7 @@ impl Subscription {
         } else {
             // Only to have them checked: each connect makes a handshake of its own.
             let mut handshake = ws::Handshake::new(&url, &mut entropy)?;
-            for (name, value) in &fields {
+            for (name, value) in &own {
                 handshake = handshake.header(name.clone(), value.clone())?;
             }
             for name in &self.subprotocols {
@@ -396,7 +400,8 @@ impl Subscription {
                     self.since.map(|it| it.0),
                 )?,
                 url,
-                fields,
+                fields: own,
+                defaults: Arc::clone(service.defaults()),
                 credentials,
                 reach: service.reach(),
                 entropy,
@@ -458,41 +463,18 @@ fn exposed(url: RuntimeUrl) -> String {
     url.expose().to_owned()
 }
 
-/// Fields that say how the request and its connection are to be read.
-const TAKEN: [HeaderName; 9] = [
-    header::ACCEPT,
-    header::CACHE_CONTROL,
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::HOST,
-    // The origin would get it.
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
-fn fields(given: &[(String, String)], credentials: &Credentials) -> Result<HeaderMap, ConfigError> {
-    let mut fields = HeaderMap::new();
+fn own_fields(
+    given: &[(String, String)],
+    credentials: &Credentials,
+) -> Result<HeaderMap, ConfigError> {
+    let mut own = HeaderMap::new();
     for (name, value) in given {
-        let Ok(name) = HeaderName::try_from(name.as_str()) else {
-            return Err(ConfigError::new("header", name, "a field name (RFC 9110 §5.1)"));
-        };
-        let Ok(mut value) = HeaderValue::try_from(value.as_str()) else {
-            let accepted = "a value without line ends or other control characters";
-            return Err(ConfigError::new("header", name.as_str(), accepted));
-        };
-        if TAKEN.contains(&name) {
-            let accepted = "left to the subscription and the HTTP stack";
-            return Err(ConfigError::new("header", name.as_str(), accepted));
-        }
+        let (name, value) = fields::own(name, value)?;
         if name == header::AUTHORIZATION && !matches!(credentials, Credentials::None) {
             let accepted = "left to the client, which has a key";
             return Err(ConfigError::new("header", name.as_str(), accepted));
         }
-        // A caller's own field may be a secret; nothing is lost by not printing it.
-        value.set_sensitive(true);
-        fields.append(name, value);
+        own.append(name, value);
     }
-    Ok(fields)
+    Ok(own)
 }

@@ -1,5 +1,6 @@
 //! What a subscription comes down to, and the requests that it makes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,12 +16,15 @@ use crate::service::Credentials;
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::ws::{self, Handshake};
-use crate::{ApiKey, ConfigError, Entropy, Limits};
+use crate::{ApiKey, ConfigError, Entropy, Limits, fields};
 
 /// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked.
 pub(super) struct Plan {
     pub(super) url: Url,
+    /// The caller's own.
     pub(super) fields: HeaderMap,
+    /// The service's, which give way to any other.
+    pub(super) defaults: Arc<HeaderMap>,
     pub(super) credentials: Credentials,
     pub(super) reach: Reach,
     pub(super) position: Position,
@@ -105,6 +109,7 @@ impl Plan {
         for (name, value) in &self.fields {
             fields.append(name.clone(), value.clone());
         }
+        fields::fill(fields, &self.defaults);
         let hop = Hop::new(request, url);
         let hop = if self.is_websocket() { hop.for_websocket() } else { hop };
         Ok(Attempt { hop, handshake })

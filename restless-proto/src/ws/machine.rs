@@ -10,7 +10,9 @@ use super::{
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::Keys;
 use crate::refusal::Refusal;
-use crate::{Entropy, Error, Instant, Limits, Misuse, TimeoutError, Timer, TransportErrorKind};
+use crate::{
+    Entropy, Error, Instant, Limits, Misuse, TimeoutError, Timer, TransportErrorKind, fields,
+};
 
 /// What happened on a WebSocket, in order.
 #[derive(Clone, Debug)]
@@ -83,7 +85,8 @@ enum State {
 const HEAD_WAIT: Duration = Duration::from_secs(30);
 
 impl WebSocketMachine {
-    /// For this handshake. The head of the response is waited for 30 s.
+    /// For this handshake, with [`USER_AGENT`](crate::USER_AGENT) where it says nothing else. The head
+    /// of the response is waited for 30 s.
     pub fn new(handshake: Handshake, options: Options, entropy: Entropy, now: Instant) -> Self {
         let exchange = ExchangeId::NONE;
         Self { handshake, options, entropy, now, exchange, state: State::Connect }
@@ -260,6 +263,7 @@ impl Machine for WebSocketMachine {
                     let mut request = Box::new(self.handshake.request().map(|()| Bytes::new()));
                     // The HTTP stack's to set.
                     request.headers_mut().remove(http::header::HOST);
+                    fields::fill(request.headers_mut(), &fields::defaults());
                     return Output::Open { exchange: self.exchange, request };
                 }
                 State::Head { deadline } if self.now >= deadline => {

@@ -79,6 +79,7 @@ macro_rules! scenarios {
             a_url_is_followed,
             a_rest_api_is_followed_directly,
             the_key_goes_out_as_a_bearer_token,
+            each_request_says_what_client_it_comes_from,
             a_key_in_the_url_is_the_only_one,
             without_a_position_it_starts_with_the_latest,
             what_comes_in_an_outage_before_the_first_event_comes,

@@ -7,7 +7,8 @@ use restless_hyper::Runtime;
 use restless_hyper::proto::event::Kind;
 use restless_hyper::proto::signature::Signer;
 use restless_hyper::proto::subscription::{Ended, RejectReason};
-use restless_hyper::proto::{Limits, Subscription, direct};
+use restless_hyper::proto::url::to_websocket_url;
+use restless_hyper::proto::{Entropy, Limits, Subscription, USER_AGENT, direct, streams, ws};
 
 use super::support::{
     Stage, all_of, data, ended, envelope, event, frame, ids, lost, move_until, opened, rejected,
@@ -74,6 +75,32 @@ pub async fn the_key_goes_out_as_a_bearer_token<R: Runtime>(rt: R) {
     let due = format!("Bearer {}", stage.emulator.api_key());
     assert_eq!(stage.sent("authorization"), [Some(due)]);
     assert_eq!(stage.sent("x-api-key"), [None]);
+}
+
+/// Each request says what client it comes from: of calls, event streams and WebSockets alike. What the
+/// caller says instead goes before it.
+pub async fn each_request_says_what_client_it_comes_from<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    let said = || stage.sent("user-agent").pop().expect("a request");
+    stage.client.send(streams::get(&id)).await.expect("a stream");
+    assert_eq!(said().as_deref(), Some(USER_AGENT));
+    stage.client.send(streams::get(&id).header("User-Agent", "mine")).await.expect("a stream");
+    assert_eq!(said().as_deref(), Some("mine"));
+    for subscription in [all_of(&id), all_of(&id).websocket()] {
+        opened(&mut stage.subscribe(subscription.clone())).await;
+        assert_eq!(said().as_deref(), Some(USER_AGENT));
+        opened(&mut stage.subscribe(subscription.header("user-agent", "mine"))).await;
+        assert_eq!(said().as_deref(), Some("mine"));
+    }
+    let mut entropy = Entropy::from_seed(1);
+    let url = to_websocket_url(&stage.emulator.sse_url(&id)).expect("a URL");
+    let url = url.expose().parse().expect("a URL");
+    let handshake = ws::Handshake::new(&url, &mut entropy).expect("a handshake");
+    assert_eq!(handshake.request().headers().get("user-agent"), None);
+    let mut socket = stage.client.websocket(handshake, ws::Options::default()).expect("a socket");
+    socket.next().await;
+    assert_eq!(said().as_deref(), Some(USER_AGENT));
 }
 
 /// A key in a direct URL, where the caller asks for it, is the only one sent.
@@ -291,7 +318,7 @@ pub async fn a_stream_that_is_deleted_ends_with_404_on_the_next_connect<R: Runti
     let id = stage.stream();
     let mut events = stage.subscribe(all_of(&id));
     opened(&mut events).await;
-    let delete = restless_hyper::proto::streams::delete(&id);
+    let delete = streams::delete(&id);
     move_until(&mut events, stage.emulator.until_subscribers(1)).await;
     stage.client.send(delete).await.expect("an answer");
     lost(&mut events).await;
