@@ -145,6 +145,11 @@ impl<R: Runtime> Client<R> {
         Ok(WebSocket::new(driver, most_unsent))
     }
 
+    /// The runtime below: for who builds on a client, and has to sleep as the client does.
+    pub fn runtime(&self) -> &R {
+        self.inner.connector.runtime()
+    }
+
     /// Which service, and as whom.
     pub fn service(&self) -> &Service {
         &self.inner.service

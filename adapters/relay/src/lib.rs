@@ -1,0 +1,71 @@
+//! Restless Stream into a store that is already there, each event exactly once.
+//!
+//! One rule carries it: **the store is the cursor**. Storing events and moving the feed's position
+//! is one atomic step of the store. After a crash, a restart, or with a second worker on the same
+//! feed by mistake, the store alone says what has been stored, and what comes next.
+//!
+//! ```no_run
+//! use restless_relay::{Feed, Relay, Sqlite};
+//! # use restless_hyper::{Client, Runtime};
+//! # async fn run<R: Runtime>(client: Client<R>) -> Result<(), Box<dyn std::error::Error>> {
+//! use restless_hyper::proto::Subscription;
+//!
+//! let feed = Feed::new("orders", Subscription::stream("stream_123").since("0"));
+//! let relay = Relay::new(client, feed, Sqlite::open("feeds.db")?);
+//! let handle = relay.handle();
+//! // From another task: handle.progress(), handle.stop().
+//! let ended = relay.run().await?;
+//! # let _ = (handle, ended);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Sinks
+//!
+//! | sink | the atomic step | feature |
+//! | --- | --- | --- |
+//! | [`Sqlite`] | one transaction, `synchronous=FULL` in WAL mode | `sqlite` (on) |
+//! | [`Ndjson`] | a whole line; a torn one is cut off at the next start | `ndjson` (on) |
+//!
+//! Any other store is a [`Sink`]: two methods.
+//!
+//! # What goes where
+//!
+//! - A [`Feed`] is a name in the store and a [`Subscription`](restless_proto::Subscription).
+//! - A [`Record`] is an event with the cursor behind it, or a [`DeadLetter`]: what was rejected, or is
+//!   larger than the sink takes. Dead letters are stored by the same step, in a place of their own,
+//!   so that none is lost and none stops the feed.
+//! - A [`Position`] is the number of records stored so far, and the cursor behind the last one. The
+//!   number is the fence: a worker that is behind stores nothing.
+//!
+//! # What it promises, and what it leaves to others
+//!
+//! What the service sends from the subscription's start on is stored once, in order. What the
+//! service no longer keeps when the relay comes back is gone: choose a store and a supervisor that
+//! come back sooner. Where two events share a cursor (no id, the same millisecond), the service can't
+//! resume between them: the contract's limit, not the store's.
+//!
+//! A store that is away is waited for: nothing is read meanwhile, and [`Progress::trouble`] tells.
+
+mod feed;
+#[cfg(feature = "ndjson")]
+pub mod ndjson;
+mod progress;
+mod record;
+mod relay;
+mod sink;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+pub use feed::{Feed, Options};
+#[cfg(feature = "ndjson")]
+pub use ndjson::Ndjson;
+pub use progress::{Handle, Progress};
+pub use record::{Batch, Content, DeadLetter, Position, Record};
+pub use relay::{Ended, Relay, RelayError};
+pub use sink::{Sink, SinkError, Stored};
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
+
+pub use restless_hyper as hyper;
+pub use restless_proto as proto;

@@ -1,0 +1,311 @@
+//! A folder of files, one JSON object a line.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Batch, Content, Position, Record, Sink, SinkError, Stored};
+
+/// A store in a folder: for each feed files `FEED.00000001.ndjson`, `FEED.00000002.ndjson`, ….
+///
+/// ```json
+/// {"sequence":1,"cursor":"1700000000000","event":{"type":"update","meta":{},"data":1}}
+/// {"sequence":2,"cursor":"1700000000001","dead":{"reason":"no JSON","data":"bm8ganNvbg=="}}
+/// ```
+///
+/// A whole line is the atomic step: a record, its number and the cursor behind it. A batch is one
+/// write and one `fdatasync`; a crash within it leaves the first lines of the batch, which count,
+/// and at the most one torn line, which is cut off when the folder is opened again. A line end
+/// within an event, which JSON allows between tokens, becomes a space. The data of a dead letter is
+/// in base64.
+///
+/// The folder belongs to one process: a lock on the file `lock` keeps a second one out, as far as
+/// the file system has locks.
+#[derive(Debug)]
+pub struct Ndjson {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    most_file_bytes: u64,
+    /// Held open for its lock.
+    _lock: File,
+    feeds: std::collections::HashMap<String, Log>,
+}
+
+/// The last file of a feed.
+#[derive(Debug)]
+struct Log {
+    file: File,
+    number: u64,
+    /// Up to where it is whole lines.
+    bytes: u64,
+    position: Position,
+}
+
+/// Size at which a next file is begun, unless set otherwise.
+const MOST_FILE_BYTES: u64 = 64 << 20;
+
+/// Letters, digits, `-` and `_` stand for themselves in a file's name.
+const IN_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+/// A step of the search for line ends, backwards.
+const STEP: u64 = 64 << 10;
+
+impl Ndjson {
+    /// Opens a folder, or makes one. It blocks, for as long as the disk takes.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be made or written to, or another process has it open.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, SinkError> {
+        let folder = folder.into();
+        let failed = |error| SinkError::will_not_pass(at("the folder", &folder)).with_source(error);
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let lock = File::create(folder.join("lock")).map_err(failed)?;
+        if let Err(error) = fs4::FileExt::try_lock(&lock) {
+            let what = at("another process has the folder open, or it can't be locked:", &folder);
+            return Err(SinkError::will_not_pass(what).with_source(error));
+        }
+        let most_file_bytes = MOST_FILE_BYTES;
+        let inner = Inner { folder, most_file_bytes, _lock: lock, feeds: Default::default() };
+        Ok(Self { inner: Arc::new(Mutex::new(inner)) })
+    }
+
+    /// Size at which a next file is begun. Default: 64 MiB. A file is larger where its last batch
+    /// is.
+    #[must_use]
+    pub fn most_file_bytes(self, most: u64) -> Self {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).most_file_bytes = most;
+        self
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Inner) -> Result<T, SinkError> + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let inner = Arc::clone(&self.inner);
+        blocking::unblock(move || work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner)))
+            .await
+    }
+}
+
+impl Sink for Ndjson {
+    async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
+        let feed = feed.to_owned();
+        self.run(move |inner| Ok(inner.log(&feed)?.position.clone())).await
+    }
+
+    async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
+        self.run(move |inner| inner.store(&batch)).await
+    }
+}
+
+impl Inner {
+    /// The feed's last file, read to its end where it was not open.
+    fn log(&mut self, feed: &str) -> Result<&mut Log, SinkError> {
+        if !self.feeds.contains_key(feed) {
+            let log = self.open_log(feed)?;
+            self.feeds.insert(feed.to_owned(), log);
+        }
+        self.feeds.get_mut(feed).ok_or_else(|| SinkError::will_not_pass("no such feed"))
+    }
+
+    fn open_log(&self, feed: &str) -> Result<Log, SinkError> {
+        let mut numbers = self.numbers(feed)?;
+        let Some(number) = numbers.pop() else { return self.begin_log(feed, 1, None) };
+        let log = self.read_log(feed, number)?;
+        let (file, bytes) = (log.file, log.bytes);
+        // A file that was begun and got no line says nothing: the one before does.
+        let mut position = log.position;
+        while position.is_none() {
+            let Some(before) = numbers.pop() else { break };
+            position = self.read_log(feed, before)?.position;
+        }
+        Ok(Log { file, number, bytes, position: position.unwrap_or_default() })
+    }
+
+    /// The numbers of the feed's files, rising.
+    fn numbers(&self, feed: &str) -> Result<Vec<u64>, SinkError> {
+        let failed = |e| io_failed("the folder", &self.folder, e);
+        let prefix = format!("{}.", utf8_percent_encode(feed, IN_NAME));
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+            let number = number.and_then(|rest| rest.strip_suffix(".ndjson"));
+            numbers.extend(number.and_then(|digits| digits.parse::<u64>().ok()));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn path(&self, feed: &str, number: u64) -> PathBuf {
+        self.folder.join(format!("{}.{number:08}.ndjson", utf8_percent_encode(feed, IN_NAME)))
+    }
+
+    fn begin_log(
+        &self,
+        feed: &str,
+        number: u64,
+        position: Option<Position>,
+    ) -> Result<Log, SinkError> {
+        let path = self.path(feed, number);
+        let failed = |e| io_failed("the file", &path, e);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(failed)?;
+        // Its name is durable only with the folder.
+        sync_folder(&self.folder).map_err(|e| io_failed("the folder", &self.folder, e))?;
+        Ok(Log { file, number, bytes: 0, position: position.unwrap_or_default() })
+    }
+
+    fn read_log(&self, feed: &str, number: u64) -> Result<Whole, SinkError> {
+        let path = self.path(feed, number);
+        let failed = |e| io_failed("the file", &path, e);
+        let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
+        let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let bytes = line_end_before(&mut file, length).map_err(failed)?;
+        if bytes < length {
+            file.set_len(bytes).map_err(failed)?;
+            file.sync_data().map_err(failed)?;
+        }
+        if bytes == 0 {
+            return Ok(Whole { file, bytes, position: None });
+        }
+        let start = line_end_before(&mut file, bytes - 1).map_err(failed)?;
+        let mut line = Vec::new();
+        file.seek(SeekFrom::Start(start)).map_err(failed)?;
+        (&mut file).take(bytes - start).read_to_end(&mut line).map_err(failed)?;
+        let Some(position) = position_in(&line) else {
+            let what = at("the last line says no position:", &path);
+            return Err(SinkError::will_not_pass(what));
+        };
+        Ok(Whole { file, bytes, position: Some(position) })
+    }
+
+    fn store(&mut self, batch: &Batch) -> Result<Stored, SinkError> {
+        let most = self.most_file_bytes;
+        let (bytes, number, position) = {
+            let log = self.log(&batch.feed)?;
+            (log.bytes, log.number, log.position.clone())
+        };
+        if position.sequence != batch.expected.sequence {
+            return Ok(Stored::Moved);
+        }
+        if bytes >= most {
+            let next = self.begin_log(&batch.feed, number.saturating_add(1), Some(position))?;
+            self.feeds.insert(batch.feed.to_string(), next);
+        }
+        let mut lines = Vec::new();
+        for (number, record) in batch.numbered() {
+            write_line(&mut lines, number, record);
+        }
+        let log = self.log(&batch.feed)?;
+        let written = log.write(&lines);
+        match written {
+            Ok(()) => {
+                log.position = batch.position();
+                Ok(Stored::Stored)
+            }
+            Err(error) => {
+                // What of it is on the disk is not known: it is read again.
+                self.feeds.remove(&*batch.feed);
+                Err(io_failed("the file of", Path::new(&*batch.feed), error))
+            }
+        }
+    }
+}
+
+/// What a file holds.
+struct Whole {
+    file: File,
+    bytes: u64,
+    position: Option<Position>,
+}
+
+impl Log {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.bytes))?;
+        self.file.write_all(lines)?;
+        self.file.sync_data()?;
+        self.bytes = self.bytes.saturating_add(lines.len() as u64);
+        Ok(())
+    }
+}
+
+/// The place behind the last line end before `end`, or 0.
+fn line_end_before(file: &mut File, mut end: u64) -> io::Result<u64> {
+    let mut block = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(STEP);
+        file.seek(SeekFrom::Start(start))?;
+        block.clear();
+        (&mut *file).take(end - start).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+fn write_line(lines: &mut Vec<u8>, number: u64, record: &Record) {
+    let cursor = record.cursor.as_deref().map_or(Value::Null, Value::from);
+    lines.extend_from_slice(format!(r#"{{"sequence":{number},"cursor":{cursor},"#).as_bytes());
+    match &record.content {
+        Content::Event(event) => {
+            lines.extend_from_slice(br#""event":"#);
+            let text = event.raw().bytes();
+            lines.extend(text.map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+        }
+        Content::Dead(letter) => {
+            let (reason, data) = (Value::from(&*letter.reason), BASE64.encode(&letter.data));
+            let dead = format!(r#""dead":{{"reason":{reason},"data":"{data}"}}"#);
+            lines.extend_from_slice(dead.as_bytes());
+        }
+    }
+    lines.extend_from_slice(b"}\n");
+}
+
+/// What a line says of the position; however deep its event nests, it is passed over.
+#[derive(Deserialize)]
+struct Said {
+    sequence: u64,
+    cursor: Option<String>,
+}
+
+fn position_in(line: &[u8]) -> Option<Position> {
+    let Said { sequence, cursor } = serde_json::from_slice(line).ok()?;
+    Some(Position::new(sequence, cursor))
+}
+
+/// A folder's entries are durable once the folder is; on Windows they are by themselves.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
+}
+
+fn at(what: &str, path: &Path) -> String {
+    format!("{what} {}", path.display())
+}
+
+fn io_failed(what: &str, path: &Path, error: io::Error) -> SinkError {
+    let will_not_pass = matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+    );
+    let of = if will_not_pass { SinkError::will_not_pass } else { SinkError::may_pass };
+    of(at(what, path)).with_source(error)
+}

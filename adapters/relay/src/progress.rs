@@ -1,0 +1,64 @@
+//! How a relay is doing, for whoever watches it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::Position;
+
+/// What a relay has done so far.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How far the feed is stored, once the store has said so.
+    pub position: Option<Position>,
+    /// Events stored by this relay.
+    pub events: u64,
+    /// Bytes of their text.
+    pub bytes: u64,
+    /// Dead letters stored by this relay.
+    pub dead_letters: u64,
+    /// Batches stored by this relay.
+    pub batches: u64,
+    /// Between the time of the last event stored and the moment it was stored, by this machine's
+    /// clock; zero where the event's time is in the future.
+    pub lag: Option<Duration>,
+    /// Connections that were lost.
+    pub losses: u64,
+    /// Whether a connection to the service stands.
+    pub connected: bool,
+    /// How often another worker had moved the feed.
+    pub moved: u64,
+    /// What is wrong just now, with the store or with the connection; `None` while all is well.
+    pub trouble: Option<String>,
+}
+
+/// A handle to a relay that runs elsewhere: what it has done, and how to end it.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+impl Handle {
+    /// What it has done so far.
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Waits until there is something new; `None` once the relay is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future misses nothing: the next call gives the newest progress.
+    pub async fn changed(&mut self) -> Option<Progress> {
+        self.progress.changed().await.ok()?;
+        Some(self.progress.borrow_and_update().clone())
+    }
+
+    /// Ends the relay: it reads no more, stores what it has read, and ends with
+    /// [`Ended::Stopped`](crate::Ended::Stopped).
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}

@@ -1,0 +1,414 @@
+//! The loop between a subscription and a store.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use restless_hyper::{Client, Events, Runtime};
+use restless_proto::subscription::{self, Event, Item};
+use restless_proto::{Backoff, ConfigError, Entropy};
+use tokio::sync::watch;
+
+use crate::{
+    Batch, Content, DeadLetter, Feed, Handle, Options, Position, Progress, Record, Sink, SinkError,
+    Stored,
+};
+
+/// One feed on its way into one store.
+///
+/// It reads while it stores, one batch ahead, and no further: a slow store slows the server down.
+#[must_use = "a relay does nothing until it is run"]
+pub struct Relay<R: Runtime, S> {
+    client: Client<R>,
+    feed: Feed,
+    sink: S,
+    progress: watch::Sender<Progress>,
+    stop: watch::Sender<bool>,
+}
+
+/// Why a relay has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Ended {
+    /// It was told to, by [`Handle::stop`]. All that was read is stored.
+    Stopped,
+    /// The stream is over, in good order. All that was read is stored.
+    Stream,
+}
+
+/// Why a relay can't go on. All that was stored stays stored, and the position with it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RelayError {
+    /// The subscription has a value that can't work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store can't go on.
+    #[error("the store failed")]
+    Sink(#[from] SinkError),
+    /// The subscription can't go on.
+    #[error("the subscription failed")]
+    Stream(#[source] restless_proto::Error),
+}
+
+impl<R: Runtime, S: Sink> Relay<R, S> {
+    /// A relay of this feed into this store. Nothing happens before [`run`](Self::run).
+    pub fn new(client: Client<R>, feed: Feed, sink: S) -> Self {
+        let (progress, _) = watch::channel(Progress::default());
+        let (stop, _) = watch::channel(false);
+        Self { client, feed, sink, progress, stop }
+    }
+
+    /// A handle that watches and ends it from elsewhere.
+    pub fn handle(&self) -> Handle {
+        Handle { progress: self.progress.subscribe(), stop: self.stop.clone() }
+    }
+
+    /// Relays until the stream is over, or until it is [stopped](Handle::stop).
+    ///
+    /// # Errors
+    ///
+    /// Where the subscription or the store can't go on. A store's failure that may pass is waited
+    /// out.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves what is stored as it is. A batch that is on its way to the store
+    /// may be stored or not: the store knows, and the next relay asks it.
+    pub async fn run(mut self) -> Result<Ended, RelayError> {
+        let mut backoff = self.backoff();
+        while let Some(position) = self.position().await? {
+            let mut subscription = self.feed.subscription.clone();
+            if let Some(cursor) = &position.cursor {
+                subscription = subscription.cursor(cursor);
+            }
+            let events = self.client.subscribe(subscription)?;
+            let before = position.sequence;
+            match self.follow(events, position).await? {
+                Turn::Ended(ended) => return Ok(ended),
+                Turn::Moved { from } => {
+                    self.progress.send_modify(|progress| progress.moved += 1);
+                    if from > before {
+                        backoff.reset();
+                    }
+                    // Two workers on one feed do no harm, and shall not spin.
+                    if self.pause(&mut backoff).await {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Ended::Stopped)
+    }
+
+    /// Follows one subscription from the position that the store has named.
+    async fn follow(
+        &mut self,
+        mut events: Events<R>,
+        mut position: Position,
+    ) -> Result<Turn, RelayError> {
+        let mut gathered = Gathered::new(self.feed.options, self.sink.most_record_bytes());
+        loop {
+            self.gather(&mut events, &mut gathered).await;
+            let records = gathered.take();
+            if records.is_empty() {
+                match gathered.over.take() {
+                    Some(Over::Stopped) => return Ok(Turn::Ended(Ended::Stopped)),
+                    Some(Over::Ended) => return Ok(Turn::Ended(Ended::Stream)),
+                    Some(Over::Failed(error)) => return Err(RelayError::Stream(error)),
+                    None => continue,
+                }
+            }
+            let batch = Arc::new(Batch::new(Arc::clone(&self.feed.name), position, records));
+            match self.store(batch, &mut events, &mut gathered).await? {
+                Outcome::Stored(reached) => position = reached,
+                Outcome::Moved { from } => return Ok(Turn::Moved { from }),
+                Outcome::Stopped => return Ok(Turn::Ended(Ended::Stopped)),
+            }
+        }
+    }
+
+    /// Waits for a first record, and for others behind it until the batch is full or time is up.
+    async fn gather(&self, events: &mut Events<R>, gathered: &mut Gathered) {
+        let mut stop = self.stop.subscribe();
+        let mut stopped = pin!(stop.wait_for(|stop| *stop));
+        let mut linger: Option<Pin<Box<R::Sleep>>> = None;
+        poll_fn(|cx| {
+            if gathered.over.is_none() && stopped.as_mut().poll(cx).is_ready() {
+                gathered.over = Some(Over::Stopped);
+            }
+            read(&self.progress, events, gathered, cx);
+            if gathered.over.is_some() || gathered.is_full() {
+                return Poll::Ready(());
+            }
+            if gathered.records.is_empty() {
+                return Poll::Pending;
+            }
+            let span = self.feed.options.linger;
+            if span.is_zero() {
+                return Poll::Ready(());
+            }
+            let sleep = || Box::pin(self.client.runtime().sleep(span));
+            linger.get_or_insert_with(sleep).as_mut().poll(cx)
+        })
+        .await;
+    }
+
+    /// Stores a batch, however long the store needs for it.
+    async fn store(
+        &mut self,
+        mut batch: Arc<Batch>,
+        events: &mut Events<R>,
+        next: &mut Gathered,
+    ) -> Result<Outcome, RelayError> {
+        let mut backoff = self.backoff();
+        let from = batch.expected.sequence;
+        loop {
+            let error = match self.store_once(Arc::clone(&batch), events, next).await {
+                Ok(Stored::Stored) => break,
+                Ok(Stored::Moved) => return Ok(Outcome::Moved { from }),
+                Err(error) => error,
+            };
+            if let Some(index) = error.record_index() {
+                batch = Arc::new(bury(&batch, index, error)?);
+                continue;
+            }
+            if !error.is_transient() {
+                return Err(error.into());
+            }
+            self.trouble(&error);
+            if self.pause(&mut backoff).await {
+                return Ok(Outcome::Stopped);
+            }
+            // Whether it was stored is not known: the store is asked.
+            match self.position().await? {
+                None => return Ok(Outcome::Stopped),
+                Some(position) if position == batch.position() => break,
+                Some(position) if position == batch.expected => {}
+                Some(_) => return Ok(Outcome::Moved { from }),
+            }
+        }
+        self.count(&batch);
+        Ok(Outcome::Stored(batch.position()))
+    }
+
+    /// One try, while the next batch is read.
+    async fn store_once(
+        &mut self,
+        batch: Arc<Batch>,
+        events: &mut Events<R>,
+        next: &mut Gathered,
+    ) -> Result<Stored, SinkError> {
+        let mut store = pin!(self.sink.store(batch));
+        let progress = &self.progress;
+        poll_fn(|cx| {
+            let stored = store.as_mut().poll(cx);
+            if stored.is_pending() {
+                read(progress, events, next, cx);
+            }
+            stored
+        })
+        .await
+    }
+
+    /// Where the store has the feed, however long the store needs to say so; `None` where the
+    /// relay was stopped meanwhile.
+    async fn position(&mut self) -> Result<Option<Position>, RelayError> {
+        let mut backoff = self.backoff();
+        loop {
+            match self.sink.position(&self.feed.name).await {
+                Ok(position) => {
+                    let told = Some(position.clone());
+                    self.progress.send_modify(|progress| {
+                        progress.position = told;
+                        progress.trouble = None;
+                    });
+                    return Ok(Some(position));
+                }
+                Err(error) if error.is_transient() => self.trouble(&error),
+                Err(error) => return Err(error.into()),
+            }
+            if self.pause(&mut backoff).await {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits before the store is asked again; `true` where the relay was stopped meanwhile.
+    async fn pause(&self, backoff: &mut Backoff) -> bool {
+        let delay = backoff.next_delay(None, Duration::ZERO);
+        let mut sleep = pin!(self.client.runtime().sleep(delay));
+        let mut stop = self.stop.subscribe();
+        let mut stopped = pin!(stop.wait_for(|stop| *stop));
+        poll_fn(|cx| {
+            if stopped.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            sleep.as_mut().poll(cx).map(|()| false)
+        })
+        .await
+    }
+
+    fn backoff(&self) -> Backoff {
+        let mut seed = [0; 32];
+        // Jitter keeps workers apart. Without any they only meet more often.
+        let _ = getrandom::fill(&mut seed);
+        let Options { retry, max_retry, .. } = self.feed.options;
+        Backoff::new(retry, max_retry, Entropy::from_bytes(seed))
+    }
+
+    fn trouble(&self, error: &SinkError) {
+        self.progress.send_modify(|progress| progress.trouble = Some(chain(error)));
+    }
+
+    /// Counts a batch that is stored.
+    fn count(&self, batch: &Batch) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let last = batch.records.iter().rev().find_map(Record::unix_ms);
+        let then = last.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        let events = batch.records.iter().filter(|record| record.event().is_some()).count() as u64;
+        self.progress.send_modify(|progress| {
+            progress.position = Some(batch.position());
+            progress.events += events;
+            progress.dead_letters += batch.records.len() as u64 - events;
+            progress.bytes += batch.records.iter().map(|record| record.bytes() as u64).sum::<u64>();
+            progress.batches += 1;
+            progress.lag = then.map(|then| now.saturating_sub(then)).or(progress.lag);
+            if progress.connected {
+                progress.trouble = None;
+            }
+        });
+    }
+}
+
+/// How following one subscription came to its end.
+enum Turn {
+    Ended(Ended),
+    /// Another worker has moved the feed, from where this one had stored it.
+    Moved {
+        from: u64,
+    },
+}
+
+/// What became of a batch, once the store has said so.
+enum Outcome {
+    Stored(Position),
+    Moved { from: u64 },
+    Stopped,
+}
+
+/// Why no more is read.
+enum Over {
+    Stopped,
+    Ended,
+    Failed(restless_proto::Error),
+}
+
+impl From<subscription::Ended> for Over {
+    fn from(ended: subscription::Ended) -> Self {
+        ended.into_error().map_or(Self::Ended, Self::Failed)
+    }
+}
+
+/// What was read and is not yet handed to the store.
+struct Gathered {
+    options: Options,
+    most_record_bytes: Option<usize>,
+    records: Vec<Record>,
+    bytes: usize,
+    over: Option<Over>,
+}
+
+impl Gathered {
+    fn new(options: Options, most_record_bytes: Option<usize>) -> Self {
+        Self { options, most_record_bytes, records: Vec::new(), bytes: 0, over: None }
+    }
+
+    fn is_full(&self) -> bool {
+        self.records.len() >= self.options.most_records || self.bytes >= self.options.most_bytes
+    }
+
+    fn push(&mut self, item: Item, cursor: Option<&str>) {
+        let content = match item.into_event() {
+            Ok(event) => match self.most_record_bytes {
+                Some(most) if event.raw().len() > most => Content::Dead(DeadLetter {
+                    data: event.raw().as_bytes().iter().copied().take(KEPT_OF_TOO_LARGE).collect(),
+                    reason: format!("{} bytes, and the store takes {most}", event.raw().len()),
+                }),
+                _ => Content::Event(event),
+            },
+            Err(rejected) => {
+                let reason = chain(&rejected.reason);
+                Content::Dead(DeadLetter { data: rejected.data, reason })
+            }
+        };
+        let record = Record::new(cursor.map(str::to_owned), content);
+        self.bytes = self.bytes.saturating_add(record.bytes());
+        self.records.push(record);
+    }
+
+    fn take(&mut self) -> Vec<Record> {
+        self.bytes = 0;
+        std::mem::take(&mut self.records)
+    }
+}
+
+/// What a dead letter keeps of an event that is too large for the store.
+const KEPT_OF_TOO_LARGE: usize = 4096;
+
+/// Takes what is there, as far as there is room.
+fn read<R: Runtime>(
+    progress: &watch::Sender<Progress>,
+    events: &mut Events<R>,
+    gathered: &mut Gathered,
+    cx: &mut Context<'_>,
+) {
+    while gathered.over.is_none() && !gathered.is_full() {
+        let Poll::Ready(event) = pin!(events.next_event()).poll(cx) else { return };
+        match event {
+            Some(Event::Item(item)) => gathered.push(item, events.cursor()),
+            Some(Event::Opened(_)) => progress.send_modify(|progress| {
+                progress.connected = true;
+                progress.trouble = None;
+            }),
+            Some(Event::Lost(lost)) => progress.send_modify(|progress| {
+                progress.connected = false;
+                progress.losses += 1;
+                progress.trouble = Some(chain(&lost.reason));
+            }),
+            Some(Event::Ended(ended)) => gathered.over = Some(ended.into()),
+            // Later versions tell more, for who wants to know.
+            Some(_) => {}
+            None => gathered.over = Some(Over::Ended),
+        }
+    }
+}
+
+/// The same batch with a dead letter in the place of one record.
+fn bury(batch: &Batch, index: usize, error: SinkError) -> Result<Batch, SinkError> {
+    let mut batch = batch.clone();
+    let record = batch.records.get_mut(index);
+    let event = record.as_ref().and_then(|record| record.event()).cloned();
+    // A store that refuses a dead letter, too, can't go on: it would be asked for ever.
+    let (Some(record), Some(event)) = (record, event) else {
+        return Err(SinkError::will_not_pass("the store refuses a dead letter").with_source(error));
+    };
+    let data = event.raw().as_bytes().to_vec().into();
+    record.content = Content::Dead(DeadLetter { data, reason: chain(&error) });
+    Ok(batch)
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

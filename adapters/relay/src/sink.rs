@@ -1,0 +1,107 @@
+//! What a store is to a relay.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Batch, Position};
+
+/// A store of feeds.
+///
+/// [`store`](Self::store) is one atomic step: either all records of a batch are stored durably and
+/// the feed's position is moved, or nothing has changed. That is all that a relay builds on.
+pub trait Sink: Send {
+    /// How far a feed is stored; [`Position::default`] for one that the store has never seen.
+    fn position(&mut self, feed: &str) -> impl Future<Output = Result<Position, SinkError>> + Send;
+
+    /// Stores a batch if the feed stands where the batch expects it, by
+    /// [sequence](Position::sequence).
+    ///
+    /// An `Err` may leave it unknown whether the batch is stored, as where a connection breaks
+    /// during a commit: the relay asks for the position then.
+    fn store(
+        &mut self,
+        batch: Arc<Batch>,
+    ) -> impl Future<Output = Result<Stored, SinkError>> + Send;
+
+    /// The most bytes of text that a record may have; what is larger becomes a dead letter.
+    /// Default: no limit of the sink's own.
+    fn most_record_bytes(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a batch that was not stored has to come again"]
+#[expect(clippy::exhaustive_enums, reason = "a third outcome must not be ignorable")]
+pub enum Stored {
+    /// It is stored, and the position has moved.
+    Stored,
+    /// The feed stands elsewhere: another worker has moved it. Nothing was stored.
+    Moved,
+}
+
+/// A store that can't do what it was asked for.
+#[derive(Clone, Debug)]
+pub struct SinkError {
+    kind: Kind,
+    what: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    MayPass,
+    Final,
+    Record(usize),
+}
+
+impl SinkError {
+    /// It may pass: busy, away, out of space. The relay tries again, for as long as it takes.
+    pub fn may_pass(what: impl Into<String>) -> Self {
+        Self { kind: Kind::MayPass, what: what.into(), source: None }
+    }
+
+    /// It won't pass: not a store, no permission, corrupt. The relay ends with it.
+    pub fn will_not_pass(what: impl Into<String>) -> Self {
+        Self { kind: Kind::Final, what: what.into(), source: None }
+    }
+
+    /// The store does not take one record of the batch, whatever is tried: the one at `index`. The
+    /// relay makes a dead letter of it. Nothing of the batch was stored.
+    pub fn record(index: usize, what: impl Into<String>) -> Self {
+        Self { kind: Kind::Record(index), what: what.into(), source: None }
+    }
+
+    /// With its cause.
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Whether to try again is of use.
+    pub fn is_transient(&self) -> bool {
+        self.kind == Kind::MayPass
+    }
+
+    /// The record that it is about, where it is about one.
+    pub fn record_index(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Record(index) => Some(index),
+            Kind::MayPass | Kind::Final => None,
+        }
+    }
+}
+
+impl fmt::Display for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Error for SinkError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,110 @@
+//! Rules of the store in files.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use restless_relay::proto::StreamEvent;
+use restless_relay::proto::event::SseId;
+use restless_relay::{Batch, Content, Ndjson, Position, Record, Sink, Stored};
+
+fn record(id: u64, data: &str) -> Record {
+    let text = format!(
+        "{{\"type\":\"update\",\n\"meta\":{{\"timestamp\":\"1970-01-01T00:00:07Z\"}},\"data\":{data}}}"
+    );
+    let event = StreamEvent::parse(text, SseId::Own(&id.to_string())).unwrap();
+    Record::new(Some(id.to_string()), Content::Event(event))
+}
+
+fn batch(expected: Position, ids: &[u64]) -> Arc<Batch> {
+    Arc::new(Batch::new("orders", expected, ids.iter().map(|id| record(*id, "1")).collect()))
+}
+
+fn lines(folder: &Path, number: u32) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(folder.join(format!("orders.{number:08}.ndjson"))).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_record_is_one_line_with_its_number_and_cursor() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    assert_eq!(sink.store(batch(Position::default(), &[10, 11])).await.unwrap(), Stored::Stored);
+    let lines = lines(folder.path(), 1);
+    assert_eq!((&lines[1]["sequence"], &lines[1]["cursor"]), (&2.into(), &"11".into()));
+    assert_eq!(lines[1]["event"]["data"], 1);
+}
+
+#[tokio::test]
+async fn a_torn_line_is_cut_off_and_the_whole_ones_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    let _ = sink.store(batch(Position::default(), &[10, 11])).await.unwrap();
+    drop(sink);
+    let path = folder.path().join("orders.00000001.ndjson");
+    let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(br#"{"sequence":3,"cursor":"12","event":{"ty"#).unwrap();
+    drop(file);
+
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    let position = sink.position("orders").await.unwrap();
+    assert_eq!(position, Position::new(2, Some("11".into())));
+    let _ = sink.store(batch(position, &[12])).await.unwrap();
+    let numbers: Vec<_> = lines(folder.path(), 1).iter().map(|l| l["sequence"].clone()).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_full_file_is_followed_by_another_and_an_empty_last_one_says_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap().most_file_bytes(1);
+    let _ = sink.store(batch(Position::default(), &[10])).await.unwrap();
+    let _ = sink.store(batch(Position::new(1, Some("10".into())), &[11])).await.unwrap();
+    assert_eq!(lines(folder.path(), 2)[0]["sequence"], 2);
+    drop(sink);
+    fs::write(folder.path().join("orders.00000003.ndjson"), r#"{"sequence":"#).unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    assert_eq!(sink.position("orders").await.unwrap(), Position::new(2, Some("11".into())));
+}
+
+#[tokio::test]
+async fn an_event_that_nests_as_deep_as_is_allowed_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    let deep = format!("{}1{}", "[".repeat(199), "]".repeat(199));
+    let deep = Batch::new("orders", Position::default(), vec![record(10, &deep)]);
+    let _ = sink.store(Arc::new(deep)).await.unwrap();
+    drop(sink);
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    assert_eq!(sink.position("orders").await.unwrap().sequence, 1);
+}
+
+#[tokio::test]
+async fn a_feed_s_name_never_leaves_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path().join("in")).unwrap();
+    let records = vec![record(10, "1")];
+    let batch = Batch::new("../out/a.b", Position::default(), records);
+    let _ = sink.store(Arc::new(batch)).await.unwrap();
+    assert!(folder.path().join("in/%2E%2E%2Fout%2Fa%2Eb.00000001.ndjson").exists());
+    assert_eq!(sink.position("../out/a").await.unwrap(), Position::default());
+}
+
+#[tokio::test]
+async fn a_worker_that_is_behind_stores_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    let first = batch(Position::default(), &[10]);
+    let _ = sink.store(Arc::clone(&first)).await.unwrap();
+    assert_eq!(sink.store(first).await.unwrap(), Stored::Moved);
+    assert_eq!(lines(folder.path(), 1).len(), 1);
+}
+
+#[test]
+fn a_folder_that_is_open_elsewhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = Ndjson::open(folder.path()).unwrap();
+    let error = Ndjson::open(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("another process"), "{error}");
+}

@@ -1,0 +1,88 @@
+//! Rules of the SQLite store.
+
+use std::sync::Arc;
+
+use restless_relay::proto::StreamEvent;
+use restless_relay::proto::event::SseId;
+use restless_relay::{Batch, Content, Position, Record, Sink, SinkError, Sqlite, Stored};
+use rusqlite::Connection;
+
+fn record(id: u64) -> Record {
+    let text = r#"{"type":"update","meta":{"timestamp":"1970-01-01T00:00:07Z"},"data":1}"#;
+    let event = StreamEvent::parse(text, SseId::Own(&id.to_string())).unwrap();
+    Record::new(Some(id.to_string()), Content::Event(event))
+}
+
+fn batch(expected: Position, ids: &[u64]) -> Arc<Batch> {
+    Arc::new(Batch::new("orders", expected, ids.iter().copied().map(record).collect()))
+}
+
+fn count(connection: &Connection, table: &str) -> i64 {
+    connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn the_position_is_where_the_last_batch_has_moved_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeds.db");
+    let mut sink = Sqlite::open(&path).unwrap();
+    assert_eq!(sink.position("orders").await.unwrap(), Position::default());
+    let stored = sink.store(batch(Position::default(), &[10, 11])).await.unwrap();
+    assert_eq!(stored, Stored::Stored);
+    drop(sink);
+    let mut again = Sqlite::open(&path).unwrap();
+    assert_eq!(again.position("orders").await.unwrap(), Position::new(2, Some("11".into())));
+    assert_eq!(again.position("others").await.unwrap(), Position::default());
+}
+
+#[tokio::test]
+async fn a_worker_that_is_behind_stores_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeds.db");
+    let (mut one, mut other) = (Sqlite::open(&path).unwrap(), Sqlite::open(&path).unwrap());
+    let first = batch(Position::default(), &[10]);
+    assert_eq!(one.store(Arc::clone(&first)).await.unwrap(), Stored::Stored);
+    assert_eq!(other.store(first).await.unwrap(), Stored::Moved);
+    assert_eq!(count(&Connection::open(&path).unwrap(), "restless_events"), 1);
+}
+
+#[tokio::test]
+async fn a_function_that_fails_leaves_nothing_of_the_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeds.db");
+    let mut sink = Sqlite::open(&path).unwrap().each(|_, number, _| match number {
+        2 => Err(SinkError::record(0, "no")),
+        _ => Ok(()),
+    });
+    let error = sink.store(batch(Position::default(), &[10, 11])).await.unwrap_err();
+    assert_eq!(error.record_index(), Some(1));
+    assert_eq!(count(&Connection::open(&path).unwrap(), "restless_events"), 0);
+    assert_eq!(sink.position("orders").await.unwrap(), Position::default());
+}
+
+#[tokio::test]
+async fn rows_of_the_caller_are_stored_with_the_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeds.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE mine (number INTEGER)").unwrap();
+    let mut sink = Sqlite::with(connection).unwrap().each(|transaction, number, _| {
+        let number = i64::try_from(number).unwrap();
+        let inserted = transaction.execute("INSERT INTO mine VALUES (?1)", [number]);
+        inserted.map(drop).map_err(|e| SinkError::will_not_pass("mine").with_source(e))
+    });
+    let _ = sink.store(batch(Position::default(), &[10, 11])).await.unwrap();
+    assert_eq!(count(&Connection::open(&path).unwrap(), "mine"), 2);
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeds.db");
+    std::fs::write(
+        &path,
+        "certainly no database, and longer than a header of a hundred bytes is.".repeat(4),
+    )
+    .unwrap();
+    assert!(!Sqlite::open(&path).unwrap_err().is_transient());
+}
