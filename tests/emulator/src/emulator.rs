@@ -13,7 +13,6 @@ use restless_proto::signature::Signer;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::Fault;
-use crate::feed::Attempt;
 use crate::fields::Fields;
 use crate::hub::{Config, Hub};
 use crate::json::JsonError;
@@ -266,10 +265,7 @@ impl Emulator {
     /// # Errors
     /// [`PublishError`], if there is no such stream, or `data` is not JSON.
     pub fn publish(&self, id: &str, data: &str) -> Result<String, PublishError> {
-        let feed = self.hub.any_feed(id).ok_or(PublishError::UnknownStream)?;
-        let attempt = Attempt { status: Some(200), latency_ms: Some(0) };
-        let id = feed.update(data, attempt, false)?;
-        Ok(id.map_or_else(String::new, |id| id.to_string()))
+        self.hub.publish(id, data)
     }
 
     /// Emits an error of a stream, session or direct stream. Returns the event's id.
@@ -282,9 +278,7 @@ impl Emulator {
         code: &str,
         message: &str,
     ) -> Result<String, PublishError> {
-        let feed = self.hub.any_feed(id).ok_or(PublishError::UnknownStream)?;
-        let id = feed.error(code, message, Attempt::default(), false);
-        Ok(id.map_or_else(String::new, |id| id.to_string()))
+        self.hub.publish_error(id, code, message)
     }
 
     // What happened

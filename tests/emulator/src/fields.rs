@@ -121,6 +121,27 @@ impl Fields {
         }
     }
 
+    /// The field as a `T`, which has to be there.
+    pub(crate) fn require<T: serde::de::DeserializeOwned>(
+        &mut self,
+        name: &str,
+        what: &str,
+    ) -> Result<T, Invalid> {
+        self.take(name, what)?.value().ok_or_else(|| Invalid(format!("{name} is required")))
+    }
+
+    pub(crate) fn require_text(&mut self, name: &str) -> Result<String, Invalid> {
+        self.require(name, "a string")
+    }
+
+    /// Nothing may be left that nobody took.
+    pub(crate) fn finish(self) -> Result<(), Invalid> {
+        match self.0.into_keys().next() {
+            Some(name) => Err(Invalid(format!("{name} is unknown here"))),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn take_text(&mut self, name: &str) -> Result<Given<String>, Invalid> {
         self.take(name, "a string")
     }

@@ -12,8 +12,9 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::emulator::PublishError;
 use crate::fault::Faults;
-use crate::feed::{Feed, Form, Start, Subscription};
+use crate::feed::{Attempt, Feed, Form, Start, Subscription};
 use crate::fields::{Fields, Given, Invalid};
 use crate::log::RecordedRequest;
 use crate::poll::{self, Life};
@@ -328,6 +329,26 @@ impl Hub {
         let session = || streams.sessions.get(id).map(|session| &session.feed);
         let direct = || streams.direct.values().find(|feed| feed.id() == id);
         managed.or_else(session).or_else(direct).cloned()
+    }
+
+    /// Emits an update as if an upstream had just said `data`, and returns its id.
+    pub(crate) fn publish(&self, id: &str, data: &str) -> Result<String, PublishError> {
+        let feed = self.any_feed(id).ok_or(PublishError::UnknownStream)?;
+        let attempt = Attempt { status: Some(200), latency_ms: Some(0) };
+        let id = feed.update(data, attempt, false)?;
+        Ok(id.map_or_else(String::new, |id| id.to_string()))
+    }
+
+    /// Emits an error, and returns its id.
+    pub(crate) fn publish_error(
+        &self,
+        id: &str,
+        code: &str,
+        message: &str,
+    ) -> Result<String, PublishError> {
+        let feed = self.any_feed(id).ok_or(PublishError::UnknownStream)?;
+        let id = feed.error(code, message, Attempt::default(), false);
+        Ok(id.map_or_else(String::new, |id| id.to_string()))
     }
 
     /// The ids of every feed: managed streams in the order of creation, sessions, direct streams.

@@ -22,10 +22,11 @@ use tokio::task::JoinSet;
 
 use crate::body::{Content, Source};
 use crate::coding::Coding;
-use crate::fault::{Fault, Head};
+use crate::fault::{Fault, Head, Plan};
 use crate::feed::Transport;
 use crate::hub::Hub;
 use crate::log::RecordedRequest;
+use crate::remote;
 use crate::reply::Reply;
 use crate::rest;
 use crate::runtime::{self, Subject, WEBSOCKET_PATH};
@@ -164,6 +165,14 @@ async fn exchange(
     let (mut parts, body) = request.into_parts();
     hide_credentials(&mut parts);
     let body = read_body(body).await;
+    if remote::is_for_us(&parts) {
+        let reply =
+            body.map_or_else(|refused| refused, |body| remote::respond(&hub, &parts, &body));
+        if hub.config.log {
+            log(&parts, &[], reply.status, started.elapsed());
+        }
+        return Ok(response(reply, Plan::default(), control));
+    }
     hub.record(RecordedRequest {
         method: parts.method.clone(),
         uri: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
@@ -210,7 +219,7 @@ async fn exchange(
         reply = reply.coded(coding);
     }
     set_headers(&mut reply, &headers);
-    if let Some(source) = reply.upgrade {
+    if let Some(source) = reply.upgrade.take() {
         let session = websocket::Session {
             // What is planned is planned for what follows the response.
             plan: std::mem::take(&mut plan),
@@ -222,6 +231,14 @@ async fn exchange(
         *sequel.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Box::pin(session.serve(upgrade, source)));
     }
+    if hub.config.log {
+        log(&parts, &query, reply.status, started.elapsed());
+    }
+    Ok(response(reply, plan, control))
+}
+
+/// The reply as it goes out.
+fn response(reply: Reply, plan: Plan, control: Arc<Control>) -> Response<Content> {
     let mut response = Response::new(Content::new(reply.content, plan, control));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
@@ -229,10 +246,7 @@ async fn exchange(
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().entry("x-request-id").or_insert(id);
     }
-    if hub.config.log {
-        log(&parts, &query, response.status(), started.elapsed());
-    }
-    Ok(response)
+    response
 }
 
 /// The whole content, or the reply to one that is too long, too slow, or cut.
