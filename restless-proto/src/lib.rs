@@ -62,6 +62,8 @@
 //! - **event stream**, **field**, **dispatch**, **last event ID**, **reconnection time**: as in
 //!   WHATWG HTML §9.2. **content**, **field**, **origin**, **credentials**: as in RFC 9110.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod api;
 mod call;
 mod entropy;
@@ -105,3 +107,8 @@ pub use secret::ApiKey;
 pub use service::{API_BASE_URL, STREAM_BASE_URL, Service};
 pub use subscription::Subscription;
 pub use timing::{Backoff, Instant};
+
+/// The README's example, compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

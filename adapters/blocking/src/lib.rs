@@ -27,6 +27,8 @@
 //! go unanswered: who does other things in between for long takes up [`Events::next_timeout`] again
 //! and again, or gives the subscription a thread.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 use std::future::Future;
 use std::iter::FusedIterator;
 use std::task::Poll;
@@ -309,3 +311,8 @@ impl Iterator for WebSocket {
 }
 
 impl FusedIterator for WebSocket {}
+
+/// The README's example, compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -27,6 +27,8 @@
 //! and the data of events are in none of them, so no key is; errors, ids and cursors are told without
 //! what looks like one, errors without the keys that went out besides.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod client;
 mod connect;
 mod credentials;

@@ -47,6 +47,8 @@
 //!
 //! A store that is away is waited for: nothing is read meanwhile, and [`Progress::trouble`] tells.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod feed;
 #[cfg(feature = "ndjson")]
 pub mod ndjson;
@@ -69,3 +71,8 @@ pub use sqlite::Sqlite;
 
 pub use restless_hyper as hyper;
 pub use restless_proto as proto;
+
+/// The README's example, compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -21,6 +21,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -94,3 +96,8 @@ mod tests {
         assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
     }
 }
+
+/// The README's example, compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

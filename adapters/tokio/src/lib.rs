@@ -18,6 +18,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
@@ -86,3 +88,8 @@ mod tests {
         assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
     }
 }
+
+/// The README's example, compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
