@@ -33,8 +33,8 @@ pub(crate) fn own(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), 
         return Err(ConfigError::new("header", name, "a field name (RFC 9110 §5.1)"));
     };
     let Ok(mut value) = HeaderValue::try_from(value) else {
-        let accepted = "a value without line ends or other control characters";
-        return Err(ConfigError::new("header", name.as_str(), accepted));
+        let accepted = "a field whose value has no line end or other control character";
+        return Err(ConfigError::hidden("header", format!("that of {name} has one"), accepted));
     };
     if TAKEN.contains(&name) {
         let accepted = "left to the client and the HTTP stack";

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, header};
-use url::Url;
+use url::{ParseError, Url};
 
 use crate::http::auth::{self, Reach};
 use crate::{ApiKey, ConfigError, fields, redact};
@@ -103,9 +103,8 @@ impl Service {
             let user = !url.username().is_empty() || url.password().is_some();
             !user && url.query().is_none() && url.fragment().is_none()
         };
-        let parsed = http_url(url)
-            .filter(plain)
-            .ok_or_else(|| ConfigError::new("base_url", redact_url(url), accepted))?;
+        let parsed =
+            http_url(url).filter(plain).ok_or_else(|| bad_url("base_url", url, accepted))?;
         self.api_base_url = parsed.as_str().trim_end_matches('/').into();
         Ok(self)
     }
@@ -118,7 +117,7 @@ impl Service {
     pub fn with_stream_base_url(mut self, url: &str) -> Result<Self, ConfigError> {
         if http_url(url).is_none() {
             let accepted = "an absolute http or https URL";
-            return Err(ConfigError::new("stream_base_url", redact_url(url), accepted));
+            return Err(bad_url("stream_base_url", url, accepted));
         }
         self.stream_base_url = url.into();
         Ok(self)
@@ -198,9 +197,8 @@ impl Service {
     /// without [leave](Self::allow_credentials_over_plain_http).
     pub fn check<T>(&self, request: &http::Request<T>) -> Result<(), ConfigError> {
         let uri = request.uri().to_string();
-        let url = http_url(&uri).ok_or_else(|| {
-            ConfigError::new("url", redact_url(&uri), "an absolute http or https URL")
-        })?;
+        let url =
+            http_url(&uri).ok_or_else(|| bad_url("url", &uri, "an absolute http or https URL"))?;
         let marked = request.headers().values().any(HeaderValue::is_sensitive);
         if (marked || auth::has_credentials(request.headers(), &url)) && !self.reach.includes(&url)
         {
@@ -254,6 +252,19 @@ pub(crate) fn redact_url(text: &str) -> String {
     }
 }
 
+/// The error about a URL that can't be used: what is wrong with it, or as much as may be shown.
+pub(crate) fn bad_url(field: &'static str, text: &str, accepted: &'static str) -> ConfigError {
+    let wrong = match Url::parse(text) {
+        Ok(url) if url.host().is_none() => "it has no // and host".to_owned(),
+        Err(ParseError::RelativeUrlWithoutBase) if !text.is_empty() => {
+            "it has no scheme".to_owned()
+        }
+        Err(error) if !text.is_empty() => error.to_string(),
+        Ok(_) | Err(_) => return ConfigError::new(field, redact_url(text), accepted),
+    };
+    ConfigError::hidden(field, wrong, accepted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +288,25 @@ mod tests {
         {
             let error = Service::default().with_api_base_url(given).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        }
+        for (given, due) in [
+            (
+                "",
+                "base_url is missing: an absolute http or https URL without user, password and query",
+            ),
+            (
+                "api.test",
+                "base_url must be an absolute http or https URL without user, password and \
+                query; it has no scheme",
+            ),
+            (
+                "localhost:1",
+                "base_url must be an absolute http or https URL without user, password \
+                and query; it has no // and host",
+            ),
+        ] {
+            let error = Service::default().with_api_base_url(given).unwrap_err();
+            assert_eq!(error.to_string(), due);
         }
         Service::default().with_stream_base_url("https://s/?region=eu").unwrap();
         Service::default().with_stream_base_url("wss://s/").unwrap_err();

@@ -17,7 +17,7 @@ use crate::direct::Target;
 use crate::http::query::{pairs, value, value_in};
 use crate::json::to_raw;
 use crate::model::names::camel_case_strategies;
-use crate::service::{STREAM_BASE_URL, redact_url};
+use crate::service::{STREAM_BASE_URL, bad_url};
 use crate::{ApiKey, ConfigError, redact};
 
 /// The URL to follow a stream or a session at, over server-sent events.
@@ -43,11 +43,19 @@ pub fn direct_websocket(target: impl Into<Target>) -> DirectUrl {
 /// The WebSocket URL that belongs to an SSE URL: `https` becomes `wss`, `http` becomes `ws`, and
 /// the path ends in `/ws`, once. The query stays as it is spelt.
 ///
+/// ```
+/// use restless_proto::url::{sse, to_websocket_url};
+///
+/// let url = to_websocket_url(sse().stream_id("stream_123").build()?)?;
+/// assert_eq!(url.expose(), "wss://stream.restlessapi.stream/ws?streamId=stream_123");
+/// # Ok::<(), restless_proto::ConfigError>(())
+/// ```
+///
 /// # Errors
 ///
 /// When it is not an absolute http, https, ws or wss URL.
-pub fn to_websocket_url(url: &str) -> Result<RuntimeUrl, ConfigError> {
-    let mut parts = Parts::normalized(url, "url")?;
+pub fn to_websocket_url(url: impl AsRef<str>) -> Result<RuntimeUrl, ConfigError> {
+    let mut parts = Parts::normalized(url.as_ref(), "url")?;
     parts.scheme =
         if matches!(parts.scheme.as_str(), "http" | "ws") { "ws" } else { "wss" }.to_owned();
     parts.path.truncate(parts.path.trim_end_matches('/').len());
@@ -65,20 +73,22 @@ pub fn to_websocket_url(url: &str) -> Result<RuntimeUrl, ConfigError> {
 ///
 /// assert_eq!(set_cursor("https://s.test/?cursor=1&a=b+c", "2"), "https://s.test/?cursor=2&a=b+c");
 /// ```
-pub fn set_cursor(url: &str, cursor: &str) -> String {
-    let mut parts = Parts::of(url);
+pub fn set_cursor(url: impl AsRef<str>, cursor: &str) -> String {
+    let mut parts = Parts::of(url.as_ref());
     parts.set("cursor", cursor);
     parts.to_string()
 }
 
 /// Sets the `since` of any URL, as [`set_cursor`] does.
-pub fn set_since(url: &str, since: &str) -> String {
-    let mut parts = Parts::of(url);
+pub fn set_since(url: impl AsRef<str>, since: &str) -> String {
+    let mut parts = Parts::of(url.as_ref());
     parts.set("since", since);
     parts.to_string()
 }
 
-/// A URL of the runtime. It may hold a key, so printing it hides all that could be one.
+/// A URL of the runtime. It may hold a key, so it has no `Display`, and `Debug` hides all that could
+/// be one: its text leaves this type by [`expose`](Self::expose), as a `String`, or as what takes a
+/// text by `AsRef<str>`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RuntimeUrl(String);
 
@@ -89,9 +99,23 @@ impl RuntimeUrl {
     }
 }
 
+/// The whole text, as by [`RuntimeUrl::expose`].
+impl AsRef<str> for RuntimeUrl {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The whole text, as by [`RuntimeUrl::expose`].
+impl From<RuntimeUrl> for String {
+    fn from(url: RuntimeUrl) -> Self {
+        url.0
+    }
+}
+
 /// The values of `apiKey`, `headers` and `body`, the target's URL, user information, and whatever else
 /// looks like a key are hidden.
-impl fmt::Display for RuntimeUrl {
+impl fmt::Debug for RuntimeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Parts::of(&self.0);
         if let Some((_, host)) = parts.authority.rsplit_once('@') {
@@ -102,13 +126,7 @@ impl fmt::Display for RuntimeUrl {
                 parts.query = parts.query.map(|query| set_in(&query, name, Some("…")));
             }
         }
-        f.write_str(&redact::text(&parts.to_string()))
-    }
-}
-
-impl fmt::Debug for RuntimeUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RuntimeUrl({self})")
+        write!(f, "RuntimeUrl({})", redact::text(&parts.to_string()))
     }
 }
 
@@ -313,7 +331,7 @@ impl Parts {
         let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
         let url = url.ok_or_else(|| {
             let accepted = "an absolute http, https, ws or wss URL";
-            ConfigError::new(field, redact_url(text), accepted)
+            bad_url(field, text, accepted)
         })?;
         let path = if Self::of(text).path.is_empty() { "" } else { url.path() };
         Ok(Self {

@@ -12,12 +12,12 @@ use crate::model::{HttpMethod, Json};
 pub(super) fn object(field: &'static str, value: impl Serialize) -> Result<Json, ConfigError> {
     let json = Json::new(value).map_err(|error| {
         let accepted = "a value that can be written as JSON";
-        ConfigError::new(field, error.to_string(), accepted)
+        ConfigError::hidden(field, error.to_string(), accepted)
     })?;
     if json.is_object() || json.get() == "null" {
         Ok(json)
     } else {
-        Err(ConfigError::new(field, "JSON of another kind", "a JSON object"))
+        Err(ConfigError::hidden(field, "it is JSON of another kind", "a JSON object"))
     }
 }
 

@@ -55,7 +55,7 @@ impl Body {
         match to_raw(value) {
             Ok(raw) if name == STRATEGIES => self.fields.set(name, camel_case_strategies(raw)),
             Ok(raw) => self.fields.set(name, raw),
-            Err(error) => self.fail(ConfigError::new(field, error.to_string(), JSON)),
+            Err(error) => self.fail(ConfigError::hidden(field, error.to_string(), JSON)),
         }
     }
 
@@ -69,7 +69,7 @@ impl Body {
                 }
             }
             Err(error) => {
-                self.fail(ConfigError::new("body", error.to_string(), "a JSON object"));
+                self.fail(ConfigError::hidden("body", error.to_string(), "a JSON object"));
             }
         }
     }

@@ -272,7 +272,7 @@ impl<T> Call<T> {
             match key {
                 Some(key) => body.set("apiKey", key.expose()),
                 None if self.own_key == OwnKey::Required => {
-                    return Err(ConfigError::new("api_key", "none", "one given, or the client's"));
+                    return Err(ConfigError::new("api_key", "", "one given, or the client's"));
                 }
                 None => {}
             }
@@ -396,6 +396,9 @@ mod tests {
             assert_eq!(error.field(), "api_key");
             assert!(!format!("{error} {error:?}").contains("canary"));
         }
+        let error = streams::get("a").request(&Service::new("rs_0123456789abcdef\r")).unwrap_err();
+        let due = "api_key must be visible ASCII characters; byte 20 is 0x0D";
+        assert_eq!(error.to_string(), due);
     }
 
     #[test]

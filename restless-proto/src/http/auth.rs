@@ -23,14 +23,16 @@ pub(crate) fn bearer(key: &ApiKey) -> Result<HeaderValue, ConfigError> {
 ///
 /// Where there is more in it than visible ASCII characters: a line end that was copied along, say.
 pub(crate) fn sensitive(key: &ApiKey, prefix: &str) -> Result<HeaderValue, ConfigError> {
-    Some(format!("{prefix}{}", key.expose()))
-        .filter(|_| key.expose().bytes().all(|byte| byte.is_ascii_graphic()))
-        .and_then(|text| HeaderValue::try_from(text).ok())
-        .map(|mut value| {
+    let odd = key.expose().bytes().enumerate().find(|(_, byte)| !byte.is_ascii_graphic());
+    let wrong = match (odd, HeaderValue::try_from(format!("{prefix}{}", key.expose()))) {
+        (None, Ok(mut value)) => {
             value.set_sensitive(true);
-            value
-        })
-        .ok_or_else(|| ConfigError::new("api_key", "(hidden)", "visible ASCII characters"))
+            return Ok(value);
+        }
+        (Some((at, byte)), _) => format!("byte {} is {byte:#04X}", at + 1),
+        (None, Err(error)) => error.to_string(),
+    };
+    Err(ConfigError::hidden("api_key", wrong, "visible ASCII characters"))
 }
 
 /// Refuses the field that our key goes in as one of the caller's own.

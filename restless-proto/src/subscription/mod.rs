@@ -69,10 +69,10 @@ pub use policy::Disposition;
 use crate::direct::Target;
 use crate::http::{auth, query};
 use crate::redact::Hushed;
-use crate::service::{Credentials, redact_url};
+use crate::service::{Credentials, bad_url, redact_url};
 use crate::signature::Signer;
 use crate::timing::Backoff;
-use crate::url::{RuntimeUrl, direct_sse, sse, to_websocket_url};
+use crate::url::{direct_sse, sse, to_websocket_url};
 use crate::{ConfigError, Entropy, Instant, Limits, Service, fields, redact, ws};
 use cursor::Position;
 use plan::{Plan, Transport};
@@ -425,18 +425,16 @@ impl Subscription {
         let base = service.stream_base_url();
         let url = match &self.source {
             Source::Url(url) => url.trim().to_owned(),
-            Source::Stream(id) => exposed(sse().base_url(base).stream_id(id).build()?),
-            Source::Session(id) => exposed(sse().base_url(base).session_id(id).build()?),
-            Source::Direct(target) => {
-                exposed(direct_sse((**target).clone()).base_url(base).build()?)
-            }
+            Source::Stream(id) => sse().base_url(base).stream_id(id).build()?.into(),
+            Source::Session(id) => sse().base_url(base).session_id(id).build()?.into(),
+            Source::Direct(target) => direct_sse((**target).clone()).base_url(base).build()?.into(),
         };
         let scheme = url.split(':').next().unwrap_or_default();
         let is_websocket = ["ws", "wss"].iter().any(|ws| scheme.eq_ignore_ascii_case(ws));
         let websocket = self.websocket || self.whole_messages || is_websocket;
         let mut url = match (websocket, is_websocket) {
             // The caller's own WebSocket URL is taken as it is.
-            (true, false) => exposed(to_websocket_url(&url)?),
+            (true, false) => to_websocket_url(&url)?.into(),
             _ => url,
         };
         if websocket {
@@ -445,9 +443,9 @@ impl Subscription {
         }
         let known = ["http", "https", "ws", "wss"];
         let parsed = Url::parse(&url).ok().filter(|url| url.host().is_some());
-        let parsed = parsed.filter(|url| known.contains(&url.scheme())).ok_or_else(|| {
-            ConfigError::new("url", redact_url(&url), "an absolute http, https, ws or wss URL")
-        })?;
+        let parsed = parsed
+            .filter(|url| known.contains(&url.scheme()))
+            .ok_or_else(|| bad_url("url", &url, "an absolute http, https, ws or wss URL"))?;
         // With any cursor in its query, it still has to be a URI, which ends at 64 KiB.
         if parsed.as_str().len() > MOST_URL_BYTES {
             let length = format!("{} bytes", parsed.as_str().len());
@@ -458,10 +456,6 @@ impl Subscription {
 }
 
 const MOST_URL_BYTES: usize = 48 << 10;
-
-fn exposed(url: RuntimeUrl) -> String {
-    url.expose().to_owned()
-}
 
 fn own_fields(
     given: &[(String, String)],

@@ -113,7 +113,7 @@ fn printing_a_url_shows_no_key() {
         .api_key_in_url("rs_0123");
     let url = direct_sse(target).base_url("http://me:pass@s.test").build().unwrap();
     assert!(url.expose().contains("rs_0123") && url.expose().contains("me:pass"));
-    for text in [url.to_string(), format!("{url:?}")] {
+    for text in [format!("{url:?}"), format!("{url:#?}")] {
         for secret in ["rs_0123", "secret", "pass", "token"] {
             assert!(!text.contains(secret), "{text}");
         }

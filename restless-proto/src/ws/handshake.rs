@@ -75,18 +75,26 @@ impl Handshake {
             "ws" | "http" => "http",
             "wss" | "https" => "https",
             other => {
-                return Err(ConfigError::new("url", other, "schemes are ws, wss, http, https"));
+                return Err(ConfigError::new(
+                    "url",
+                    other,
+                    "a URL whose scheme is ws, wss, http or https",
+                ));
             }
         };
         if url.fragment().is_some() {
-            return Err(ConfigError::new("url", "#…", "a WebSocket URL has no fragment"));
+            return Err(ConfigError::hidden(
+                "url",
+                "it has one",
+                "a WebSocket URL without a fragment",
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            let accepted = "credentials belong into a header field";
-            return Err(ConfigError::new("url", "…@", accepted));
+            let accepted = "a URL without credentials, which belong into a header field";
+            return Err(ConfigError::hidden("url", "it has some", accepted));
         }
-        let unusable = |part: &str| ConfigError::new("url", part, "it must be usable with HTTP");
-        let host = url.host_str().ok_or_else(|| unusable("no host"))?;
+        let unusable = |part: &str| ConfigError::hidden("url", part, "a URL that HTTP can use");
+        let host = url.host_str().ok_or_else(|| unusable("it has no host"))?;
         let default = (url.port_or_known_default() == Some(443) && scheme == "https")
             || (url.port_or_known_default() == Some(80) && scheme == "http");
         let authority = match url.port_or_known_default() {
@@ -98,13 +106,14 @@ impl Handshake {
             target.push('?');
             target.push_str(query);
         }
-        let host = HeaderValue::from_str(&authority).map_err(|_| unusable("its host"))?;
+        let host = HeaderValue::from_str(&authority)
+            .map_err(|_| unusable("its host is none of HTTP's"))?;
         let uri = Uri::builder()
             .scheme(scheme)
             .authority(authority)
             .path_and_query(target)
             .build()
-            .map_err(|_| unusable("its path or query"))?;
+            .map_err(|_| unusable("its path or query is none of HTTP's"))?;
         Ok(Self {
             uri,
             host,
