@@ -60,6 +60,16 @@ impl Client {
         Self(restless_hyper::Client::new(api_key))
     }
 
+    /// A client of the service that the environment names: see
+    /// [`ClientBuilder::environment`](client::ClientBuilder::environment).
+    ///
+    /// # Errors
+    ///
+    /// When `RESTLESS_API_KEY` is not set, or a variable's value can't work. Nothing is sent before.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::builder().environment()?.build()
+    }
+
     /// A client with other settings than [`new`](Self::new)'s.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::wrapped(Smol)

@@ -46,6 +46,16 @@ impl<R: Runtime + Default> Client<R> {
         Self::with(service, builder)
     }
 
+    /// A client of the service that the environment names: see
+    /// [`ClientBuilder::environment`].
+    ///
+    /// # Errors
+    ///
+    /// When `RESTLESS_API_KEY` is not set, or a variable's value can't work. Nothing is sent before.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::builder().environment()?.build()
+    }
+
     /// A client with other settings than [`new`](Self::new)'s.
     pub fn builder() -> ClientBuilder<R> {
         ClientBuilder::new(R::default())
@@ -263,6 +273,39 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
+    /// The service that the environment names. `RESTLESS_API_KEY` is the key,
+    /// `RESTLESS_API_BASE_URL` where REST calls go, `RESTLESS_STREAM_BASE_URL` where subscriptions
+    /// go: the emulator prints all three when it starts. A variable that is empty counts as one
+    /// that is not set. What is set takes the place of an earlier setting, and gives way to a later
+    /// one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # fn with<R: restless_hyper::Runtime>(builder: restless_hyper::ClientBuilder<R>)
+    /// # -> Result<restless_hyper::Client<R>, restless_proto::ConfigError> {
+    /// let client = builder.environment()?.timeout(Duration::from_secs(5)).build()?;
+    /// # Ok(client)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is no key, neither there nor from an earlier setting; or a value is no text.
+    pub fn environment(mut self) -> Result<Self, ConfigError> {
+        if let Some(key) = variable(API_KEY, "an API key in the environment")? {
+            self = self.api_key(key);
+        } else if self.api_key.as_ref().is_none_or(ApiKey::is_empty) && self.provider.is_none() {
+            return Err(ConfigError::new(API_KEY, "", "an API key in the environment"));
+        }
+        if let Some(url) = variable(API_BASE_URL, "an absolute http or https URL")? {
+            self = self.base_url(url);
+        }
+        if let Some(url) = variable(STREAM_BASE_URL, "an absolute http or https URL")? {
+            self = self.stream_base_url(url);
+        }
+        Ok(self)
+    }
+
     /// Where REST calls go. Default: the public service.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
@@ -396,6 +439,18 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         }
         Ok(Client::with(service, self).into())
     }
+}
+
+const API_KEY: &str = "RESTLESS_API_KEY";
+const API_BASE_URL: &str = "RESTLESS_API_BASE_URL";
+const STREAM_BASE_URL: &str = "RESTLESS_STREAM_BASE_URL";
+
+/// A variable of the environment; `None` for one that is not set, or empty.
+fn variable(name: &'static str, accepted: &'static str) -> Result<Option<String>, ConfigError> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    // What is no text may hold a key all the same.
+    let text = value.map(|value| value.into_string());
+    text.transpose().map_err(|_| ConfigError::hidden(name, "it is not UTF-8", accepted))
 }
 
 /// Which proxies, if any.

@@ -9,7 +9,10 @@ use serde_json::Value;
 const SAID: &str = "RESTLESS_CHILD";
 
 /// All that this crate's libraries read of the environment.
-const READ: [&str; 11] = [
+const READ: [&str; 14] = [
+    "RESTLESS_API_KEY",
+    "RESTLESS_API_BASE_URL",
+    "RESTLESS_STREAM_BASE_URL",
     "http_proxy",
     "HTTP_PROXY",
     "https_proxy",

@@ -20,6 +20,7 @@ pub mod coding;
 pub mod connect;
 pub mod connection;
 pub mod credentials;
+pub mod environment;
 pub mod faults;
 pub mod lifecycle;
 pub mod proxy;
@@ -97,6 +98,9 @@ macro_rules! scenarios {
             with_reconnect_off_the_end_of_the_stream_is_the_end,
             a_stream_that_is_deleted_ends_with_404_on_the_next_connect,
             a_client_without_a_key_sends_none,
+        }
+        $crate::scenarios! { $run => environment:
+            the_environment_names_the_service,
         }
         $crate::scenarios! { $run => faults:
             a_connection_without_an_answer_is_replaced,
@@ -371,6 +375,7 @@ mod tests {
         connect
         connection
         credentials
+        environment
         faults
         lifecycle
         proxy
