@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -43,29 +44,47 @@ struct Order {
     status: String,
 }
 
+const USAGE: &str = "usage: quickstart [--help | --version]\n\nTakes some seconds, and no network.";
+
+/// Prints a line; a full disk is an error.
+macro_rules! say {
+    ($($text:tt)*) => { writeln!(io::stdout().lock(), $($text)*) };
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    let asked = match std::env::args().nth(1).as_deref() {
+        None => None,
+        Some("--help" | "-h") => Some(say!("{USAGE}")),
+        Some("--version" | "-V") => Some(say!("quickstart {}", env!("CARGO_PKG_VERSION"))),
+        Some(_) => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(said) = asked {
+        return said.map_or_else(failed, |()| ExitCode::SUCCESS);
+    }
     match tokio::time::timeout(Duration::from_secs(14), run()).await {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => {
-            eprintln!("the quickstart failed: {error}");
-            ExitCode::FAILURE
-        }
-        Err(_) => {
-            eprintln!("the quickstart took too long");
-            ExitCode::FAILURE
-        }
+        Ok(Err(error)) => failed(error),
+        Err(error) => failed(error),
     }
 }
 
+fn failed(error: impl Into<Box<dyn Error>>) -> ExitCode {
+    eprintln!("the quickstart failed: {}", error.into());
+    ExitCode::FAILURE
+}
+
 async fn run() -> Result<(), Box<dyn Error>> {
-    println!("A REST API becomes a live stream. All of it is on loopback.\n");
+    say!("A REST API becomes a live stream. All of it is on loopback.\n")?;
 
     let upstream = Upstream::start(STATES[0])?;
-    println!("upstream    {}  a REST API: orders that change", upstream.url());
+    say!("upstream    {}  a REST API: orders that change", upstream.url())?;
     // A second of polling takes a quarter of one, so that this is soon over.
     let emulator = Emulator::builder().seconds_are(Duration::from_millis(250)).start()?;
-    println!("emulator    {}  in the service's place", emulator.api_base_url());
+    say!("emulator    {}  in the service's place", emulator.api_base_url())?;
 
     let client = Client::builder()
         .api_key(emulator.api_key())
@@ -75,7 +94,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let create =
         streams::create("Orders", upstream.url()).polling_interval(1).hmac_signature_enabled(true);
     let stream = client.send(create).await?;
-    println!("stream      {}  \"{}\", {}, signed", stream.id, stream.name, stream.status);
+    say!("stream      {}  \"{}\", {}, signed", stream.id, stream.name, stream.status)?;
 
     // Each transport has one connection cut in the middle of an event.
     emulator.inject(Fault::cut_after(FOURTH_EVENT));
@@ -83,9 +102,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .since("1970-01-01T00:00:00Z")
         .retry(Duration::from_millis(300))
         .verify(Signer::new(emulator.hmac_secret()));
-    println!(
+    say!(
         "subscribed  over server-sent events and over WebSocket; what is not signed is rejected\n"
-    );
+    )?;
     let mut sse = Follower::open("SSE", client.subscribe(subscription.clone())?).await?;
     emulator.inject(Fault::cut_after(FIFTH_MESSAGE));
     let mut ws = Follower::open("WebSocket", client.subscribe(subscription.websocket())?).await?;
@@ -107,13 +126,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     client.send(streams::stop(&stream.id)).await?;
 
     let sent: Vec<String> = emulator.log(&stream.id).into_iter().map(|event| event.id).collect();
-    println!("\nthe service sent      {} events", sent.len());
+    say!("\nthe service sent      {} events", sent.len())?;
     for follower in [&sse, &ws] {
         let Follower { name, received, connections, .. } = follower;
-        println!(
+        say!(
             "{name:<10}received  {} events, each with a good signature, over {connections} connections",
             received.len()
-        );
+        )?;
         if *received != sent {
             return Err(format!("sent {sent:?}, received {received:?} over {name}").into());
         }
@@ -121,7 +140,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
             return Err(format!("the connection over {name} was to be cut once").into());
         }
     }
-    println!("same ids, same order: nothing lost, nothing repeated");
+    say!("same ids, same order: nothing lost, nothing repeated")?;
     Ok(())
 }
 
@@ -147,7 +166,7 @@ impl Follower {
         if !matches!(first, Some(Event::Opened(_))) {
             return Err(format!("{name} did not connect: {first:?}").into());
         }
-        println!("-- {name}: connected");
+        say!("-- {name}: connected")?;
         Ok(Self { name, events, watch, received: Vec::new(), connections: 1 })
     }
 
@@ -159,11 +178,11 @@ impl Follower {
                 Event::Opened(opened) => {
                     self.connections += 1;
                     let cursor = opened.cursor.unwrap_or_default();
-                    println!("-- {name}: connected again, resuming after {cursor}");
+                    say!("-- {name}: connected again, resuming after {cursor}")?;
                 }
                 Event::Lost(lost) => {
                     let delay = self.watch.time(lost.retry_at) - std::time::Instant::now();
-                    println!("-- {name}: lost, {}; again in {delay:.1?}", lost.reason);
+                    say!("-- {name}: lost, {}; again in {delay:.1?}", lost.reason)?;
                 }
                 Event::Item(Item::Event(event)) => {
                     self.received.push(event.event_id().unwrap_or_default().to_owned());
@@ -179,11 +198,11 @@ impl Follower {
 /// The first event as a table, each later one as what has changed.
 fn show(event: &StreamEvent, shown: &mut BTreeMap<String, Order>) -> Result<(), Box<dyn Error>> {
     let orders: Vec<Order> = event.data().ok_or("an update without data")?.parse()?;
-    println!("event {}  by both, signature good", event.event_id().unwrap_or("without id"));
+    say!("event {}  by both, signature good", event.event_id().unwrap_or("without id"))?;
     let now: BTreeMap<String, Order> =
         orders.into_iter().map(|order| (order.id.clone(), order)).collect();
     if shown.is_empty() {
-        println!("      {:<6}{:<10}{:>7}  status", "order", "customer", "total");
+        say!("      {:<6}{:<10}{:>7}  status", "order", "customer", "total")?;
     }
     for (id, order) in &now {
         let Order { customer, total, status, .. } = order;
@@ -197,13 +216,13 @@ fn show(event: &StreamEvent, shown: &mut BTreeMap<String, Order>) -> Result<(), 
                 if before.total != *total {
                     changes.push(format!("{:.2} -> {total:.2}", before.total));
                 }
-                println!("    ~ {id:<6}{customer:<10}{total:>7.2}  {}", changes.join(", "));
+                say!("    ~ {id:<6}{customer:<10}{total:>7.2}  {}", changes.join(", "))?;
             }
-            None => println!("    + {id:<6}{customer:<10}{total:>7.2}  {status}"),
+            None => say!("    + {id:<6}{customer:<10}{total:>7.2}  {status}")?,
         }
     }
     for (id, order) in shown.iter().filter(|(id, _)| !now.contains_key(*id)) {
-        println!("    - {id:<6}{:<10}{:>7.2}  {}", order.customer, order.total, order.status);
+        say!("    - {id:<6}{:<10}{:>7.2}  {}", order.customer, order.total, order.status)?;
     }
     *shown = now;
     Ok(())

@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     run(Cli::from_env(), follow)
 }
 
+/// Follows the stream to its end or to the limit, and says with which status to exit.
 fn follow(cli: Cli) -> Result<u8, Error> {
     let client = configure(Client::builder(), &cli).build()?;
     let mut events = client.subscribe(cli.subscription)?;
@@ -17,7 +18,9 @@ fn follow(cli: Cli) -> Result<u8, Error> {
     if printer.is_full() {
         return Ok(0);
     }
+    // Connecting again, and resuming where it was, happens in here.
     while let Some(event) = events.next_event() {
+        // Opened, an item, lost, ended: the printer has a line for each.
         if let ControlFlow::Break(status) = printer.print(event, events.cursor()) {
             return Ok(status);
         }

@@ -33,10 +33,23 @@ Prints one JSON object a line for each event of a stream.
   --verify SECRET          reject updates that are not signed with it; these go to
                            stderr and are not counted
   --help                   this text
+  --version                the version of this program
 
 Environment: RESTLESS_API_KEY, RESTLESS_API_BASE_URL, RESTLESS_STREAM_BASE_URL
-Exit status: 0 ended or limit reached, 2 bad arguments, 3 refused, 4 gave up
+Exit status: 0 ended or limit reached, 1 stdout can't be written, 2 bad arguments,
+             3 refused, 4 gave up
 ";
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Asked<C> {
+    /// How to call the program.
+    Help,
+    /// Which version of the program it is.
+    Version,
+    /// What the program is for.
+    Run(C),
+}
 
 /// What was asked for on the command line and in the environment.
 #[derive(Debug)]
@@ -86,21 +99,32 @@ struct Given {
     verify: Option<String>,
 }
 
+impl<C> Asked<C> {
+    fn map<D>(self, read: impl FnOnce(C) -> Result<D, String>) -> Result<Asked<D>, String> {
+        Ok(match self {
+            Self::Help => Asked::Help,
+            Self::Version => Asked::Version,
+            Self::Run(cli) => Asked::Run(read(cli)?),
+        })
+    }
+}
+
 impl Cli {
-    /// Reads this process's arguments and environment. `Ok(None)`: only help was asked for.
+    /// Reads this process's arguments and environment.
     ///
     /// # Errors
     ///
     /// A sentence that says which argument is wrong, and how.
-    pub fn from_env() -> Result<Option<Self>, String> {
-        let Some(given) = given()? else { return Ok(None) };
-        Ok(Some(Self {
-            subscription: given.apply(given.source()?),
-            limit: given.limit,
-            api_key: var("RESTLESS_API_KEY"),
-            base_url: var("RESTLESS_API_BASE_URL"),
-            stream_base_url: var("RESTLESS_STREAM_BASE_URL"),
-        }))
+    pub fn from_env() -> Result<Asked<Self>, String> {
+        given()?.map(|given| {
+            Ok(Self {
+                subscription: given.apply(given.source()?),
+                limit: given.limit,
+                api_key: var("RESTLESS_API_KEY"),
+                base_url: var("RESTLESS_API_BASE_URL"),
+                stream_base_url: var("RESTLESS_STREAM_BASE_URL"),
+            })
+        })
     }
 
     /// The service that the environment names.
@@ -119,14 +143,15 @@ impl CreateCli {
     /// # Errors
     ///
     /// A sentence that says which argument is wrong, and how.
-    pub fn from_env() -> Result<Option<Self>, String> {
-        let Some(mut given) = given()? else { return Ok(None) };
-        let target = given.url.take().ok_or("nothing to make a stream of: give a URL")?;
-        if given.stream.is_some() || given.target.is_some() || given.ws {
-            return Err("--stream, --direct and --ws do not go with a new stream".to_owned());
-        }
-        let service = service().map_err(|error| error.to_string())?;
-        Ok(Some(Self { target, limit: given.limit, service, options: given }))
+    pub fn from_env() -> Result<Asked<Self>, String> {
+        given()?.map(|mut given| {
+            let target = given.url.take().ok_or("nothing to make a stream of: give a URL")?;
+            if given.stream.is_some() || given.target.is_some() || given.ws {
+                return Err("--stream, --direct and --ws do not go with a new stream".to_owned());
+            }
+            let service = service().map_err(|error| error.to_string())?;
+            Ok(Self { target, limit: given.limit, service, options: given })
+        })
     }
 
     /// Follows the stream that was made, as the options say.
@@ -150,7 +175,7 @@ fn service() -> Result<Service, ConfigError> {
     Ok(service)
 }
 
-fn given() -> Result<Option<Given>, String> {
+fn given() -> Result<Asked<Given>, String> {
     let mut option = String::new();
     parse(lexopt::Parser::from_env(), &mut option).map_err(|error| format!("{option}{error}"))
 }
@@ -159,7 +184,7 @@ fn given() -> Result<Option<Given>, String> {
 fn parse(
     mut arguments: lexopt::Parser,
     option: &mut String,
-) -> Result<Option<Given>, lexopt::Error> {
+) -> Result<Asked<Given>, lexopt::Error> {
     let mut given = Given::default();
     while let Some(argument) = arguments.next()? {
         *option = match &argument {
@@ -167,7 +192,8 @@ fn parse(
             Short(_) | Value(_) => String::new(),
         };
         match argument {
-            Long("help") | Short('h') => return Ok(None),
+            Long("help") | Short('h') => return Ok(Asked::Help),
+            Long("version") | Short('V') => return Ok(Asked::Version),
             Long("stream") => given.stream = Some(arguments.value()?.string()?),
             Long("direct") => given.target = Some(arguments.value()?.string()?),
             Long("method") => given.method = Some(arguments.value()?.string()?),
@@ -190,7 +216,7 @@ fn parse(
             }
         }
     }
-    Ok(Some(given))
+    Ok(Asked::Run(given))
 }
 
 /// Most likely it is an environment variable that is not set, and everything would be rejected.
@@ -216,6 +242,9 @@ impl Given {
             }
         }
         Ok(match (&self.url, &self.stream, &self.target) {
+            (Some(url), None, None) if !url.contains("://") => {
+                return Err("the URL has no scheme; did you mean --stream?".to_owned());
+            }
             (Some(url), None, None) => Subscription::url(url.as_str()),
             (None, Some(id), None) => Subscription::stream(id.as_str()),
             (None, None, Some(target)) => {

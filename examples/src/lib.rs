@@ -1,11 +1,11 @@
 //! What the examples share: their command lines, and how they print what happens.
 //!
 //! Events go to stdout, one JSON object a line; everything else goes to stderr. The exit status
-//! says how it ended: 0 when the stream ended or the limit was reached, 2 for bad arguments, 3 when
-//! the server refused, 4 when reconnecting was given up.
+//! says how it ended: 0 when the stream ended or the limit was reached, 1 when stdout could not be
+//! written, 2 for bad arguments, 3 when the server refused, 4 when reconnecting was given up.
 
 mod args;
-mod follow;
+mod configure;
 mod print;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -14,30 +14,29 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use args::USAGE;
-pub use args::{Cli, CreateCli};
-pub use follow::{configure, follow};
+pub use args::{Asked, Cli, CreateCli};
+pub use configure::configure;
 pub use print::{Printer, exit_code};
 use restless_proto::{Entropy, Error, Instant, TransportError, TransportErrorKind};
 
 /// Runs an example with what was read from its command line, to the exit status.
 pub fn run<C>(
-    cli: Result<Option<C>, String>,
+    cli: Result<Asked<C>, String>,
     follow: impl FnOnce(C) -> Result<u8, Error>,
 ) -> ExitCode {
-    match cli {
-        Ok(Some(cli)) => ExitCode::from(follow(cli).unwrap_or_else(|error| {
+    let status = match cli {
+        Ok(Asked::Run(cli)) => follow(cli).unwrap_or_else(|error| {
             print::note(&print::causes(&error));
             exit_code(&error)
-        })),
-        Ok(None) => {
-            print!("usage: {} {USAGE}", name());
-            ExitCode::SUCCESS
-        }
+        }),
+        Ok(Asked::Help) => print::say(&format!("usage: {} {USAGE}", name())),
+        Ok(Asked::Version) => print::say(&format!("{} {}\n", name(), env!("CARGO_PKG_VERSION"))),
         Err(error) => {
-            eprint!("{error}\n\nusage: {} {USAGE}", name());
-            ExitCode::from(2)
+            print::note(&format!("{error}\n\nusage: {} {}", name(), USAGE.trim_end()));
+            2
         }
-    }
+    };
+    ExitCode::from(status)
 }
 
 /// What this example was called as.

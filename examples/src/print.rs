@@ -30,10 +30,8 @@ impl Printer {
     pub fn print(&mut self, event: Event, cursor: Option<&str>) -> ControlFlow<u8> {
         match event {
             Event::Item(Item::Event(event)) => {
-                let written = writeln!(io::stdout().lock(), "{}", line(&event, cursor));
-                if written.is_err() {
-                    // Whoever read us has enough: `subscribe … | head -1`.
-                    return ControlFlow::Break(0);
+                if let Err(status) = write(&format!("{}\n", line(&event, cursor))) {
+                    return ControlFlow::Break(status);
                 }
                 if let Some(left) = &mut self.left {
                     *left -= 1;
@@ -93,6 +91,25 @@ pub fn exit_code(error: &Error) -> u8 {
         | Error::Handshake(_)
         | Error::Closed(_) => 3,
         _ => 4,
+    }
+}
+
+/// Writes to stdout, to the exit status.
+pub(crate) fn say(text: &str) -> u8 {
+    write(text).err().unwrap_or(0)
+}
+
+/// Writes to stdout; else the exit status.
+fn write(text: &str) -> Result<(), u8> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        // Whoever read us has enough: `subscribe … | head -1`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(0),
+        Err(error) => {
+            note(&format!("stdout can't be written: {error}"));
+            Err(1)
+        }
     }
 }
 

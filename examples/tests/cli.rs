@@ -5,7 +5,7 @@ mod common;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
-use common::Run;
+use common::{Run, Running};
 use restless_emulator::{Emulator, Fault, Upstream};
 
 /// Each rule is a test of each adapter's example.
@@ -34,6 +34,9 @@ rules! {
     a_direct_stream_is_asked_as_its_options_say
     both_transports_print_the_same
     help_is_asked_for_and_goes_to_stdout
+    the_version_is_asked_for_and_goes_to_stdout
+    a_full_disk_is_an_error
+    a_url_without_a_scheme_may_be_a_stream
     bad_arguments_exit_with_2_and_say_why
     a_bad_environment_exits_with_2
     the_end_of_the_stream_exits_with_0
@@ -255,6 +258,44 @@ fn help_is_asked_for_and_goes_to_stdout(example: &'static str) {
     }
 }
 
+/// `--version` goes to stdout, and is a success.
+fn the_version_is_asked_for_and_goes_to_stdout(example: &'static str) {
+    for version in ["--version", "-V"] {
+        let run = common::run(example, &[version], &[]);
+        assert_eq!((run.status, &*run.err), (Some(0), ""));
+        assert_eq!(run.out, format!("{example} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+/// Where stdout is full, it exits with 1 and says so: events, `--help` and `--version`. Where nobody
+/// reads it any more, that is no error.
+fn a_full_disk_is_an_error(example: &'static str) {
+    let stage = Stage::new(example);
+    stage.emulator.publish(&stage.id, "1").expect("an event");
+    let base = stage.emulator.stream_base_url();
+    let environment =
+        [("RESTLESS_API_KEY", stage.emulator.api_key()), ("RESTLESS_STREAM_BASE_URL", &base)];
+    for arguments in [&["--help"][..], &["--version"], &["--stream", &stage.id, "--since", "0"]] {
+        if let Ok(full) = std::fs::File::options().write(true).open("/dev/full") {
+            let run = Running::start_into(example, arguments, &environment, full.into()).end();
+            assert_eq!(run.status, Some(1), "{arguments:?}: {}", run.err);
+            assert!(run.err.contains("stdout can't be written"), "{}", run.err);
+        } else {
+            println!("there is no /dev/full here: not checked");
+        }
+        let nobody = common::nobody();
+        let run = Running::start_into(example, arguments, &environment, nobody).end();
+        assert_eq!(run.status, Some(0), "{arguments:?}: {}", run.err);
+    }
+}
+
+/// A stream's id in the place of a URL is asked about.
+fn a_url_without_a_scheme_may_be_a_stream(example: &'static str) {
+    let run = common::run(example, &["stream_123"], &[]);
+    assert_eq!((run.status, &*run.out), (Some(2), ""));
+    assert!(run.err.starts_with("the URL has no scheme; did you mean --stream?\n"), "{}", run.err);
+}
+
 /// Bad arguments exit with 2, print nothing to stdout, and are named.
 fn bad_arguments_exit_with_2_and_say_why(example: &'static str) {
     for arguments in [
@@ -386,4 +427,24 @@ fn a_proxy_of_the_environment_is_taken(example: &'static str) {
     assert_eq!((&*run.out, run.status), ("", Some(4)));
     assert!(run.err.contains(&format!("the proxy http://{address}")), "{}", run.err);
     assert!(run.err.contains("403") && !run.err.contains("secret"), "{}", run.err);
+}
+
+/// So does the quickstart; and its `--help` and `--version` are a success.
+#[test]
+fn the_quickstart_says_that_a_disk_is_full() {
+    for (argument, due) in [("--help", "usage: quickstart "), ("--version", "quickstart ")] {
+        let run = common::run("quickstart", &[argument], &[]);
+        assert_eq!((run.status, &*run.err), (Some(0), ""));
+        assert!(run.out.starts_with(due), "{}", run.out);
+    }
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
+        println!("there is no /dev/full here: not checked");
+        return;
+    };
+    for arguments in [&["--help"][..], &["--version"], &[]] {
+        let full = full.try_clone().expect("a handle").into();
+        let run = Running::start_into("quickstart", arguments, &[], full).end();
+        assert_eq!(run.status, Some(1), "{arguments:?}: {}", run.err);
+        assert!(run.err.contains("space"), "{}", run.err);
+    }
 }

@@ -1,9 +1,11 @@
 //! An example as a process: how it is found, run, and read.
 
-use std::io::Read;
+#![allow(dead_code, reason = "each test that has this module uses a part of it")]
+
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// No run takes nearly as long; one that does hangs.
@@ -37,50 +39,111 @@ impl Run {
     }
 }
 
-/// Kills a run that is left behind.
-struct Running(Child);
+/// A run that goes on; killed where it is left behind.
+pub(crate) struct Running {
+    what: String,
+    child: Child,
+    out: Receiver<String>,
+    err: Receiver<String>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
         // Both fail only if it is over.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    pub(crate) fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_into(name, arguments, environment, Stdio::piped())
+    }
+
+    /// With its stdout somewhere else: nothing of it is read.
+    pub(crate) fn start_into(
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        stdout: Stdio,
+    ) -> Self {
+        let mut command = Command::new(example(name));
+        for name in ["RESTLESS_API_KEY", "RESTLESS_API_BASE_URL", "RESTLESS_STREAM_BASE_URL"] {
+            command.env_remove(name);
+        }
+        // Some stacks look for a proxy there, and none leads to the emulator.
+        command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+        let mut child = command
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let out = child.stdout.take().map_or_else(|| channel().1, lines);
+        let err = lines(child.stderr.take().expect("a pipe"));
+        Self { what: format!("{name} {arguments:?}"), child, out, err }
+    }
+
+    /// The next line of stdout, with its end.
+    pub(crate) fn line(&self) -> String {
+        self.out.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("no line of {}", self.what))
+    }
+
+    /// Asks it to end, as a service manager does.
+    #[cfg(unix)]
+    pub(crate) fn terminate(&self) {
+        let mut kill = Command::new("kill");
+        let killed = kill.args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(killed.expect("kill").success(), "{} is gone", self.what);
+    }
+
+    /// Waits for its end; what was read of it by then is not in it.
+    pub(crate) fn end(mut self) -> Run {
+        let (out, err) = (self.rest(&self.out), self.rest(&self.err));
+        Run { status: self.child.wait().expect("it is over").code(), out, err }
+    }
+
+    fn rest(&self, pipe: &Receiver<String>) -> String {
+        let mut text = String::new();
+        loop {
+            match pipe.recv_timeout(LIMIT) {
+                Ok(line) => text.push_str(&line),
+                Err(RecvTimeoutError::Disconnected) => return text,
+                Err(RecvTimeoutError::Timeout) => panic!("{} hangs: {text}", self.what),
+            }
+        }
     }
 }
 
 pub(crate) fn run(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
-    let mut command = Command::new(example(name));
-    for name in ["RESTLESS_API_KEY", "RESTLESS_API_BASE_URL", "RESTLESS_STREAM_BASE_URL"] {
-        command.env_remove(name);
-    }
-    // Some stacks look for a proxy there, and none leads to the emulator.
-    command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
-    let child = command
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut running = Running(child);
-    let out = whole(running.0.stdout.take().expect("a pipe"));
-    let err = whole(running.0.stderr.take().expect("a pipe"));
-    let text = |receiver: std::sync::mpsc::Receiver<String>| {
-        receiver.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("{name} {arguments:?} hangs"))
-    };
-    let (out, err) = (text(out), text(err));
-    Run { status: running.0.wait().expect("it is over").code(), out, err }
+    Running::start(name, arguments, environment).end()
 }
 
-/// Reads a pipe to its end, on a thread of its own.
-fn whole(mut pipe: impl Read + Send + 'static) -> std::sync::mpsc::Receiver<String> {
+/// A pipe that nobody reads any more: to a process that is over.
+pub(crate) fn nobody() -> Stdio {
+    let mut command = Command::new(example("subscribe-blocking"));
+    let command = command.arg("--version").stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut over = command.spawn().expect("it starts");
+    let pipe = over.stdin.take().expect("a pipe");
+    over.wait().expect("it ends");
+    pipe.into()
+}
+
+/// Reads a pipe line by line, on a thread of its own.
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        let mut text = String::new();
-        pipe.read_to_string(&mut text).expect("UTF-8");
-        // Nobody waits any more where it was too late.
-        let _ = sender.send(text);
+        let mut pipe = BufReader::new(pipe);
+        loop {
+            let mut line = String::new();
+            let read = pipe.read_line(&mut line).expect("UTF-8");
+            // Nobody waits any more where it was too late.
+            if read == 0 || sender.send(line).is_err() {
+                break;
+            }
+        }
     });
     receiver
 }
