@@ -4,12 +4,13 @@ use bytes::{Bytes, BytesMut};
 use restless_proto::ws::{
     Accepted, Closed, Connection, Deflate, FrameHeader, Message, Opcode, Options, Output,
 };
-use restless_proto::{Entropy, Instant, ReadBuffer};
+use restless_proto::{Entropy, Instant, LimitError, ReadBuffer};
 
 /// What an application sees of a connection, and what its peer gets.
 #[derive(Debug, PartialEq)]
 enum Seen {
-    Message(Message),
+    Message(Message<'static>),
+    TooLarge(LimitError),
     Ping(Bytes),
     Pong(Bytes),
     Closed(Closed),
@@ -93,10 +94,11 @@ fn drain(connection: &mut Connection, sent: &mut Vec<u8>, seen: &mut Vec<Seen>) 
             Output::Message(message) => {
                 assert!(message.as_bytes().len() <= LIMIT);
                 if let Message::Text(text) = &message {
-                    assert!(std::str::from_utf8(text.as_bytes()).is_ok());
+                    assert_eq!(std::str::from_utf8(text.as_bytes()), Ok(text.as_str()));
                 }
-                seen.push(Seen::Message(message));
+                seen.push(Seen::Message(message.into_owned()));
             }
+            Output::TooLarge(error) => seen.push(Seen::TooLarge(error)),
             Output::Ping(payload) => seen.push(Seen::Ping(payload)),
             Output::Pong(payload) => seen.push(Seen::Pong(payload)),
             Output::Wait(_) => return,
@@ -153,7 +155,7 @@ pub fn deflate(data: &[u8]) {
         receiver.handle_data(wire.freeze(), now);
         assert_eq!(
             receiver.poll(),
-            Output::Message(Message::Binary(Bytes::copy_from_slice(message)))
+            Output::Message(Message::Binary(Bytes::copy_from_slice(message).into()))
         );
         assert!(matches!(receiver.poll(), Output::Wait(_)));
     }

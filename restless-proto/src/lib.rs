@@ -66,6 +66,7 @@
 
 pub mod api;
 mod call;
+mod chunks;
 mod entropy;
 mod error;
 pub mod event;

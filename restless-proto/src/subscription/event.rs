@@ -78,6 +78,11 @@ impl Item {
 
 /// An event that was not accepted. Its id has moved the cursor all the same, so that one bad event
 /// is not sent again for ever.
+///
+/// Of an event that was too large, an event stream's id is known, where it has an `id` field that is
+/// not too large itself. A WebSocket message has its id in its text, which nobody has read: the cursor
+/// stands before it, and moves past it with the next event. Where none comes before the connection is
+/// lost, it is sent again, and rejected again.
 #[derive(Clone, thiserror::Error)]
 #[error("an event was rejected")]
 #[non_exhaustive]
@@ -112,7 +117,9 @@ pub enum RejectReason {
     /// It is an update, a secret was given, and the signature is missing or wrong.
     #[error(transparent)]
     Signature(#[from] signature::Error),
-    /// It is larger than [`Limits`](crate::Limits) allow.
+    /// It is larger than [`Limits`](crate::Limits) allow, or over WebSocket larger than
+    /// [`message_bytes`](crate::ws::Options::message_bytes) or in more
+    /// [`fragments`](crate::ws::Options::fragments) than the options allow. It was passed over.
     #[error(transparent)]
     TooLarge(#[from] LimitError),
 }

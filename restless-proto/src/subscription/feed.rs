@@ -13,7 +13,7 @@ use crate::machine::End;
 use crate::signature::Signer;
 use crate::sse::{self, Block};
 use crate::timing::Instant;
-use crate::ws::{self, Message};
+use crate::ws;
 use crate::{ContentError, Error, LimitError, Limits};
 
 /// The content of one connection, on its way to items.
@@ -86,16 +86,14 @@ impl Feed {
             Self::Frames(connection) => loop {
                 match connection.poll() {
                     ws::Output::Send(bytes) => return Fed::Send(bytes),
-                    ws::Output::Message(Message::Text(text)) => {
-                        if let Some(fed) = from_message(text.into_bytes(), signer) {
+                    ws::Output::Message(message) => {
+                        if let Some(fed) = from_message(message.into_bytes(), signer) {
                             return fed;
                         }
                     }
-                    ws::Output::Message(Message::Binary(bytes)) => {
-                        if let Some(fed) = from_message(bytes, signer) {
-                            return fed;
-                        }
-                    }
+                    // It has an id only in its text, which nobody has read: the cursor stands before
+                    // it, and moves past it with the next event.
+                    ws::Output::TooLarge(error) => return Fed::Item(too_large(error)),
                     // Answered, or noted, by the connection.
                     ws::Output::Ping(_) | ws::Output::Pong(_) => {}
                     ws::Output::Wait(deadline) => return Fed::Starved(deadline),
@@ -252,13 +250,16 @@ fn next_block(decoder: &mut sse::Decoder, signer: Option<&Signer>) -> Option<Fed
                     }
                 }
             },
-            Err(error) => {
-                let reason = RejectReason::TooLarge(error);
-                let rejected = Rejected { data: Bytes::new(), id: None, reason };
-                return Some(Fed::Item(Item::Rejected(rejected)));
-            }
+            // An `id` field of its own comes by itself, at the end of the event.
+            Err(error) => return Some(Fed::Item(too_large(error))),
         }
     }
+}
+
+/// What is told of an event that was passed over.
+fn too_large(error: LimitError) -> Item {
+    let reason = RejectReason::TooLarge(error);
+    Item::Rejected(Rejected { data: Bytes::new(), id: None, reason })
 }
 
 /// Makes an item of an SSE event; `None` for one that is not the service's.

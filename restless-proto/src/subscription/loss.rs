@@ -55,9 +55,7 @@ impl Loss {
     pub(super) fn of_close(closed: Closed, ended: Option<End>) -> Self {
         match closed {
             Closed::Clean { close, .. } => Self::closed(close.code(), close.reason()),
-            Closed::Failed(ws::Error::TooLarge(error) | ws::Error::TooManyFragments(error)) => {
-                Error::from(error).into()
-            }
+            Closed::Failed(ws::Error::TooLarge(error)) => Error::from(error).into(),
             Closed::Failed(error) => Error::Protocol(Box::new(error)).into(),
             Closed::Unresponsive { within } => {
                 Error::from(TimeoutError::new(Timer::Pong, within)).into()

@@ -430,20 +430,19 @@ impl SubscriptionMachine {
     /// The closing handshake, with nobody left to give messages to.
     fn close_on(&mut self, mut connection: Box<ws::Connection>) -> Option<Output<Event>> {
         loop {
-            match connection.poll() {
-                ws::Output::Message(_) | ws::Output::Ping(_) | ws::Output::Pong(_) => {}
-                ws::Output::Send(bytes) => {
-                    self.state = State::Closing { connection };
-                    return Some(Output::Send(bytes));
-                }
-                // The peer has answered, and everything is sent: no need to wait for its end.
-                ws::Output::Wait(_) if connection.closing().is_some() => break,
-                ws::Output::Wait(deadline) => {
-                    self.state = State::Closing { connection };
-                    return Some(Output::Wait(deadline));
-                }
+            let output = match connection.poll() {
+                ws::Output::Message(_) | ws::Output::TooLarge(_) => continue,
+                ws::Output::Ping(_) | ws::Output::Pong(_) => continue,
+                ws::Output::Send(bytes) => Output::Send(bytes),
+                ws::Output::Wait(deadline) => Output::Wait(deadline),
                 ws::Output::Closed(_) => break,
+            };
+            // The peer has answered, and everything is sent: no need to wait for its end.
+            if matches!(output, Output::Wait(_)) && connection.closing().is_some() {
+                break;
             }
+            self.state = State::Closing { connection };
+            return Some(output);
         }
         self.end(Ended::Closed);
         None

@@ -35,7 +35,7 @@
 //! | close codes 1002, 1003, 1007 to 1010, 3000, 3003, 4400 to 4499 but 4408 and 4429 | no |
 //! | any other close code | yes |
 //! | a certificate that is not trusted; a request that can't be sent | no |
-//! | a WebSocket message over the limit, of bytes or of fragments | no: it would come again |
+//! | a WebSocket message over the limit of the driver's own stack; bytes over one that bring no message | no: it would come again |
 //!
 //! [`Subscription::on_status`] and [`Subscription::on_close`] decide otherwise.
 //!
@@ -336,7 +336,8 @@ impl Subscription {
     /// message, an empty [`Data`](crate::machine::Input::Data) for each ping or pong, which are sound
     /// too, [`End::Closed`](crate::machine::End::Closed) for the peer's Close frame, and
     /// [`End::TooLarge`](crate::machine::End::TooLarge) for a message over the limit. Pings and
-    /// limits are that stack's.
+    /// limits are that stack's: a message that it does not accept can't be passed over, and ends the
+    /// subscription.
     pub fn whole_messages(mut self) -> Self {
         self.whole_messages = true;
         self

@@ -138,7 +138,7 @@ pub(super) fn after(loss: &Loss, websocket: bool, overrides: &Overrides) -> Disp
 /// | content that breaks its coding, or ends within it | yes | as frames do |
 /// | a content or transfer coding that is not understood | no | it was not asked for, and would come again |
 /// | wrong content type, a redirect to nowhere, no WebSocket there | no | the address is wrong |
-/// | a message over the limit, of bytes or of fragments | no | it would come again: the cursor stands before it |
+/// | a message over the limit of the driver's own stack; bytes over one that bring no message | no | it would come again: the cursor stands before it |
 fn may_pass(error: &Error) -> bool {
     match error {
         Error::Transport(failure) => match failure.kind() {

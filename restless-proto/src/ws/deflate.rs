@@ -4,6 +4,7 @@ use std::fmt;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
+use super::error::MESSAGE;
 use super::extension::Extension;
 use crate::{ConfigError, LimitError};
 
@@ -257,52 +258,33 @@ impl Inflater {
     }
 
     /// Decompresses the next piece of a message to the end of `output`, which may come to hold
-    /// `limit` bytes. Memory is taken as output comes, and never for more than one byte over it.
+    /// `limit` bytes. Memory is taken as output comes, and never for more than one byte over it. With
+    /// an error, `input` is what was not read.
     pub(crate) fn push(
         &mut self,
-        mut input: &[u8],
+        input: &mut &[u8],
         output: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), InflateError> {
-        let bits = self.bits;
-        let state = self.state.get_or_insert_with(|| Decompress::new_with_window_bits(false, bits));
+        let most_likely = input.len().saturating_mul(4).max(SPARE_OUTPUT_BYTES);
+        if output.capacity() - output.len() < most_likely {
+            make_room(output, most_likely.max(output.len()), limit);
+        }
         loop {
-            if output.len() == output.capacity() {
-                let more = output.len().max(input.len().saturating_mul(4)).max(512);
-                let room = limit.saturating_add(1).saturating_sub(output.len());
-                // The last step goes all the way: to double once more would take as much again
-                // while it is moved.
-                let last = output.len().saturating_add(more) > limit / 2;
-                output.reserve_exact(if last { room } else { more });
-            }
-            let (taken, given) = (state.total_in(), output.len());
-            let status = state.decompress_vec(input, output, FlushDecompress::Sync);
-            // Before the status: with the output full, the decompressor may have looked at what
+            let ran = self.run(input, output);
+            // Before what went wrong: with the output full, the decompressor may have looked at what
             // follows and found it wrong, or not, depending on how the input was cut.
             if output.len() > limit {
-                let error = LimitError::new(super::error::MESSAGE, limit, limit.saturating_add(1));
+                let error = LimitError::new(MESSAGE, limit, limit.saturating_add(1));
                 return Err(InflateError::TooLarge(error));
             }
-            let status = status.map_err(|_| InflateError::Invalid)?;
-            let taken = usize::try_from(state.total_in() - taken).unwrap_or(usize::MAX);
-            input = input.get(taken..).unwrap_or_default();
-            self.open |= taken > 0;
-            if status == Status::StreamEnd {
-                // §7.2.3.4: a final block does not end the stream of messages. What this message
-                // gave stays in reach of the next block; what earlier ones gave does not, as
-                // compressors that do this start over.
-                *state = Decompress::new_with_window_bits(false, bits);
-                let reach = output.len().saturating_sub(1 << bits);
-                state
-                    .set_dictionary(output.get(reach..).unwrap_or_default())
-                    .map_err(|_| InflateError::Invalid)?;
-                self.open = false;
-            }
-            if input.is_empty() && output.len() < output.capacity() {
-                return Ok(());
-            }
-            if taken == 0 && output.len() == given && output.len() < output.capacity() {
-                return Err(InflateError::Invalid);
+            ran?;
+            if output.len() < output.capacity() {
+                if input.is_empty() {
+                    return Ok(());
+                }
+            } else {
+                make_room(output, output.len().max(SPARE_OUTPUT_BYTES), limit);
             }
         }
     }
@@ -315,15 +297,99 @@ impl Inflater {
     ) -> Result<(), InflateError> {
         // Not after a final block, nor for a message of no bytes at all: neither has a flush that
         // this could be the end of.
-        if self.open {
-            self.push(&TAIL, output, limit)?;
-            self.open = false;
+        let mut tail = &TAIL[..];
+        let pushed = if self.open { self.push(&mut tail, output, limit) } else { Ok(()) };
+        if matches!(pushed, Err(InflateError::TooLarge(_))) {
+            self.keep_window(output);
+            self.pass(tail, output)?;
         }
-        if !self.takeover {
-            self.state = None;
+        self.end();
+        pushed
+    }
+
+    /// Decompresses the next piece of a message that is passed over: `window` comes to hold the end
+    /// of it, as far as the next block or message can refer to it, and what is decompressed next.
+    /// Where no message refers to another, nothing is done.
+    pub(crate) fn pass(
+        &mut self,
+        mut input: &[u8],
+        window: &mut Vec<u8>,
+    ) -> Result<(), InflateError> {
+        while self.takeover {
+            if window.len() >= 2 * WINDOW_BYTES {
+                self.keep_window(window);
+            }
+            window.reserve_exact((2 * WINDOW_BYTES).saturating_sub(window.len()));
+            self.run(&mut input, window)?;
+            if input.is_empty() && window.len() < window.capacity() {
+                break;
+            }
         }
         Ok(())
     }
+
+    /// Ends a message that was passed over.
+    pub(crate) fn finish_pass(&mut self, window: &mut Vec<u8>) -> Result<(), InflateError> {
+        if self.open {
+            self.pass(&TAIL, window)?;
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// Of the output of a message that is passed over from here, leaves what may be referred to.
+    pub(crate) fn keep_window(&self, output: &mut Vec<u8>) {
+        let kept = if self.takeover { WINDOW_BYTES } else { 0 };
+        output.drain(..output.len().saturating_sub(kept));
+        output.shrink_to(2 * kept);
+    }
+
+    fn end(&mut self) {
+        self.open = false;
+        if !self.takeover {
+            self.state = None;
+        }
+    }
+
+    /// Lets the decompressor fill the room that `output` has.
+    fn run(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<(), InflateError> {
+        let bits = self.bits;
+        let state = self.state.get_or_insert_with(|| Decompress::new_with_window_bits(false, bits));
+        let (before, given) = (state.total_in(), output.len());
+        let status = state.decompress_vec(input, output, FlushDecompress::Sync);
+        let taken = usize::try_from(state.total_in() - before).unwrap_or(usize::MAX);
+        *input = input.get(taken..).unwrap_or_default();
+        self.open |= taken > 0;
+        match status.map_err(|_| InflateError::Invalid)? {
+            Status::StreamEnd => {
+                // §7.2.3.4: a final block does not end the stream of messages. What this message
+                // gave stays in reach of the next block; what earlier ones gave does not, as
+                // compressors that do this start over.
+                *state = Decompress::new_with_window_bits(false, bits);
+                let reach = output.len().saturating_sub(1 << bits);
+                state
+                    .set_dictionary(output.get(reach..).unwrap_or_default())
+                    .map_err(|_| InflateError::Invalid)?;
+                self.open = false;
+            }
+            Status::Ok | Status::BufError => {
+                let stuck = taken == 0 && output.len() == given;
+                if stuck && !input.is_empty() && given < output.capacity() {
+                    return Err(InflateError::Invalid);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes room for this much more, where the limit allows it.
+#[cold]
+fn make_room(output: &mut Vec<u8>, more: usize, limit: usize) {
+    let room = limit.saturating_add(1).saturating_sub(output.len());
+    // The last step goes all the way: to double once more would take as much again while it is moved.
+    let last = output.len().saturating_add(more) > limit / 2;
+    output.reserve_exact(if last { room } else { more });
 }
 
 /// Why a message can't be decompressed.
@@ -402,6 +468,13 @@ fn compress(state: &mut Compress, mut message: &[u8]) -> Option<Vec<u8>> {
 
 /// The extension's name in `Sec-WebSocket-Extensions`.
 pub(crate) const NAME: &str = "permessage-deflate";
+
+/// The largest window, which is what one message can refer to in those before it.
+const WINDOW_BYTES: usize = 32 << 10;
+
+/// Room that is left for output: with less of it, the decompressor leaves its fast loop, which costs
+/// half as much again for the last 260 bytes.
+const SPARE_OUTPUT_BYTES: usize = 512;
 
 /// What a flush ends with, and the sender leaves out (§7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

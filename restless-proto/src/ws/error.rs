@@ -1,6 +1,7 @@
 //! What a peer does wrong.
 
-use super::{CloseCode, Opcode};
+use super::close_code::CloseCode;
+use super::opcode::Opcode;
 use crate::LimitError;
 
 /// What a limit on messages is on, for its error.
@@ -86,14 +87,10 @@ pub enum Error {
     /// A compressed message can't be decompressed (RFC 7692 §7.2.2).
     #[error("a compressed message is not valid DEFLATE data")]
     Deflate,
-    /// A message is larger than [`message_bytes`](super::Options::message_bytes) allows, where a
-    /// compressed one is counted as it comes out; or another limit on bytes was passed, as the error
-    /// says.
+    /// A limit was passed that no message can be passed over for: input that nobody polled for, or
+    /// compressed bytes that bring nothing, as the error says.
     #[error(transparent)]
     TooLarge(#[from] LimitError),
-    /// A message has more fragments than [`fragments`](super::Options::fragments) allows.
-    #[error(transparent)]
-    TooManyFragments(LimitError),
 }
 
 impl Error {
@@ -113,7 +110,7 @@ impl Error {
             | Self::ShortClose
             | Self::CloseCode { .. } => CloseCode::PROTOCOL_ERROR,
             Self::CloseReason | Self::NotUtf8 { .. } | Self::Deflate => CloseCode::INVALID_DATA,
-            Self::TooLarge(_) | Self::TooManyFragments(_) => CloseCode::TOO_BIG,
+            Self::TooLarge(_) => CloseCode::TOO_BIG,
         }
     }
 }

@@ -2,57 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::Error;
-
-/// What a frame is for (RFC 6455 §5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Opcode {
-    /// The next fragment of a message.
-    Continuation,
-    /// A text message, or its first fragment.
-    Text,
-    /// A binary message, or its first fragment.
-    Binary,
-    /// The closing handshake (§5.5.1).
-    Close,
-    /// Asks for a pong (§5.5.2).
-    Ping,
-    /// Answers a ping, or just shows life (§5.5.3).
-    Pong,
-}
-
-impl Opcode {
-    /// The opcode of these four bits; `None` where they are reserved.
-    pub fn from_bits(bits: u8) -> Option<Self> {
-        match bits {
-            0x0 => Some(Self::Continuation),
-            0x1 => Some(Self::Text),
-            0x2 => Some(Self::Binary),
-            0x8 => Some(Self::Close),
-            0x9 => Some(Self::Ping),
-            0xA => Some(Self::Pong),
-            _ => None,
-        }
-    }
-
-    /// The four bits on the wire.
-    pub fn bits(self) -> u8 {
-        match self {
-            Self::Continuation => 0x0,
-            Self::Text => 0x1,
-            Self::Binary => 0x2,
-            Self::Close => 0x8,
-            Self::Ping => 0x9,
-            Self::Pong => 0xA,
-        }
-    }
-
-    /// Whether this is a control frame: never fragmented, 125 bytes of payload at most (§5.5).
-    pub fn is_control(self) -> bool {
-        matches!(self, Self::Close | Self::Ping | Self::Pong)
-    }
-}
+use super::error::Error;
+use super::opcode::Opcode;
 
 /// The head of one frame: all that stands before its payload (RFC 6455 §5.2).
 ///
@@ -145,9 +96,8 @@ impl FrameHeader {
 
     /// Writes the head, its length in the shortest form.
     pub fn encode(&self, to: &mut BytesMut) {
-        let fin = if self.fin { 0x80 } else { 0 };
         let masked = if self.key.is_some() { 0x80 } else { 0 };
-        to.put_u8(fin | (self.reserved & 0x07) << 4 | self.opcode.bits());
+        to.put_u8(self.first_byte());
         match (u8::try_from(self.length), u16::try_from(self.length)) {
             (Ok(length), _) if length < 126 => to.put_u8(masked | length),
             (_, Ok(length)) => {
@@ -163,50 +113,11 @@ impl FrameHeader {
             to.put_slice(&key);
         }
     }
-}
 
-/// What a server's frames must keep to from one to the next (§5.1, §5.2, §5.4; RFC 7692 §6).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sequence {
-    /// Whether compression was agreed on.
-    deflate: bool,
-    /// A message has begun, and its last fragment not.
-    within_message: bool,
-}
-
-impl Sequence {
-    pub(crate) fn new(deflate: bool) -> Self {
-        Self { deflate, within_message: false }
-    }
-
-    pub(crate) fn is_within_message(self) -> bool {
-        self.within_message
-    }
-
-    /// Takes the next frame. Whether it begins a compressed message.
-    #[inline]
-    pub(crate) fn take(&mut self, header: &FrameHeader) -> Result<bool, Error> {
-        let &FrameHeader { fin, reserved, opcode, key, .. } = header;
-        let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
-        let compressed = reserved == RSV1 && begins && self.deflate;
-        if reserved != 0 && !compressed {
-            return Err(Error::ReservedBits { bits: reserved, opcode });
-        }
-        if key.is_some() {
-            return Err(Error::Masked);
-        }
-        match opcode {
-            Opcode::Close | Opcode::Ping | Opcode::Pong => return Ok(false),
-            Opcode::Continuation if !self.within_message => {
-                return Err(Error::UnexpectedContinuation);
-            }
-            Opcode::Text | Opcode::Binary if self.within_message => {
-                return Err(Error::ExpectedContinuation { opcode });
-            }
-            Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
-        }
-        self.within_message = !fin;
-        Ok(compressed)
+    /// The first byte on the wire: whether it is the last fragment, the reserved bits, the opcode.
+    pub(crate) fn first_byte(&self) -> u8 {
+        let fin = if self.fin { 0x80 } else { 0 };
+        fin | (self.reserved & 0x07) << 4 | self.opcode.bits()
     }
 }
 

@@ -1,26 +1,26 @@
 //! Pings, found ahead of the messages that stand before them.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
-use super::frame::{FrameHeader, Opcode, Sequence};
+use super::frame::FrameHeader;
+use super::opcode::Opcode;
+use super::sequence::Sequence;
 use super::walk::FrameWalk;
+use crate::chunks::Chunks;
 
 /// Walks over the frames of what has come, and finds the pings in it: a user who takes a while for
 /// each message must not keep the peer waiting for its pongs (RFC 6455 §5.5.2: "as soon as is
 /// practical").
 ///
-/// It reads heads only. At one that breaks a rule it stops for good, and the
-/// [`Assembler`](super::message::Assembler) says what is wrong when it comes there. What is wrong with
+/// It reads heads only. At one that breaks a rule it stops for good, and
+/// [`Incoming`](super::incoming::Incoming) says what is wrong when it comes there. What is wrong with
 /// a payload, or too much of it, it does not see: a ping behind that may be answered before the
 /// connection fails, where both came at once. At a Close frame it stops too, which is answered in its
 /// turn.
 #[derive(Debug)]
 pub(crate) struct Lookahead {
-    chunk: Bytes,
-    /// Chunks that were given before the one before them was looked at.
-    later: VecDeque<Bytes>,
+    /// How many of the pieces that wait have been looked at.
+    seen: usize,
     walk: FrameWalk,
     sequence: Sequence,
     /// A ping whose head has come: it comes out once all of its payload has.
@@ -37,8 +37,7 @@ struct Ping {
 impl Lookahead {
     pub(crate) fn new(deflate: bool) -> Self {
         Self {
-            chunk: Bytes::new(),
-            later: VecDeque::new(),
+            seen: 0,
             walk: FrameWalk::default(),
             sequence: Sequence::new(deflate),
             ping: None,
@@ -46,36 +45,39 @@ impl Lookahead {
         }
     }
 
-    /// Takes the next piece of input.
-    pub(crate) fn push(&mut self, chunk: Bytes) {
-        if self.over {
-            return;
-        }
-        if self.chunk.is_empty() {
-            self.enter(chunk);
-        } else {
-            self.later.push_back(chunk);
-        }
-    }
-
     /// Looks at nothing any more.
     pub(crate) fn stop(&mut self) {
-        self.chunk = Bytes::new();
-        self.later.clear();
         self.ping = None;
         self.over = true;
     }
 
+    /// Whether all of these pieces were looked at.
+    #[inline]
+    pub(crate) fn has_seen(&self, chunks: &Chunks) -> bool {
+        self.over || self.seen == chunks.count()
+    }
+
+    /// States that the first of the pieces has gone.
+    pub(crate) fn first_left(&mut self) {
+        self.seen = self.seen.saturating_sub(1);
+    }
+
     /// The payload of the next ping; `None` when all input was looked at.
-    pub(crate) fn next_ping(&mut self) -> Option<Bytes> {
-        while !self.chunk.is_empty() {
+    pub(crate) fn next_ping(&mut self, chunks: &Chunks) -> Option<Bytes> {
+        while let Some(chunk) = chunks.get(self.seen).filter(|_| !self.over) {
+            if let Some(Ping { payload, length }) = &mut self.ping {
+                // It was cut by the end of the piece before this one.
+                let missing = length.saturating_sub(payload.len());
+                payload.extend_from_slice(chunk.get(..missing).unwrap_or(chunk));
+            }
             if let Some(ping) = self.ping.take_if(|ping| ping.payload.len() == ping.length) {
                 return Some(ping.payload.into());
             }
-            self.walk.skip_whole_frames(&self.chunk, |header| {
-                !header.opcode.is_control() && self.sequence.take(header).is_ok()
+            let sequence = &mut self.sequence;
+            self.walk.pass_while(chunk, |first| {
+                sequence.data(first).inspect(|&frame| sequence.pass(frame)).is_some()
             });
-            let head = match self.walk.next(&self.chunk) {
+            let head = match self.walk.next(chunk) {
                 Ok(Some(header)) => self.sequence.take(&header).map(|_| Some(header)),
                 other => other,
             };
@@ -83,29 +85,24 @@ impl Lookahead {
                 Ok(Some(FrameHeader { opcode: Opcode::Ping, length, .. })) => {
                     let start = usize::try_from(self.walk.end() - length).unwrap_or(usize::MAX);
                     let length = usize::try_from(length).unwrap_or(usize::MAX);
-                    let payload = self.chunk.get(start..).unwrap_or_default();
-                    let payload = payload.get(..length).unwrap_or(payload).to_vec();
-                    self.ping = Some(Ping { payload, length });
+                    let payload = chunk.get(start..).unwrap_or_default();
+                    match payload.get(..length) {
+                        Some(payload) => return Some(Bytes::copy_from_slice(payload)),
+                        None => self.ping = Some(Ping { payload: payload.to_vec(), length }),
+                    }
+                    self.leave(chunk);
                 }
                 Ok(Some(FrameHeader { opcode: Opcode::Close, .. })) | Err(_) => self.stop(),
                 Ok(Some(_)) => {}
-                Ok(None) => {
-                    self.walk.leave(&self.chunk);
-                    let next = self.later.pop_front().unwrap_or_default();
-                    self.enter(next);
-                }
+                Ok(None) => self.leave(chunk),
             }
         }
         None
     }
 
-    /// Goes on to this chunk; a ping that was cut goes on at its start.
-    fn enter(&mut self, chunk: Bytes) {
-        if let Some(Ping { payload, length }) = &mut self.ping {
-            let missing = length.saturating_sub(payload.len());
-            payload.extend_from_slice(chunk.get(..missing).unwrap_or(&chunk));
-        }
-        self.chunk = chunk;
+    fn leave(&mut self, chunk: &[u8]) {
+        self.walk.leave(chunk);
+        self.seen += 1;
     }
 }
 
@@ -125,13 +122,12 @@ mod tests {
     /// all come at once.
     fn pings(chunks: &[&[u8]]) -> Vec<Bytes> {
         let (mut one_by_one, mut at_once) = (Lookahead::new(false), Lookahead::new(false));
-        let mut found = Vec::new();
+        let (mut found, mut waiting) = (Vec::new(), Chunks::default());
         for chunk in chunks {
-            one_by_one.push(Bytes::copy_from_slice(chunk));
-            at_once.push(Bytes::copy_from_slice(chunk));
-            found.extend(std::iter::from_fn(|| one_by_one.next_ping()));
+            waiting.push(Bytes::copy_from_slice(chunk));
+            found.extend(std::iter::from_fn(|| one_by_one.next_ping(&waiting)));
         }
-        let all: Vec<Bytes> = std::iter::from_fn(|| at_once.next_ping()).collect();
+        let all: Vec<Bytes> = std::iter::from_fn(|| at_once.next_ping(&waiting)).collect();
         assert_eq!(all, found);
         found
     }

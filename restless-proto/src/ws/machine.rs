@@ -11,7 +11,8 @@ use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::Keys;
 use crate::refusal::Refusal;
 use crate::{
-    Entropy, Error, Instant, Limits, Misuse, TimeoutError, Timer, TransportErrorKind, fields,
+    Entropy, Error, Instant, LimitError, Limits, Misuse, TimeoutError, Timer, TransportErrorKind,
+    fields,
 };
 
 /// What happened on a WebSocket, in order.
@@ -21,7 +22,9 @@ pub enum Event {
     /// The connection stands. Comes first, if it comes.
     Open(Accepted),
     /// A message came.
-    Message(Message),
+    Message(Message<'static>),
+    /// A message over a limit came, and is passed over, as [`ws::Output::TooLarge`](super::Output::TooLarge) says.
+    TooLarge(LimitError),
     /// A ping came, with this payload. Its pong has gone out, unless the transport has ended.
     Ping(Bytes),
     /// A pong came that answers no ping of the keep-alive.
@@ -277,20 +280,24 @@ impl Machine for WebSocketMachine {
                     self.state = State::Open(connection);
                     return Output::Event(Event::Open(accepted));
                 }
-                State::Open(mut connection) => match connection.poll() {
-                    Own::Closed(closed) => self.end(Event::Closed(closed)),
-                    own => {
-                        self.state = State::Open(connection);
-                        return match own {
-                            Own::Send(bytes) => Output::Send(bytes),
-                            Own::Message(message) => Output::Event(Event::Message(message)),
-                            Own::Ping(payload) => Output::Event(Event::Ping(payload)),
-                            Own::Pong(payload) => Output::Event(Event::Pong(payload)),
-                            Own::Wait(deadline) => Output::Wait(deadline),
-                            Own::Closed(_) => continue,
-                        };
-                    }
-                },
+                State::Open(mut connection) => {
+                    let output = match connection.poll() {
+                        Own::Send(bytes) => Output::Send(bytes),
+                        Own::Message(message) => {
+                            Output::Event(Event::Message(message.into_owned()))
+                        }
+                        Own::TooLarge(error) => Output::Event(Event::TooLarge(error)),
+                        Own::Ping(payload) => Output::Event(Event::Ping(payload)),
+                        Own::Pong(payload) => Output::Event(Event::Pong(payload)),
+                        Own::Wait(deadline) => Output::Wait(deadline),
+                        Own::Closed(closed) => {
+                            self.end(Event::Closed(closed));
+                            continue;
+                        }
+                    };
+                    self.state = State::Open(connection);
+                    return output;
+                }
                 State::Refusal(refusal) if self.now >= refusal.deadline() => {
                     self.fail(refusal.to_error());
                 }

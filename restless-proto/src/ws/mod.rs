@@ -29,7 +29,8 @@
 //!             assert_eq!(text, "Hello");
 //!             connection.close(CloseCode::NORMAL, "that is all", now)?;
 //!         }
-//!         Output::Message(Message::Binary(_)) | Output::Ping(_) | Output::Pong(_) => {}
+//!         Output::Message(Message::Binary(_)) | Output::TooLarge(_) => {}
+//!         Output::Ping(_) | Output::Pong(_) => {}
 //!         // A real driver waits for the socket or for the deadline, and in the latter case says
 //!         // `connection.elapsed(now)`.
 //!         Output::Wait(_deadline) => {
@@ -53,8 +54,8 @@
 //!
 //! | limit or timer | default | set by |
 //! | --- | --- | --- |
-//! | size of a message, decompressed | 16 MiB | [`Options::message_bytes`] |
-//! | fragments of a message | 131,072 | [`Options::fragments`] |
+//! | size of a message, decompressed; a larger one is passed over | 16 MiB | [`Options::message_bytes`] |
+//! | fragments of a message; one with more is passed over | 131,072 | [`Options::fragments`] |
 //! | input that was not polled for | 16 MiB and one piece | [`Options::unread_bytes`] |
 //! | compressed bytes that bring nothing | 64 KiB, and 16 for each that they bring | fixed |
 //! | frames that wait to be sent | 32 MiB | [`Options::unsent_bytes`] |
@@ -66,18 +67,23 @@
 //! | memory for compression | see [`Deflate`] | [`Deflate`] |
 
 mod close;
+mod close_code;
 mod connection;
 mod deflate;
 mod error;
 mod extension;
 mod frame;
 mod handshake;
+mod incoming;
 mod keepalive;
 mod lookahead;
 mod machine;
 mod mask;
 mod message;
+mod opcode;
 mod options;
+mod outgoing;
+mod sequence;
 mod upgrade;
 mod utf8;
 mod walk;
@@ -85,16 +91,19 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use close::{Close, CloseCode, Closed, Side};
-pub use connection::{Connection, Output, SendError};
+pub use close::{Close, Closed, Side};
+pub use close_code::CloseCode;
+pub use connection::{Connection, Output};
 pub use deflate::{Deflate, DeflateParameters};
 pub use error::Error;
 pub(crate) use error::UNREAD;
-pub use frame::{FrameHeader, Opcode};
+pub use frame::FrameHeader;
 pub use handshake::{Accepted, Handshake, HandshakeError};
 pub use machine::{Event, WebSocketMachine};
-pub use message::{Message, Text};
+pub use message::{Message, Payload, Text};
+pub use opcode::Opcode;
 pub use options::Options;
+pub use outgoing::SendError;
 pub use upgrade::UpgradeExchange;
 pub(crate) use walk::FrameWalk;
 

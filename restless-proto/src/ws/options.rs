@@ -36,16 +36,16 @@ impl Default for Options {
 
 impl Options {
     /// Largest message that is received, in bytes after decompression. Default 16 MiB. A larger
-    /// one fails the connection with [`Error::TooLarge`](super::Error::TooLarge), as soon as a
-    /// frame's head or the decompressor shows it.
+    /// one is passed over, and told of with [`Output::TooLarge`](super::Output::TooLarge) as soon as
+    /// a frame's head or the decompressor shows it.
     #[must_use]
     pub fn message_bytes(mut self, maximum: usize) -> Self {
         self.message = maximum;
         self
     }
 
-    /// Most fragments of one message, at least 1. Default 131,072. One more fails the connection
-    /// with [`Error::TooManyFragments`](super::Error::TooManyFragments).
+    /// Most fragments of one message, at least 1. Default 131,072. A message with more is passed
+    /// over, as one with too many bytes.
     #[must_use]
     pub fn fragments(mut self, maximum: usize) -> Self {
         self.fragments = maximum.max(1);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::*;
+use crate::LimitError;
 use crate::ws::deflate::Deflater;
 use crate::{Entropy, Instant};
 
@@ -53,7 +54,8 @@ fn compressing(options: Options) -> Connection {
 #[derive(Clone, Debug, PartialEq)]
 enum Seen {
     Sent { opcode: Opcode, reserved: u8, payload: Vec<u8> },
-    Message(Message),
+    Message(Message<'static>),
+    TooLarge(LimitError),
     Ping(Bytes),
     Pong(Bytes),
     Wait(Option<Instant>),
@@ -80,7 +82,8 @@ fn drain(connection: &mut Connection) -> Vec<Seen> {
                 }));
                 continue;
             }
-            Output::Message(message) => Seen::Message(message),
+            Output::Message(message) => Seen::Message(message.into_owned()),
+            Output::TooLarge(error) => Seen::TooLarge(error),
             Output::Ping(payload) => Seen::Ping(payload),
             Output::Pong(payload) => Seen::Pong(payload),
             Output::Wait(deadline) => Seen::Wait(deadline),

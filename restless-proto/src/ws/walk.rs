@@ -1,6 +1,9 @@
-//! From the head of one frame to that of the next.
+//! From the head of one frame to that of the next: the one place where a position in the frames of
+//! what comes in chunks is kept.
 
-use super::Error;
+use std::ops::Range;
+
+use super::error::Error;
 use super::frame::FrameHeader;
 
 /// Walks from head to head over the frames of what comes in chunks, and past their payloads.
@@ -13,14 +16,50 @@ pub(crate) struct FrameWalk {
     cut_bytes: usize,
 }
 
+/// A frame without a mask that lies whole in a chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WholeFrame {
+    /// The first byte of the head: nobody has looked at it.
+    pub(crate) first: u8,
+    /// Where the payload lies in the chunk.
+    pub(crate) payload: Range<usize>,
+}
+
 impl FrameWalk {
+    /// The next frame, where it lies whole in this chunk without a mask, as most do; it is not
+    /// stepped over. What else is there, is for [`next`](Self::next).
+    #[inline]
+    pub(crate) fn whole(&self, chunk: &[u8]) -> Option<WholeFrame> {
+        if self.cut_bytes > 0 {
+            return None;
+        }
+        whole_frame(chunk, usize::try_from(self.at).ok()?)
+    }
+
+    /// Steps over the frame that [`whole`](Self::whole) has given.
+    #[inline]
+    pub(crate) fn pass(&mut self, frame: &WholeFrame) {
+        self.at = frame.payload.end as u64;
+    }
+
+    /// Steps over frames that lie whole in this chunk while `skip` says so, told the first byte of
+    /// each.
+    #[inline]
+    pub(crate) fn pass_while(&mut self, chunk: &[u8], mut skip: impl FnMut(u8) -> bool) {
+        while let Some(frame) = self.whole(chunk) {
+            if !skip(frame.first) {
+                return;
+            }
+            self.pass(&frame);
+        }
+    }
+
     /// The next head that is whole in this chunk, which may have grown since the last call. It is
     /// stepped over, and its payload.
     ///
     /// # Errors
     ///
     /// As [`FrameHeader::decode`]: there is no telling where the next one would be.
-    #[inline]
     pub(crate) fn next(&mut self, chunk: &[u8]) -> Result<Option<FrameHeader>, Error> {
         if self.cut_bytes > 0 {
             return self.next_cut(chunk);
@@ -40,32 +79,9 @@ impl FrameWalk {
     /// As [`next`](Self::next).
     pub(crate) fn skip(&mut self, chunk: &[u8]) -> Result<(), Error> {
         loop {
-            self.skip_whole_frames(chunk, |_| true);
+            self.pass_while(chunk, |_| true);
             if self.next(chunk)?.is_none() {
                 return Ok(());
-            }
-        }
-    }
-
-    /// Steps over frames that lie whole in this chunk, as most do, while `skip` says so: a tight
-    /// loop. What it stops at is for [`next`](Self::next).
-    #[inline]
-    pub(crate) fn skip_whole_frames(
-        &mut self,
-        chunk: &[u8],
-        mut skip: impl FnMut(&FrameHeader) -> bool,
-    ) {
-        if self.cut_bytes > 0 {
-            return;
-        }
-        let mut rest = usize::try_from(self.at).ok().and_then(|at| chunk.get(at..));
-        while let Some(frame) = rest {
-            self.at = (chunk.len() - frame.len()) as u64;
-            let Ok(Some((header, used))) = FrameHeader::decode(frame) else { break };
-            let length = usize::try_from(header.length).ok().and_then(|all| used.checked_add(all));
-            rest = length.and_then(|length| frame.get(length..));
-            if rest.is_some() && !skip(&header) {
-                break;
             }
         }
     }
@@ -90,6 +106,11 @@ impl FrameWalk {
         self.at
     }
 
+    /// Whether the chunks before ended within a head.
+    pub(crate) fn is_within_head(&self) -> bool {
+        self.cut_bytes > 0
+    }
+
     /// Goes on to the next chunk, once [`next`](Self::next) has no more of this one.
     pub(crate) fn leave(&mut self, chunk: &[u8]) {
         let rest = usize::try_from(self.at).ok().and_then(|at| chunk.get(at..));
@@ -102,13 +123,41 @@ impl FrameWalk {
     }
 }
 
+/// The frame at this place of the chunk, if it lies whole in it without a mask. It takes a dozen
+/// instructions, where [`FrameHeader::decode`], which has a word for all that can be wrong, takes
+/// fifty.
+#[inline(always)]
+fn whole_frame(chunk: &[u8], at: usize) -> Option<WholeFrame> {
+    let head = chunk.get(at..)?;
+    let [first, second] = *head.first_chunk()?;
+    let (used, length) = match second {
+        0..=125 => (2, usize::from(second)),
+        126 => {
+            let [_, _, length @ ..] = *head.first_chunk::<4>()?;
+            (4, usize::from(u16::from_be_bytes(length)))
+        }
+        127 => {
+            let [_, _, length @ ..] = *head.first_chunk::<10>()?;
+            (10, usize::try_from(u64::from_be_bytes(length)).ok()?)
+        }
+        128.. => return None,
+    };
+    // A length in a longer form than it needs is an error.
+    if (used == 4 && length <= 125) || (used == 10 && length <= usize::from(u16::MAX)) {
+        return None;
+    }
+    let start = at + used;
+    let end = start.checked_add(length).filter(|&end| end <= chunk.len())?;
+    Some(WholeFrame { first, payload: start..end })
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::{BufMut, BytesMut};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ws::Opcode;
+    use crate::ws::opcode::Opcode;
 
     proptest! {
         #[test]
@@ -140,6 +189,43 @@ mod tests {
             }
             prop_assert_eq!(seen, headers);
             prop_assert_eq!(walk.end(), 0);
+        }
+
+        #[test]
+        fn a_whole_frame_is_what_its_head_says(
+            bits in proptest::sample::select(vec![0x81u8, 0x82, 0x02, 0x00, 0x80, 0x89, 0xc1]),
+            length in prop_oneof![0usize..300, 65_500usize..65_600],
+            before in 0usize..20, missing in 0usize..3, behind in 0usize..3, masked: bool,
+        ) {
+            let mut chunk = BytesMut::new();
+            chunk.put_bytes(0xff, before);
+            let opcode = Opcode::from_bits(bits & 0x0f).expect("an opcode");
+            let key = masked.then_some([1, 2, 3, 4]);
+            FrameHeader { key, ..FrameHeader::new(opcode, length as u64) }.encode(&mut chunk);
+            chunk[before] = bits;
+            let start = chunk.len();
+            chunk.put_bytes(7, length + behind);
+            chunk.truncate(chunk.len() - missing);
+            let whole = !masked && start + length <= chunk.len();
+            let due = whole.then(|| WholeFrame { first: bits, payload: start..start + length });
+            prop_assert_eq!(whole_frame(&chunk, before), due);
+        }
+
+        #[test]
+        fn a_frame_is_whole_only_where_its_head_is_right(
+            head in proptest::collection::vec(
+                prop_oneof![any::<u8>(), proptest::sample::select(vec![0u8, 126, 127])], 0..12,
+            ),
+        ) {
+            let chunk = [&head[..], &[0; 300]].concat();
+            if let Some(frame) = whole_frame(&chunk, 0) {
+                // What is wrong with the first byte alone is for whoever looks at it.
+                let mut plain = chunk.clone();
+                plain[0] = 0x82;
+                let (header, used) = FrameHeader::decode(&plain).expect("a head").expect("whole");
+                prop_assert_eq!(header.length, frame.payload.len() as u64);
+                prop_assert_eq!(used, frame.payload.start);
+            }
         }
     }
 }

@@ -59,7 +59,10 @@ async fn judge(server: &str, agent: &str) -> Result<()> {
 const LONGEST_CASE: Duration = Duration::from_secs(120);
 
 /// Runs one connection to its end, and answers each message with what `answer` makes of it.
-async fn run(url: &Url, mut answer: impl FnMut(Message) -> Option<Message>) -> Result<()> {
+async fn run(
+    url: &Url,
+    mut answer: impl FnMut(Message<'static>) -> Option<Message<'static>>,
+) -> Result<()> {
     let client = Client::new("");
     // Nobody is to be kept from guessing the handshake's key here.
     let handshake = Handshake::new(url, &mut Entropy::from_seed(u64::from(std::process::id())))?;

@@ -307,7 +307,7 @@ macro_rules! scenarios {
             the_cursor_moves_with_each_message,
             an_event_is_one_message_in_any_form,
             a_message_that_is_no_event_is_handed_out_and_passed,
-            a_message_over_the_limit_is_an_error,
+            a_message_over_the_limit_is_rejected_and_passed,
             signatures_are_verified_over_websocket,
             any_websocket_is_opened_used_and_closed,
             what_is_sent_goes_out_at_once,

@@ -12,7 +12,7 @@ use restless_emulator::{Fault, Upstream};
 use restless_hyper::proto::event::Kind;
 use restless_hyper::proto::signature::{self, Signer};
 use restless_hyper::proto::subscription::{Event, RejectReason};
-use restless_hyper::proto::{ConfigError, Entropy, Limits, Subscription, direct, ws};
+use restless_hyper::proto::{ConfigError, Entropy, Subscription, direct, ws};
 use restless_hyper::{ClientBuilder, Runtime};
 use url::Url;
 
@@ -290,24 +290,46 @@ pub async fn a_message_that_is_no_event_is_handed_out_and_passed<R: Runtime>(rt:
     }
 }
 
-/// A message over the limit ends the subscription: it would come again, since the cursor stands
-/// before it. The limit is of the whole message, in fragments too.
-pub async fn a_message_over_the_limit_is_an_error<R: Runtime>(rt: R) {
+/// A message over the limit is rejected, whatever its form, and the stream goes on behind it, as
+/// behind an event of an event stream. Its id is in the text, which nobody has read: the cursor moves
+/// past it with the next event.
+pub async fn a_message_over_the_limit_is_rejected_and_passed<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
-    stage.publish(&id, 2);
-    for form in [Fault::none(), Fault::none().in_fragments(50)] {
-        stage.emulator.inject(form.padded_to(10_000).after_events(1));
+    let large = format!("\"{}\"", (0..2_000).map(|n| n.to_string()).collect::<String>());
+    let log = ["1", &large, "2"].map(|data| stage.emulator.publish(&id, data).expect("an event"));
+    let mut faults = vec![Fault::none(), Fault::none().in_fragments(50)];
+    // Compressed, where the message behind leans on it.
+    let text = |n: usize, data: &str| {
+        envelope(data).replacen('{', &format!(r#"{{"event_id":"{}","#, log[n]), 1)
+    };
+    for fragments in [1, 2] {
+        let mut deflating = Deflating::new();
+        let mut frames = vec![ws_frame(0xC1, &deflating.payload(&text(0, "1")))];
+        let payload = deflating.payload(&text(1, &large));
+        let (first, rest) = payload.split_at(payload.len() / fragments);
+        if fragments == 1 {
+            frames.push(ws_frame(0xC1, first));
+        } else {
+            frames.extend([ws_frame(0x41, first), ws_frame(0x89, b""), ws_frame(0x80, rest)]);
+        }
+        frames.push(ws_frame(0xC1, &deflating.payload(&text(2, "2"))));
+        faults.push(Fault::raw(frames).header("sec-websocket-extensions", "permessage-deflate"));
+    }
+    for fault in faults {
+        stage.emulator.inject(fault.on_websocket());
         let options = ws::Options::default().message_bytes(4096);
         let mut events = stage.subscribe(web(&id).websocket_options(options));
-        assert_eq!(take_ids(&mut events, 1).await, stage.log(&id)[..1]);
-        let error = failure(&mut events).await;
-        let restless_hyper::proto::Error::Limit(limit) = &error else { panic!("{error:?}") };
+        assert_eq!(take_ids(&mut events, 1).await, log[..1]);
+        let bad = rejected(&mut events).await;
+        let RejectReason::TooLarge(limit) = &bad.reason else { panic!("{bad:?}") };
         assert_eq!(limit.maximum(), 4096);
-        assert_eq!(events.cursor(), Some(&*stage.log(&id)[0]));
+        assert_eq!((bad.data.len(), &bad.id), (0, &None));
+        assert_eq!(events.cursor(), Some(&*log[0]));
+        assert_eq!(take_ids(&mut events, 1).await, log[2..]);
+        assert_eq!(events.cursor(), Some(&*log[2]));
     }
-    let mut events = stage.subscribe(web(&id).limits(Limits::default()));
-    assert_eq!(take_ids(&mut events, 2).await, stage.log(&id));
+    assert_eq!(take_ids(&mut stage.subscribe(web(&id)), 3).await, log);
 }
 
 /// With the secret, signed updates are events; with another one, or none, what comes is rejected.

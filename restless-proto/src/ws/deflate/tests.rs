@@ -10,7 +10,7 @@ fn bits(server: u8) -> DeflateParameters {
 
 fn inflate(inflater: &mut Inflater, message: &[u8]) -> Result<Vec<u8>, InflateError> {
     let mut output = Vec::new();
-    inflater.push(message, &mut output, LIMIT)?;
+    inflater.push(&mut &message[..], &mut output, LIMIT)?;
     inflater.finish(&mut output, LIMIT)?;
     Ok(output)
 }
@@ -77,7 +77,7 @@ fn a_bomb_stops_at_the_limit() {
     let mut deflater = Deflater::new(&Deflate::default());
     let bomb = deflater.compress(&vec![0; 10 << 20]).expect("pays");
     let mut output = Vec::new();
-    let seen = Inflater::new(&bits(15)).push(&bomb, &mut output, LIMIT);
+    let seen = Inflater::new(&bits(15)).push(&mut &bomb[..], &mut output, LIMIT);
     assert!(matches!(seen, Err(InflateError::TooLarge(_))), "{seen:?}");
     assert!(output.capacity() <= LIMIT + 1, "{} bytes taken", output.capacity());
 }
@@ -196,7 +196,7 @@ proptest! {
             let Some(compressed) = deflater.compress(message.as_bytes()) else { continue };
             let mut output = Vec::new();
             for piece in compressed.chunks(cut) {
-                prop_assert_eq!(inflater.push(piece, &mut output, LIMIT), Ok(()));
+                prop_assert_eq!(inflater.push(&mut &piece[..], &mut output, LIMIT), Ok(()));
             }
             prop_assert_eq!(inflater.finish(&mut output, LIMIT), Ok(()));
             prop_assert_eq!(output, message.as_bytes());

@@ -55,7 +55,7 @@ fn text_fails_at_the_first_byte_that_cannot_be_right() {
 #[test]
 fn binary_need_not_be_utf8() {
     let seen = receive(&mut connect(Options::default()), &frame(BINARY, b"\xff"));
-    assert_eq!(seen, [Seen::Message(Message::Binary(Bytes::from_static(b"\xff")))]);
+    assert_eq!(seen, [Seen::Message(Message::Binary(Bytes::from_static(b"\xff").into()))]);
 }
 
 #[test]

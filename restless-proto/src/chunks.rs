@@ -1,0 +1,89 @@
+//! Input that waits to be read.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// Pieces of input, in the order in which they came.
+///
+/// The first one is being read. A driver that reads its socket only when it is told to wait never
+/// has another behind it: so the first has a place of its own, and the others a queue that takes
+/// memory when it is used.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    first: Bytes,
+    later: VecDeque<Bytes>,
+    later_bytes: usize,
+}
+
+impl Chunks {
+    /// Takes the next piece. An empty one changes nothing.
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        if self.first.is_empty() {
+            self.first = chunk;
+        } else if !chunk.is_empty() {
+            self.later_bytes += chunk.len();
+            self.later.push_back(chunk);
+        }
+    }
+
+    /// The piece that is being read, empty where there is none.
+    #[inline]
+    pub(crate) fn first(&self) -> &Bytes {
+        &self.first
+    }
+
+    /// Goes on to the next piece, and says whether there is one. The memory of the one that is left
+    /// behind is free, unless somebody has a slice of it.
+    pub(crate) fn leave_first(&mut self) -> bool {
+        self.first = self.later.pop_front().unwrap_or_default();
+        self.later_bytes -= self.first.len();
+        !self.first.is_empty()
+    }
+
+    /// The piece that stands so many places behind the first.
+    pub(crate) fn get(&self, behind: usize) -> Option<&Bytes> {
+        match behind.checked_sub(1) {
+            None => Some(&self.first).filter(|first| !first.is_empty()),
+            Some(later) => self.later.get(later),
+        }
+    }
+
+    /// How many pieces there are.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        usize::from(!self.first.is_empty()) + self.later.len()
+    }
+
+    /// The bytes of all pieces, and what it takes to keep many small ones.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.first.len() + self.later_bytes + self.later.len() * 2 * size_of::<Bytes>()
+    }
+
+    /// Forgets all pieces.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_come_in_order_and_empty_ones_not_at_all() {
+        let mut chunks = Chunks::default();
+        for piece in ["", "a", "", "bc", "d"] {
+            chunks.push(Bytes::from_static(piece.as_bytes()));
+        }
+        assert_eq!(chunks.count(), 3);
+        let all: Vec<&Bytes> = (0..4).filter_map(|behind| chunks.get(behind)).collect();
+        assert_eq!(all, ["a", "bc", "d"]);
+        let mut seen = vec![chunks.first().clone()];
+        while chunks.leave_first() {
+            seen.push(chunks.first().clone());
+        }
+        assert_eq!(seen, ["a", "bc", "d"]);
+        assert_eq!((chunks.count(), chunks.held_bytes()), (0, 0));
+    }
+}
