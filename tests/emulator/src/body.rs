@@ -24,8 +24,8 @@ pub(crate) enum Source {
     Feed(Box<Live>),
     /// The same in a content coding, each event flushed, until the coding has ended.
     Coded(Box<Live>, Option<Box<Coder>>),
-    /// A script, chunk by chunk.
-    Script(std::vec::IntoIter<Bytes>),
+    /// A script: each piece, and the pause before it.
+    Script(std::vec::IntoIter<(Duration, Bytes)>),
 }
 
 impl Source {
@@ -57,6 +57,10 @@ pub(crate) struct Live {
 impl Live {
     pub(crate) fn new(subscription: Subscription, heartbeat: Duration) -> Self {
         Self { subscription, heartbeat, next_heartbeat: Instant::now() + heartbeat }
+    }
+
+    pub(crate) fn subscription(&mut self) -> &mut Subscription {
+        &mut self.subscription
     }
 
     /// The next event or heartbeat; `None` when the feed is closed.
@@ -238,7 +242,11 @@ impl Writer {
                 };
                 return Some(Chunk { bytes: self.source.code(bytes), is_event });
             }
-            Source::Script(chunks) => chunks.next()?,
+            Source::Script(chunks) => {
+                let (pause, bytes) = chunks.next()?;
+                crate::time::pause(pause).await;
+                bytes
+            }
         };
         Some(Chunk { bytes, is_event: false })
     }

@@ -1,5 +1,7 @@
 //! Faults that a test orders: what goes wrong, for whom, and how often.
 
+mod continuity;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::feed::Transport;
+use crate::feed::{Lapse, Transport};
+use crate::treatment::Treatment;
 use crate::websocket::Order;
 
 /// One thing that goes wrong, once, on the next request it fits.
@@ -39,6 +42,14 @@ pub struct Fault {
     pub(crate) plan: Plan,
     pub(crate) order: Order,
     pub(crate) websocket_only: bool,
+    /// Only for a request that says where to resume.
+    resumes_only: bool,
+    /// What becomes of the subscriber's place.
+    pub(crate) lapse: Option<Lapse>,
+    /// Whether the head waits for the first event.
+    pub(crate) is_late: bool,
+    /// What becomes of the response's bytes on the connection.
+    pub(crate) treatment: Treatment,
     times: usize,
 }
 
@@ -58,8 +69,8 @@ pub(crate) enum Head {
     Reset,
     /// The service's own response.
     Serve,
-    /// A scripted event stream.
-    Script(Vec<Bytes>),
+    /// A scripted event stream: each piece, and the pause before it.
+    Script(Vec<(Duration, Bytes)>),
     /// Nothing, for ever.
     Silence,
     /// A response of its own.
@@ -204,12 +215,25 @@ impl Fault {
     /// [`then_stall`](Self::then_stall) say. Each chunk is flushed before the next. On a WebSocket
     /// they are the bytes after the opening handshake: frames, or what is none.
     pub fn raw<C: Into<Bytes>>(chunks: impl IntoIterator<Item = C>) -> Self {
-        Self::new(Head::Script(chunks.into_iter().map(Into::into).collect()))
+        Self::recording(chunks.into_iter().map(|chunk| (Duration::ZERO, chunk)))
+    }
+
+    /// As [`raw`](Self::raw), with a pause before each piece: a feed as it was recorded. With
+    /// `.times(usize::MAX)` it is that for everybody.
+    pub fn recording<C: Into<Bytes>>(pieces: impl IntoIterator<Item = (Duration, C)>) -> Self {
+        let pieces = pieces.into_iter().map(|(pause, piece)| (pause, piece.into()));
+        Self::new(Head::Script(pieces.collect()))
     }
 
     /// Only for this stream, session or direct stream, by its id.
     pub fn for_stream(mut self, id: impl Into<String>) -> Self {
         self.target = Target::Stream(id.into());
+        self
+    }
+
+    /// Only for a request that says where to resume: by `Last-Event-ID`, `cursor` or `since`.
+    pub fn on_resume(mut self) -> Self {
+        self.resumes_only = true;
         self
     }
 
@@ -232,6 +256,13 @@ impl Fault {
         self
     }
 
+    /// Adds so many header fields that say nothing.
+    pub fn many_fields(mut self, count: usize) -> Self {
+        let fields = (0..count).map(|number| (format!("x-filler-{number}"), number.to_string()));
+        self.headers.extend(fields);
+        self
+    }
+
     /// The content of a [`status`](Self::status) or [`redirect`](Self::redirect); without effect on
     /// other faults.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
@@ -250,6 +281,26 @@ impl Fault {
     /// The content comes in pieces of at most `bytes`, each flushed before the next.
     pub fn in_pieces_of(mut self, bytes: usize) -> Self {
         self.plan.piece = Some(bytes.max(1));
+        self
+    }
+
+    /// The head of an event stream's response comes with its first event, as behind a box that holds
+    /// responses back; the opening handshake of a WebSocket too.
+    pub fn late_head(mut self) -> Self {
+        self.is_late = true;
+        self
+    }
+
+    /// Every byte of the response, its head included, is written by itself.
+    pub fn trickled(mut self) -> Self {
+        self.treatment.piece = Some(1);
+        self
+    }
+
+    /// Each chunk's size is followed by an extension of so many bytes (RFC 9112 §7.1.1), at least 3.
+    /// Without effect on a response that is not chunked, as on a WebSocket.
+    pub fn chunk_extensions(mut self, bytes: usize) -> Self {
+        self.treatment.extension = Some(bytes.max(3));
         self
     }
 
@@ -276,6 +327,10 @@ impl Fault {
             plan: Plan::default(),
             order: Order::default(),
             websocket_only: false,
+            resumes_only: false,
+            lapse: None,
+            is_late: false,
+            treatment: Treatment::default(),
             times: 1,
         }
     }
@@ -309,7 +364,7 @@ impl Faults {
 
     /// How many requests will still meet a fault.
     pub(crate) fn pending(&self) -> usize {
-        self.lock().iter().map(|fault| fault.times).sum()
+        self.lock().iter().map(|fault| fault.times).fold(0, usize::saturating_add)
     }
 
     /// The fault for a REST call.
@@ -317,15 +372,23 @@ impl Faults {
         self.take(|fault| fault.target == Target::Rest)
     }
 
-    /// The fault for a runtime request of the stream with this id, if it has one.
-    pub(crate) fn take_runtime(&self, id: Option<&str>, transport: Transport) -> Option<Fault> {
+    /// The fault for a runtime request of the stream with this id, if it has one, that says where to
+    /// resume or does not.
+    pub(crate) fn take_runtime(
+        &self,
+        id: Option<&str>,
+        transport: Transport,
+        resumes: bool,
+    ) -> Option<Fault> {
         self.take(|fault| {
             let target = match &fault.target {
                 Target::Rest => false,
                 Target::Runtime => true,
                 Target::Stream(wanted) => id == Some(wanted),
             };
-            target && (transport == Transport::WebSocket || !fault.websocket_only)
+            target
+                && (transport == Transport::WebSocket || !fault.websocket_only)
+                && (resumes || !fault.resumes_only)
         })
     }
 

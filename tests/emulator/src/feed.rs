@@ -20,9 +20,9 @@ use crate::log::LoggedEvent;
 use crate::signal::Signal;
 use crate::source::PayloadMode;
 use crate::{sse, time};
-use event::{Content, Event};
+use event::{Content, Dating, Event};
 
-pub(crate) use subscription::Subscription;
+pub(crate) use subscription::{Lapse, Place, Subscription};
 
 /// How the data of an update goes out: the stream's setting at the time.
 #[derive(Debug, Clone)]
@@ -192,7 +192,7 @@ impl Feed {
     }
 
     /// Reads what is at `position` and moves it on.
-    fn read(&self, position: &mut Position, transport: Transport) -> Read {
+    fn read(&self, position: &mut Position, transport: Transport, dating: Dating) -> Read {
         let state = self.lock();
         let Some(first) = state.events.front().map(|event| event.position) else {
             return if state.closed { Read::Closed } else { Read::Nothing };
@@ -208,11 +208,11 @@ impl Feed {
         let has_base = position.has_base;
         position.next += 1;
         position.has_base |= event.is_update();
-        let id = event.id.to_string();
+        let id = dating.of(event).to_string();
         Read::Event(match transport {
-            Transport::Sse => sse::event(&id, &event.envelope(has_base, None)),
+            Transport::Sse => sse::event(&id, &event.envelope(has_base, dating, None)),
             // A message has no place for the id but the JSON.
-            Transport::WebSocket => event.envelope(has_base, Some(&id)).into(),
+            Transport::WebSocket => event.envelope(has_base, dating, Some(&id)).into(),
         })
     }
 
@@ -239,6 +239,26 @@ impl Feed {
         drop(state);
         self.signal.tell();
         Subscription::new(Arc::clone(self), position, self.changed.subscribe())
+    }
+
+    /// Moves a position as a service that loses its place does.
+    fn lose(&self, position: &mut Position, to: Place) {
+        let state = self.lock();
+        let first = state.events.front().map_or(state.end, |event| event.position);
+        *position = match to {
+            Place::Latest => Position { next: state.latest(), has_base: false },
+            Place::Now => Position { next: state.end, has_base: false },
+            Place::Beginning => Position { next: first, has_base: false },
+            Place::Before(events) => {
+                Position { next: position.next.saturating_sub(events).max(first), ..*position }
+            }
+        };
+    }
+
+    /// Whether reading at `position` would not come to nothing.
+    fn is_ready(&self, position: &Position) -> bool {
+        let state = self.lock();
+        state.closed || position.next < state.end
     }
 
     /// How long nobody has been subscribed.

@@ -54,6 +54,7 @@ mod socket;
 mod source;
 mod sse;
 mod time;
+mod treatment;
 mod upstream;
 mod urls;
 mod websocket;

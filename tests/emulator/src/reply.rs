@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::body::Source;
 use crate::coding::{Coder, Coding};
+use crate::feed::Subscription;
 use crate::fields::{self, Invalid};
 use crate::websocket;
 
@@ -61,6 +62,15 @@ impl Reply {
         };
         self.with(CONTENT_ENCODING, coding.field())
             .with(VARY, HeaderValue::from_static("accept-encoding"))
+    }
+
+    /// The subscription that the content is, over either transport.
+    pub(crate) fn subscription(&mut self) -> Option<&mut Subscription> {
+        match (&mut self.content, &mut self.upgrade) {
+            (_, Some(websocket::Source::Feed(subscription))) => Some(subscription),
+            (Source::Feed(live), _) => Some(live.subscription()),
+            _ => None,
+        }
     }
 
     pub(crate) fn upgrading(mut self, to: websocket::Source) -> Self {

@@ -131,6 +131,11 @@ fn start(parts: &Parts, query: &[(String, String)]) -> Result<Start, Invalid> {
     })
 }
 
+/// Whether a request says where to resume, rightly or not.
+pub(crate) fn resumes(parts: &Parts, query: &[(String, String)]) -> bool {
+    !matches!(start(parts, query), Ok(Start::Latest))
+}
+
 /// A bearer token, or `apiKey` in the query of a direct URL.
 fn is_authorised(hub: &Hub, parts: &Parts, query: &[(String, String)]) -> bool {
     let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, DATE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -31,7 +31,8 @@ use crate::reply::Reply;
 use crate::rest;
 use crate::runtime::{self, Subject, WEBSOCKET_PATH};
 use crate::socket::{Control, Socket};
-use crate::websocket;
+use crate::treatment::Treatment;
+use crate::{time, websocket};
 
 /// Most bytes of a request's content.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -126,6 +127,8 @@ async fn connection(hub: Arc<Hub>, stream: TcpStream) {
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(READ_TIMEOUT)
+            // It is among the fields that a fault can change.
+            .auto_date_header(false)
             .serve_connection(
                 socket,
                 service_fn(move |request| {
@@ -166,8 +169,12 @@ async fn exchange(
     hide_credentials(&mut parts);
     let body = read_body(body).await;
     if remote::is_for_us(&parts) {
-        let reply =
-            body.map_or_else(|refused| refused, |body| remote::respond(&hub, &parts, &body));
+        let mut reply = match body {
+            Ok(body) => remote::respond(&hub, &parts, &body),
+            Err(refused) => refused,
+        };
+        sign(&mut reply);
+        control.treat(Treatment::default());
         if hub.config.log {
             log(&parts, &[], reply.status, started.elapsed());
         }
@@ -187,12 +194,15 @@ async fn exchange(
     let fault = match &subject {
         Some(subject) => {
             let id = subject.as_ref().ok().map(Subject::id);
-            hub.faults.take_runtime(id.as_deref(), transport)
+            let resumes = runtime::resumes(&parts, &query);
+            hub.faults.take_runtime(id.as_deref(), transport, resumes)
         }
         None => hub.faults.take_rest(),
     };
     hub.signal.tell();
-    let Fault { head, headers, mut plan, order, .. } = fault.unwrap_or_else(Fault::none);
+    let Fault { head, headers, mut plan, order, lapse, is_late, treatment, .. } =
+        fault.unwrap_or_else(Fault::none);
+    control.treat(treatment);
     let served = matches!(head, Head::Serve);
     let mut reply = match head {
         Head::Close => return Err(Hangup),
@@ -213,11 +223,20 @@ async fn exchange(
             (None, Ok(body)) => rest::respond(&hub, &parts, &query, &body).await,
         },
     };
+    if let Some(subscription) = reply.subscription() {
+        if let Some(lapse) = lapse {
+            subscription.lose(lapse, order.after);
+        }
+        if is_late {
+            subscription.ready().await;
+        }
+    }
     // A fault that names a coding has coded its content itself, or not as it says.
     let named = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
     if let (true, false, Some(coding)) = (served, named, Coding::asked(&parts.headers)) {
         reply = reply.coded(coding);
     }
+    sign(&mut reply);
     set_headers(&mut reply, &headers);
     if let Some(source) = reply.upgrade.take() {
         let session = websocket::Session {
@@ -242,11 +261,17 @@ fn response(reply: Reply, plan: Plan, control: Arc<Control>) -> Response<Content
     let mut response = Response::new(Content::new(reply.content, plan, control));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
-    let id = format!("req_{:016x}", crate::random());
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().entry("x-request-id").or_insert(id);
-    }
     response
+}
+
+/// Adds what every response has: its date (RFC 9110 §6.6.1), and an id.
+fn sign(reply: &mut Reply) {
+    if let Ok(date) = HeaderValue::from_str(&time::http_date(time::now_ms())) {
+        reply.headers.insert(DATE, date);
+    }
+    if let Ok(id) = HeaderValue::from_str(&format!("req_{:016x}", crate::random())) {
+        reply.headers.insert("x-request-id", id);
+    }
 }
 
 /// The whole content, or the reply to one that is too long, too slow, or cut.

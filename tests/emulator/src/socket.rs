@@ -1,5 +1,5 @@
-//! A connection's socket, and the two things a fault needs of it that HTTP doesn't offer: to know
-//! when everything written is out, and to close with a reset.
+//! A connection's socket, and what a fault needs of it that HTTP doesn't offer: to know when
+//! everything written is out, to close with a reset, and to treat the bytes beneath HTTP.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,11 +11,14 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::treatment::{Treated, Treatment};
+
 /// A socket under hyper.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TokioIo<TcpStream>,
     control: Arc<Control>,
+    treated: Option<Treated>,
 }
 
 /// The handle that a response keeps of its connection's socket.
@@ -24,12 +27,17 @@ pub(crate) struct Control {
     reset: AtomicBool,
     flushes: AtomicU64,
     waker: Mutex<Option<Waker>>,
+    /// What the next response's bytes are to go through.
+    treatment: Mutex<Option<Treatment>>,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream) -> (Self, Arc<Control>) {
         let control = Arc::new(Control::default());
-        (Self { stream: TokioIo::new(stream), control: Arc::clone(&control) }, control)
+        (
+            Self { stream: TokioIo::new(stream), control: Arc::clone(&control), treated: None },
+            control,
+        )
     }
 }
 
@@ -37,6 +45,11 @@ impl Control {
     /// Makes the socket close with a TCP reset instead of a FIN.
     pub(crate) fn reset(&self) {
         self.reset.store(true, Ordering::Release);
+    }
+
+    /// Makes everything that is written from now on go through this.
+    pub(crate) fn treat(&self, treatment: Treatment) {
+        *self.treatment.lock().unwrap_or_else(PoisonError::into_inner) = Some(treatment);
     }
 
     /// Completes when everything handed to hyper so far is with the operating system.
@@ -54,6 +67,21 @@ impl Control {
             }
         })
         .await;
+    }
+}
+
+impl Socket {
+    /// Writes what has been treated.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(treated) = &mut self.treated else { return Poll::Ready(Ok(())) };
+        while !treated.next().is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, treated.next()))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            treated.written(written);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -83,10 +111,24 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let ordered = self.control.treatment.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(treatment) = ordered {
+            // What the last response left is its own.
+            ready!(self.poll_drain(cx))?;
+            self.treated = Treated::new(treatment);
+        }
+        if self.treated.is_none() {
+            return Pin::new(&mut self.stream).poll_write(cx, buf);
+        }
+        ready!(self.poll_drain(cx))?;
+        if let Some(treated) = &mut self.treated {
+            treated.take(buf);
+        }
+        Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.control.flushes.fetch_add(1, Ordering::AcqRel);
         let waker = self.control.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -101,6 +143,7 @@ impl Write for Socket {
             // A FIN first would spoil the reset.
             return Poll::Ready(Ok(()));
         }
+        ready!(self.poll_drain(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
@@ -113,6 +156,12 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let is_ordered =
+            self.control.treatment.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if is_ordered || self.treated.is_some() {
+            let first = bufs.iter().find(|buf| !buf.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |buf| buf));
+        }
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 }

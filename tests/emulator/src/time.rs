@@ -1,6 +1,6 @@
 //! Unix milliseconds, and the text they are written as.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
@@ -26,6 +26,18 @@ pub(crate) fn model_timestamp(ms: i64) -> String {
 /// The day in UTC: `2026-06-07`.
 pub(crate) fn date(ms: i64) -> String {
     format(ms, "%Y-%m-%d")
+}
+
+/// As a field of HTTP spells it (RFC 9110 §5.6.7): `Sun, 07 Jun 2026 00:49:36 GMT`.
+pub(crate) fn http_date(ms: i64) -> String {
+    format(ms, "%a, %d %b %Y %H:%M:%S GMT")
+}
+
+/// Waits as long as that; not at all where that is no time.
+pub(crate) async fn pause(span: Duration) {
+    if !span.is_zero() {
+        tokio::time::sleep(span).await;
+    }
 }
 
 /// The time of day in UTC.
@@ -61,6 +73,12 @@ mod tests {
     fn timestamp_has_milliseconds_and_an_offset() {
         assert_eq!(event_timestamp(1_780_793_376_562), "2026-06-07T00:49:36.562+00:00");
         assert_eq!(event_timestamp(0), "1970-01-01T00:00:00.000+00:00");
+    }
+
+    #[test]
+    fn http_date_is_the_fixed_form() {
+        assert_eq!(http_date(1_780_793_376_562), "Sun, 07 Jun 2026 00:49:36 GMT");
+        assert_eq!(http_date(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]

@@ -265,3 +265,76 @@ fn stop_listening_refuses_and_listen_again_accepts() {
     emulator.listen_again().expect("listening");
     assert_eq!(call(&emulator, "GET", "/streams", "").status, 200);
 }
+
+#[test]
+fn late_head_comes_with_the_first_event() {
+    let emulator = Emulator::start().expect("an emulator");
+    let id = quiet_stream(&emulator);
+    emulator.inject(Fault::none().late_head());
+    let mut wire = open(&emulator, &format!("streamId={id}"));
+    emulator.until_subscribers(1).wait().expect("a subscriber");
+    assert_eq!(wire.silence(), Ending::Silence);
+    let event = emulator.publish(&id, "1").expect("an event");
+    assert_eq!(wire.head().expect("a head").0, 200);
+    assert_eq!(wire.event().id, event);
+}
+
+#[test]
+fn trickled_response_says_the_same() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::end_after_events(10).trickled());
+    assert_eq!(content(&emulator, &id), (healthy(&emulator, &id), Ending::Clean));
+    emulator.inject(Fault::cut_after(100).trickled());
+    let (cut, ending) = content(&emulator, &id);
+    assert_eq!((cut, ending), (healthy(&emulator, &id)[..100].to_vec(), Ending::Cut));
+}
+
+#[test]
+fn chunks_have_their_extensions() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::end_after_events(10).chunk_extensions(80));
+    let mut wire = subscribe(&emulator, &format!("streamId={id}&since=0"));
+    let (bytes, _) = wire.raw_rest();
+    let text = String::from_utf8(bytes).expect("UTF-8");
+    let sizes: Vec<_> = text.lines().filter(|line| line.contains(";x=")).collect();
+    assert!(sizes.iter().all(|line| line.split_once(';').is_some_and(|(_, x)| x.len() == 79)));
+    assert_eq!(sizes.last(), Some(&&*format!("0;x={}", "a".repeat(77))));
+    // The next response is a usual one.
+    assert_eq!(subscribe(&emulator, &format!("streamId={id}")).event().data(), 9);
+}
+
+#[test]
+fn fields_may_be_many() {
+    let (emulator, id) = start();
+    emulator.inject(Fault::none().many_fields(150));
+    let (_, headers) = open(&emulator, &format!("streamId={id}")).head().expect("a head");
+    assert_eq!(headers.iter().filter(|(name, _)| name.starts_with("x-filler-")).count(), 150);
+}
+
+#[test]
+fn recording_keeps_its_pauses() {
+    let (emulator, id) = start();
+    let pause = Duration::from_millis(50);
+    emulator.inject(Fault::recording([(Duration::ZERO, "id: 1\n"), (pause, "data: x\n\n")]));
+    let started = std::time::Instant::now();
+    let mut wire = subscribe(&emulator, &format!("streamId={id}"));
+    assert_eq!(wire.chunk().expect("a chunk").as_deref(), Some(&b"id: 1\n"[..]));
+    assert_eq!(wire.rest(), (b"data: x\n\n".to_vec(), Ending::Clean));
+    assert!(started.elapsed() >= pause);
+}
+
+#[test]
+fn every_answer_has_a_date_unless_it_is_taken_away() {
+    let (emulator, id) = start();
+    let date = |headers: &[(String, String)]| {
+        headers.iter().find(|(name, _)| name == "date").map(|(_, value)| value.clone())
+    };
+    let head = || open(&emulator, &format!("streamId={id}")).head().expect("a head").1;
+    assert!(date(&head()).is_some_and(|date| date.ends_with(" GMT")));
+    emulator.inject(Fault::status(503));
+    assert!(date(&head()).is_some());
+    emulator.inject(Fault::status(503).header("date", ""));
+    assert_eq!(date(&head()), None);
+    assert!(date(&call(&emulator, "GET", "/streams", "").headers).is_some());
+    assert!(date(&common::websocket::upgraded(&emulator, &id)).is_some());
+}

@@ -34,13 +34,32 @@ pub(super) enum Content {
     },
 }
 
+/// By which clock events are dated.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Dating {
+    /// How many milliseconds it is behind.
+    pub(super) behind: i64,
+}
+
+impl Dating {
+    /// The event's id, which is its date.
+    pub(super) fn of(self, event: &Event) -> i64 {
+        event.id.saturating_sub(self.behind)
+    }
+}
+
 impl Event {
     pub(super) fn is_update(&self) -> bool {
         matches!(self.content, Content::Update { .. })
     }
 
     /// The event's JSON, as a patch only for who has the base.
-    pub(super) fn envelope(&self, has_base: bool, event_id: Option<&str>) -> String {
+    pub(super) fn envelope(
+        &self,
+        has_base: bool,
+        dating: Dating,
+        event_id: Option<&str>,
+    ) -> String {
         let (kind, data, fallback, error, signature) = match &self.content {
             Content::Update { document, patch, wants_patch, signer } => {
                 let patch = patch.as_deref().filter(|_| has_base);
@@ -60,7 +79,7 @@ impl Event {
         fields::to_json(&Envelope {
             r#type: kind,
             meta: Meta {
-                timestamp: time::event_timestamp(self.id),
+                timestamp: time::event_timestamp(dating.of(self)),
                 attempt_id: &self.attempt_id,
                 status: self.attempt.status,
                 latency_ms: self.attempt.latency_ms,
@@ -88,7 +107,7 @@ impl Event {
             kind,
             data,
             document,
-            envelope: self.envelope(true, None),
+            envelope: self.envelope(true, Dating::default(), None),
         }
     }
 }

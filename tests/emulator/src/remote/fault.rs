@@ -11,6 +11,10 @@ use crate::fault::Fault;
 use crate::fields::{Fields, Given, Invalid};
 
 const COUNT: &str = "a whole number";
+/// Most fields that are added at once.
+const MAX_FIELDS: usize = 10_000;
+/// Longest extension of a chunk, in bytes.
+const MAX_EXTENSION: usize = 1024 * 1024;
 
 /// Reads one fault, or an array of them.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Fault>, Invalid> {
@@ -69,6 +73,14 @@ fn named(name: &str, fields: &mut Fields) -> Result<Fault, Invalid> {
         "end_after_events" => Fault::end_after_events(fields.require("events", COUNT)?),
         "corrupt_at" => Fault::corrupt_at(fields.require("byte", COUNT)?),
         "raw" => Fault::raw(fields.require::<Vec<Content>>("chunks", "an array of chunks")?),
+        "recording" => Fault::recording(pieces(fields)?),
+        "forget_position" => Fault::forget_position(),
+        "start_at_now" => Fault::start_at_now(),
+        "start_over" => Fault::start_over(),
+        "refuse_position" => Fault::refuse_position(status(fields)?),
+        "repeat_last" => Fault::repeat_last(fields.require("events", COUNT)?),
+        "skip_events" => Fault::skip_events(fields.require("events", COUNT)?),
+        "go_back" => Fault::go_back(Duration::from_millis(fields.require("ms", COUNT)?)),
         "wrong_accept" => Fault::wrong_accept(),
         "close" => {
             let reason = fields.take_text("reason")?.value().unwrap_or_default();
@@ -99,11 +111,20 @@ fn refined(mut fault: Fault, fields: &mut Fields) -> Result<Fault, Invalid> {
         Some("websocket") => fault = fault.on_websocket(),
         Some(_) => return Err(Invalid::new("on must be rest or websocket")),
     }
+    if let Given::Value(true) = fields.take("on_resume", "a boolean")? {
+        fault = fault.on_resume();
+    }
     if let Given::Value(times) = fields.take("times", COUNT)? {
         fault = fault.times(times);
     }
     for (name, value) in headers(fields)? {
         fault = fault.header(name, value);
+    }
+    if let Given::Value(count) = fields.take("many_fields", COUNT)? {
+        if count > MAX_FIELDS {
+            return Err(Invalid(format!("many_fields must be at most {MAX_FIELDS}")));
+        }
+        fault = fault.many_fields(count);
     }
     if let Given::Value(body) = fields.take::<Content>("body", CONTENT)? {
         fault = fault.body(body);
@@ -113,6 +134,18 @@ fn refined(mut fault: Fault, fields: &mut Fields) -> Result<Fault, Invalid> {
     }
     if let Given::Value(bytes) = fields.take("in_pieces_of", COUNT)? {
         fault = fault.in_pieces_of(bytes);
+    }
+    if let Given::Value(true) = fields.take("late_head", "a boolean")? {
+        fault = fault.late_head();
+    }
+    if let Given::Value(true) = fields.take("trickled", "a boolean")? {
+        fault = fault.trickled();
+    }
+    if let Given::Value(bytes) = fields.take("chunk_extensions", COUNT)? {
+        if bytes > MAX_EXTENSION {
+            return Err(Invalid(format!("chunk_extensions must be at most {MAX_EXTENSION}")));
+        }
+        fault = fault.chunk_extensions(bytes);
     }
     match fields.take_text("then")?.value().as_deref() {
         None => {}
@@ -134,6 +167,19 @@ fn refined(mut fault: Fault, fields: &mut Fields) -> Result<Fault, Invalid> {
         fault = fault.padded_to(bytes);
     }
     Ok(fault)
+}
+
+/// What was recorded: pieces, and the milliseconds before each.
+fn pieces(fields: &mut Fields) -> Result<Vec<(Duration, Content)>, Invalid> {
+    #[derive(Deserialize)]
+    struct Piece {
+        pause_ms: u64,
+        content: Content,
+    }
+
+    let pieces: Vec<Piece> = fields.require("pieces", "an array of { pause_ms, content }")?;
+    let pieces = pieces.into_iter();
+    Ok(pieces.map(|piece| (Duration::from_millis(piece.pause_ms), piece.content)).collect())
 }
 
 fn status(fields: &mut Fields) -> Result<u16, Invalid> {
@@ -216,6 +262,25 @@ mod tests {
                 r#"{"fault":"status","status":500,"on":"websocket"}"#,
                 Fault::status(500).on_websocket(),
             ),
+            (
+                r#"{"fault":"recording","pieces":[{"pause_ms":20,"content":"x"}]}"#,
+                Fault::recording([(ms(20), "x")]),
+            ),
+            (
+                r#"{"fault":"none","late_head":true,"trickled":true,"chunk_extensions":80}"#,
+                Fault::none().late_head().trickled().chunk_extensions(80),
+            ),
+            (r#"{"fault":"forget_position"}"#, Fault::forget_position()),
+            (r#"{"fault":"start_at_now"}"#, Fault::start_at_now()),
+            (r#"{"fault":"start_over","on_resume":true}"#, Fault::start_over().on_resume()),
+            (r#"{"fault":"refuse_position","status":410}"#, Fault::refuse_position(410)),
+            (r#"{"fault":"repeat_last","events":2}"#, Fault::repeat_last(2)),
+            (
+                r#"{"fault":"skip_events","events":1,"after_events":2}"#,
+                Fault::skip_events(1).after_events(2),
+            ),
+            (r#"{"fault":"go_back","ms":60000}"#, Fault::go_back(ms(60_000))),
+            (r#"{"fault":"none","many_fields":3}"#, Fault::none().many_fields(3)),
             (r#"{"fault":"wrong_accept"}"#, Fault::wrong_accept()),
             (r#"{"fault":"close","code":1012,"reason":"r"}"#, Fault::close(1012, "r")),
             (r#"{"fault":"close","code":1000}"#, Fault::close(1000, "")),

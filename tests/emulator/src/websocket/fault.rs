@@ -127,10 +127,11 @@ impl Fault {
         self
     }
 
-    /// Begins after this many events, which are served as usual. Default 0.
+    /// Begins after this many events, which are served as usual. Default 0. Of faults that are not
+    /// for WebSockets only, those of a service that loses its place have it too, over SSE as well.
     pub fn after_events(mut self, events: u64) -> Self {
         self.order.after = events;
-        self.on_websocket()
+        self
     }
 
     /// Events come in this many fragments, cut anywhere, also within a character; at least 1.

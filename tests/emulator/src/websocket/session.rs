@@ -26,8 +26,8 @@ use crate::socket::Control;
 pub(crate) enum Source {
     /// A feed, live.
     Feed(Box<Subscription>),
-    /// A script, chunk by chunk, whatever it says.
-    Script(Vec<Bytes>),
+    /// A script, whatever it says: each piece, and the pause before it.
+    Script(Vec<(Duration, Bytes)>),
 }
 
 /// What a session needs beside its source.
@@ -47,7 +47,8 @@ impl Session {
         let mut wire = Wire::new(upgraded, &self.plan, Arc::clone(&self.control));
         match source {
             Source::Script(chunks) => {
-                for chunk in chunks {
+                for (pause, chunk) in chunks {
+                    crate::time::pause(pause).await;
                     wire.put(&chunk);
                     if wire.flush().await.is_err() {
                         break;

@@ -111,11 +111,21 @@ pub(crate) fn refused(emulator: &Emulator, query: &str, headers: &str) -> Respon
 
 /// A subscriber by bare bytes, after its opening handshake.
 pub(crate) fn raw(emulator: &Emulator, id: &str) -> Wire {
+    handshake(emulator, id).0
+}
+
+/// The header fields that a handshake is answered with.
+pub(crate) fn upgraded(emulator: &Emulator, id: &str) -> Vec<(String, String)> {
+    handshake(emulator, id).1
+}
+
+fn handshake(emulator: &Emulator, id: &str) -> (Wire, Vec<(String, String)>) {
     let headers = format!("authorization: Bearer {}\r\n{HANDSHAKE}", emulator.api_key());
     let target = format!("/ws?streamId={id}&since=0");
     let mut wire = Wire::send(emulator, "GET", &target, &headers, "").expect("a connection");
-    assert_eq!(wire.head().expect("a head").0, 101);
-    wire
+    let (status, headers) = wire.head().expect("a head");
+    assert_eq!(status, 101);
+    (wire, headers)
 }
 
 /// The text frames of a stream's events, as a healthy server sends them.
