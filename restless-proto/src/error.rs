@@ -496,6 +496,8 @@ pub enum TransportErrorKind {
     Broken,
     /// The peer does not speak HTTP as it should.
     Protocol,
+    /// The peer speaks a form of HTTP or TLS that is not supported here, and would do so again.
+    Unsupported,
     /// This request can't be sent, now or later (no host in its URL, say).
     Request,
 }
@@ -506,6 +508,7 @@ pub enum TransportErrorKind {
 #[derive(Clone, Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,
+    retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -515,12 +518,24 @@ impl TransportError {
         kind: TransportErrorKind,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { kind, source: Some(Arc::from(source.into())) }
+        Self { kind, retry_after: None, source: Some(Arc::from(source.into())) }
+    }
+
+    /// States how long whoever is on the way asks to wait, such as a proxy that answers CONNECT with
+    /// a `Retry-After` ([`retry_after`](crate::retry_after) reads it): nobody connects sooner.
+    pub fn with_retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
+        self.retry_after = wait.into();
+        self
     }
 
     /// What failed.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
+    }
+
+    /// How long whoever is on the way asks to wait (RFC 9110 §10.2.3), where it does.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 
@@ -532,7 +547,7 @@ impl From<TransportErrorKind> for Error {
 
 impl From<TransportErrorKind> for TransportError {
     fn from(kind: TransportErrorKind) -> Self {
-        Self { kind, source: None }
+        Self { kind, retry_after: None, source: None }
     }
 }
 
@@ -546,6 +561,7 @@ impl fmt::Display for TransportError {
             TransportErrorKind::Certificate => "the certificate is not trusted",
             TransportErrorKind::Broken => "the connection broke",
             TransportErrorKind::Protocol => "the peer broke the HTTP protocol",
+            TransportErrorKind::Unsupported => "the peer speaks what is not supported here",
             TransportErrorKind::Request => "the request can't be sent",
         })
     }

@@ -49,6 +49,8 @@
 //!    they are. `Data` is content without the transfer coding, but with the content coding that
 //!    `Content-Encoding` names: switch an HTTP client's own decoding off, or see to it that the
 //!    field goes with the coding. Interim responses are not reported.
+//!    A response without `Date` gets the time of its receipt as one (RFC 9110 §6.6.1): a date in
+//!    `Retry-After` is read against it, and a machine has no clock to ask.
 //!    One that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of a 101 the
 //!    connection is the machine's: `Data` is whatever comes, and `Send` whatever goes.
 //! 7. **A question is open until something else comes out.** After `Authorize` comes `Wait`: wait for

@@ -91,6 +91,7 @@ pub mod ws;
 
 pub use crate::http::auth::is_loopback;
 pub use crate::http::coding;
+pub use crate::http::retry_after::retry_after;
 pub use api::{direct, snippets, streams, usage};
 pub use call::{Call, CallMachine, CallOptions, Reply};
 pub use entropy::Entropy;

@@ -57,7 +57,9 @@ pub enum Input {
     Response {
         /// The exchange that it answers.
         exchange: ExchangeId,
-        /// Status and fields.
+        /// Status and fields. Where there is no `Date`, a driver adds the time of receipt
+        /// (RFC 9110 §6.6.1): a date in `Retry-After` is read against it. Where the request was
+        /// given whole to a proxy, [`ForwardedBy`] stands among the extensions.
         head: Box<http::response::Parts>,
     },
     /// Some content of the response, with the transfer coding taken off, and the content coding that
@@ -88,6 +90,23 @@ pub enum Input {
     Credentials(Result<Option<ApiKey>, CredentialsError>),
     /// The deadline of the last [`Output::Wait`] has passed. Too early or too often does no harm.
     Elapsed,
+}
+
+/// An extension of a response's head: the request was given whole to this proxy, which sends it on
+/// (RFC 9112 §3.2.2), so a refusal may be the proxy's own. Errors name the proxy then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedBy(String);
+
+impl ForwardedBy {
+    /// Names the proxy by its URL, without credentials.
+    pub fn new(proxy: impl Into<String>) -> Self {
+        Self(proxy.into())
+    }
+
+    /// The proxy's URL.
+    pub fn proxy(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How an exchange ended.

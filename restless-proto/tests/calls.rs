@@ -38,6 +38,7 @@ fn said() -> impl Strategy<Value = Said> {
             TransportErrorKind::Certificate,
             TransportErrorKind::Broken,
             TransportErrorKind::Protocol,
+            TransportErrorKind::Unsupported,
         ])
         .prop_map(Said::Fails),
         Just(Said::NoConnectionInTime),

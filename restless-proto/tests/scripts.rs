@@ -11,8 +11,9 @@
 //! is a server's frame in hexadecimal, and what is sent is told by its opcode.
 //!
 //! Inputs: `start`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an update, whole),
-//! `< "BYTES"`, `frame HEX`, `end`, `fail KIND`, `timeout` (of connecting), `elapsed`, `key KEY`, `no key`, `close`, and `old ` before any of the
-//! first ones to name the exchange before. Outputs are what the machine says until it waits;
+//! `< "BYTES"`, `frame HEX`, `end`, `fail KIND [RETRY-AFTER]`, `timeout` (of connecting), `elapsed`,
+//! `key KEY`, `no key`, `close`, and `old ` before any of the first ones to name the exchange
+//! before. Outputs are what the machine says until it waits;
 //! `wait SPAN` is compared only where the script names it. A retry is given as `FROM..TO` after now,
 //! and a wait may be.
 
@@ -33,7 +34,8 @@ use restless_proto::subscription::{
 use restless_proto::ws::{self, FrameHeader, Opcode};
 use restless_proto::{
     ApiKey, Call, CallMachine, CallOptions, CredentialsError, Entropy, Error, Instant, Limits,
-    Service, Subscription, TimeoutError, Timer, TransportErrorKind, direct, streams,
+    Service, Subscription, TimeoutError, Timer, TransportError, TransportErrorKind, direct,
+    streams,
 };
 use sha1::{Digest, Sha1};
 
@@ -262,7 +264,7 @@ impl Replay {
                 let why = TimeoutError::new(Timer::Connect, Duration::from_secs(10));
                 Input::Ended { exchange: exchange()?, why: End::TimedOut(why) }
             }
-            "fail" => Input::Ended { exchange: exchange()?, why: End::Failed(kind(rest)?.into()) },
+            "fail" => Input::Ended { exchange: exchange()?, why: End::Failed(failed(rest)?) },
             _ => return Err(format!("unknown input {verb}")),
         };
         self.machine.handle(input, self.now);
@@ -467,6 +469,15 @@ fn unquote(text: &str) -> Result<Bytes, String> {
     serde_json::from_str::<String>(text).map(Bytes::from).map_err(|error| error.to_string())
 }
 
+/// A failure's kind, and the seconds that whoever is on the way asks to wait, if any.
+fn failed(text: &str) -> Result<TransportError, String> {
+    let (text, wait) = match text.split_once(' ') {
+        Some((text, wait)) => (text, Some(wait.parse().map_err(|_| wait.to_owned())?)),
+        None => (text, None),
+    };
+    Ok(TransportError::from(kind(text)?).with_retry_after(wait.map(Duration::from_secs)))
+}
+
 fn kind(text: &str) -> Result<TransportErrorKind, String> {
     Ok(match text {
         "resolve" => TransportErrorKind::Resolve,
@@ -475,6 +486,7 @@ fn kind(text: &str) -> Result<TransportErrorKind, String> {
         "certificate" => TransportErrorKind::Certificate,
         "broken" => TransportErrorKind::Broken,
         "protocol" => TransportErrorKind::Protocol,
+        "unsupported" => TransportErrorKind::Unsupported,
         "request" => TransportErrorKind::Request,
         _ => return Err(format!("unknown failure {text}")),
     })

@@ -190,7 +190,11 @@ impl<T> CallMachine<T> {
             End::Closed { .. } | End::Complete => TransportErrorKind::Broken.into(),
         };
         if unsent && is_no_connection(&error) {
-            self.fail_or_retry(error, None);
+            let retry_after = match &error {
+                Error::Transport(failure) => failure.retry_after(),
+                _ => None,
+            };
+            self.fail_or_retry(error, retry_after);
         } else {
             self.fail(error);
         }

@@ -14,6 +14,7 @@ use crate::http::media_type::is_latin1;
 use crate::http::request_id;
 use crate::http::retry_after::retry_after;
 use crate::json::object::Object;
+use crate::machine::ForwardedBy;
 use crate::redact::{self, Keys};
 
 /// The service answered and said no: a status outside 2xx, or for a subscription one other
@@ -22,15 +23,28 @@ use crate::redact::{self, Keys};
 /// A service may say again what it was told: `Debug` and `Display` leave out the keys that went out
 /// with the request, and what looks like one.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the service refused with {status}{}", Message(&.shown.0))]
+#[error("{} refused with {status}{}", Who(.forwarded_by.as_ref()), Message(&.shown.0))]
 pub struct Refused {
     status: StatusCode,
     message: String,
     request_id: Option<String>,
     retry_after: Option<Duration>,
     excerpt: Bytes,
+    forwarded_by: Option<ForwardedBy>,
     /// The message and the id without keys.
     shown: (String, Option<String>),
+}
+
+/// Who may have refused.
+struct Who<'a>(Option<&'a ForwardedBy>);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(by) => write!(f, "the service, or the proxy {},", by.proxy()),
+            None => f.write_str("the service"),
+        }
+    }
 }
 
 /// What the peer said, behind a colon, in one line, without keys; nothing if it said nothing.
@@ -50,6 +64,7 @@ impl fmt::Debug for Refused {
             .field("request_id", &self.shown.1)
             .field("retry_after", &self.retry_after)
             .field("excerpt", &format_args!("{} bytes", self.excerpt.len()))
+            .field("forwarded_by", &self.forwarded_by)
             .finish()
     }
 }
@@ -69,6 +84,7 @@ impl Refused {
             request_id,
             retry_after: retry_after(&head.headers),
             excerpt: Bytes::copy_from_slice(content.get(..end).unwrap_or_default()),
+            forwarded_by: head.extensions.get().cloned(),
         }
     }
 
@@ -98,6 +114,11 @@ impl Refused {
     /// answer's `Date`.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The proxy that was given the request whole, where there was one: the refusal may be its own.
+    pub fn forwarded_by(&self) -> Option<&str> {
+        self.forwarded_by.as_ref().map(ForwardedBy::proxy)
     }
 
     /// The first bytes of the answer's content, at most
@@ -171,6 +192,18 @@ mod tests {
         let refused = refused("text/plain", "123456789012345é and more".as_bytes());
         assert_eq!(refused.message(), "123456789012345");
         assert_eq!(refused.excerpt().len(), 16);
+    }
+
+    #[test]
+    fn a_refusal_that_may_be_a_proxy_s_names_both() {
+        let response = http::Response::builder()
+            .status(401)
+            .extension(ForwardedBy::new("http://proxy.test:3128"));
+        let head = response.body(()).unwrap().into_parts().0;
+        let refused = Refused::from_response(&head, b"", &Limits::default());
+        let due = "the service, or the proxy http://proxy.test:3128, refused with 401 Unauthorized";
+        assert_eq!(refused.to_string(), due);
+        assert_eq!(refused.forwarded_by(), Some("http://proxy.test:3128"));
     }
 
     #[test]

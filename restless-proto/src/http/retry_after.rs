@@ -6,10 +6,11 @@ use http::{HeaderMap, header};
 
 use super::date;
 
-/// How long the server asks to wait, in seconds or until a date. A date is read against the same
-/// response's `Date`, for no clock of ours is asked; without one it says nothing. A date in the
-/// past is no wait, and more seconds than 64 bits hold are that many.
-pub(crate) fn retry_after(fields: &HeaderMap) -> Option<Duration> {
+/// How long the fields of a response ask to wait (RFC 9110 §10.2.3), in seconds or until a date.
+///
+/// A date is read against the same response's `Date`, for no clock is asked here; without a `Date`
+/// it says nothing. A date in the past is no wait, and more seconds than 64 bits hold are that many.
+pub fn retry_after(fields: &HeaderMap) -> Option<Duration> {
     let value = fields.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));

@@ -20,6 +20,7 @@ impl From<Error> for Loss {
     fn from(error: Error) -> Self {
         let retry_after = match &error {
             Error::Refused(refused) => refused.retry_after(),
+            Error::Transport(failure) => failure.retry_after(),
             _ => None,
         };
         Self { reason: LossReason::Error(error), close: None, retry_after }

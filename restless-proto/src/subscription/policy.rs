@@ -131,6 +131,7 @@ pub(super) fn after(loss: &Loss, websocket: bool, overrides: &Overrides) -> Disp
 /// | no such name, refused, broken, TLS, not HTTP | yes | networks and servers come back |
 /// | frames that break the protocol | yes | a proxy may have cut into them |
 /// | a certificate that is not trusted | no | it would come back the same |
+/// | a form of HTTP or TLS that is not supported | no | it would come back the same |
 /// | a request that can't be sent | no | it never could |
 /// | a proxy that refuses | no | it does not like who we are, or where we go |
 /// | no credentials from whoever gives them | yes | they may come again, like networks |
@@ -144,6 +145,7 @@ fn may_pass(error: &Error) -> bool {
         Error::Transport(failure) => match failure.kind() {
             TransportErrorKind::Certificate
             | TransportErrorKind::Proxy
+            | TransportErrorKind::Unsupported
             | TransportErrorKind::Request => false,
             TransportErrorKind::Resolve
             | TransportErrorKind::Connect
