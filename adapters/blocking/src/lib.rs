@@ -26,6 +26,8 @@
 //! A subscription moves only within a call of its methods. With nobody to poll it, a WebSocket's pings
 //! go unanswered: who does other things in between for long takes up [`Events::next_timeout`] again
 //! and again, or gives the subscription a thread.
+//!
+//! What other clients read and this one does not stands in [known limits](restless_hyper::known_limits).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

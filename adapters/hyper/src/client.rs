@@ -355,11 +355,68 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// A ready-made TLS configuration: own certificate authorities, a client certificate. Of the
-    /// protocols that it offers (ALPN), where there are any, `http/1.1` goes out alone: it is what
-    /// is spoken. Default: the platform's verifier, with the ring provider.
+    /// Trusts these certificates beside those that the client trusts anyway: of an authority, or of
+    /// a server that has signed its own (with `CA:FALSE`, as rustls asks). In PEM, as many as there
+    /// are in it; each call adds to the ones before. Default: the platform's roots alone.
+    ///
+    /// What is no certificate in PEM is an error of [`build`](Self::build), and so is any beside
+    /// [`tls_config`](Self::tls_config), which says by itself whom to trust. On Android the
+    /// platform's verifier takes none, so they go with `webpki_roots` alone.
+    ///
+    /// ```
+    /// # fn with<R: restless_hyper::Runtime>(builder: restless_hyper::ClientBuilder<R>)
+    /// #     -> std::io::Result<restless_hyper::ClientBuilder<R>> {
+    /// let builder = builder.add_root_certificates(std::fs::read("our-authority.pem")?);
+    /// # Ok(builder) }
+    /// ```
+    pub fn add_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trust.add(pem.into());
+        self
+    }
+
+    /// A ready-made TLS configuration, for what the methods beside this one can't say: a client's
+    /// certificate, a verifier of the caller's own. Of the protocols that it offers (ALPN), where
+    /// there are any, `http/1.1` goes out alone: it is what is spoken. Default: the platform's
+    /// verifier, with the ring provider.
+    ///
+    /// The configuration names its provider: the process default, which `ClientConfig::builder`
+    /// asks for, is none where two providers are compiled in.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use restless_hyper::rustls::pki_types::pem::PemObject;
+    /// use restless_hyper::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    /// use restless_hyper::rustls::{ClientConfig, RootCertStore, crypto::ring};
+    ///
+    /// /// Shows the client's own certificate, and trusts one authority.
+    /// fn config() -> Result<Arc<ClientConfig>, Box<dyn std::error::Error>> {
+    ///     let mut roots = RootCertStore::empty();
+    ///     roots.add(CertificateDer::from_pem_file("our-authority.pem")?)?;
+    ///     let chain = CertificateDer::pem_file_iter("client.pem")?.collect::<Result<_, _>>()?;
+    ///     let key = PrivateKeyDer::from_pem_file("client.key")?;
+    ///     let config = ClientConfig::builder_with_provider(ring::default_provider().into())
+    ///         .with_safe_default_protocol_versions()?
+    ///         .with_root_certificates(roots)
+    ///         .with_client_auth_cert(chain, key)?;
+    ///     Ok(Arc::new(config))
+    /// }
+    /// # fn with<R: restless_hyper::Runtime>(builder: restless_hyper::ClientBuilder<R>)
+    /// #     -> Result<restless_hyper::ClientBuilder<R>, Box<dyn std::error::Error>> {
+    /// let builder = builder.tls_config(config()?);
+    /// # Ok(builder) }
+    /// ```
     pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Self {
-        self.trust = Trust::Caller(config);
+        self.trust.take(config);
+        self
+    }
+
+    /// Takes the provider aws-lc-rs in the place of ring, for this client: it knows keys on P-521,
+    /// and signatures by P-384 with SHA-512. Takes a C compiler when it is built. An error of
+    /// [`build`](Self::build) beside [`tls_config`](Self::tls_config), which names its own provider.
+    #[cfg(feature = "aws-lc-rs")]
+    pub fn aws_lc_rs(mut self) -> Self {
+        self.trust.take_aws_lc_rs();
         self
     }
 
@@ -368,7 +425,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     /// of [`tls_config`](Self::tls_config).
     #[cfg(feature = "webpki-roots")]
     pub fn webpki_roots(mut self) -> Self {
-        self.trust = Trust::Mozilla;
+        self.trust.take_mozilla();
         self
     }
 
@@ -419,9 +476,11 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     ///
     /// # Errors
     ///
-    /// When a base URL is not http or https, or a proxy's URL can't be one.
+    /// When a base URL is not http or https, a proxy's URL can't be one, or what
+    /// [`add_root_certificates`](Self::add_root_certificates) was given is no certificate.
     pub fn build(mut self) -> Result<C, ConfigError> {
         self.way = Way::Settled(self.way.proxies()?);
+        self.trust.settle()?;
         let mut service = Service::default();
         if let Some(key) = self.api_key.take() {
             service = service.with_api_key(key);

@@ -10,13 +10,13 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
-use restless_proto::machine::{End, ExchangeId, Input};
-use restless_proto::{TransportError, TransportErrorKind};
+use restless_proto::machine::{End, ExchangeId, ForwardedBy, Input};
+use restless_proto::{TransportError, TransportErrorKind, USER_AGENT};
 
-use crate::Runtime;
 use crate::connect::{Connection, Connector, Origin, Route, failure};
 use crate::trace::Span;
 use crate::upgraded::Upgraded;
+use crate::{Runtime, date};
 
 /// Polled for the inputs that it yields; dropping it closes its connection.
 pub(crate) struct Exchange<R> {
@@ -204,14 +204,27 @@ async fn send<R: Runtime>(
     let upgrade = request.headers().contains_key(header::UPGRADE);
     let route = connector.route(&origin, upgrade).map_err(End::Failed)?;
     let mut request = wire_form(request, route).map_err(End::Failed)?;
+    let user_agent = request.headers().get(header::USER_AGENT);
+    let user_agent = user_agent.cloned().unwrap_or(HeaderValue::from_static(USER_AGENT));
     if reuse {
         while let Some(connection) = connector.reuse(&origin).await {
             let again = request.method().is_idempotent().then(|| request.clone());
-            match answer(connection, request).await {
-                Ok((response, connection)) => return accept(response, connection, origin, route),
+            let (error, unsent) = match answer(connection, request).await {
+                Ok((response, connection)) => match again {
+                    // Nobody asked for long enough is what it says, and nothing of this request
+                    // (RFC 9110 §15.5.9): once more, on a new one.
+                    Some(again) if response.status() == StatusCode::REQUEST_TIMEOUT => {
+                        request = again;
+                        break;
+                    }
+                    _ => return accept(response, connection, origin, route),
+                },
+                Err(unanswered) => unanswered,
+            };
+            match unsent {
                 // The peer closed it as we took it, and not a byte of the request has gone out.
-                Err((_, Some(unsent))) => request = unsent,
-                Err((error, None)) => {
+                Some(unsent) => request = unsent,
+                None => {
                     let error = failure(error);
                     match again.filter(|_| error.kind() == TransportErrorKind::Broken) {
                         // It closed it in the same moment, most likely (RFC 9112 §9.3.1): once
@@ -220,32 +233,36 @@ async fn send<R: Runtime>(
                             request = again;
                             break;
                         }
-                        None => return Err(End::Failed(error)),
+                        None => return Err(End::Failed(route.name(error))),
                     }
                 }
             }
         }
     }
-    let connection = connector.connect(&origin, route).await?;
+    let connection = connector.connect(&origin, route, &user_agent).await?;
     match answer(connection, request).await {
         Ok((response, connection)) => accept(response, connection, origin, route),
-        Err((error, _)) => Err(End::Failed(failure(error))),
+        Err((error, _)) => Err(End::Failed(route.name(failure(error)))),
     }
 }
 
-/// An answer of the origin's. 407 is only ever a proxy's (RFC 9110 §15.5.8).
+/// An answer of the origin's, or of a proxy that was given the request whole. 407 is only ever the
+/// proxy's (RFC 9110 §15.5.8).
 fn accept(
-    response: Response<Incoming>,
+    mut response: Response<Incoming>,
     connection: Connection,
     origin: Origin,
     route: Route<'_>,
 ) -> Result<Answer, End> {
-    match route {
-        Route::Forward(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            Err(End::Failed(proxy.refused(response.status().as_u16())))
+    date::add(response.headers_mut());
+    if let Route::Forward(proxy) = route {
+        response.extensions_mut().insert(ForwardedBy::new(proxy.to_string()));
+        if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            let (head, _) = response.into_parts();
+            return Err(End::Failed(proxy.refused(&head)));
         }
-        _ => Ok(Answer { response, connection, origin }),
     }
+    Ok(Answer { response, connection, origin })
 }
 
 /// The error, and the request if none of it was sent.

@@ -5,11 +5,15 @@
 //! an adapter, such as `restless-tokio`; who has a runtime of their own implements [`Runtime`] and
 //! has the same [`Client`].
 //!
+//! What other clients read and this one does not stands in [`known_limits`].
+//!
 //! # Features
 //!
 //! - `zstd` (off): the content coding of that name; its decoder is in C.
 //! - `webpki-roots` (off): `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots
 //!   and not the platform's.
+//! - `aws-lc-rs` (off): `ClientBuilder::aws_lc_rs`, by which a client takes that provider and not
+//!   ring. It is never a process default; with it, rustls has none (see `ClientBuilder::tls_config`).
 //! - `futures-io` (off): `FuturesIo`, for runtimes whose sockets speak those traits.
 //! - `tracing` (off): spans and events of what the client does.
 //!
@@ -32,10 +36,12 @@
 mod client;
 mod connect;
 mod credentials;
+mod date;
 mod driver;
 mod events;
 mod exchange;
 mod io;
+pub mod known_limits;
 mod pages;
 mod proxy;
 mod runtime;

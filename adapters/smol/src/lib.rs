@@ -20,6 +20,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What other clients read and this one does not stands in [known limits](restless_hyper::known_limits).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -87,6 +87,15 @@ const CASES: &[Case] = &[
         due: &["extended key usage"],
     },
     Case {
+        name: "self-signed, an authority's, and installed",
+        signer: Signer::Itself,
+        change: |params| {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        },
+        trust: Trust::Its,
+        due: &["CA:TRUE", "CA:FALSE helps"],
+    },
+    Case {
         name: "of an authority, and nobody is trusted",
         signer: Signer::Authority,
         change: |_| {},
@@ -217,9 +226,9 @@ pub async fn the_platform_s_verifier_refuses_over_each_transport<R: Runtime>(rt:
     let client = over(&rt, &emulator, &front).build().expect("a client");
     let error = client.send(streams::list()).await.expect_err("it is not to be trusted");
     let Error::Transport(failure) = &error else { panic!("{error:?}") };
-    if failure.kind() == TransportErrorKind::Tls {
+    if failure.kind() == TransportErrorKind::Request {
         // A machine without any roots can't set a verifier up, and says so.
-        assert!(causes(&error).contains("cert"), "{error:?}");
+        assert!(causes(&error).contains("no trust store"), "{error:?}");
         return;
     }
     for (transport, error) in errors(&client).await {
@@ -274,4 +283,134 @@ pub async fn a_client_s_certificate_is_shown_where_it_is_asked_for<R: Runtime>(r
         assert!(said.contains("certificate"), "{transport}: {said}");
     }
     assert_eq!((front.accepted(), emulator.requests().len()), (before.0 + 3, before.1));
+}
+
+/// A signature that ring does not know, by P-521, or by P-384 with SHA-512: the error says so, and
+/// what helps; and nobody tries again.
+pub async fn a_signature_that_ring_does_not_know_is_named<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    // Good from 2020 to 2119, for localhost; their keys are known to everybody who reads this.
+    for pem in [include_str!("certificates/p521.pem"), include_str!("certificates/p384-sha512.pem")]
+    {
+        let front = Front::with_pem(emulator.address(), pem);
+        let client = over(&rt, &emulator, &front).tls_config(front.trusted());
+        for (transport, error) in errors(&client.build().expect("a client")).await {
+            let Error::Transport(failure) = &error else { panic!("{transport}: {error:?}") };
+            assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{transport}");
+            let said = causes(&error);
+            assert!(said.contains("P-384 with SHA-512") && said.contains("aws-lc-rs"), "{said}");
+        }
+        assert_eq!(front.accepted(), 3);
+    }
+    assert!(emulator.requests().is_empty());
+}
+
+/// Roots of the caller's join the platform's, or Mozilla's where those were asked for: a server of
+/// each is trusted over each transport, and one of neither is not.
+pub async fn roots_of_the_caller_s_join_the_platform_s<R: Runtime>(rt: R) {
+    if child::said().is_none() {
+        let file = std::env::temp_dir().join(format!("restless-join-{}.pem", std::process::id()));
+        let path = file.to_str().expect("a path in UTF-8");
+        let name = "certificates::roots_of_the_caller_s_join_the_platform_s";
+        child::run(name, &json!(path), &[("SSL_CERT_FILE", path)]);
+        return;
+    }
+    let file = child::said().and_then(|path| path.as_str().map(PathBuf::from)).expect("a path");
+    let (emulator, id) = with_an_event();
+    let front = || Front::with(emulator.address(), Signer::Authority, |_| {});
+    let [platform_s, caller_s, another_s, nobody_s] = [front(), front(), front(), front()];
+    std::fs::write(&file, platform_s.pem()).expect("a file");
+    let client = |front: &Front| {
+        let client = over(&rt, &emulator, front).add_root_certificates(caller_s.pem());
+        client.add_root_certificates(format!("{}\n{}", another_s.pem(), caller_s.pem()))
+    };
+    for front in [&caller_s, &another_s] {
+        use_each_transport(&client(front).build().expect("a client"), &id).await;
+        use_each_transport(&client(front).webpki_roots().build().expect("a client"), &id).await;
+    }
+    // Where no variable installs one, there is no other authority of the platform's to ask.
+    if cfg!(target_os = "linux") {
+        use_each_transport(&client(&platform_s).build().expect("a client"), &id).await;
+    }
+    for (transport, error) in errors(&client(&nobody_s).build().expect("a client")).await {
+        let Error::Transport(failure) = &error else { panic!("{transport}: {error:?}") };
+        assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{transport}");
+    }
+    std::fs::remove_file(file).expect("a file");
+}
+
+/// What is no root in PEM is an error when the client is built, which says which one it was; and so
+/// is one beside a configuration that says by itself whom to trust.
+pub async fn what_is_no_root_is_an_error_at_once<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let front = Front::start(emulator.address());
+    let good = front.pem();
+    let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (pem, due) in [
+        (String::new(), "a text without a certificate"),
+        ("mine.pem".to_owned(), "a text without a certificate"),
+        (format!("{good}{bad}"), "certificate 2"),
+        (format!("{good}-----BEGIN CERTIFICATE-----\nAAAA\n"), "item 2"),
+    ] {
+        let client = over(&rt, &emulator, &front).add_root_certificates(pem);
+        let error = client.build().expect_err(due);
+        assert_eq!(error.field(), "add_root_certificates");
+        assert!(error.to_string().contains(due), "{error}");
+    }
+    let client = over(&rt, &emulator, &front).add_root_certificates(good);
+    let error = client.tls_config(front.trusted()).build().expect_err("both");
+    assert!(error.to_string().contains("tls_config"), "{error}");
+}
+
+/// A trust store that the environment names and that can't be read is named, with what is wrong:
+/// a file that is missing, empty or a folder; a folder that is missing or empty. Nobody can be
+/// trusted then, and nobody is asked; with roots of the caller's, who is not trusted is told of it.
+pub async fn a_trust_store_that_can_t_be_read_is_named<R: Runtime>(rt: R) {
+    if !cfg!(target_os = "linux") {
+        return; // Elsewhere, the system's own verifier asks no variable.
+    }
+    let Some(said) = child::said() else {
+        let folder = std::env::temp_dir().join(format!("restless-store-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("empty.pem"), "").expect("a file");
+        std::fs::create_dir(folder.join("empty")).expect("a folder");
+        let name = "certificates::a_trust_store_that_can_t_be_read_is_named";
+        for (variable, path, due) in [
+            ("SSL_CERT_FILE", "missing.pem", "No such file"),
+            ("SSL_CERT_FILE", "empty.pem", "holds no certificate"),
+            ("SSL_CERT_FILE", "empty", "is a folder"),
+            ("SSL_CERT_DIR", "missing", "No such file"),
+            ("SSL_CERT_DIR", "empty", "no certificate in PEM"),
+        ] {
+            let path = folder.join(path);
+            let path = path.to_str().expect("a path in UTF-8");
+            child::run(name, &json!([variable, path, due]), &[(variable, path)]);
+        }
+        std::fs::remove_dir_all(folder).expect("a folder");
+        return;
+    };
+    let due = said.as_array().expect("a list");
+    let names_it = |error: &Error| {
+        let said = causes(error);
+        for due in due {
+            let due = due.as_str().expect("a text");
+            assert!(said.contains(due), "{due:?} is not in {said:?}");
+        }
+    };
+    let emulator = Emulator::start().expect("an emulator");
+    let front = Front::with(emulator.address(), Signer::Authority, |_| {});
+    let client = over(&rt, &emulator, &front).build().expect("a client");
+    for (transport, error) in errors(&client).await {
+        let Error::Transport(failure) = &error else { panic!("{transport}: {error:?}") };
+        assert_eq!(failure.kind(), TransportErrorKind::Request, "{transport}");
+        names_it(&error);
+    }
+    let other = Front::with(emulator.address(), Signer::Itself, |_| {});
+    let client = over(&rt, &emulator, &front).add_root_certificates(other.pem());
+    for (transport, error) in errors(&client.build().expect("a client")).await {
+        let Error::Transport(failure) = &error else { panic!("{transport}: {error:?}") };
+        assert_eq!(failure.kind(), TransportErrorKind::Certificate, "{transport}");
+        names_it(&error);
+    }
+    assert!(emulator.requests().is_empty());
 }

@@ -7,8 +7,10 @@ use restless_emulator::{Emulator, Fault};
 use restless_hyper::proto::{Error, Timer, streams};
 use restless_hyper::{Client, Runtime};
 
+use super::front::Front;
 use super::probe::Probe;
-use super::support::{Stage, all_of, both, builder, failure, take_ids};
+use super::relay::Relay;
+use super::support::{Stage, all_of, both, builder, failure, lost, opened, take_ids};
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
@@ -78,6 +80,59 @@ pub async fn black_holes_alone_are_a_connect_timeout<R: Runtime>(rt: R) {
     let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
     assert_eq!((timeout.timer(), timeout.after()), (Timer::Connect, Duration::from_millis(400)));
     assert_eq!((probe.connects(), probe.live()), (2, 0));
+}
+
+/// An address that takes connections and never speaks TLS is passed by: the next connect takes the
+/// other address first, for calls, event streams and WebSockets alike.
+pub async fn an_address_that_never_speaks_tls_makes_way<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt.clone());
+    let id = stage.stream();
+    stage.publish(&id, 1);
+    // The system completes TCP's handshake, and nobody answers TLS's.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let front = Front::start(stage.emulator.address());
+    let client = || {
+        let probe = Probe::with_addresses(rt.clone(), &[address, front.address()]);
+        let client = builder(&probe, &stage.emulator)
+            .base_url("https://up.test")
+            .stream_base_url("https://up.test")
+            .tls_config(front.trusted())
+            .tls_handshake_timeout(Duration::from_secs(1));
+        (probe, client.build().expect("a client"))
+    };
+    let (probe, calls) = client();
+    calls.send(streams::list()).await.expect("a page");
+    assert_eq!(probe.connects(), 2);
+    for subscription in [all_of(&id), all_of(&id).websocket()] {
+        let (probe, client) = client();
+        let mut events = client.subscribe(subscription).expect("a subscription");
+        lost(&mut events).await;
+        opened(&mut events).await;
+        assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
+        assert_eq!(probe.connects(), 2);
+    }
+}
+
+/// So is an address of a proxy's that takes connections and never answers.
+pub async fn an_address_of_a_proxy_that_never_answers_makes_way<R: Runtime>(rt: R) {
+    let emulator = Emulator::start().expect("an emulator");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let front = Front::start(emulator.address());
+    for scheme in ["http", "socks5"] {
+        let relay = Relay::start(front.address());
+        let probe = Probe::with_addresses(rt.clone(), &[address, relay.address()]);
+        let client = builder(&probe, &emulator)
+            .base_url("https://up.test")
+            .proxy(format!("{scheme}://proxy.test"))
+            .tls_config(front.trusted())
+            .connect_timeout(Duration::from_secs(1))
+            .build()
+            .expect("a client");
+        client.send(streams::list()).await.expect("a page");
+        assert_eq!(probe.connects(), 2);
+    }
 }
 
 /// A name is resolved anew for each connection of a subscription: the service may have moved.

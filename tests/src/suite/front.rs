@@ -126,6 +126,17 @@ impl Front {
         Self::run(to, config.expect("key and certificate belong together"), shown.root)
     }
 
+    /// With this certificate, the root that has signed it, and the certificate's key, all in PEM.
+    pub(crate) fn with_pem(to: SocketAddr, pem: &str) -> Self {
+        let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|one| one.expect("PEM"));
+        let chain: Vec<_> = chain.collect();
+        let [certificate, root] = &chain[..] else { panic!("a certificate and its root") };
+        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).expect("a key");
+        let config =
+            server().with_no_client_auth().with_single_cert(vec![certificate.clone()], key);
+        Self::run(to, config.expect("key and certificate belong together"), root.clone())
+    }
+
     /// It speaks h2 as well, says so, and would rather.
     pub(crate) fn preferring_h2(to: SocketAddr) -> Self {
         let shown = Shown::new(Signer::Itself, |_| {});

@@ -24,7 +24,9 @@ pub mod environment;
 pub mod faults;
 pub mod lifecycle;
 pub mod proxy;
+pub mod proxy_faults;
 pub mod redirect;
+pub mod responses;
 pub mod rest;
 pub mod retry;
 pub mod secrets;
@@ -203,6 +205,25 @@ macro_rules! scenarios {
             over_redirects_each_side_keeps_its_credentials,
             the_environment_says_which_proxy,
         }
+        $crate::scenarios! { $run => proxy_faults:
+            a_proxy_s_url_that_can_t_be_one_is_an_error_at_once,
+            a_refusal_of_a_port_says_what_is_usual,
+            an_answer_to_connect_that_is_none_is_refused_at_once,
+            a_proxy_s_retry_after_is_waited_for,
+            a_refusal_that_may_be_the_proxy_s_names_both,
+            a_tunnel_that_breaks_names_the_proxy,
+            a_proxy_is_told_the_user_agent,
+        }
+        $crate::scenarios! { $run => responses:
+            a_head_of_many_fields_is_read,
+            a_head_of_too_many_fields_is_named,
+            folded_fields_are_read,
+            a_higher_minor_version_is_read,
+            chunks_in_http_1_0_are_read,
+            chunk_extensions_lose_nothing_and_are_named,
+            a_date_in_retry_after_needs_no_date_beside_it,
+            a_408_on_a_kept_connection_is_no_answer,
+        }
         $crate::scenarios! { $run => redirect:
             each_status_has_its_method_and_each_origin_its_key,
             each_origin_has_its_bearer_token,
@@ -221,6 +242,7 @@ macro_rules! scenarios {
             subscriptions_work_over_tls,
             a_certificate_may_be_for_an_address,
             a_server_that_speaks_no_tls_is_a_loss,
+            a_server_with_nothing_in_common_ends_it,
             a_handshake_that_stalls_is_a_timeout_of_its_own,
             a_handshake_that_breaks_off_is_no_connection,
             a_server_that_prefers_h2_is_not_taken_at_its_word,
@@ -242,6 +264,8 @@ macro_rules! scenarios {
             a_black_hole_holds_nobody_up,
             a_refusal_makes_way_at_once,
             black_holes_alone_are_a_connect_timeout,
+            an_address_that_never_speaks_tls_makes_way,
+            an_address_of_a_proxy_that_never_answers_makes_way,
             each_reconnect_resolves_the_name_anew,
             a_refusal_names_the_address,
             localhost_is_this_machine_whatever_a_resolver_says,
@@ -254,6 +278,10 @@ macro_rules! scenarios {
             the_platform_s_verifier_refuses_over_each_transport,
             an_authority_of_the_platform_s_is_trusted,
             a_client_s_certificate_is_shown_where_it_is_asked_for,
+            a_signature_that_ring_does_not_know_is_named,
+            roots_of_the_caller_s_join_the_platform_s,
+            what_is_no_root_is_an_error_at_once,
+            a_trust_store_that_can_t_be_read_is_named,
         }
         $crate::scenarios! { $run => connection:
             the_method_is_get,
@@ -379,7 +407,9 @@ mod tests {
         faults
         lifecycle
         proxy
+        proxy_faults
         redirect
+        responses
         rest
         retry
         secrets

@@ -17,8 +17,8 @@ enum Manner {
     To(SocketAddr),
     /// Passes everything on to the port that it was to go to, on this machine.
     ByPort,
-    /// As [`To`](Self::To), but CONNECT is answered with two interim responses first.
-    Interim(SocketAddr),
+    /// As [`To`](Self::To), but this is the answer to CONNECT.
+    Saying(&'static str, SocketAddr),
     /// For HTTP what it writes, for SOCKS5 the last byte is the reply.
     Answer(&'static str),
     /// Of SOCKS5: takes no user but known ones, and knows none.
@@ -40,9 +40,9 @@ impl Relay {
         Self::with(Manner::ByPort)
     }
 
-    /// Answers CONNECT with two interim responses before it does as [`start`](Self::start)'s.
-    pub(crate) fn with_interim_responses(to: SocketAddr) -> Self {
-        Self::with(Manner::Interim(to))
+    /// Answers CONNECT with this, and does as [`start`](Self::start)'s otherwise.
+    pub(crate) fn saying(answer: &'static str, to: SocketAddr) -> Self {
+        Self::with(Manner::Saying(answer, to))
     }
 
     /// Answers everything with this: for HTTP what it writes, for SOCKS5 the last byte is the reply.
@@ -88,14 +88,55 @@ impl Relay {
 /// A port behind which the first connections break, this many, once something has come by them; the
 /// others are passed on.
 pub(crate) fn slamming(count: usize, to: SocketAddr) -> SocketAddr {
+    serving(move |n, stream| slam_or_pass(stream, n, n < count, to))
+}
+
+/// A port that passes everything on, but for the head of each connection's first response: that is
+/// what `edit` makes of it.
+pub(crate) fn editing(
+    to: SocketAddr,
+    edit: impl Fn(&str) -> String + Send + Sync + 'static,
+) -> SocketAddr {
+    serving(move |_, client| {
+        let mut server = TcpStream::connect(to)?;
+        let (mut up, mut on) = (client.try_clone()?, server.try_clone()?);
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut up, &mut on);
+            let _ = on.shutdown(Shutdown::Write);
+        });
+        let head = read_head(&mut server, Vec::new())?;
+        let mut client = client;
+        client.write_all(edit(&head).as_bytes())?;
+        let _ = io::copy(&mut server, &mut client);
+        client.shutdown(Shutdown::Both)
+    })
+}
+
+/// A server of its own: it gets each connection with its number, from 0 on, on a thread.
+pub(crate) fn serving(
+    serve: impl Fn(usize, TcpStream) -> io::Result<()> + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
+    let serve = Arc::new(serve);
     std::thread::spawn(move || {
         for (n, stream) in listener.incoming().map_while(Result::ok).enumerate() {
-            std::thread::spawn(move || slam_or_pass(stream, n, n < count, to));
+            let serve = Arc::clone(&serve);
+            // Whatever fails here, the client sees a connection that ends.
+            std::thread::spawn(move || serve(n, stream));
         }
     });
     address
+}
+
+/// A head up to its empty line, of which this much has come.
+pub(crate) fn read_head(stream: &mut TcpStream, mut head: Vec<u8>) -> io::Result<String> {
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut next = [0];
+        stream.read_exact(&mut next)?;
+        head.extend(next);
+    }
+    Ok(String::from_utf8(head).expect("a head in ASCII"))
 }
 
 fn slam_or_pass(mut client: TcpStream, n: usize, slam: bool, to: SocketAddr) -> io::Result<()> {
@@ -122,13 +163,7 @@ fn serve(mut client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> io
         client.write_all(&[5, reply, 0, 3, 4, b'h', b'e', b'r', b'e', 0, 9])?;
         return if reply == 0 { pass(client, connect(manner, port)?) } else { Ok(()) };
     }
-    let mut head = first.to_vec();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut next = [0];
-        client.read_exact(&mut next)?;
-        head.extend(next);
-    }
-    let head = String::from_utf8(head).expect("a head in ASCII");
+    let head = read_head(&mut client, first.to_vec())?;
     note(&head);
     if let Manner::Answer(answer) = manner {
         return client.write_all(answer.as_bytes());
@@ -140,11 +175,11 @@ fn serve(mut client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> io
     let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
     let mut server = connect(manner, port)?;
     if line.starts_with("CONNECT ") {
-        if let Manner::Interim(_) = manner {
-            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-            client.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")?;
-        }
-        client.write_all(b"HTTP/1.1 200 Go ahead\r\nVia: 1.1 relay\r\n\r\n")?;
+        let answer = match manner {
+            Manner::Saying(answer, _) => answer,
+            _ => "HTTP/1.1 200 Go ahead\r\nVia: 1.1 relay\r\n\r\n",
+        };
+        client.write_all(answer.as_bytes())?;
         return pass(client, server);
     }
     // One request for each connection: what follows would be passed on unseen.
@@ -157,7 +192,7 @@ fn serve(mut client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> io
 
 fn connect(manner: Manner, port: u16) -> io::Result<TcpStream> {
     match manner {
-        Manner::To(to) | Manner::Interim(to) => TcpStream::connect(to),
+        Manner::To(to) | Manner::Saying(_, to) => TcpStream::connect(to),
         Manner::ByPort => TcpStream::connect((Ipv4Addr::LOCALHOST, port)),
         Manner::Answer(_) | Manner::RefuseUsers => Err(io::ErrorKind::NotConnected.into()),
     }

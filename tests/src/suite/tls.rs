@@ -1,5 +1,6 @@
 //! TLS: whom to trust, and what happens where one can't.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use restless_hyper::{Client, ClientBuilder, Runtime};
 
 use super::front::{Front, trusting_nobody};
 use super::probe::Probe;
-use super::relay;
+use super::relay::{self, serving};
 use super::support::{all_of, builder, data, event, failure, lost};
+use crate::causes;
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
@@ -86,18 +88,48 @@ pub async fn a_certificate_may_be_for_an_address<R: Runtime>(rt: R) {
     client.send(streams::list()).await.expect("a page");
 }
 
-/// A server that speaks no TLS may come to speak it: a subscription connects again.
+/// A server that speaks no TLS may come to speak it: a subscription connects again, and is told what
+/// it may be.
 pub async fn a_server_that_speaks_no_tls_is_a_loss<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let url = format!("https://{}", emulator.address());
     let client = builder(&rt, &emulator).base_url(&url).stream_base_url(&url);
     let client = client.tls_config(trusting_nobody()).build().expect("a client");
     let error = client.send(streams::list()).await.expect_err("no TLS");
-    assert_eq!(kind(&error), TransportErrorKind::Tls);
-    let mut events = client.subscribe(all_of("any")).expect("a subscription");
-    let lost = lost(&mut events).await;
-    let LossReason::Error(error) = &lost.reason else { panic!("{lost:?}") };
-    assert_eq!(kind(error), TransportErrorKind::Tls);
+    let is_named = |error: &Error| {
+        assert_eq!(kind(error), TransportErrorKind::Tls);
+        assert!(causes(error).contains("is it http?"), "{}", causes(error));
+    };
+    is_named(&error);
+    for subscription in [all_of("any"), all_of("any").websocket()] {
+        let mut events = client.subscribe(subscription).expect("a subscription");
+        let lost = lost(&mut events).await;
+        let LossReason::Error(error) = &lost.reason else { panic!("{lost:?}") };
+        is_named(error);
+    }
+}
+
+/// A server that finds nothing in common with us, as one with a key on P-521 does, would find nothing
+/// the next time: an error that says what may help, after one connect of each transport.
+pub async fn a_server_with_nothing_in_common_ends_it<R: Runtime>(rt: R) {
+    // What OpenSSL says then: a fatal alert, handshake_failure (RFC 8446 §6.2).
+    let server = serving(|_, mut stream| {
+        stream.write_all(&[21, 3, 3, 0, 2, 2, 40])?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    });
+    let (emulator, probe) = (Emulator::start().expect("an emulator"), Probe::new(rt));
+    let url = format!("https://{server}");
+    let client = builder(&probe, &emulator).base_url(&url).stream_base_url(&url);
+    let client = client.tls_config(trusting_nobody()).build().expect("a client");
+    let mut errors = vec![client.send(streams::list()).await.expect_err("nothing in common")];
+    for subscription in [all_of("any"), all_of("any").websocket()] {
+        errors.push(failure(&mut client.subscribe(subscription).expect("a subscription")).await);
+    }
+    for error in errors {
+        assert_eq!(kind(&error), TransportErrorKind::Unsupported);
+        assert!(causes(&error).contains("aws_lc_rs"), "{}", causes(&error));
+    }
+    assert_eq!(probe.connects(), 3);
 }
 
 /// A handshake that stalls is no connect that does: it has a timer and an error of its own, over

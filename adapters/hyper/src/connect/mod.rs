@@ -1,30 +1,35 @@
 //! From a URI to a connection that speaks HTTP/1.1.
 
+mod failure;
 mod head;
 mod race;
+mod suspects;
 
-use std::error::Error;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use restless_proto::{
     ConfigError, TimeoutError, Timer, TransportError, TransportErrorKind, is_loopback, machine::End,
 };
 
-use head::{Bounded, HeadLimit, HeadTooLong};
+use head::{Bounded, HeadLimit};
+use suspects::Suspects;
 
 use crate::Runtime;
 use crate::io::{AsHyper, AsTokio};
 use crate::proxy::{Proxies, Proxy};
-use crate::tls::{self, Tls};
+use crate::tls::Tls;
+
+pub(crate) use failure::failure;
+pub(crate) use head::normalize_minor;
 
 /// Makes connections, and keeps the idle ones of REST calls for the next call.
 pub(crate) struct Connector<R> {
@@ -37,6 +42,7 @@ pub(crate) struct Connector<R> {
     /// Credentials may go over plain http to any host, and so by way of any.
     plain_http: bool,
     idle: Mutex<Vec<Idle>>,
+    suspects: Suspects,
 }
 
 /// The way to an origin.
@@ -47,6 +53,16 @@ pub(crate) enum Route<'a> {
     Forward(&'a Proxy),
     /// The proxy connects, and passes bytes.
     Tunnel(&'a Proxy),
+}
+
+impl Route<'_> {
+    /// An error that came by this way: where a proxy is on it, that is named.
+    pub(crate) fn name(self, error: TransportError) -> TransportError {
+        match self {
+            Self::Direct => error,
+            Self::Forward(proxy) | Self::Tunnel(proxy) => proxy.behind(error),
+        }
+    }
 }
 
 /// What a new connection may take.
@@ -69,6 +85,10 @@ const MOST_IDLE: usize = 8;
 /// Longest time for a connection to be kept: a path that forgets quiet connections forgets them
 /// after minutes, and tells nobody.
 const MOST_IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// Most fields in the head of a response: as many as Node takes. Each parse of a head has memory for
+/// so many, which is why it is no larger number.
+const MOST_FIELDS: usize = 2000;
 
 struct Idle {
     origin: Origin,
@@ -139,7 +159,15 @@ impl<R: Runtime> Connector<R> {
         proxies: Result<Proxies, ConfigError>,
         plain_http: bool,
     ) -> Self {
-        Self { runtime, tls, timeouts, proxies, plain_http, idle: Mutex::new(Vec::new()) }
+        Self {
+            runtime,
+            tls,
+            timeouts,
+            proxies,
+            plain_http,
+            idle: Mutex::new(Vec::new()),
+            suspects: Suspects::default(),
+        }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -181,7 +209,8 @@ impl<R: Runtime> Connector<R> {
     /// Keeps a connection whose exchange is complete, if it can take another one.
     pub(crate) fn keep(&self, origin: Origin, mut connection: Connection, cx: &mut Context<'_>) {
         let mut idle = self.idle();
-        if !connection.stands(cx) {
+        // A peer of HTTP/1.0 closes it, whatever it said, and hyper was not told of that version.
+        if connection.head.is_http_1_0() || !connection.stands(cx) {
             return;
         }
         if idle.len() == MOST_IDLE {
@@ -217,17 +246,21 @@ impl<R: Runtime> Connector<R> {
         Ok(if forwards { Route::Forward(proxy) } else { Route::Tunnel(proxy) })
     }
 
-    /// A new connection: the name is resolved anew, whatever an earlier one has found.
+    /// A new connection: the name is resolved anew, whatever an earlier one has found. An HTTP proxy
+    /// that is to tunnel is told the user agent.
     pub(crate) async fn connect(
         &self,
         origin: &Origin,
         route: Route<'_>,
+        user_agent: &HeaderValue,
     ) -> Result<Connection, End> {
         // Not only calls come by here, and an idle connection may have been of the last call.
         drop(self.idle());
         let timeouts = &self.timeouts;
-        let reaching = self.reach(origin, route);
+        let peer = OnceLock::new();
+        let reaching = self.reach(origin, route, user_agent, &peer);
         let reached = self.within(Timer::Connect, timeouts.connect, reaching).await;
+        self.judge(&peer, reached.is_ok());
         let socket = reached.map_err(|why| match (why, route) {
             // It is the proxy that has not answered, and not the service.
             (End::TimedOut(late), Route::Forward(proxy) | Route::Tunnel(proxy)) => {
@@ -239,8 +272,26 @@ impl<R: Runtime> Connector<R> {
             return self.handshake(socket).await;
         }
         let greeting = self.tls.connect(&origin.host, socket);
-        let stream = self.within(Timer::TlsHandshake, timeouts.tls_handshake, greeting).await?;
+        let greeted = self.within(Timer::TlsHandshake, timeouts.tls_handshake, greeting).await;
+        if let Route::Direct = route {
+            self.judge(&peer, greeted.is_ok());
+        }
+        let stream = greeted.map_err(|why| match (why, route) {
+            // Some say that a tunnel stands before they have tried to make it.
+            (End::TimedOut(late), Route::Tunnel(proxy)) => End::Failed(proxy.late_behind(late)),
+            (End::Failed(error), route) => End::Failed(route.name(error)),
+            (why, _) => why,
+        })?;
         self.handshake(AsHyper::new(stream)).await
+    }
+
+    /// Remembers whether the address that took a connection got through the handshake on it.
+    fn judge(&self, peer: &OnceLock<SocketAddr>, good: bool) {
+        match peer.get() {
+            Some(peer) if good => self.suspects.remove(*peer),
+            Some(peer) => self.suspects.add(*peer),
+            None => {}
+        }
     }
 
     /// HTTP/1.1 has none: from here on, requests can be sent.
@@ -250,7 +301,12 @@ impl<R: Runtime> Connector<R> {
     {
         let head = HeadLimit::default();
         let socket = Bounded { socket, limit: head.clone() };
-        let made = http1::handshake(socket).await;
+        let made = http1::Builder::new()
+            .max_headers(MOST_FIELDS)
+            // A client must read them (RFC 9112 §5.2).
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .handshake(socket)
+            .await;
         let (sender, connection) = made.map_err(|error| End::Failed(failure(error)))?;
         let task = Some(Box::pin(connection.with_upgrades()) as Pin<Box<_>>);
         Ok(Connection { sender, task, head, runtime: self.runtime.id() })
@@ -275,25 +331,41 @@ impl<R: Runtime> Connector<R> {
         .await
     }
 
-    /// A socket at whose other end the origin is, or a proxy that speaks for it.
-    async fn reach(&self, origin: &Origin, route: Route<'_>) -> Result<R::Socket, TransportError> {
+    /// A socket at whose other end the origin is, or a proxy that speaks for it. `peer` is the
+    /// address that took the connection, as soon as one has.
+    async fn reach(
+        &self,
+        origin: &Origin,
+        route: Route<'_>,
+        user_agent: &HeaderValue,
+        peer: &OnceLock<SocketAddr>,
+    ) -> Result<R::Socket, TransportError> {
         match route {
-            Route::Direct => self.socket(&origin.host, origin.port).await,
-            Route::Forward(proxy) => self.proxy_socket(proxy).await,
+            Route::Direct => self.socket(&origin.host, origin.port, peer).await,
+            Route::Forward(proxy) => self.proxy_socket(proxy, peer).await,
             Route::Tunnel(proxy) => {
-                let mut socket = AsTokio(self.proxy_socket(proxy).await?);
-                proxy.tunnel(&mut socket, &origin.host, origin.port).await?;
+                let mut socket = AsTokio(self.proxy_socket(proxy, peer).await?);
+                proxy.tunnel(&mut socket, &origin.host, origin.port, user_agent).await?;
                 Ok(socket.0)
             }
         }
     }
 
-    async fn proxy_socket(&self, proxy: &Proxy) -> Result<R::Socket, TransportError> {
-        let socket = self.socket(proxy.host(), proxy.port()).await;
+    async fn proxy_socket(
+        &self,
+        proxy: &Proxy,
+        peer: &OnceLock<SocketAddr>,
+    ) -> Result<R::Socket, TransportError> {
+        let socket = self.socket(proxy.host(), proxy.port(), peer).await;
         socket.map_err(|error| proxy.unreachable(error))
     }
 
-    async fn socket(&self, host: &str, port: u16) -> Result<R::Socket, TransportError> {
+    async fn socket(
+        &self,
+        host: &str,
+        port: u16,
+        peer: &OnceLock<SocketAddr>,
+    ) -> Result<R::Socket, TransportError> {
         let addresses = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
             // A name that is trusted to lead to this machine must not be asked about: a resolver
@@ -308,7 +380,11 @@ impl<R: Runtime> Connector<R> {
                 .await
                 .map_err(|error| TransportError::new(TransportErrorKind::Resolve, error))?,
         };
-        race::connect(&self.runtime, addresses).await
+        let addresses = self.suspects.last(race::interleave(addresses));
+        let (address, socket) = race::connect(&self.runtime, addresses).await?;
+        // It is set once: a connect has one name to resolve.
+        let _ = peer.set(address);
+        Ok(socket)
     }
 }
 
@@ -323,37 +399,6 @@ async fn turn() {
         Poll::Pending
     })
     .await;
-}
-
-/// The error of the connection that caused another one.
-fn io_error(error: &hyper::Error) -> Option<&std::io::Error> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref() {
-            return Some(io);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// What an error of hyper's means to the protocol.
-pub(crate) fn failure(error: hyper::Error) -> TransportError {
-    let kind = if error.is_user() {
-        TransportErrorKind::Request
-    } else if error.is_parse() {
-        TransportErrorKind::Protocol
-    } else {
-        let too_long =
-            |io: &std::io::Error| io.get_ref().is_some_and(|why| why.is::<HeadTooLong>());
-        if io_error(&error).is_some_and(too_long) {
-            return TransportError::new(TransportErrorKind::Protocol, error);
-        }
-        // In TLS 1.3 a server refuses a client's certificate, or the lack of one, only when the
-        // handshake is over for the client (RFC 8446 §4.4.2.4).
-        io_error(&error).map_or(TransportErrorKind::Broken, tls::kind)
-    };
-    TransportError::new(kind, error)
 }
 
 #[cfg(test)]

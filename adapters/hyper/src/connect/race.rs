@@ -17,14 +17,13 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 type Attempt<'a, R> = Pin<Box<dyn Future<Output = io::Result<<R as Runtime>::Socket>> + Send + 'a>>;
 
-/// The first socket that stands; the other attempts are dropped with the future.
+/// The first socket that stands, and where; the other attempts are dropped with the future.
 ///
 /// An attempt that fails makes the next one begin at once. What bounds all of it is the caller's.
 pub(super) async fn connect<R: Runtime>(
     runtime: &R,
-    addresses: Vec<SocketAddr>,
-) -> Result<R::Socket, TransportError> {
-    let mut waiting = interleave(addresses);
+    mut waiting: VecDeque<SocketAddr>,
+) -> Result<(SocketAddr, R::Socket), TransportError> {
     let mut attempts: Vec<(SocketAddr, Attempt<'_, R>)> = Vec::new();
     let mut delay: Option<Pin<Box<R::Sleep>>> = None;
     let mut last = TransportError::new(TransportErrorKind::Resolve, "the name has no address");
@@ -33,7 +32,7 @@ pub(super) async fn connect<R: Runtime>(
             let mut at = 0;
             while let Some((address, attempt)) = attempts.get_mut(at) {
                 match attempt.as_mut().poll(cx) {
-                    Poll::Ready(Ok(socket)) => return Poll::Ready(Ok(socket)),
+                    Poll::Ready(Ok(socket)) => return Poll::Ready(Ok((*address, socket))),
                     Poll::Ready(Err(error)) => {
                         let why = Unreachable { address: *address, source: error };
                         last = TransportError::new(TransportErrorKind::Connect, why);
@@ -63,7 +62,7 @@ pub(super) async fn connect<R: Runtime>(
 }
 
 /// The families by turns, the first address's first, and each in its order (RFC 8305 §4).
-fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+pub(super) fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (ours, others): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);

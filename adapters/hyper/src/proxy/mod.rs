@@ -5,12 +5,14 @@ mod rules;
 mod socks5;
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderValue, Uri};
+use http::uri::Authority;
+use http::{HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
-use restless_proto::{ConfigError, TimeoutError, TransportError, TransportErrorKind};
+use restless_proto::{ConfigError, TimeoutError, TransportError, TransportErrorKind, retry_after};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use rules::Proxies;
@@ -39,8 +41,9 @@ struct Credentials {
 /// curl's, for a proxy of any kind.
 const DEFAULT_PORT: u16 = 1080;
 
-const ACCEPTED: &str = "a proxy's URL: http://, socks5:// or socks5h://, with a host, and a user \
-    and a password of at most 255 bytes each where it wants some";
+const ACCEPTED: &str = "a proxy's URL: http://, socks5:// or socks5h://, with a host, a port from 0 \
+    to 65535 where it is not 1080, and a user and a password of at most 255 bytes each where it wants \
+    some, in which #, / and ? are written %23, %2F and %3F";
 
 impl Proxy {
     /// Reads `[scheme://][user[:password]@]host[:port]`; no scheme is `http`.
@@ -57,12 +60,18 @@ impl Proxy {
             "socks5" | "socks5h" => Protocol::Socks5,
             _ => return Err(bad()),
         };
-        let uri: Uri = format!("http://{rest}").parse().map_err(|_| bad())?;
-        let authority = uri.authority().ok_or_else(bad)?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        // A path says nothing, as for curl; one with an `@` is the end of a password.
+        if path.contains('@') {
+            return Err(bad());
+        }
+        let authority: Authority = authority.parse().map_err(|_| bad())?;
         let host = bare(authority.host());
         if host.is_empty() {
             return Err(bad());
         }
+        let port = port(&authority).ok_or_else(bad)?;
         let credentials = authority.as_str().rsplit_once('@').map(|(user, _)| {
             let (user, password) = user.split_once(':').unwrap_or((user, ""));
             let decode = |text| percent_decode_str(text).collect();
@@ -72,7 +81,6 @@ impl Proxy {
         if credentials.as_ref().is_some_and(|c| !fits(&c.user) || !fits(&c.password)) {
             return Err(bad());
         }
-        let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
         Ok(Self { protocol, host: host.to_owned(), port, credentials })
     }
 
@@ -105,25 +113,42 @@ impl Proxy {
     ///
     /// [`TransportErrorKind::Proxy`] where it would say the same the next time, else
     /// [`TransportErrorKind::Connect`].
+    /// `user_agent` is told to an HTTP proxy, as to the origin.
     pub(crate) async fn tunnel<S>(
         &self,
         socket: &mut S,
         host: &str,
         port: u16,
+        user_agent: &HeaderValue,
     ) -> Result<(), TransportError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let done = match self.protocol {
-            Protocol::Http => connect::tunnel(socket, self, host, port).await,
+            Protocol::Http => connect::tunnel(socket, self, host, port, user_agent).await,
             Protocol::Socks5 => socks5::tunnel(socket, self, host, port).await,
         };
         done.map_err(|why| self.failed(why))
     }
 
-    /// The error of an answer with this status that is the proxy's own.
-    pub(crate) fn refused(&self, status: u16) -> TransportError {
-        self.failed(Why::Status(status))
+    /// The error of an answer that is the proxy's own, to a request that it was to send on.
+    pub(crate) fn refused(&self, head: &http::response::Parts) -> TransportError {
+        let wait = retry_after(&head.headers);
+        let status = head.status.as_u16();
+        self.failed(Why::Status { status, port: None, wait })
+    }
+
+    /// The error of a tunnel through it that stood, and then broke, or led to somebody else.
+    pub(crate) fn behind(&self, error: TransportError) -> TransportError {
+        let (kind, wait) = (error.kind(), error.retry_after());
+        TransportError::new(kind, Behind { proxy: self.to_string(), source: error })
+            .with_retry_after(wait)
+    }
+
+    /// The error of a tunnel through it in which nobody spoke in time.
+    pub(crate) fn late_behind(&self, error: TimeoutError) -> TransportError {
+        let error = Behind { proxy: self.to_string(), source: error };
+        TransportError::new(TransportErrorKind::Connect, error)
     }
 
     /// The error of no connection to it.
@@ -142,7 +167,9 @@ impl Proxy {
     }
 
     fn failed(&self, why: Why) -> TransportError {
-        TransportError::new(why.kind(), ProxyError { proxy: self.to_string(), why })
+        let (kind, wait) = (why.kind(), why.wait());
+        TransportError::new(kind, ProxyError { proxy: self.to_string(), why })
+            .with_retry_after(wait)
     }
 }
 
@@ -160,6 +187,17 @@ impl fmt::Display for Proxy {
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Proxy({self})")
+    }
+}
+
+/// The port that an authority names, or the default; `None` where what it names is none.
+fn port(authority: &Authority) -> Option<u16> {
+    let (_, host) = authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
+    match host.strip_prefix(authority.host())?.strip_prefix(':') {
+        None | Some("") => Some(DEFAULT_PORT),
+        // `parse` takes a sign as well.
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().ok(),
+        Some(_) => None,
     }
 }
 
@@ -181,10 +219,19 @@ struct ProxyError {
     why: Why,
 }
 
+/// What went wrong behind a proxy, where the proxy may have had its part in it.
+#[derive(Debug, thiserror::Error)]
+#[error("by way of the proxy {proxy}")]
+struct Behind<E: std::error::Error + 'static> {
+    proxy: String,
+    source: E,
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Why {
-    #[error("it answered with status {}", http::StatusCode::from_u16(*.0).unwrap_or_default())]
-    Status(u16),
+    /// To CONNECT for this port; or, without one, to a request that it was to send on.
+    #[error("it answered with status {}{}", shown(*.status), advice(*.status, *.port))]
+    Status { status: u16, port: Option<u16>, wait: Option<Duration> },
     #[error("{}", socks5::meaning(*.0))]
     Reply(u8),
     #[error("it refused the credentials, or wants some")]
@@ -210,15 +257,38 @@ impl Why {
     /// [`TransportErrorKind::Connect`] where it may answer otherwise the next time.
     fn kind(&self) -> TransportErrorKind {
         match self {
-            Self::Status(408 | 429 | 500..) | Self::Reply(1 | 3..=6) => TransportErrorKind::Connect,
+            // Of the way to the host, most likely: some say 404 where a name does not resolve.
+            Self::Status { status: 404 | 408 | 429 | 500.., .. } | Self::Reply(1 | 3..=6) => {
+                TransportErrorKind::Connect
+            }
             Self::NotSpoken(_) | Self::Unreachable(_) | Self::Late(_) | Self::Broken(_) => {
                 TransportErrorKind::Connect
             }
-            Self::Status(_) | Self::Reply(_) | Self::Credentials | Self::HostTooLong => {
+            Self::Status { .. } | Self::Reply(_) | Self::Credentials | Self::HostTooLong => {
                 TransportErrorKind::Proxy
             }
             Self::ReadsAlong => TransportErrorKind::Request,
         }
+    }
+
+    /// How long it asks to wait.
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Status { wait, .. } => *wait,
+            _ => None,
+        }
+    }
+}
+
+fn shown(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or_default()
+}
+
+/// What a status of a proxy means beside what it says.
+fn advice(status: u16, port: Option<u16>) -> &'static str {
+    match (status, port) {
+        (403, Some(port)) if port != 443 => ": most proxies allow port 443 only",
+        _ => "",
     }
 }
 
@@ -243,6 +313,31 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_a_number_of_sixteen_bits() {
+        assert_eq!(parse("http://h:65535").to_string(), "http://h:65535");
+        assert_eq!(parse("http://h:").to_string(), "http://h:1080");
+        assert_eq!(parse("http://[::1]/path?query").to_string(), "http://[::1]:1080");
+        for port in ["abc", "99999", "65536", "-1", "+1", "0x50", "8080:8080", " 80"] {
+            for url in [format!("http://h:{port}"), format!("socks5://u:p@[::1]:{port}/")] {
+                assert!(Proxy::parse("proxy", &url).is_err(), "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_password_that_ends_the_authority_is_an_error_and_no_other_host() {
+        for end in ['#', '/', '?'] {
+            for url in [format!("http://user:12{end}34@h:1"), format!("socks5://us{end}er@h:1")] {
+                let error = Proxy::parse("proxy", &url).unwrap_err();
+                assert!(error.to_string().contains("%23"), "{error}");
+                assert!(!error.to_string().contains("12"), "{error}");
+            }
+        }
+        let proxy = parse("http://user:1%232%2F3%3F4@h:1");
+        assert_eq!(proxy.authorization().unwrap(), "Basic dXNlcjoxIzIvMz80");
+    }
+
+    #[test]
     fn credentials_are_decoded_and_shown_to_nobody() {
         let proxy = parse("http://us%40er:pass%3Aword@proxy.test:1");
         let value = proxy.authorization().unwrap();
@@ -256,12 +351,22 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_of_another_port_than_443_says_what_is_usual() {
+        for (port, due) in [(443, false), (8443, true)] {
+            let why = Why::Status { status: 403, port: Some(port), wait: None };
+            assert_eq!(why.to_string().contains("port 443 only"), due, "{why}");
+        }
+    }
+
+    #[test]
     fn what_may_pass_is_no_refusal() {
+        let status = |status| Why::Status { status, port: Some(443), wait: None };
         for (why, kind) in [
-            (Why::Status(407), TransportErrorKind::Proxy),
-            (Why::Status(403), TransportErrorKind::Proxy),
-            (Why::Status(302), TransportErrorKind::Proxy),
-            (Why::Status(502), TransportErrorKind::Connect),
+            (status(407), TransportErrorKind::Proxy),
+            (status(403), TransportErrorKind::Proxy),
+            (status(302), TransportErrorKind::Proxy),
+            (status(404), TransportErrorKind::Connect),
+            (status(502), TransportErrorKind::Connect),
             (Why::Reply(2), TransportErrorKind::Proxy),
             (Why::Reply(5), TransportErrorKind::Connect),
             (Why::Credentials, TransportErrorKind::Proxy),

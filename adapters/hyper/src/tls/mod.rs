@@ -1,44 +1,54 @@
 //! TLS with rustls, its provider named at each place: the process default is never asked for.
 
-use std::io;
+mod failure;
+mod store;
+mod trust;
+
 use std::sync::{Arc, OnceLock};
 
 use restless_proto::{TransportError, TransportErrorKind};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, ConfigBuilder, WantsVerifier};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::io::AsTokio;
 
+pub(crate) use failure::kind;
+pub(crate) use trust::Trust;
+
 /// TLS as a client was told to speak it, set up when first needed.
 pub(crate) struct Tls {
     trust: Trust,
-    config: OnceLock<Result<Arc<ClientConfig>, Arc<rustls::Error>>>,
+    settled: OnceLock<Result<Settled, TransportError>>,
 }
 
-/// Who says whom to trust.
-#[derive(Clone, Default)]
-pub(crate) enum Trust {
-    #[default]
-    Platform,
-    /// Mozilla's roots, as they were when this was built.
-    #[cfg(feature = "webpki-roots")]
-    Mozilla,
-    Caller(Arc<ClientConfig>),
+/// A configuration, and what is wrong with the trust store that it was made of.
+#[derive(Clone)]
+struct Settled {
+    config: Arc<ClientConfig>,
+    fault: Option<store::Fault>,
 }
 
 impl Tls {
     pub(crate) fn new(trust: Trust) -> Self {
-        Self { trust, config: OnceLock::new() }
+        Self { trust, settled: OnceLock::new() }
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, TransportError> {
-        self.config
-            .get_or_init(|| self.trust.config().map_err(Arc::new))
-            .clone()
-            .map_err(|error| TransportError::new(TransportErrorKind::Tls, error))
+    /// What can't be set up now can't be later: it is settled once, and is an error of a request
+    /// that can't be sent.
+    fn settled(&self) -> Result<&Settled, TransportError> {
+        let settle = || {
+            let fault = self.trust.asks_the_platform().then(store::fault).flatten();
+            match self.trust.config() {
+                Ok(config) => Ok(Settled { config, fault }),
+                Err(error) => {
+                    let error = store::unusable(fault, error);
+                    Err(TransportError::new(TransportErrorKind::Request, error))
+                }
+            }
+        };
+        self.settled.get_or_init(settle).as_ref().map_err(TransportError::clone)
     }
 
     /// The handshake, with the certificate checked against `host`.
@@ -52,77 +62,8 @@ impl Tls {
     {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| TransportError::new(TransportErrorKind::Request, error))?;
-        TlsConnector::from(self.config()?)
-            .connect(name, AsTokio(socket))
-            .await
-            .map_err(|error| TransportError::new(handshake_kind(&error), error))
-    }
-}
-
-impl Trust {
-    fn config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        match self {
-            Self::Platform => {
-                let builder = config_builder()?.with_platform_verifier()?;
-                Ok(Arc::new(builder.with_no_client_auth()))
-            }
-            #[cfg(feature = "webpki-roots")]
-            Self::Mozilla => {
-                let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
-                let roots = roots.collect::<rustls::RootCertStore>();
-                let builder = config_builder()?.with_root_certificates(roots);
-                Ok(Arc::new(builder.with_no_client_auth()))
-            }
-            Self::Caller(config) => Ok(for_http_1(config)),
-        }
-    }
-}
-
-/// Of the protocols that a configuration offers, HTTP/1.1 is left, which is the one spoken here: a
-/// server would take h2 (RFC 7301 §3.2). One that offers none is left alone.
-fn for_http_1(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
-    let mut config = Arc::clone(config);
-    if !config.alpn_protocols.is_empty() {
-        Arc::make_mut(&mut config).alpn_protocols = vec![b"http/1.1".to_vec()];
-    }
-    config
-}
-
-fn config_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
-}
-
-/// A connection that breaks before the handshake is over is none: nothing was sent on it.
-fn handshake_kind(error: &io::Error) -> TransportErrorKind {
-    match kind(error) {
-        TransportErrorKind::Broken => TransportErrorKind::Connect,
-        kind => kind,
-    }
-}
-
-/// A certificate will be as bad the next time; anything else may pass.
-pub(crate) fn kind(error: &io::Error) -> TransportErrorKind {
-    use rustls::AlertDescription as Alert;
-    match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
-        // The clock may be set right, and a revocation list come back.
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownRevocationStatus)) => {
-            TransportErrorKind::Tls
-        }
-        Some(
-            rustls::Error::InvalidCertificate(_)
-            | rustls::Error::AlertReceived(
-                Alert::BadCertificate
-                | Alert::UnsupportedCertificate
-                | Alert::CertificateRevoked
-                | Alert::CertificateExpired
-                | Alert::CertificateUnknown
-                | Alert::CertificateRequired
-                | Alert::UnknownCA
-                | Alert::AccessDenied,
-            ),
-        ) => TransportErrorKind::Certificate,
-        Some(_) => TransportErrorKind::Tls,
-        None => TransportErrorKind::Broken,
+        let Settled { config, fault } = self.settled()?;
+        let greeting = TlsConnector::from(Arc::clone(config)).connect(name, AsTokio(socket));
+        greeting.await.map_err(|error| failure::of_handshake(error, fault.as_ref()))
     }
 }
