@@ -1,10 +1,8 @@
-//! Bring your own executor: WebSocket on `futures`' `LocalPool`, which has one thread and never asks
-//! for `Send`, over async-io's sockets and timers:
-//! `cargo run --example byo-single-threaded -- --stream ID`.
-//!
-//! The loop holds the pool's spawner, which is not `Send`, so it would not compile if anything here
-//! wanted that. It goes to `http` only (for `https`, futures-rustls goes around the socket), and
-//! through no proxy. A name is resolved by the standard library, and the thread waits.
+//! Bring your own executor: REST, server-sent events and (with `--ws`) WebSocket on `futures`'
+//! `LocalPool`, which has one thread and never asks for `Send`, over async-io's sockets and
+//! timers: `cargo run --example byo-single-threaded -- https://api.example.com/orders`. It goes to
+//! `http` only (for `https`, futures-rustls goes around the socket), and through no proxy. A name
+//! is resolved by the standard library, and the thread waits.
 
 use std::io;
 use std::net::TcpStream;
@@ -21,40 +19,55 @@ use futures_util::future::{Either, RemoteHandle, select};
 use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use futures_util::task::LocalSpawnExt as _;
 use futures_util::{SinkExt as _, StreamExt as _};
-use restless_examples::{Cli, Printer, addresses, entropy, now};
+use restless_examples::{CreateCli, Printer, addresses, entropy, now};
+use restless_proto::http1::{Exchange, StreamEnd, TargetForm, request_bytes};
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::subscription::SubscriptionMachine;
-use restless_proto::ws::UpgradeExchange;
-use restless_proto::{Error, TransportError, TransportErrorKind as Kind};
+use restless_proto::{Call, CallOptions, Error, ReadBuffer, model, streams};
+use restless_proto::{TransportError, TransportErrorKind as Kind};
 
 fn main() -> ExitCode {
-    restless_examples::run(Cli::from_env(), follow)
+    restless_examples::run(CreateCli::with_websocket_from_env(), follow)
 }
 
-fn follow(cli: Cli) -> Result<u8, Error> {
-    let service = cli.service()?;
-    let machine = cli.subscription.websocket().start(&service, entropy(), now())?;
+fn follow(cli: CreateCli) -> Result<u8, Error> {
     let mut pool = LocalPool::new();
-    let spawner = pool.spawner();
-    Ok(pool.run_until(drive(machine, Printer::new(cli.limit), spawner)))
+    let create: Call<model::Stream> = streams::create("Bring your own", &cli.target).into();
+    let mut call = create.start(&cli.service, CallOptions::default(), entropy(), now())?;
+    let answer = drive(&mut call, pool.spawner(), |answer, _| ControlFlow::Break(answer));
+    let stream = pool.run_until(answer).expect("a call has an answer")?;
+
+    let mut events = cli.subscription(&stream.id).start(&cli.service, entropy(), now())?;
+    let mut printer = Printer::new(cli.limit);
+    let print = |event, events: &_| printer.print(event, SubscriptionMachine::cursor(events));
+    Ok(pool.run_until(drive(&mut events, pool.spawner(), print)).unwrap_or(0))
 }
 
 /// Bytes go before time: what has arrived at a deadline gets this long to be told.
 const LAST_LOOK: Duration = Duration::from_millis(20);
 
-/// What goes out, and the task of the exchange, which is over when this is dropped.
-type Open = (Sender<Bytes>, RemoteHandle<()>);
-
-async fn drive(mut machine: SubscriptionMachine, mut printer: Printer, pool: LocalSpawner) -> u8 {
+/// Runs a machine until it is done, or `each` has enough.
+async fn drive<M: Machine, B>(
+    machine: &mut M,
+    pool: LocalSpawner,
+    mut each: impl FnMut(M::Event, &M) -> ControlFlow<B>,
+) -> Option<B> {
     // One that comes late, of an exchange that is over, does no harm.
     let (sender, mut inputs) = channel(0);
-    let mut open: Option<Open> = None;
+    // What goes out, and the task of the exchange, which is over when this is dropped.
+    let mut open: Option<(Sender<Bytes>, RemoteHandle<()>)> = None;
     loop {
         match machine.poll() {
             Output::Open { exchange, request } => {
-                let (outgoing, to_write) = channel(0);
-                let task = exchange_of(exchange, *request, to_write, sender.clone());
-                let task = pool.spawn_local_with_handle(task).expect("the pool runs this");
+                let ((outgoing, to_write), mut inputs) = (channel(0), sender.clone());
+                let task = pool.spawn_local_with_handle(async move {
+                    let ended = talk(exchange, *request, to_write, &mut inputs).await;
+                    if let Err(why) = ended.map_err(End::Failed) {
+                        // Nobody is left to tell where the machine is gone.
+                        let _ = inputs.send(Input::Ended { exchange, why }).await;
+                    }
+                });
+                let task = task.expect("the pool runs this");
                 open = Some((outgoing, task));
             }
             Output::Send(bytes) => {
@@ -67,8 +80,8 @@ async fn drive(mut machine: SubscriptionMachine, mut printer: Printer, pool: Loc
             Output::Hangup => open = None,
             Output::Authorize { .. } => unreachable!("the service has a fixed key"),
             Output::Event(event) => {
-                if let ControlFlow::Break(status) = printer.print(event, machine.cursor()) {
-                    return status;
+                if let ControlFlow::Break(value) = each(event, machine) {
+                    return Some(value);
                 }
             }
             Output::Wait(deadline) => {
@@ -80,21 +93,9 @@ async fn drive(mut machine: SubscriptionMachine, mut printer: Printer, pool: Loc
                 };
                 machine.handle(input, now());
             }
-            Output::Done => return 0,
+            Output::Done => return None,
         }
     }
-}
-
-async fn exchange_of(
-    exchange: ExchangeId,
-    request: http::Request<Bytes>,
-    to_write: Receiver<Bytes>,
-    mut inputs: Sender<Input>,
-) {
-    let ended = talk(exchange, request, to_write, &mut inputs).await;
-    let why = ended.map_or_else(End::Failed, |()| End::Complete);
-    // Nobody is left to tell where the machine is gone.
-    let _ = inputs.send(Input::Ended { exchange, why }).await;
 }
 
 /// For the peer to make room for what we send. What comes before, the machine has a timer for.
@@ -107,6 +108,7 @@ async fn talk(
     mut to_write: Receiver<Bytes>,
     inputs: &mut Sender<Input>,
 ) -> Result<(), TransportError> {
+    let mut next = Some(request_bytes(&request, TargetForm::Origin)?);
     let mut socket = Err(io::ErrorKind::NotFound.into());
     for address in addresses(request.uri())? {
         socket = Async::<TcpStream>::connect(address).await;
@@ -117,20 +119,22 @@ async fn talk(
     let socket = socket.map_err(|error| TransportError::new(Kind::Connect, error))?;
     let (mut reader, mut writer) = (&socket, &socket);
     let read = pin!(async {
-        let (mut wire, mut buffer) = (UpgradeExchange::new(exchange), vec![0; 16 * 1024]);
-        loop {
-            match reader.read(&mut buffer).await? {
-                0 => return Ok(()),
-                n => wire.handle_data(&buffer[..n]),
+        let (mut wire, mut buffer) = (Exchange::new(exchange, &request), ReadBuffer::new());
+        while !wire.is_over() {
+            let length = reader.read(buffer.space()).await?;
+            buffer.advance(length);
+            match length {
+                0 => wire.handle_end(StreamEnd::Closed),
+                _ => wire.handle_data(buffer.take()),
             }
             while let Some(input) = wire.poll() {
                 // Waits until it is taken, and so does the peer.
                 inputs.send(input).await.map_err(io::Error::other)?;
             }
         }
+        Ok(())
     });
     let write = pin!(async {
-        let mut next = Some(UpgradeExchange::request_bytes(&request));
         while let Some(bytes) = next {
             match select(writer.write_all(&bytes), Timer::after(PATIENCE)).await {
                 Either::Left((written, _)) => written?,

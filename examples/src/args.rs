@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use restless_proto::signature::Signer;
+use restless_proto::subscription::SubscriptionMachine;
 use restless_proto::{ConfigError, Service, Subscription, direct};
 
 /// How to call an example that follows a stream; its name goes before it.
@@ -30,6 +31,7 @@ Prints one JSON object a line for each event of a stream.
   --retry-seconds S        delay before the first reconnect         (1)
   --idle-seconds S         longest silence accepted                 (300)
   --limit N                stop after N events
+  --subscriptions N        as many of the same, on one thread; byo-mio only (1)
   --verify SECRET          reject updates that are not signed with it; these go to
                            stderr and are not counted
   --help                   this text
@@ -65,6 +67,8 @@ pub struct Cli {
     pub base_url: Option<String>,
     /// `RESTLESS_STREAM_BASE_URL`.
     pub stream_base_url: Option<String>,
+    /// How many of the same to follow.
+    pub subscriptions: usize,
 }
 
 /// What was asked of an example that makes a stream before it follows it.
@@ -96,6 +100,7 @@ struct Given {
     retry: Option<Duration>,
     idle: Option<Duration>,
     limit: Option<u64>,
+    subscriptions: Option<usize>,
     verify: Option<String>,
 }
 
@@ -117,13 +122,30 @@ impl Cli {
     /// A sentence that says which argument is wrong, and how.
     pub fn from_env() -> Result<Asked<Self>, String> {
         given()?.map(|given| {
-            Ok(Self {
-                subscription: given.apply(given.source()?),
-                limit: given.limit,
-                api_key: var("RESTLESS_API_KEY"),
-                base_url: var("RESTLESS_API_BASE_URL"),
-                stream_base_url: var("RESTLESS_STREAM_BASE_URL"),
-            })
+            if given.subscriptions.is_some() {
+                return Err("--subscriptions goes with byo-mio".to_owned());
+            }
+            Self::of(&given)
+        })
+    }
+
+    /// As [`from_env`](Self::from_env), with `--subscriptions`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which argument is wrong, and how.
+    pub fn many_from_env() -> Result<Asked<Self>, String> {
+        given()?.map(|given| Self::of(&given))
+    }
+
+    fn of(given: &Given) -> Result<Self, String> {
+        Ok(Self {
+            subscription: given.apply(given.source()?),
+            limit: given.limit,
+            subscriptions: given.subscriptions.unwrap_or(1),
+            api_key: var("RESTLESS_API_KEY"),
+            base_url: var("RESTLESS_API_BASE_URL"),
+            stream_base_url: var("RESTLESS_STREAM_BASE_URL"),
         })
     }
 
@@ -135,6 +157,17 @@ impl Cli {
     pub fn service(&self) -> Result<Service, ConfigError> {
         service()
     }
+
+    /// As many subscriptions as were asked for, each with a machine of its own.
+    ///
+    /// # Errors
+    ///
+    /// When what was asked for can't be followed.
+    pub fn start(&self) -> Result<Vec<SubscriptionMachine>, ConfigError> {
+        let service = self.service()?;
+        let start = |_| self.subscription.clone().start(&service, crate::entropy(), crate::now());
+        (0..self.subscriptions).map(start).collect()
+    }
 }
 
 impl CreateCli {
@@ -144,10 +177,25 @@ impl CreateCli {
     ///
     /// A sentence that says which argument is wrong, and how.
     pub fn from_env() -> Result<Asked<Self>, String> {
+        Self::with_websocket_from_env()?.map(|cli| {
+            if cli.options.ws {
+                return Err("--ws does not go with this HTTP client".to_owned());
+            }
+            Ok(cli)
+        })
+    }
+
+    /// As [`from_env`](Self::from_env), for an example that speaks WebSocket too.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which argument is wrong, and how.
+    pub fn with_websocket_from_env() -> Result<Asked<Self>, String> {
         given()?.map(|mut given| {
             let target = given.url.take().ok_or("nothing to make a stream of: give a URL")?;
-            if given.stream.is_some() || given.target.is_some() || given.ws {
-                return Err("--stream, --direct and --ws do not go with a new stream".to_owned());
+            if given.stream.is_some() || given.target.is_some() || given.subscriptions.is_some() {
+                let error = "--stream, --direct and --subscriptions do not go with a new stream";
+                return Err(error.to_owned());
             }
             let service = service().map_err(|error| error.to_string())?;
             Ok(Self { target, limit: given.limit, service, options: given })
@@ -208,6 +256,7 @@ fn parse(
             Long("retry-seconds") => given.retry = Some(arguments.value()?.parse_with(seconds)?),
             Long("idle-seconds") => given.idle = Some(arguments.value()?.parse_with(seconds)?),
             Long("limit") => given.limit = Some(arguments.value()?.parse()?),
+            Long("subscriptions") => given.subscriptions = Some(arguments.value()?.parse()?),
             Long("verify") => given.verify = Some(arguments.value()?.parse_with(secret)?),
             Value(url) if given.url.is_none() => given.url = Some(url.string()?),
             _ => {

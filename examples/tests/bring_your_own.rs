@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
 
@@ -20,6 +21,8 @@ struct Stage {
     upstream: Upstream,
     /// The stream, if it stands before the example runs.
     id: Option<String>,
+    /// What it is told beside what to follow.
+    options: &'static [&'static str],
 }
 
 impl Stage {
@@ -27,15 +30,30 @@ impl Stage {
     fn rest(name: &'static str) -> Self {
         let emulator = Emulator::start().expect("an emulator");
         let upstream = Upstream::start("[0]").expect("an upstream");
-        Self { name, emulator, upstream, id: None }
+        Self { name, emulator, upstream, id: None, options: &[] }
     }
 
-    /// For an example that follows a stream over WebSocket.
-    fn websocket(name: &'static str) -> Self {
+    /// For one that follows it over WebSocket.
+    fn rest_and_websocket(name: &'static str) -> Self {
+        Self { options: &["--ws"], ..Self::rest(name) }
+    }
+
+    /// For an example that follows a stream over server-sent events.
+    fn events(name: &'static str) -> Self {
         let stage = Self::rest(name);
         let body = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
         let id = stage.emulator.add_stream(body).expect("a stream");
         Self { id: Some(id), ..stage }
+    }
+
+    /// For an example that follows a stream over WebSocket, which is all that it can.
+    fn websocket(name: &'static str) -> Self {
+        Self::events(name)
+    }
+
+    /// For an example that follows a stream over WebSocket where it is told to.
+    fn optional_websocket(name: &'static str) -> Self {
+        Self { options: &["--ws"], ..Self::events(name) }
     }
 
     /// Runs it while events are published, until it has printed them all.
@@ -77,7 +95,8 @@ impl Stage {
             ("RESTLESS_API_BASE_URL", base),
             ("RESTLESS_STREAM_BASE_URL", base),
         ];
-        let run = common::run(self.name, &[&source, arguments].concat(), &environment);
+        let arguments = [&source, self.options, arguments].concat();
+        let run = common::run(self.name, &arguments, &environment);
         assert!(!run.out.contains(key) && !run.err.contains(key), "the key was printed: {run:?}");
         run
     }
@@ -150,7 +169,11 @@ fn a_flood_of_pings_is_answered(stage: &Stage) {
         r#"{"type":"update","event_id":"7","meta":{"timestamp":"2026-06-07T00:49:36Z"},"data":1}"#;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let makes_a_stream = stage.id.is_none();
     let answered = thread::spawn(move || {
+        if makes_a_stream {
+            answer_the_call(&listener);
+        }
         let (stream, _) = listener.accept().expect("a client");
         let mut socket = tungstenite::accept(stream).expect("a handshake");
         for n in 0..1000 {
@@ -162,6 +185,23 @@ fn a_flood_of_pings_is_answered(stage: &Stage) {
     let run = stage.run_at(&base, stage.emulator.api_key(), &["--limit", "1"]);
     assert_eq!((run.ids(), run.status), (vec!["7"], Some(0)), "{}", run.err);
     answered.join().expect("no panic");
+}
+
+/// A service that makes any stream.
+fn answer_the_call(listener: &TcpListener) {
+    const STREAM: &str = r#"{"id":"s","name":"n","status":"ACTIVE","method":"GET","url":"u",
+        "payloadMode":"FULL_DATA","hmacSignatureEnabled":false,"pollingInterval":30}"#;
+    let (mut stream, _) = listener.accept().expect("a client");
+    let mut request = Vec::new();
+    // The request's content is JSON, and no other brace ends what was read.
+    while !request.ends_with(b"}") {
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer).expect("a request");
+        request.extend_from_slice(&buffer[..length]);
+    }
+    let length = STREAM.len();
+    write!(stream, "HTTP/1.1 201 Created\r\ncontent-length: {length}\r\n\r\n{STREAM}")
+        .expect("it reads");
 }
 
 /// Over WebSocket, a Close frame's code decides whether it goes on, and is told with its reason.
@@ -187,11 +227,12 @@ macro_rules! examples {
             examples!($transport $name);
         }
     )*};
-    (websocket $name:literal) => {
-        examples!(@ Stage::websocket($name); a_flood_of_pings_is_answered,
+    (rest $name:literal) => {};
+    (events $name:literal) => {};
+    ($websocket:ident $name:literal) => {
+        examples!(@ Stage::$websocket($name); a_flood_of_pings_is_answered,
             a_close_is_judged_by_its_code);
     };
-    (rest $name:literal) => {};
     (@ $stage:expr; $($rule:ident),*) => {$(
         #[test]
         fn $rule() {
@@ -204,6 +245,28 @@ examples! {
     reqwest: "byo-reqwest" over rest;
     ureq: "byo-ureq" over rest;
     async_tungstenite: "byo-async-tungstenite" over websocket;
-    tcp_stream: "byo-tcp-stream" over websocket;
-    single_threaded: "byo-single-threaded" over websocket;
+    tcp_stream: "byo-tcp-stream" over rest;
+    tcp_stream_websocket: "byo-tcp-stream" over rest_and_websocket;
+    single_threaded: "byo-single-threaded" over rest;
+    single_threaded_websocket: "byo-single-threaded" over rest_and_websocket;
+    mio: "byo-mio" over events;
+    mio_websocket: "byo-mio" over optional_websocket;
+}
+
+/// Many subscriptions on one thread each get all events.
+#[test]
+fn many_subscriptions_share_a_thread() {
+    const MANY: usize = 50;
+    for stage in [Stage::events("byo-mio"), Stage::optional_websocket("byo-mio")] {
+        for n in 0..PUBLISHED {
+            stage.emulator.publish(&stage.stream(), &n.to_string()).expect("an event");
+        }
+        let (many, limit) = (MANY.to_string(), (MANY * PUBLISHED).to_string());
+        let run = stage.run(&["--since", "0", "--subscriptions", &many, "--limit", &limit]);
+        assert_eq!(run.status, Some(0), "{}", run.err);
+        let ids = run.ids();
+        for id in stage.log() {
+            assert_eq!(ids.iter().filter(|seen| **seen == id).count(), MANY);
+        }
+    }
 }

@@ -63,72 +63,141 @@
 //!
 //! # A driver
 //!
-//! This one runs any machine to its end over a function that plays the network, in time that it
-//! makes up. A real one differs in `fetch` and in how it waits; it needs no other case.
+//! This one runs any machine to its end over a bare socket, in one thread. [`http1`](crate::http1)
+//! speaks HTTP; one over an HTTP stack differs in how it gets its inputs. It needs no other case.
 //!
 //! ```
+//! use std::io::{ErrorKind, Read as _, Write as _};
+//! use std::net::TcpStream;
+//! use std::thread;
 //! use std::time::Duration;
-//! use bytes::Bytes;
+//!
+//! use restless_proto::http1::{Exchange, StreamEnd, TargetForm, request_bytes};
 //! use restless_proto::machine::{End, Input, Machine, Output};
-//! use restless_proto::subscription::{Event, Ended};
-//! use restless_proto::{Entropy, Instant, Service, Subscription};
+//! use restless_proto::{Entropy, Instant, ReadBuffer, Service, Subscription};
+//! use restless_proto::{TransportError, TransportErrorKind as Kind};
+//! # use restless_proto::subscription::{Event, Ended};
 //!
-//! /// Status, content type and content for a request: the part that a driver has I/O for.
-//! type Fetch<'a> = &'a mut dyn FnMut(&http::Request<Bytes>) -> http::Response<Bytes>;
-//!
-//! fn drive<M: Machine>(machine: &mut M, fetch: Fetch<'_>) -> Vec<M::Event> {
-//!     let mut events = Vec::new();
-//!     let mut now = Instant::ORIGIN;
-//!     // What "the network" has for us, in order.
-//!     let mut arriving = std::collections::VecDeque::new();
+//! fn drive<M: Machine>(machine: &mut M, mut each: impl FnMut(M::Event)) {
+//!     let clock = std::time::Instant::now();
+//!     let now = || Instant::from_origin(clock.elapsed());
+//!     let mut open: Option<(TcpStream, Exchange)> = None;
+//!     let mut buffer = ReadBuffer::new();
 //!     loop {
 //!         match machine.poll() {
 //!             Output::Open { exchange, request } => {
-//!                 arriving.clear();
-//!                 let (head, content) = fetch(&request).into_parts();
-//!                 arriving.push_back(Input::Response { exchange, head: Box::new(head) });
-//!                 arriving.push_back(Input::Data { exchange, bytes: content });
-//!                 arriving.push_back(Input::Ended { exchange, why: End::Complete });
-//!             }
-//!             Output::Send(_) => unreachable!("only on upgraded connections"),
-//!             Output::Hangup => arriving.clear(),
-//!             Output::Authorize { .. } => machine.handle(Input::Credentials(Ok(None)), now),
-//!             Output::Event(event) => events.push(event),
-//!             Output::Wait(deadline) => match (arriving.pop_front(), deadline) {
-//!                 (Some(input), _) => machine.handle(input, now),
-//!                 (None, Some(deadline)) => {
-//!                     now = deadline; // here a real driver sleeps
-//!                     machine.handle(Input::Elapsed, now);
+//!                 open = None;
+//!                 match connect(&request) {
+//!                     Ok(socket) => open = Some((socket, Exchange::new(exchange, &request))),
+//!                     Err(error) => {
+//!                         let why = End::Failed(error);
+//!                         machine.handle(Input::Ended { exchange, why }, now());
+//!                     }
 //!                 }
-//!                 (None, None) => panic!("nothing to wait for"),
-//!             },
-//!             Output::Done => return events,
+//!             }
+//!             Output::Send(bytes) => {
+//!                 if let Some((socket, wire)) = &mut open {
+//!                     if let Err(error) = socket.write_all(&bytes) {
+//!                         wire.handle_end(broken(error));
+//!                     }
+//!                 }
+//!             }
+//!             Output::Hangup => open = None,
+//!             Output::Authorize { .. } => machine.handle(Input::Credentials(Ok(None)), now()),
+//!             Output::Event(event) => each(event),
+//!             Output::Wait(deadline) => {
+//!                 let left = deadline.map(|at| at.saturating_duration_since(now()));
+//!                 let input = match &mut open {
+//!                     Some((socket, wire)) => next(socket, wire, &mut buffer, left),
+//!                     None => {
+//!                         thread::sleep(left.unwrap_or(Duration::MAX));
+//!                         Input::Elapsed
+//!                     }
+//!                 };
+//!                 if matches!(input, Input::Ended { .. }) {
+//!                     open = None;
+//!                 }
+//!                 machine.handle(input, now());
+//!             }
+//!             Output::Done => return,
 //!         }
 //!     }
 //! }
 //!
-//! // A server that cuts the stream after each event, and says 204 in the end.
-//! let mut served = 0;
-//! let mut server = |request: &http::Request<Bytes>| {
-//!     let response = http::Response::builder().header("content-type", "text/event-stream");
-//!     served += 1;
-//!     if served > 3 {
-//!         assert!(request.uri().query().unwrap().contains("cursor=3"));
-//!         return response.status(204).body(Bytes::new()).unwrap();
-//!     }
-//!     let event = r#"{"type":"update","meta":{"timestamp":"2026-03-24T00:00:00Z"},"data":1}"#;
-//!     response.body(format!("id: {served}\ndata: {event}\n\n").into()).unwrap()
-//! };
+//! fn connect(request: &http::Request<bytes::Bytes>) -> Result<TcpStream, TransportError> {
+//!     let to_write = request_bytes(request, TargetForm::Origin)?;
+//!     let (host, port) = (request.uri().host(), request.uri().port_u16());
+//!     TcpStream::connect((host.unwrap_or_default(), port.unwrap_or(80)))
+//!         .and_then(|mut socket| socket.write_all(&to_write).map(|()| socket))
+//!         .map_err(|error| TransportError::new(Kind::Connect, error))
+//! }
 //!
-//! let mut machine = Subscription::url("https://stream.example.com/?streamId=s")
+//! /// Reads until there is an input, or time is up.
+//! fn next(
+//!     socket: &mut TcpStream,
+//!     wire: &mut Exchange,
+//!     buffer: &mut ReadBuffer,
+//!     left: Option<Duration>,
+//! ) -> Input {
+//!     if let Some(input) = wire.poll() {
+//!         return input;
+//!     }
+//!     // To a socket, no time at all is an error.
+//!     let timeout = left.map(|left| left.max(Duration::from_millis(1)));
+//!     match socket.set_read_timeout(timeout).and_then(|()| socket.read(buffer.space())) {
+//!         Ok(0) => wire.handle_end(StreamEnd::Closed),
+//!         Ok(length) => {
+//!             buffer.advance(length);
+//!             wire.handle_data(buffer.take());
+//!         }
+//!         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+//!         Err(error) => wire.handle_end(broken(error)),
+//!     }
+//!     // Half a head is no input, and to say `Elapsed` too early does no harm.
+//!     wire.poll().unwrap_or(Input::Elapsed)
+//! }
+//!
+//! fn broken(error: std::io::Error) -> StreamEnd {
+//!     StreamEnd::Failed(TransportError::new(Kind::Broken, error))
+//! }
+//!
+//! # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! # let url = format!("http://{}/?streamId=s", listener.local_addr()?);
+//! # let server = thread::spawn(move || -> std::io::Result<()> {
+//! #     for served in 1..=4 {
+//! #         let mut socket = listener.accept()?.0;
+//! #         let mut request = Vec::new();
+//! #         while !request.ends_with(b"\r\n\r\n") {
+//! #             let mut buffer = [0; 1024];
+//! #             let length = socket.read(&mut buffer)?;
+//! #             assert!(length > 0);
+//! #             request.extend_from_slice(&buffer[..length]);
+//! #         }
+//! #         if served == 4 {
+//! #             assert!(String::from_utf8_lossy(&request).contains("cursor=3"));
+//! #             return socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+//! #         }
+//! #         let time = "2026-03-24T00:00:00Z";
+//! #         let event = format!(r#"{{"type":"update","meta":{{"timestamp":"{time}"}},"data":1}}"#);
+//! #         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream";
+//! #         let content = format!("id: {served}\ndata: {event}\n\n");
+//! #         socket.write_all(format!("{head}\r\n\r\n{content}").as_bytes())?;
+//! #     }
+//! #     Ok(())
+//! # });
+//! // `url` leads to a server that cuts the stream after each event, and says 204 in the end.
+//! let mut machine = Subscription::url(url)
+//!     .retry(Duration::ZERO)
 //!     .start(&Service::default(), Entropy::from_seed(1), Instant::ORIGIN)?;
-//! let events = drive(&mut machine, &mut server);
+//! let mut events = Vec::new();
+//! drive(&mut machine, |event| events.push(event));
 //!
 //! let items = events.iter().filter(|event| matches!(event, Event::Item(_))).count();
 //! assert_eq!(items, 3);
 //! assert_eq!(machine.cursor(), Some("3"));
 //! assert!(matches!(events.last(), Some(Event::Ended(Ended::NoContent))));
-//! # Ok::<(), restless_proto::ConfigError>(())
+//! # server.join().expect("no panic")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! A call runs by the same loop. It tries again by itself, as [`CallMachine`] says, so the HTTP
@@ -146,8 +215,8 @@
 //! # Ok::<(), restless_proto::ConfigError>(())
 //! ```
 //!
-//! Whole drivers, over reqwest, ureq, async-tungstenite, a bare `TcpStream` and on an executor of one
-//! thread, stand in the repository's `examples/bring-your-own`.
+//! Whole drivers, over reqwest, ureq, async-tungstenite, a bare `TcpStream`, on an executor of one
+//! thread and on an event loop of mio's, stand in the repository's `examples/bring-your-own`.
 //!
 //! In life, seed [`Entropy`](crate::Entropy) with 32 bytes from the operating system, and wait for
 //! `deadline.saturating_duration_since(now)`. A read that times out in the middle of something must
@@ -157,9 +226,8 @@
 //!
 //! A subscription over WebSocket opens an exchange whose request says `Connection: Upgrade`. Its
 //! response's head, 101, turns the connection over: from then on every byte that comes is `Data`,
-//! and every [`Send`](crate::machine::Output::Send) is written as it is. Who has a socket and no
-//! HTTP stack makes these inputs with [`UpgradeExchange`](crate::ws::UpgradeExchange), which copies
-//! what was read: simple, and fast enough for most.
+//! and every [`Send`](crate::machine::Output::Send) is written as it is. The driver above needs nothing
+//! more for it.
 //!
 //! A driver whose HTTP stack turns the connection over reads into a
 //! [`ReadBuffer::for_websocket`](crate::ReadBuffer::for_websocket), and gives the machine slices of

@@ -18,13 +18,13 @@
 //! | signatures over events | [`signature`] |
 //! | the decoder of event streams, alone | [`sse`] |
 //! | WebSocket, alone | [`ws`] |
+//! | HTTP/1.1, for who has a socket and no HTTP stack | [`http1`] |
 //! | content codings, alone | [`coding`] |
 //! | driving it all | [`machine`], [`guide`], [`timing`] |
 //!
 //! # What is not
 //!
-//! Sockets, TLS, name resolution, proxies: the adapters'. HTTP itself: `Host`, transfer codings and
-//! connections are the business of the HTTP stack below the driver.
+//! Sockets, TLS, name resolution, proxies, and the connections that are kept: the adapters'.
 //!
 //! # The loop
 //!
@@ -73,6 +73,7 @@ pub mod event;
 mod fields;
 pub mod guide;
 mod http;
+pub mod http1;
 mod json;
 mod limits;
 pub mod machine;

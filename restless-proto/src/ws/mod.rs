@@ -1,9 +1,9 @@
 //! WebSocket without I/O: RFC 6455 and permessage-deflate (RFC 7692), the client's side.
 //!
 //! [`Handshake`] is the opening handshake: a request for any HTTP/1.1 client, and the check of the
-//! response. [`Connection`] is what follows: bytes and time go in, bytes and messages come out.
-//! [`WebSocketMachine`] is both in one, for any driver of this crate's machines. None of them knows
-//! this crate's service, so they do for any WebSocket.
+//! response; who has no client has [`http1`](crate::http1). [`Connection`] is what follows: bytes
+//! and time go in, bytes and messages come out. [`WebSocketMachine`] is both in one, for any driver
+//! of this crate's machines. None of them knows this crate's service, so they do for any WebSocket.
 //!
 //! ```
 //! use std::time::Duration;
@@ -84,7 +84,6 @@ mod opcode;
 mod options;
 mod outgoing;
 mod sequence;
-mod upgrade;
 mod utf8;
 mod walk;
 
@@ -104,7 +103,6 @@ pub use message::{Message, Payload, Text};
 pub use opcode::Opcode;
 pub use options::Options;
 pub use outgoing::SendError;
-pub use upgrade::UpgradeExchange;
 pub(crate) use walk::FrameWalk;
 
 /// The URI of a request over HTTP as that of a WebSocket (RFC 6455 §3).

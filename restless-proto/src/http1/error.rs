@@ -1,0 +1,89 @@
+//! What is wrong with a response, or with a request that was to be sent.
+
+use http::HeaderName;
+
+use crate::error::{LimitError, TransportError, TransportErrorKind};
+
+/// A response that can't be read. The peer acts, or whoever runs what stands in between.
+///
+/// None of its texts repeats what the peer has sent, which may hold a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// The first bytes are not those of `HTTP/1.x` (RFC 9112 §2.3).
+    #[error("what came is no response of HTTP/1")]
+    NotHttp,
+    /// The head breaks the grammar (RFC 9112 §4, §5): a bare CR, a NUL, a space before a colon.
+    #[error("the head of the response can't be read: {0}")]
+    Head(&'static str),
+    /// The head, the interim ones before it included, or the trailer section is over its limit.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// A status below 200 by a peer that says HTTP/1.0, which has none (RFC 9110 §15.2).
+    #[error("HTTP/1.0 has no status below 200")]
+    InterimOfHttp10,
+    /// `Content-Length` is not one number of bytes (RFC 9110 §8.6): it has a sign or a space, more
+    /// than 63 bits, or its values differ.
+    #[error("Content-Length {0}")]
+    ContentLength(&'static str),
+    /// `Transfer-Encoding` says something else than `chunked` alone, and nothing else was asked for
+    /// (RFC 9112 §7.4).
+    #[error("the transfer coding is {coding}, and only chunked alone is read")]
+    TransferCoding {
+        /// The codings in order, those that no registry names as `(unknown)`.
+        coding: String,
+    },
+    /// The chunks break their grammar (RFC 9112 §7.1).
+    #[error("the chunked content can't be read: {0}")]
+    Chunk(&'static str),
+    /// The chunks end elsewhere than `Content-Length`, which stands beside them, says
+    /// (RFC 9112 §6.3).
+    #[error("the chunks do not end where Content-Length says")]
+    DifferentEnds,
+    /// The connection ended before the response did (RFC 9112 §8).
+    #[error("the connection ended before the response")]
+    Incomplete,
+}
+
+impl From<ResponseError> for TransportError {
+    fn from(error: ResponseError) -> Self {
+        let kind = match error {
+            ResponseError::Incomplete => TransportErrorKind::Broken,
+            _ => TransportErrorKind::Protocol,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// A request that can't be written so that it reads the same at the other end. The developer acts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// `CONNECT` asks for a tunnel, which is no exchange (RFC 9110 §9.3.6).
+    #[error("CONNECT asks for a tunnel, which is no exchange")]
+    Connect,
+    /// The URI has no scheme or no host.
+    #[error("the URI is not absolute")]
+    NotAbsolute,
+    /// The URI's path or query has a byte that is not ASCII, and so no URI's (RFC 3986 §2).
+    #[error("the URI has a byte that must be percent-encoded")]
+    Target,
+    /// A field's value has CR, LF or NUL in it (RFC 9110 §5.5).
+    #[error("the value of {name} has a line end or a NUL in it")]
+    Value {
+        /// The field.
+        name: HeaderName,
+    },
+    /// `Content-Length` says another length than the content has.
+    #[error("Content-Length is not the length of the content")]
+    ContentLength,
+    /// `Transfer-Encoding` is given, and the content goes out by its length.
+    #[error("the content goes out by its length, without a transfer coding")]
+    TransferEncoding,
+}
+
+impl From<RequestError> for TransportError {
+    fn from(error: RequestError) -> Self {
+        Self::new(TransportErrorKind::Request, error)
+    }
+}
