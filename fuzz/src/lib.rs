@@ -8,6 +8,7 @@ mod canonical_json;
 mod coding_split;
 mod event_envelope;
 mod http1;
+mod scan;
 mod sse_split;
 pub mod ws;
 
@@ -15,6 +16,7 @@ pub use canonical_json::canonical_json;
 pub use coding_split::coding_split;
 pub use event_envelope::event_envelope;
 pub use http1::http1;
+pub use scan::scan;
 pub use sse_split::sse_split;
 
 /// A target: its name, which is also that of its folder in `corpus/`, and its body.
@@ -26,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("coding_split", coding_split),
     ("event_envelope", event_envelope),
     ("http1", http1),
+    ("scan", scan),
     ("sse_split", sse_split),
     ("ws_deflate", ws::deflate),
     ("ws_split", ws::split),

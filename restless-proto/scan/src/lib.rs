@@ -1,0 +1,73 @@
+//! Searches through bytes for what `restless-proto` stops at: the end of a line (WHATWG HTML
+//! §9.2.5), and whatever ends the plain part of a JSON string (RFC 8259 §7).
+//!
+//! Two kinds of function. Those over a [`Block`] are inlined, and answer with a mask: the text's
+//! short pieces, keys most of all, are done within one. Those over a slice are for what is longer,
+//! and take what the processor offers at run time.
+//!
+//! | platform | a block | a slice |
+//! | --- | --- | --- |
+//! | x86-64 | SSE2, which each has | AVX2 where it is found at run time, else SSE2 |
+//! | all others, and the feature `scalar` | eight bytes at a time in a register | likewise |
+//!
+//! This is the only crate of the workspace with `unsafe` in a library: none of it is left with the
+//! feature `scalar`. Each function has a plain twin in [`scalar`], which is always built, and which
+//! the tests and the fuzz target `scan` hold it against.
+
+#![cfg_attr(any(feature = "scalar", not(target_arch = "x86_64")), forbid(unsafe_code))]
+
+pub mod scalar;
+#[cfg(all(not(feature = "scalar"), target_arch = "x86_64", target_feature = "sse2"))]
+mod x86;
+
+#[cfg(not(all(not(feature = "scalar"), target_arch = "x86_64", target_feature = "sse2")))]
+use scalar as chosen;
+#[cfg(all(not(feature = "scalar"), target_arch = "x86_64", target_feature = "sse2"))]
+use x86 as chosen;
+
+/// What is looked at in one go.
+pub type Block = [u8; 16];
+
+/// Where lines may end in a block, and where it is not ASCII: bit *n* stands for byte *n*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockLines {
+    /// A CR or an LF.
+    pub ends: u32,
+    /// A byte from 0x80 on.
+    pub not_ascii: u32,
+}
+
+/// The part of a slice before its first CR or LF, or all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How many bytes it has.
+    pub len: usize,
+    /// Whether all of them are ASCII.
+    pub is_ascii: bool,
+}
+
+/// Marks each byte of the block that is a quote, a backslash or a control character (below 0x20):
+/// bit *n* for byte *n*, and none above bit 15.
+#[inline(always)]
+pub fn string_stops(block: &Block) -> u32 {
+    chosen::string_stops(block)
+}
+
+/// Finds the first quote, backslash or control character; the slice's length where it has none.
+#[inline]
+pub fn string_stop(bytes: &[u8]) -> usize {
+    chosen::string_stop(bytes)
+}
+
+/// Marks the line ends of a block, and what is not ASCII in it.
+#[inline(always)]
+pub fn block_lines(block: &Block) -> BlockLines {
+    chosen::block_lines(block)
+}
+
+/// Finds the end of the line that the slice starts in, and says in the same pass whether the line
+/// is ASCII: then it is UTF-8, and need not be read again to know it.
+#[inline]
+pub fn line(bytes: &[u8]) -> Line {
+    chosen::line(bytes)
+}
