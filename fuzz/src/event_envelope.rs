@@ -1,3 +1,4 @@
+use restless_proto::JsonProblem;
 use restless_proto::event::{Envelope, Error, ExtraFields, SseId, StreamEvent};
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +21,9 @@ pub fn event_envelope(data: &[u8]) {
         (Err(error), Err(owned)) => {
             assert_eq!(error.to_string(), owned.to_string());
             assert!(!error.to_string().contains('\n'));
+            if let Error::NotJson(error) = error {
+                check_refusal(text, error.problem());
+            }
             return;
         }
         (lent, owned) => panic!("lent: {lent:?}, owned: {owned:?}"),
@@ -47,6 +51,13 @@ pub fn event_envelope(data: &[u8]) {
     let written = serde_json::to_string(&event).expect("an event can be written");
     let again = Envelope::parse(&written).expect("a written event is an event");
     assert_eq!(serde_json::to_string(&again).expect("an event can be written"), written);
+}
+
+/// What is refused as no JSON is none to another reader either, or is what that one lets pass.
+fn check_refusal(text: &str, problem: JsonProblem) {
+    use JsonProblem::{LoneSurrogate, NumberRange, TooDeep};
+    let is_ours_alone = matches!(problem, LoneSurrogate | NumberRange | TooDeep);
+    assert!(is_ours_alone || read::<&RawValue>(text).is_err(), "{problem} in {text:?}");
 }
 
 fn compare(lent: Envelope<'_>, owned: &StreamEvent) {

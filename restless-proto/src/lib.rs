@@ -102,7 +102,7 @@ pub use error::{
 };
 pub use event::StreamEvent;
 pub use fields::USER_AGENT;
-pub use json::{JsonError, JsonProblem};
+pub use json::error::{JsonError, JsonProblem};
 pub use limits::Limits;
 pub use read_buffer::ReadBuffer;
 pub use redact::text as redacted;

@@ -8,6 +8,10 @@ use serde_json::value::RawValue;
 
 use super::error::Error;
 
+/// How deep an event's data may nest: no value in it stands inside more than 199 arrays and
+/// objects. What is deeper is refused, so that no text can exhaust the stack.
+pub const DATA_LEVELS: u32 = 200;
+
 /// A JSON value as it arrived: a piece of the event's text, byte for byte, parsed when asked to be.
 ///
 /// It is known to be one JSON value, without white space around it, that nests at most

@@ -8,8 +8,10 @@ use serde::{Serialize, Serializer};
 
 use super::data::RawJson;
 use super::error::Error;
-use super::fields::{self, ExtraFields, Field};
-use crate::json::{JsonError, Scanner, Span, unescape};
+use super::fields::ExtraFields;
+use super::kind::Kind;
+use super::parts::{ERROR_KEYS, EVENT_KEYS, ErrorParts, META_KEYS, MetaParts, Parts};
+use crate::json::string::unescape;
 use crate::redact::shown;
 
 /// An event lent from the text that it arrived in: nothing is copied or allocated to read it.
@@ -124,32 +126,6 @@ impl Serialize for Envelope<'_> {
 impl fmt::Debug for Envelope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Envelope").field(&format_args!("{}", shown(self.text))).finish()
-    }
-}
-
-/// An event's `type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kind {
-    /// New data, or a change to it: see [`Envelope::data`].
-    Update,
-    /// The service could not get data: see [`Envelope::error`].
-    Error,
-}
-
-impl Kind {
-    /// The type as it stands in the event: `update` or `error`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Update => "update",
-            Self::Error => "error",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -276,177 +252,4 @@ fn serialize_extra<M: SerializeMap>(mut map: M, extra: ExtraFields<'_>) -> Resul
         map.serialize_entry(&key, &value)?;
     }
     map.end()
-}
-
-/// Where an event's parts stand in its text. A string is what stands between its quotes.
-#[derive(Clone, Copy)]
-pub(super) struct Parts {
-    kind: Kind,
-    meta: MetaParts,
-    data: Option<Span>,
-    error: Option<ErrorParts>,
-    signature: Option<Span>,
-    pub(super) event_id: Option<Span>,
-}
-
-#[derive(Clone, Copy)]
-struct MetaParts {
-    object: Span,
-    timestamp: Span,
-    attempt_id: Option<Span>,
-    status: Option<i64>,
-    latency_ms: Option<i64>,
-    payload_mode_fallback: Option<Span>,
-}
-
-#[derive(Clone, Copy)]
-struct ErrorParts {
-    object: Span,
-    code: Span,
-    message: Span,
-}
-
-const EVENT_KEYS: &[&str] = &["type", "meta", "data", "error", "signature", "event_id", "eventId"];
-const META_KEYS: &[&str] = &[
-    "timestamp",
-    "attempt_id",
-    "attemptId",
-    "status",
-    "latency_ms",
-    "latencyMs",
-    "payload_mode_fallback",
-    "payloadModeFallback",
-];
-const ERROR_KEYS: &[&str] = &["code", "message"];
-
-impl Parts {
-    fn parse(text: &str) -> Result<Self, Error> {
-        let [mut kind, mut data, mut signature] = [None; 3];
-        let [mut id_snake, mut id_camel] = [None; 2];
-        let mut meta = MetaFields::default();
-        let mut error = ErrorFields::default();
-        fields::read(text, |key, scanner| {
-            let field = match key {
-                "type" => &mut kind,
-                "meta" => return meta.read(scanner),
-                "data" => &mut data,
-                "error" => return error.read(scanner),
-                "signature" => &mut signature,
-                "event_id" => &mut id_snake,
-                "eventId" => &mut id_camel,
-                _ => return scanner.value(2).map(drop),
-            };
-            *field = Some(scanner.value(2)?);
-            Ok(())
-        })?;
-        let field = |path, value| Field { text, path, value };
-        Ok(Self {
-            kind: Kind::parse(text, field("type", kind).required_string()?)?,
-            meta: meta.parse(text)?,
-            data: field("data", data).non_null(),
-            error: error.parse(text)?,
-            signature: field("signature", signature).string()?,
-            event_id: field("eventId", id_camel).or_twin("event_id", id_snake).string()?,
-        })
-    }
-}
-
-/// The values that came for `meta`, whatever their types.
-#[derive(Default)]
-struct MetaFields {
-    meta: Option<Span>,
-    timestamp: Option<Span>,
-    attempt_id: Option<Span>,
-    attempt_id_camel: Option<Span>,
-    status: Option<Span>,
-    latency_ms: Option<Span>,
-    latency_ms_camel: Option<Span>,
-    fallback: Option<Span>,
-    fallback_camel: Option<Span>,
-}
-
-impl MetaFields {
-    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        *self = Self::default();
-        let meta = fields::members(scanner, 2, |key, scanner| {
-            let field = match key {
-                "timestamp" => &mut self.timestamp,
-                "attempt_id" => &mut self.attempt_id,
-                "attemptId" => &mut self.attempt_id_camel,
-                "status" => &mut self.status,
-                "latency_ms" => &mut self.latency_ms,
-                "latencyMs" => &mut self.latency_ms_camel,
-                "payload_mode_fallback" => &mut self.fallback,
-                "payloadModeFallback" => &mut self.fallback_camel,
-                _ => return scanner.value(3).map(drop),
-            };
-            *field = Some(scanner.value(3)?);
-            Ok(())
-        })?;
-        self.meta = Some(meta);
-        Ok(())
-    }
-
-    fn parse(&self, text: &str) -> Result<MetaParts, Error> {
-        let field = |path, value| Field { text, path, value };
-        Ok(MetaParts {
-            object: field("meta", self.meta).required_object()?,
-            timestamp: field("meta.timestamp", self.timestamp).required_string()?,
-            attempt_id: field("meta.attemptId", self.attempt_id_camel)
-                .or_twin("meta.attempt_id", self.attempt_id)
-                .string()?,
-            status: field("meta.status", self.status).integer()?,
-            latency_ms: field("meta.latencyMs", self.latency_ms_camel)
-                .or_twin("meta.latency_ms", self.latency_ms)
-                .integer()?,
-            payload_mode_fallback: field("meta.payloadModeFallback", self.fallback_camel)
-                .or_twin("meta.payload_mode_fallback", self.fallback)
-                .string()?,
-        })
-    }
-}
-
-/// The values that came for `error`, whatever their types.
-#[derive(Default)]
-struct ErrorFields {
-    error: Option<Span>,
-    code: Option<Span>,
-    message: Option<Span>,
-}
-
-impl ErrorFields {
-    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        *self = Self::default();
-        let error = fields::members(scanner, 2, |key, scanner| {
-            let field = match key {
-                "code" => &mut self.code,
-                "message" => &mut self.message,
-                _ => return scanner.value(3).map(drop),
-            };
-            *field = Some(scanner.value(3)?);
-            Ok(())
-        })?;
-        self.error = Some(error);
-        Ok(())
-    }
-
-    fn parse(&self, text: &str) -> Result<Option<ErrorParts>, Error> {
-        let field = |path, value| Field { text, path, value };
-        let Some(object) = field("error", self.error).object()? else { return Ok(None) };
-        Ok(Some(ErrorParts {
-            object,
-            code: field("error.code", self.code).required_string()?,
-            message: field("error.message", self.message).required_string()?,
-        }))
-    }
-}
-
-impl Kind {
-    fn parse(text: &str, value: Span) -> Result<Self, Error> {
-        match &*unescape(value.of(text)) {
-            "update" => Ok(Self::Update),
-            "error" => Ok(Self::Error),
-            other => Err(Error::UnknownType { found: shown(other).chars().take(64).collect() }),
-        }
-    }
 }

@@ -2,47 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::DATA_LEVELS;
-use super::data::RawJson;
+use super::data::{DATA_LEVELS, RawJson};
 use super::error::{Error, JsonType};
-use crate::json::{JsonError, Scanner, Span, integer};
+use crate::json::number::integer;
+use crate::json::span::Span;
+use crate::json::string::unescape;
+use crate::json::token::Key;
+use crate::json::value::{Member, blank, first_member, next_member, value};
 
 /// An event's data may have [`DATA_LEVELS`]; the event itself is one more around it.
-const EVENT_LEVELS: u32 = DATA_LEVELS + 1;
-
-/// Reads the whole text, which must be an object, and hands each member to the reader, as
-/// [`members`] does.
-pub(super) fn read<'a>(
-    text: &'a str,
-    each: impl FnMut(&str, &mut Scanner<'a>) -> Result<(), JsonError>,
-) -> Result<(), Error> {
-    let mut scanner = Scanner::new(text, EVENT_LEVELS)?;
-    let event = members(&mut scanner, 1, each)?;
-    scanner.end()?;
-    Field { text, path: "value", value: Some(event) }.required_object()?;
-    Ok(())
-}
-
-/// Reads a value at the given level. If it is an object, the reader is given each key, and has to
-/// read the value, one level deeper. A key that comes twice comes twice here too; the last one
-/// counts, as in most JSON readers.
-#[inline]
-pub(super) fn members<'a>(
-    scanner: &mut Scanner<'a>,
-    level: u32,
-    mut each: impl FnMut(&str, &mut Scanner<'a>) -> Result<(), JsonError>,
-) -> Result<Span, JsonError> {
-    if scanner.peek() != Some(b'{') {
-        return scanner.value(level);
-    }
-    let start = scanner.at();
-    scanner.enter();
-    let mut first = true;
-    while let Some(key) = scanner.member(&mut first)? {
-        each(&key.decode(), scanner)?;
-    }
-    Ok(scanner.since(start))
-}
+pub(super) const EVENT_LEVELS: u32 = DATA_LEVELS + 1;
 
 /// A field that was looked for: what to call it in an error, and its value, if it came.
 #[derive(Clone, Copy)]
@@ -82,9 +51,9 @@ impl Field<'_> {
     #[inline]
     pub(super) fn required_string(self) -> Result<Span, Error> {
         let value = self.required()?;
-        match self.found(value) {
-            JsonType::String => Ok(value.within_quotes()),
-            found => Err(self.wrong(JsonType::String, found)),
+        match self.first(value) {
+            b'"' => Ok(value.within_quotes()),
+            _ => Err(self.wrong(JsonType::String, value)),
         }
     }
 
@@ -96,9 +65,9 @@ impl Field<'_> {
 
     pub(super) fn required_object(self) -> Result<Span, Error> {
         let value = self.required()?;
-        match self.found(value) {
-            JsonType::Object => Ok(value),
-            found => Err(self.wrong(JsonType::Object, found)),
+        match self.first(value) {
+            b'{' => Ok(value),
+            _ => Err(self.wrong(JsonType::Object, value)),
         }
     }
 
@@ -109,23 +78,27 @@ impl Field<'_> {
     #[inline]
     pub(super) fn integer(self) -> Result<Option<i64>, Error> {
         let Some(value) = self.non_null() else { return Ok(None) };
-        let integer = match self.found(value) {
-            JsonType::Number => integer(value.of(self.text)),
-            found => return Err(self.wrong(JsonType::Integer, found)),
+        let number = match self.first(value) {
+            b'-' | b'0'..=b'9' => integer(value.of(self.text)),
+            _ => None,
         };
-        integer.map(Some).ok_or_else(|| self.wrong(JsonType::Integer, JsonType::Number))
+        number.map(Some).ok_or_else(|| self.wrong(JsonType::Integer, value))
     }
 
     #[inline]
     pub(super) fn non_null(self) -> Option<Span> {
-        self.value.filter(|value| value.of(self.text) != "null")
+        self.value.filter(|value| self.first(*value) != b'n')
     }
 
-    fn found(self, value: Span) -> JsonType {
-        JsonType::of(value.of(self.text))
+    /// The byte that says what type a value has.
+    #[inline(always)]
+    fn first(self, value: Span) -> u8 {
+        self.text.as_bytes().get(value.start()).copied().unwrap_or_default()
     }
 
-    fn wrong(self, expected: JsonType, found: JsonType) -> Error {
+    #[cold]
+    fn wrong(self, expected: JsonType, value: Span) -> Error {
+        let found = JsonType::of(value.of(self.text));
         Error::WrongType { field: self.path, expected, found }
     }
 }
@@ -137,21 +110,43 @@ impl Field<'_> {
 #[derive(Clone, Debug)]
 pub struct ExtraFields<'a> {
     text: &'a str,
-    /// `None` at the end.
-    scanner: Option<Scanner<'a>>,
-    first: bool,
+    /// Where the next one is to be read from.
+    from: Place<'a>,
     known: &'static [&'static str],
+}
+
+/// What is left of an object that is read member by member.
+#[derive(Clone, Copy, Debug)]
+enum Place<'a> {
+    Bracket(&'a [u8]),
+    Value(&'a [u8]),
+    End,
 }
 
 impl<'a> ExtraFields<'a> {
     /// All fields but the known ones of an object that has been read before.
     pub(super) fn of(object: &'a str, known: &'static [&'static str]) -> Self {
-        let mut scanner = Scanner::new(object, EVENT_LEVELS).ok();
-        if let Some(scanner) = &mut scanner {
-            scanner.peek();
-            scanner.enter();
-        }
-        Self { text: object, scanner, first: true, known }
+        let from = match blank(object.as_bytes()) {
+            [b'{', rest @ ..] => Place::Bracket(rest),
+            _ => Place::End,
+        };
+        Self { text: object, from, known }
+    }
+
+    /// The next member, known or not.
+    fn member(&mut self) -> Option<(Cow<'a, str>, RawJson<'a>)> {
+        let member = match self.from {
+            Place::Bracket(rest) => first_member(rest),
+            Place::Value(rest) => next_member(rest),
+            Place::End => return None,
+        };
+        // What was read before can't fail now.
+        let Ok(Member::Key(Key { raw, rest, .. })) = member else { return None };
+        let start = blank(rest);
+        let rest = value(start, 2, EVENT_LEVELS).ok()?;
+        self.from = Place::Value(rest);
+        let key = unescape(std::str::from_utf8(raw).ok()?);
+        Some((key, RawJson::new(Span::between(self.text, start, rest).of(self.text))))
     }
 }
 
@@ -159,15 +154,12 @@ impl<'a> Iterator for ExtraFields<'a> {
     type Item = (Cow<'a, str>, RawJson<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let scanner = self.scanner.as_mut()?;
-        while let Ok(Some(key)) = scanner.member(&mut self.first) {
-            let value = scanner.value(2).ok()?;
-            let key = key.decode();
+        while let Some((key, value)) = self.member() {
             if !self.known.contains(&&*key) {
-                return Some((key, RawJson::new(value.of(self.text))));
+                return Some((key, value));
             }
         }
-        self.scanner = None;
+        self.from = Place::End;
         None
     }
 }

@@ -1,268 +1,95 @@
 //! Canonical JSON, written straight from the text.
 //!
-//! Most of the canonical text stands in the original as it is due, so the writer hands on the
-//! longest pieces of it that it can, and spells anew only what differs. A text that is canonical
-//! already comes out in one piece, and no memory is taken.
+//! Most of the canonical text stands in the original as it is due. So a payload is read once, into
+//! a chain of pieces of itself, and the chain is written once: as a text, or into an HMAC.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::PAYLOAD_LEVELS;
-use super::order::Orders;
-use crate::json::{JsonError, Number, RawStr, Scanner, StackText, decode_escape};
+use super::pieces::Sink;
+use super::reader::{Scratch, read};
+use crate::json::error::JsonError;
+use crate::json::span::Span;
 
-/// Where canonical text goes, in pieces.
-pub(super) trait Sink<'a> {
-    /// Takes a piece of the original text.
-    fn keep(&mut self, piece: &'a str);
-    /// Takes a piece that is spelt otherwise in the original.
-    fn put(&mut self, piece: &str);
+/// The canonical form of the text, lent where the text has it in one piece.
+pub(super) fn text(text: &str) -> Result<Cow<'_, str>, JsonError> {
+    let mut scratch = Scratch::default();
+    if let Some(whole) = read(text, &mut scratch)? {
+        return Ok(Cow::Borrowed(whole.of(text)));
+    }
+    let mut canonical = Vec::with_capacity(text.len());
+    scratch.pieces.write(text, &mut canonical);
+    // Pieces start and end between characters.
+    Ok(Cow::Owned(String::from_utf8(canonical).unwrap_or_default()))
 }
 
-impl<'a> Sink<'a> for Cow<'a, str> {
-    fn keep(&mut self, piece: &'a str) {
-        *self += piece;
+/// Feeds the canonical form of the text to an HMAC.
+pub(super) fn mac(
+    text: &str,
+    scratch: &mut Scratch,
+    mut mac: Hmac<Sha256>,
+) -> Result<Hmac<Sha256>, JsonError> {
+    if let Some(whole) = read(text, scratch)? {
+        mac.update(whole.of(text).as_bytes());
+        return Ok(mac);
     }
+    let mut blocks = Blocks { mac, block: [0; BLOCK_BYTES], len: 0 };
+    scratch.pieces.write(text, &mut blocks);
+    blocks.flush();
+    Ok(blocks.mac)
+}
 
-    fn put(&mut self, piece: &str) {
-        self.to_mut().push_str(piece);
+/// Gathers pieces to blocks: an update of the HMAC costs some fifty instructions, however little it
+/// is given, and most pieces are one member long.
+struct Blocks {
+    mac: Hmac<Sha256>,
+    block: [u8; BLOCK_BYTES],
+    len: usize,
+}
+
+/// A multiple of the 64 bytes that SHA-256 takes at a time.
+const BLOCK_BYTES: usize = 1024;
+
+/// A piece of up to so many bytes is moved as if it had so many, in two instructions.
+const SHORT: usize = 32;
+
+impl Sink for Blocks {
+    #[inline(always)]
+    fn put(&mut self, source: &[u8], piece: Span) {
+        let from = source.get(piece.start()..).unwrap_or_default();
+        let len = piece.end() - piece.start();
+        if len <= SHORT {
+            let to = self.block.get_mut(self.len..).unwrap_or_default();
+            if let (Some(from), Some(to)) = (from.first_chunk::<SHORT>(), to.first_chunk_mut()) {
+                *to = *from;
+                self.len += len;
+                return;
+            }
+        }
+        self.put_any(from.get(..len).unwrap_or_default());
     }
 }
 
-impl Sink<'_> for Hmac<Sha256> {
-    fn keep(&mut self, piece: &str) {
-        self.update(piece.as_bytes());
-    }
-
-    fn put(&mut self, piece: &str) {
-        self.update(piece.as_bytes());
-    }
-}
-
-/// Writes the canonical form of the text to a fresh sink.
-pub(super) fn write<'a, S: Sink<'a>>(text: &'a str, fresh: impl Fn() -> S) -> Result<S, JsonError> {
-    let scanner = Scanner::new(text, PAYLOAD_LEVELS)?;
-    let mut orders = None;
-    loop {
-        match Writer::new(text, scanner.clone(), orders.as_ref(), fresh()).write() {
-            Ok(sink) => return Ok(sink),
-            Err(Stop::NotJson(error)) => return Err(error),
-            // Happens once: then the order of each such object is known.
-            Err(Stop::Unsorted) => orders = Some(Orders::of(scanner.clone())?),
-        }
-    }
-}
-
-/// Why a writer stops early.
-enum Stop {
-    NotJson(JsonError),
-    /// An object's keys are not in order, and where they are is not known.
-    Unsorted,
-}
-
-impl From<JsonError> for Stop {
-    fn from(error: JsonError) -> Self {
-        Self::NotJson(error)
-    }
-}
-
-struct Writer<'a, 'o, S> {
-    text: &'a str,
-    scanner: Scanner<'a>,
-    /// Without it, only objects that are in order can be written.
-    orders: Option<&'o Orders>,
-    sink: S,
-    /// A piece of the text that is due next as it is. It grows until something else is due.
-    run: Range<u32>,
-}
-
-impl<'a, 'o, S: Sink<'a>> Writer<'a, 'o, S> {
-    fn new(text: &'a str, scanner: Scanner<'a>, orders: Option<&'o Orders>, sink: S) -> Self {
-        Self { text, scanner, orders, sink, run: 0..0 }
-    }
-
-    fn write(mut self) -> Result<S, Stop> {
-        self.value(1)?;
-        self.scanner.end()?;
-        self.flush();
-        Ok(self.sink)
-    }
-
-    fn value(&mut self, level: u32) -> Result<(), Stop> {
-        self.scanner.check_level(level)?;
-        match self.scanner.peek() {
-            Some(b'{') => self.object(level)?,
-            Some(b'[') => self.array(level)?,
-            Some(b'"') => {
-                let string = self.scanner.string()?;
-                self.string(string);
-            }
-            Some(b'-' | b'0'..=b'9') => {
-                let start = self.scanner.at();
-                let number = self.scanner.number()?;
-                self.number(start, number);
-            }
-            _ => {
-                let start = self.scanner.at();
-                self.scanner.literal()?;
-                self.keep(start, self.scanner.at());
-            }
-        }
-        Ok(())
-    }
-
-    fn object(&mut self, level: u32) -> Result<(), Stop> {
-        let start = self.scanner.at();
-        if let Some((keys, end)) = self.orders.and_then(|orders| orders.get(start)) {
-            self.mark("{");
-            for (i, key) in keys.iter().enumerate() {
-                if i > 0 {
-                    self.mark(",");
-                }
-                self.scanner.jump(*key);
-                let key = self.scanner.key()?;
-                self.member(key, level)?;
-            }
-            self.mark("}");
-            self.scanner.jump(end);
-            return Ok(());
-        }
-
-        self.scanner.enter();
-        self.keep(start, start + 1);
-        let mut first = true;
-        let mut last: Option<RawStr<'a>> = None;
-        while let Some(key) = self.scanner.member(&mut first)? {
-            if let Some(last) = last {
-                if last.compare(key).is_ge() {
-                    return Err(Stop::Unsorted);
-                }
-                self.mark(",");
-            }
-            self.member(key, level)?;
-            last = Some(key);
-        }
-        self.mark("}");
-        Ok(())
-    }
-
-    fn member(&mut self, key: RawStr<'a>, level: u32) -> Result<(), Stop> {
-        self.string(key);
-        self.mark(":");
-        self.value(level + 1)
-    }
-
-    fn array(&mut self, level: u32) -> Result<(), Stop> {
-        let start = self.scanner.at();
-        self.scanner.enter();
-        self.keep(start, start + 1);
-        let mut first = true;
-        loop {
-            let is_first = first;
-            if !self.scanner.element(&mut first)? {
-                break;
-            }
-            if !is_first {
-                self.mark(",");
-            }
-            self.value(level + 1)?;
-        }
-        self.mark("]");
-        Ok(())
-    }
-
-    fn string(&mut self, string: RawStr<'a>) {
-        let end = string.start + string.raw.len() as u32 + 2;
-        if !string.escaped {
-            self.keep(string.start, end);
-            return;
-        }
-        let mut kept = string.start;
-        let mut at = string.start + 1;
-        let mut rest = string.raw;
-        while let Some(plain) = memchr::memchr(b'\\', rest.as_bytes()) {
-            let (_, escape) = rest.split_at(plain);
-            // The scanner has read these escapes before.
-            let Ok((decoded, len)) = decode_escape(escape.as_bytes()) else { break };
-            let (spelt, after) = escape.split_at(len);
-            at += plain as u32;
-            let due = &mut [0; 6];
-            let due = escape_canonically(decoded, due);
-            if due != spelt {
-                self.keep(kept, at);
-                self.put(due);
-                kept = at + len as u32;
-            }
-            at += len as u32;
-            rest = after;
-        }
-        self.keep(kept, end);
-    }
-
-    fn number(&mut self, start: u32, number: Number<'a>) {
-        let mut buffer = StackText::default();
-        let due = number.canonical(&mut buffer);
-        if due == number.text() {
-            self.keep(start, self.scanner.at());
-        } else {
-            self.put(due);
-        }
-    }
-
-    /// Writes a piece of the original text.
-    fn keep(&mut self, start: u32, end: u32) {
-        if start != self.run.end {
+impl Blocks {
+    #[inline(never)]
+    fn put_any(&mut self, piece: &[u8]) {
+        if piece.len() > BLOCK_BYTES - self.len {
             self.flush();
-            self.run.start = start;
         }
-        self.run.end = end;
-    }
-
-    /// Writes a text that the original does not have here.
-    fn put(&mut self, text: &str) {
-        self.flush();
-        self.sink.put(text);
-    }
-
-    /// Writes a punctuation mark, which most likely is what the original goes on with.
-    fn mark(&mut self, mark: &str) {
-        if self.text.as_bytes().get(self.run.end as usize) == mark.as_bytes().first() {
-            self.run.end += 1;
-        } else {
-            self.put(mark);
+        match self.block.get_mut(self.len..self.len + piece.len()) {
+            Some(room) => {
+                room.copy_from_slice(piece);
+                self.len += piece.len();
+            }
+            None => self.mac.update(piece),
         }
     }
 
     fn flush(&mut self) {
-        if !self.run.is_empty() {
-            let run = self.run.start as usize..self.run.end as usize;
-            self.sink.keep(self.text.get(run).unwrap_or_default());
-        }
-        self.run.start = self.run.end;
-    }
-}
-
-/// The one way in which a character stands in a canonical string, save where it needs no escape in
-/// the original.
-fn escape_canonically(c: char, buffer: &mut [u8; 6]) -> &str {
-    match c {
-        '"' => r#"\""#,
-        '\\' => r"\\",
-        '\u{8}' => r"\b",
-        '\u{c}' => r"\f",
-        '\n' => r"\n",
-        '\r' => r"\r",
-        '\t' => r"\t",
-        '\0'..'\u{20}' => {
-            let digit = |value: u32| char::from_digit(value, 16).map_or(b'0', |digit| digit as u8);
-            let unit = u32::from(c);
-            *buffer = [b'\\', b'u', b'0', b'0', digit(unit >> 4), digit(unit & 15)];
-            std::str::from_utf8(buffer).unwrap_or_default()
-        }
-        plain => plain.encode_utf8(buffer),
+        self.mac.update(self.block.get(..self.len).unwrap_or_default());
+        self.len = 0;
     }
 }
 
@@ -270,9 +97,8 @@ fn escape_canonically(c: char, buffer: &mut [u8; 6]) -> &str {
 mod tests {
     use std::borrow::Cow;
 
-    use super::super::canonicalize;
-    use super::*;
-    use crate::json::JsonProblem;
+    use super::super::{PAYLOAD_LEVELS, canonicalize};
+    use crate::json::error::JsonProblem;
 
     #[test]
     fn canonical_text_is_lent_back_in_one_piece() {

@@ -29,17 +29,21 @@
 //! A signature proves who wrote a payload, not when: whoever recorded an event can send it again.
 
 mod canonical;
-mod order;
+mod members;
+mod pieces;
+mod reader;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Mutex;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::JsonError;
 use crate::event::StreamEvent;
-use crate::json::MOST_LEVELS;
+use crate::json::error::JsonError;
+use crate::json::value::MOST_LEVELS;
+use reader::Scratch;
 
 /// How deep a payload may nest to be signed: no value stands inside more than 511 others. An
 /// event's data is at most [200 levels](crate::event::DATA_LEVELS) deep.
@@ -83,7 +87,7 @@ impl From<JsonError> for Error {
 ///
 /// Where the text is not JSON, or nests deeper than [`PAYLOAD_LEVELS`].
 pub fn canonicalize(json: &str) -> Result<Cow<'_, str>, JsonError> {
-    canonical::write(json, Cow::default)
+    canonical::text(json)
 }
 
 /// The signature of a payload, in lower-case hexadecimal digits.
@@ -105,16 +109,18 @@ pub fn verify(secret: impl AsRef<[u8]>, payload: &str, signature: &str) -> bool 
 
 /// Signs and verifies with one secret, whose key schedule it keeps: what depends on the secret
 /// alone is computed once. `Debug` shows nothing of it.
-#[derive(Clone)]
 pub struct Signer {
     keyed: Hmac<Sha256>,
+    /// Memory of the last payload, for the next one. Who finds it in use takes new memory.
+    scratch: Mutex<Scratch>,
 }
 
 impl Signer {
     /// Takes a stream's secret: its text, as UTF-8. Any length will do, none included.
     pub fn new(secret: impl AsRef<[u8]>) -> Self {
         let keyed = Hmac::new_from_slice(secret.as_ref());
-        Self { keyed: keyed.unwrap_or_else(|_| unreachable!("HMAC takes a key of any length")) }
+        let keyed = keyed.unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
+        Self { keyed, scratch: Mutex::default() }
     }
 
     /// Signs a payload, given as JSON text in any form.
@@ -155,7 +161,24 @@ impl Signer {
     }
 
     fn mac(&self, payload: &str) -> Result<Hmac<Sha256>, JsonError> {
-        canonical::write(payload, || self.keyed.clone())
+        let Ok(mut scratch) = self.scratch.try_lock() else {
+            return canonical::mac(payload, &mut Scratch::default(), self.keyed.clone());
+        };
+        let mac = canonical::mac(payload, &mut scratch, self.keyed.clone());
+        if scratch.kept_bytes() > MOST_KEPT_BYTES {
+            *scratch = Scratch::default();
+        }
+        mac
+    }
+}
+
+/// How much memory a signer keeps for the next payload, in bytes: about what one of 256 KiB takes.
+const MOST_KEPT_BYTES: usize = 512 << 10;
+
+/// The memory for payloads is each signer's own.
+impl Clone for Signer {
+    fn clone(&self) -> Self {
+        Self { keyed: self.keyed.clone(), scratch: Mutex::default() }
     }
 }
 

@@ -1,0 +1,195 @@
+//! Runs bodies over JSON that is made up from a seed: keys out of order, twice and with escapes,
+//! white space anywhere, numbers in every spelling. A fuzzer seldom gets that deep into the grammar.
+
+use restless_fuzz::{canonical_json, event_envelope};
+
+#[test]
+fn made_up_payloads_have_the_canonical_form_that_another_reader_gives_them() {
+    for seed in 0..1000 {
+        let mut writer = Writer::new(seed);
+        writer.value(0);
+        canonical_json(writer.text.as_bytes());
+    }
+}
+
+#[test]
+fn made_up_events_are_read_as_another_reader_reads_them() {
+    for seed in 0..1000 {
+        let mut writer = Writer::new(seed);
+        writer.event();
+        event_envelope(writer.text.as_bytes());
+        // Cut anywhere, or with a byte changed, it is refused by both or read by both alike.
+        let mut bytes = writer.text.into_bytes();
+        let at = Random(seed ^ 0x5eed).below(bytes.len());
+        event_envelope(&bytes[..at]);
+        bytes[at] = b"\"\\{}[]:,0x \n\x01e."[Random(seed ^ 0xb17e).below(15)];
+        event_envelope(&bytes);
+        canonical_json(&bytes);
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.next() % count as u64) as usize
+    }
+
+    fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[self.below(choices.len())]
+    }
+}
+
+struct Writer {
+    random: Random,
+    text: String,
+    /// How seldom there is white space: not at all in half of the texts.
+    blanks: Option<usize>,
+}
+
+impl Writer {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let blanks = [None, None, Some(2), Some(20)][random.below(4)];
+        Self { random, text: String::new(), blanks }
+    }
+
+    fn event(&mut self) {
+        const NUMBERS: &[&str] = &["200", "-1", "2e2", "1.5", "null", "\"x\"", "12345678901"];
+        const KEYS: &[(&str, &[&str])] = &[
+            ("type", &["\"update\"", "\"error\"", "\"\\u0075pdate\"", "1"]),
+            ("meta", &[]),
+            ("d\\u0061ta", &[]),
+            ("data", &[]),
+            ("signature", &["null", "\"ab\"", "\"a\\/b\""]),
+            ("eventId", &["null", "\"\"", "\"7\"", "7"]),
+            ("event_id", &["null", "\"\"", "\"8\"", "\"\\n\""]),
+            ("error", &["null", "{\"code\":\"c\",\"message\":\"m\",\"more\":[1]}", "{}"]),
+            ("a_key_of_more_than_sixteen_bytes", &[]),
+        ];
+        self.text.push_str("{\"type\":\"update\",\"meta\":{\"timestamp\":\"t\"},\"data\":");
+        self.value(0);
+        for _ in 0..self.random.below(6) {
+            self.mark(",");
+            let (key, values) = KEYS[self.random.below(KEYS.len())];
+            self.text.push_str(&format!("\"{key}\""));
+            self.mark(":");
+            if key == "meta" {
+                let (status, latency) = (self.random.pick(NUMBERS), self.random.pick(NUMBERS));
+                self.text.push_str(&format!(
+                    "{{\"timestamp\":\"u\",\"status\":{status},\"latencyMs\":null,\
+                     \"latency_ms\":{latency},\"attempt_id\":\"0123456789abcdef-0123456789\"}}"
+                ));
+            } else if values.is_empty() {
+                self.value(1);
+            } else {
+                let value = self.random.pick(values);
+                self.text.push_str(value);
+            }
+        }
+        self.mark("}");
+    }
+
+    fn value(&mut self, depth: usize) {
+        const SCALARS: &[&str] = &[
+            "null",
+            "true",
+            "false",
+            "0",
+            "-0",
+            "-0.0",
+            "7",
+            "1234567",
+            "12345678",
+            "123456789",
+            "12345678901234567890",
+            "-42",
+            "1.0",
+            "1.50",
+            "1E5",
+            "1e16",
+            "1e-7",
+            "0.0001",
+            "100e-2",
+            "\"\"",
+            "\"a\"",
+            "\"\\u00e9\"",
+            "\"\\ud83d\\ude00 and more than a block of it\"",
+            "\"just sixteen byte\"",
+            "\"exactly16 bytes!\"",
+            "\"fifteen bytes..\"",
+            "\"é\"",
+            "\"\\/ \\\" \\\\ \\b\\f\\n\\r\\t\\u001F\"",
+            "\"a text of more than sixty-four bytes, which is searched in another way than others\"",
+        ];
+        self.blank();
+        match self.random.below(if depth < 5 { 6 } else { 3 }) {
+            0..3 => {
+                let scalar = self.random.pick(SCALARS);
+                self.text.push_str(scalar);
+            }
+            3 => self.items(depth, "[", "]", |_| {}),
+            _ => self.items(depth, "{", "}", Self::key),
+        }
+        self.blank();
+    }
+
+    fn items(&mut self, depth: usize, open: &str, close: &str, start: impl Fn(&mut Self)) {
+        self.mark(open);
+        for n in 0..self.random.below(7) {
+            if n > 0 {
+                self.mark(",");
+            }
+            start(self);
+            self.value(depth + 1);
+        }
+        self.mark(close);
+    }
+
+    fn key(&mut self) {
+        const KEYS: &[&str] = &[
+            "",
+            "a",
+            "\\u0061",
+            "b",
+            "ab",
+            "abcdefgh",
+            "abcdefghi",
+            "abcdefgh\\u0000",
+            "é",
+            "\\u00E9",
+            "\u{ffff}",
+            "😀",
+            "\\ud83d\\ude00",
+            "a\\\"",
+            "a key of more than sixteen bytes",
+            "z",
+            "Z",
+        ];
+        let key = self.random.pick(KEYS);
+        self.text.push_str(&format!("\"{key}\""));
+        self.mark(":");
+    }
+
+    fn mark(&mut self, mark: &str) {
+        self.blank();
+        self.text.push_str(mark);
+        self.blank();
+    }
+
+    fn blank(&mut self) {
+        if self.blanks.is_some_and(|blanks| self.random.below(blanks) == 0) {
+            let blank = self.random.pick(&[" ", "\n", "\t \r\n", "          "]);
+            self.text.push_str(blank);
+        }
+    }
+}
