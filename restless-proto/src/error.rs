@@ -158,6 +158,18 @@ impl Error {
         }
     }
 
+    /// Says how long the URL was, where that may be why: with 400, 414 and 431, and without a status
+    /// where the connection broke.
+    pub(crate) fn blame_long_url(&mut self, bytes: usize) {
+        match self {
+            Self::Refused(refused) => refused.blame_long_url(bytes),
+            Self::Transport(error) if error.kind == TransportErrorKind::Broken => {
+                error.long_url = Some(bytes);
+            }
+            _ => {}
+        }
+    }
+
     /// Of a subscription.
     pub(crate) fn no_event(retries: u32, last: Self) -> Self {
         let what = if retries == 1 {
@@ -454,6 +466,16 @@ pub enum RedirectError {
         /// The redirect's status.
         status: StatusCode,
     },
+    /// It asks to wait beyond the time that the call has (`Retry-After`, RFC 9110 §10.2.3).
+    #[error(
+        "a redirect with status {status} asks to wait for {wait:?}, and the call has less time"
+    )]
+    Later {
+        /// The redirect's status.
+        status: StatusCode,
+        /// How long it asks to wait.
+        wait: Duration,
+    },
     /// One redirect after another.
     #[error("more than {limit} redirects in a row")]
     TooMany {
@@ -509,6 +531,8 @@ pub enum TransportErrorKind {
 pub struct TransportError {
     kind: TransportErrorKind,
     retry_after: Option<Duration>,
+    /// How long the URL was, where that may be why.
+    long_url: Option<usize>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -518,7 +542,7 @@ impl TransportError {
         kind: TransportErrorKind,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { kind, retry_after: None, source: Some(Arc::from(source.into())) }
+        Self { kind, retry_after: None, long_url: None, source: Some(Arc::from(source.into())) }
     }
 
     /// States how long whoever is on the way asks to wait, such as a proxy that answers CONNECT with
@@ -539,6 +563,22 @@ impl TransportError {
     }
 }
 
+/// What may be said of a URL that is too long for what stands in between.
+struct LongUrl(Option<usize>);
+
+impl fmt::Display for LongUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(bytes) => write!(
+                f,
+                " (the URL has {bytes} bytes, and some servers take no more than 4096: \
+                 direct::session takes what makes it long)"
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
 impl From<TransportErrorKind> for Error {
     fn from(kind: TransportErrorKind) -> Self {
         Self::Transport(kind.into())
@@ -547,7 +587,7 @@ impl From<TransportErrorKind> for Error {
 
 impl From<TransportErrorKind> for TransportError {
     fn from(kind: TransportErrorKind) -> Self {
-        Self { kind, retry_after: None, source: None }
+        Self { kind, retry_after: None, long_url: None, source: None }
     }
 }
 
@@ -563,7 +603,8 @@ impl fmt::Display for TransportError {
             TransportErrorKind::Protocol => "the peer broke the HTTP protocol",
             TransportErrorKind::Unsupported => "the peer speaks what is not supported here",
             TransportErrorKind::Request => "the request can't be sent",
-        })
+        })?;
+        LongUrl(self.long_url).fmt(f)
     }
 }
 
@@ -586,9 +627,11 @@ pub enum Timer {
     /// [`Total`](Self::Total) for that.
     Credentials,
     /// From asking the driver for an exchange to the head of its response, connecting included, for
-    /// a subscription and a WebSocket; a redirect is an exchange of its own.
+    /// a subscription and a WebSocket; a redirect is an exchange of its own. Over an event stream it
+    /// is [`Idle`](Self::Idle) that counts once a connection stands.
     ResponseHead,
-    /// From one piece of a stream to the next, the head being the first.
+    /// From one piece of a stream to the next, the head being the first. Over an event stream, from a
+    /// connection that stands to the head as well.
     Idle,
     /// A whole call: credentials, redirects, every try and the delays between them.
     Total,
@@ -600,7 +643,7 @@ pub enum Timer {
 
 /// Something took longer than its timer allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} within {after:?}", match .timer {
+#[error("{} within {after:?}{}", match .timer {
     Timer::Connect => "no connection",
     Timer::TlsHandshake => "no end of the TLS handshake",
     Timer::Credentials => "no credentials",
@@ -609,16 +652,32 @@ pub enum Timer {
     Timer::Total => "the call did not finish",
     Timer::Pong => "no answer to a ping",
     Timer::Close => "no answer to our close",
-})]
+}, if *.held_back { HELD_BACK } else { "" })]
 pub struct TimeoutError {
     timer: Timer,
     after: Duration,
+    held_back: bool,
 }
+
+/// What helps where the head of an event stream does not come.
+const HELD_BACK: &str = ", no head of an answer either: something in between may hold it back, which \
+    `X-Accel-Buffering: no` in the response or `proxy_buffering off` in nginx prevents";
 
 impl TimeoutError {
     /// States which timer ran out, and what it was set to.
     pub fn new(timer: Timer, after: Duration) -> Self {
-        Self { timer, after }
+        Self { timer, after, held_back: false }
+    }
+
+    /// The same, where a connection stood and not even a head has come over it.
+    pub(crate) fn before_head(self) -> Self {
+        Self { held_back: true, ..self }
+    }
+
+    /// Whether a connection stood, and something in between may hold back the answer: not even its
+    /// head has come.
+    pub fn may_be_held_back(&self) -> bool {
+        self.held_back
     }
 
     /// The timer that ran out.

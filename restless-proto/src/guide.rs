@@ -22,7 +22,7 @@
 //!
 //! | output | the driver | inputs that follow |
 //! | --- | --- | --- |
-//! | [`Open`](crate::machine::Output::Open) | drops what is left of an earlier exchange, connects, sends the request | `Response`, `Data`…, `Ended`, each with this exchange's id |
+//! | [`Open`](crate::machine::Output::Open) | drops what is left of an earlier exchange, connects, sends the request | `Connected` where it can tell, `Response`, `Data`…, `Ended`, each with this exchange's id |
 //! | [`Send`](crate::machine::Output::Send) | writes the bytes to the open exchange's connection, in order | none, or `Ended` if it can't |
 //! | [`Hangup`](crate::machine::Output::Hangup) | drops the open exchange and closes its connection | none |
 //! | [`Authorize`](crate::machine::Output::Authorize) | asks the user for a key, a fresh one where the last was rejected | `Credentials` |
@@ -36,8 +36,11 @@
 //!    one chunk, and come out as events one by one. A driver that reads only at `Wait` has
 //!    back-pressure for free: a slow user slows the peer down.
 //! 2. **Bytes before time.** Where both are there, hand in the bytes: they may be what the deadline
-//!    was about. After a long pause let your reactor look at the sockets before you say `Elapsed`:
-//!    to wait some 20 ms more for bytes, once the deadline has passed, is enough.
+//!    was about. A driver that was not run for a while notices a deadline late, and the bytes that
+//!    have come meanwhile are still with the operating system. Where `now` is 20 ms or more past the
+//!    deadline and an exchange is open, let your reactor look at the sockets once more, for another
+//!    20 ms, before you say `Elapsed`. A driver that blocks in a read needs none of that: its read
+//!    looks at the socket before it looks at the time.
 //! 3. **Whatever fails is an [`End`]**: a name that can't be resolved, a refused connection, a bad
 //!    certificate, a reset. Say which with [`TransportErrorKind`], and put the cause into the
 //!    [`TransportError`]. The machine decides whether to try again.
@@ -53,10 +56,50 @@
 //!    `Retry-After` is read against it, and a machine has no clock to ask.
 //!    One that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of a 101 the
 //!    connection is the machine's: `Data` is whatever comes, and `Send` whatever goes.
+//!    The target that goes over the wire has a path: `/` where the URL has none (RFC 9112 §3.2.1).
+//!    Content of no bytes is none for GET and DELETE; a POST without content says
+//!    `Content-Length: 0` (RFC 9110 §8.6).
 //! 7. **A question is open until something else comes out.** After `Authorize` comes `Wait`: wait for
 //!    the user's answer and for the deadline. Any other output but `Wait` takes the question back; an
 //!    answer that comes later does no harm. A service with a fixed key, or none, never asks.
 //! 8. **Dropping is closing.** A machine that is dropped in the middle leaves nothing behind.
+//!
+//! # What HTTP clients do by themselves
+//!
+//! Each of these is to be switched off, or the machine and the client work against each other:
+//!
+//! | what a client adds or does | why it must not |
+//! | --- | --- |
+//! | redirects | credentials would go along, and the position would be lost |
+//! | tries of its own, HTTP caches | a call may be made twice, and a stream's answer be an old one |
+//! | `Accept-Encoding` and decoding | some servers hold events back to code them better; a decoded content with its `Content-Encoding` in place is decoded twice |
+//! | a timeout over the whole request, or over each read | a quiet stream is cut; the deadlines are the machine's |
+//! | `User-Agent`, `Accept`, `Content-Type` of its own | those of the request are whole, and a second field of the name is no field |
+//! | an error for a status of 4xx or 5xx | the status, its fields and its content are the machine's to read |
+//! | cookies, `Referer`, `Origin` | nothing here asks for them; `Origin` makes some servers refuse a WebSocket |
+//! | HTTP/2 for a request that says `Connection: Upgrade` | it can't be upgraded there |
+//!
+//! # Stacks that call back
+//!
+//! Some stacks hand over bytes when they like, by calling a function. Rule 1 then needs a queue
+//! between them and the machine, and the queue a bound: pause the stack (libcurl's
+//! `CURL_WRITEFUNC_PAUSE`, Node's `pause()`, a stream's reader that is not asked) once 64 KiB wait,
+//! and go on at `Wait`. A stack that can't be paused must be asked to hang up instead, and the
+//! machine be told `Ended`: it resumes at its cursor, and nothing is lost. To keep whatever comes is
+//! to let a fast server fill the memory.
+//!
+//! # In a browser: `fetch`
+//!
+//! `fetch` follows redirects by itself and shows no `Location` (`redirect: "manual"` gives an answer
+//! without a status), decodes content and leaves `Content-Encoding` in place (take the field away),
+//! hides fields that `Access-Control-Expose-Headers` does not name (`Date`, `Retry-After` and
+//! `X-Request-Id` among them), and does not let `Host`, `Connection`, `Accept-Encoding` or, in some
+//! browsers, `User-Agent` be set. It says that a request failed and not why: `Connect` is the kind
+//! for that. It can't upgrade; over WebSocket the browser's own `WebSocket` is the stack, with
+//! [`whole_messages`](crate::Subscription::whole_messages), and it sets no `Authorization`: such a
+//! subscription needs a URL with its key in it, or a session.
+//!
+//! # A driver that is confused
 //!
 //! A late input of an older exchange does no harm, nor does `Elapsed` too early, nor an input that
 //! the state does not want: no order of calls is an error.

@@ -30,6 +30,31 @@ pub trait Machine {
     fn poll(&mut self) -> Output<Self::Event>;
 }
 
+/// A machine that is lent is one, too.
+impl<M: Machine + ?Sized> Machine for &mut M {
+    type Event = M::Event;
+
+    fn handle(&mut self, input: Input, now: Instant) {
+        (**self).handle(input, now);
+    }
+
+    fn poll(&mut self) -> Output<Self::Event> {
+        (**self).poll()
+    }
+}
+
+impl<M: Machine + ?Sized> Machine for Box<M> {
+    type Event = M::Event;
+
+    fn handle(&mut self, input: Input, now: Instant) {
+        (**self).handle(input, now);
+    }
+
+    fn poll(&mut self) -> Output<Self::Event> {
+        (**self).poll()
+    }
+}
+
 /// One request and what follows from it.
 ///
 /// Ids rise with each [`Output::Open`]; an input for an older one changes nothing.
@@ -53,6 +78,12 @@ impl ExchangeId {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Input {
+    /// A connection stands, proxy and TLS included, and the request has gone out on it, or is about
+    /// to. A driver that can't tell leaves it out: then a machine knows less of what it waits for.
+    Connected {
+        /// The exchange that it is for.
+        exchange: ExchangeId,
+    },
     /// The head of the response has come. Interim responses (1xx save 101) are not reported.
     Response {
         /// The exchange that it answers.

@@ -10,7 +10,7 @@
 //! Over WebSocket (a `ws` URL) a response with status 101 accepts the handshake by itself, `frame`
 //! is a server's frame in hexadecimal, and what is sent is told by its opcode.
 //!
-//! Inputs: `start`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an update, whole),
+//! Inputs: `start`, `connected`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an update, whole),
 //! `< "BYTES"`, `frame HEX`, `end`, `fail KIND [RETRY-AFTER]`, `timeout` (of connecting), `elapsed`,
 //! `key KEY`, `no key`, `close`, and `old ` before any of the first ones to name the exchange
 //! before. Outputs are what the machine says until it waits;
@@ -188,6 +188,7 @@ fn subscription(settings: &str) -> Result<Box<dyn Driven>, String> {
             "max_reconnects" => subscription.max_reconnects(value.parse().unwrap()),
             "retry" => subscription.retry(span(value)?),
             "idle" => subscription.idle_timeout(span(value)?),
+            "head" => subscription.response_head_timeout(span(value)?),
             "message_limit" => subscription
                 .websocket_options(ws::Options::default().message_bytes(value.parse().unwrap())),
             "verify" => subscription.verify(Signer::new(value)),
@@ -244,6 +245,7 @@ impl Replay {
                 return Ok(());
             }
             "elapsed" => Input::Elapsed,
+            "connected" => Input::Connected { exchange: exchange()? },
             "key" => Input::Credentials(Ok(Some(ApiKey::new(rest)))),
             "no" => Input::Credentials(Err(CredentialsError::new("the vault is closed"))),
             "response" => {
@@ -342,6 +344,7 @@ fn describe(event: &Event, now: Instant) -> String {
             };
             format!("rejected {reason} {}", rejected.id.as_deref().unwrap_or("-"))
         }
+        Event::Unanswered => "unanswered".to_owned(),
         Event::Lost(lost) => {
             let retry = lost.retry_at.saturating_duration_since(now).as_secs_f64();
             format!("lost {} #{} retry {retry}", reason(&lost.reason), lost.attempt)

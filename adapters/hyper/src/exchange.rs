@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -29,7 +30,10 @@ pub(crate) struct Exchange<R> {
 
 enum Stage {
     /// Connecting, sending, waiting for the head.
-    Request(Pin<Box<dyn Future<Output = Result<Answer, End>> + Send>>),
+    Request {
+        answer: Pin<Box<dyn Future<Output = Result<Answer, End>> + Send>>,
+        connected: Connected,
+    },
     /// The content comes.
     Content {
         content: Incoming,
@@ -49,6 +53,21 @@ enum Stage {
     Over,
 }
 
+/// Whether a connection has come to stand, which is told once. A call has one timer over all of it,
+/// so one that is used again need not be told of.
+#[derive(Clone, Default)]
+struct Connected(Arc<AtomicBool>);
+
+impl Connected {
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
 struct Answer {
     response: Response<Incoming>,
     connection: Connection,
@@ -65,7 +84,9 @@ impl<R: Runtime> Exchange<R> {
         reuse: bool,
     ) -> Self {
         let span = Span::exchange(id, &request);
-        let stage = Stage::Request(Box::pin(send(Arc::clone(&connector), request, reuse)));
+        let connected = Connected::default();
+        let answer = Box::pin(send(Arc::clone(&connector), request, reuse, connected.clone()));
+        let stage = Stage::Request { answer, connected };
         Self { id, connector, reuse, stage, span }
     }
 
@@ -85,8 +106,10 @@ impl<R: Runtime> Exchange<R> {
     fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
         let exchange = self.id;
         match &mut self.stage {
-            Stage::Request(request) => match ready!(request.as_mut().poll(cx)) {
-                Ok(Answer { mut response, connection, origin }) => {
+            Stage::Request { answer, connected } => match answer.as_mut().poll(cx) {
+                Poll::Pending if connected.take() => Poll::Ready(Input::Connected { exchange }),
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(Answer { mut response, connection, origin })) => {
                     let upgrade = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
                         .then(|| hyper::upgrade::on(&mut response));
                     let (head, content) = response.into_parts();
@@ -96,7 +119,7 @@ impl<R: Runtime> Exchange<R> {
                     };
                     Poll::Ready(Input::Response { exchange, head: Box::new(head) })
                 }
-                Err(why) => {
+                Poll::Ready(Err(why)) => {
                     self.stage = Stage::Over;
                     Poll::Ready(Input::Ended { exchange, why })
                 }
@@ -155,7 +178,7 @@ impl<R: Runtime> Exchange<R> {
             Stage::Upgraded(upgraded) => upgraded.send(bytes, owed),
             // The machine will be told of the end that has come meanwhile.
             Stage::Broken(_) | Stage::Over => {}
-            Stage::Request(_) | Stage::Content { .. } => {
+            Stage::Request { .. } | Stage::Content { .. } => {
                 let why = "bytes can't follow the request of an exchange that is not upgraded";
                 return Err(TransportError::new(TransportErrorKind::Request, why));
             }
@@ -168,7 +191,7 @@ impl<R: Runtime> Exchange<R> {
         match &self.stage {
             Stage::Upgrade { unsent, .. } => unsent.iter().map(Bytes::len).sum(),
             Stage::Upgraded(upgraded) => upgraded.unsent_bytes(),
-            Stage::Request(_) | Stage::Content { .. } | Stage::Broken(_) | Stage::Over => 0,
+            Stage::Request { .. } | Stage::Content { .. } | Stage::Broken(_) | Stage::Over => 0,
         }
     }
 
@@ -199,6 +222,7 @@ async fn send<R: Runtime>(
     connector: Arc<Connector<R>>,
     request: Request<Bytes>,
     reuse: bool,
+    connected: Connected,
 ) -> Result<Answer, End> {
     let origin = Origin::of(request.uri()).map_err(End::Failed)?;
     let upgrade = request.headers().contains_key(header::UPGRADE);
@@ -240,6 +264,7 @@ async fn send<R: Runtime>(
         }
     }
     let connection = connector.connect(&origin, route, &user_agent).await?;
+    connected.set();
     match answer(connection, request).await {
         Ok((response, connection)) => accept(response, connection, origin, route),
         Err((error, _)) => Err(End::Failed(route.name(failure(error)))),

@@ -1,4 +1,18 @@
 //! Direct streams: a REST API followed without a stream of its own.
+//!
+//! # Long URLs
+//!
+//! A direct URL has the whole target in its query, `headers` and `body` included. What stands in
+//! between takes URLs of so many bytes, as their defaults are:
+//!
+//! | box | bytes | what it says to more |
+//! | --- | --- | --- |
+//! | pound, nginx, Apache, lighttpd, squid | 4 to 8 KiB | 414, 431, 400, or a reset without a status |
+//! | haproxy, varnish | 15 to 33 KiB | 400, or a reset without a status |
+//!
+//! With a URL over 4 KiB, the error of such an answer says how long the URL was. A connection that
+//! breaks without an answer a second time in a row ends the subscription then. [`session`] takes the
+//! target in the content of a call, which has no such limit, and gives a short URL.
 
 use std::fmt;
 

@@ -9,13 +9,14 @@ use url::Url;
 use super::content::Content;
 use super::{Call, CallOptions};
 use crate::http::redirect::{self, Hop};
+use crate::http::retry_after::retry_after;
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::Keys;
 use crate::refusal::Refusal;
 use crate::timing::Backoff;
 use crate::{
-    ApiKey, ConfigError, CredentialsError, Entropy, Error, Instant, Service, TimeoutError, Timer,
-    TransportErrorKind,
+    ApiKey, ConfigError, CredentialsError, Entropy, Error, Instant, RedirectError, Service,
+    TimeoutError, Timer, TransportErrorKind,
 };
 
 /// A [`Call`] on its way: credentials, redirects, further tries, one timer over all of it, the limit
@@ -69,8 +70,8 @@ pub struct CallMachine<T> {
 enum State<T> {
     /// The user is asked for credentials, or about to be.
     Authorize { asked: bool },
-    /// The next `poll` opens an exchange.
-    Connect(Box<Hop>),
+    /// An exchange is opened once this time has come: at once, or when a redirect asked for it.
+    Connect { hop: Box<Hop>, at: Instant },
     /// A request is out.
     Head(Box<Hop>),
     /// The answer is yes, and its content comes in.
@@ -139,7 +140,7 @@ impl<T> CallMachine<T> {
         let in_content = self.call.body.as_ref().and_then(|body| body.text("apiKey"));
         self.keys.add(&in_content.unwrap_or_default());
         let hop = Hop::new(request, url);
-        self.state = State::Connect(Box::new(hop.clone()));
+        self.state = State::Connect { hop: Box::new(hop.clone()), at: self.now };
         self.first = Some(hop);
         Ok(())
     }
@@ -157,7 +158,7 @@ impl<T> CallMachine<T> {
     fn head(&mut self, hop: Hop, head: Box<Parts>) {
         if redirect::is_redirect(head.status) {
             match hop.follow(&head, self.service.reach()) {
-                Ok(next) => self.state = State::Connect(Box::new(next)),
+                Ok(next) => self.follow(next, &head),
                 Err(error) => self.fail(error.into()),
             }
         } else if head.status.is_success() {
@@ -177,6 +178,17 @@ impl<T> CallMachine<T> {
             let limits = &self.options.limits;
             self.state = State::Refusal(Refusal::whole(head, limits, self.now));
         }
+    }
+
+    /// Goes where a redirect leads, once the time has come that it may ask for (RFC 9110 §10.2.3).
+    fn follow(&mut self, next: Hop, head: &Parts) {
+        let wait = retry_after(&head.headers).unwrap_or_default();
+        let at = self.now + wait;
+        if at >= self.deadline {
+            return self.fail(RedirectError::Later { status: head.status, wait }.into());
+        }
+        self.hangup = !wait.is_zero();
+        self.state = State::Connect { hop: Box::new(next), at };
     }
 
     /// `unsent`: nothing of the call has reached anybody who would act on it.
@@ -323,6 +335,7 @@ impl<T> Machine for CallMachine<T> {
             // Time alone: `poll` looks at the deadlines. Or late, repeated, of an older exchange.
             (
                 Input::Elapsed
+                | Input::Connected { .. }
                 | Input::Response { .. }
                 | Input::Data { .. }
                 | Input::Message { .. }
@@ -340,7 +353,7 @@ impl<T> Machine for CallMachine<T> {
             }
             match std::mem::replace(&mut self.state, State::Over) {
                 State::Authorize { .. }
-                | State::Connect(_)
+                | State::Connect { .. }
                 | State::Head(_)
                 | State::Content { .. }
                 | State::Refusal(_)
@@ -354,7 +367,11 @@ impl<T> Machine for CallMachine<T> {
                     self.state = State::Authorize { asked: true };
                     return Output::Authorize { rejected: self.reauthorized };
                 }
-                State::Connect(hop) => {
+                State::Connect { hop, at } if self.now < at => {
+                    self.state = State::Connect { hop, at };
+                    return Output::Wait(Some(at));
+                }
+                State::Connect { hop, .. } => {
                     self.exchange = self.exchange.next();
                     let request = Box::new(hop.request().clone());
                     self.state = State::Head(hop);
@@ -377,7 +394,7 @@ impl<T> Machine for CallMachine<T> {
                 }
                 State::Waiting { until } if self.now >= until => {
                     self.state = match self.first.clone() {
-                        Some(hop) => State::Connect(Box::new(hop)),
+                        Some(hop) => State::Connect { hop: Box::new(hop), at: self.now },
                         None => State::Authorize { asked: false },
                     };
                 }

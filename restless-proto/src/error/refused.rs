@@ -8,7 +8,7 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 
-use super::shown;
+use super::{LongUrl, shown};
 use crate::Limits;
 use crate::http::media_type::is_latin1;
 use crate::http::request_id;
@@ -23,7 +23,7 @@ use crate::redact::{self, Keys};
 /// A service may say again what it was told: `Debug` and `Display` leave out the keys that went out
 /// with the request, and what looks like one.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} refused with {status}{}", Who(.forwarded_by.as_ref()), Message(&.shown.0))]
+#[error("{} refused with {status}{}{}", Who(.forwarded_by.as_ref()), LongUrl(*.long_url), Message(&.shown.0))]
 pub struct Refused {
     status: StatusCode,
     message: String,
@@ -31,6 +31,8 @@ pub struct Refused {
     retry_after: Option<Duration>,
     excerpt: Bytes,
     forwarded_by: Option<ForwardedBy>,
+    /// How long the URL was, where that may be why.
+    long_url: Option<usize>,
     /// The message and the id without keys.
     shown: (String, Option<String>),
 }
@@ -85,7 +87,18 @@ impl Refused {
             retry_after: retry_after(&head.headers),
             excerpt: Bytes::copy_from_slice(content.get(..end).unwrap_or_default()),
             forwarded_by: head.extensions.get().cloned(),
+            long_url: None,
         }
+    }
+
+    pub(super) fn blame_long_url(&mut self, bytes: usize) {
+        let may_be_why = matches!(
+            self.status,
+            StatusCode::BAD_REQUEST
+                | StatusCode::URI_TOO_LONG
+                | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        );
+        self.long_url = Some(bytes).filter(|_| may_be_why);
     }
 
     pub(super) fn hide(&mut self, keys: &Keys) {

@@ -12,6 +12,10 @@ use crate::redact::shown;
 /// Redirects that are followed in a row before it is an error.
 pub(crate) const MOST_REDIRECTS: u8 = 10;
 
+/// A URL of so many bytes gets through everywhere; pound, nginx, Apache, lighttpd and squid stop at 4
+/// to 8 KiB.
+const SHORT_URL: usize = 4096;
+
 /// Whether this status redirects, so that its `Location` is to be followed.
 pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(
@@ -88,6 +92,11 @@ impl Hop {
         *self.request.uri_mut() = uri;
         self.url = url;
         Ok(())
+    }
+
+    /// How long its URL is, where that is more than some boxes in between take.
+    pub(crate) fn long_url(&self) -> Option<usize> {
+        Some(self.url.as_str().len()).filter(|bytes| *bytes > SHORT_URL)
     }
 
     /// The request that follows the redirect that answered this one.

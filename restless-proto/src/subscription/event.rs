@@ -13,6 +13,11 @@ use crate::{Error, Instant, LimitError, redacted, signature};
 pub enum Event {
     /// A connection stands. Comes once a connection, before its first item.
     Opened(Opened),
+    /// A connection has stood for 10 s, and no head of an answer has come over it: something in
+    /// between may hold it back until there is an event, or until there are some kilobytes
+    /// (`X-Accel-Buffering: no` in the response and `proxy_buffering off` in nginx prevent that).
+    /// Comes once a connect at the most, and over event streams alone.
+    Unanswered,
     /// The stream said something.
     Item(Item),
     /// The connection is gone, and another one is planned.
@@ -130,7 +135,8 @@ pub enum RejectReason {
 pub struct Lost {
     /// Why.
     pub reason: LossReason,
-    /// Connects in a row that brought no event, the planned one included.
+    /// Connects in a row that brought no event, the planned one included, as far as they
+    /// [count](crate::Subscription::max_reconnects).
     pub attempt: u32,
     /// When the next connect is planned.
     pub retry_at: Instant,
@@ -190,7 +196,8 @@ impl Ended {
 pub struct Status {
     /// What it is doing.
     pub state: State,
-    /// Connects in a row that brought no event so far.
+    /// Connects in a row that brought no event so far, as far as they
+    /// [count](crate::Subscription::max_reconnects).
     pub reconnects: u32,
     /// The cursor to store, and to resume at.
     pub cursor: Option<String>,
@@ -214,8 +221,11 @@ impl fmt::Debug for Status {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum State {
-    /// A request is out, or about to go.
+    /// A request is out, or about to go; or a redirect has asked to wait before it is followed.
     Connecting,
+    /// A connection has stood for 10 s, and no head of an answer has come: see
+    /// [`Event::Unanswered`].
+    Unanswered,
     /// A connection stands.
     Open,
     /// It was closed, and the peer is told.

@@ -41,6 +41,12 @@ impl Loss {
         Self { reason, close: Some(code), retry_after: None }
     }
 
+    /// Whether the connection broke, and nobody has said why.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(&self.reason, LossReason::Error(Error::Transport(error))
+            if error.kind() == TransportErrorKind::Broken)
+    }
+
     /// What the end of an exchange means.
     pub(super) fn of_end(why: End) -> Self {
         match why {

@@ -13,6 +13,7 @@ use super::loss::Loss;
 use super::plan::{Attempt, Plan, Transport};
 use super::policy::{self, Disposition, Verdict};
 use crate::error::Excerpt;
+use crate::http::retry_after::retry_after;
 use crate::http::{media_type, request_id};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::{Keys, shown};
@@ -39,6 +40,10 @@ pub struct SubscriptionMachine {
     keys: Keys,
     /// Connects in a row that brought no event.
     reconnects: u32,
+    /// How long the present request's URL is, where some take none of that length.
+    long_url: Option<usize>,
+    /// Connections in a row that broke without an answer under such a URL.
+    broken_under_it: u32,
     /// Whether the key that was given last was refused, and no other was given since.
     rejected: bool,
     /// When that was last, if no connection has stood since.
@@ -66,10 +71,11 @@ enum State {
     /// The user is asked for credentials, or about to be. `deadline` is `Timer::Credentials`, armed
     /// here, stopped by the answer.
     Authorize { asked: bool, deadline: Instant },
-    /// The next `poll` opens an exchange.
-    Connect(Box<Attempt>),
-    /// A request is out. `deadline` is `Timer::ResponseHead`, armed here, stopped by the head.
-    Head { attempt: Box<Attempt>, deadline: Instant },
+    /// An exchange is opened once this time has come: at once, or when a redirect asked for it.
+    Connect { attempt: Box<Attempt>, at: Instant },
+    /// A request is out. `deadline` is `Timer::ResponseHead`, armed here, stopped by the head; of an
+    /// event stream, it is `Timer::Idle` from where the connection stands.
+    Head { attempt: Box<Attempt>, wait: HeadWait },
     /// The answer is no; the first bytes of its content are waited for, not for long.
     Refusal(Refusal),
     /// Events come. `deadline` is `Timer::Idle`, armed by the head and by each piece of content.
@@ -83,8 +89,25 @@ enum State {
     Over,
 }
 
+/// What a head is waited for.
+#[derive(Clone, Copy)]
+struct HeadWait {
+    opened: Instant,
+    /// Since when the connection stands, as far as the driver has told.
+    stands: Option<Instant>,
+    /// Whether the user knows that the connection stands and nothing comes.
+    told: bool,
+}
+
+/// After this long on a connection that stands, the user is told that no head has come.
+const UNANSWERED: Duration = Duration::from_secs(10);
+
 /// How long the user is given for credentials: as long as a server for the head of its response.
 const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
+
+/// A connection that breaks without an answer may come from a box in between that stops at long URLs
+/// and says nothing; after so many in a row there is no doubt.
+const MOST_BROKEN: u32 = 2;
 
 /// A key that was accepted by nobody for this long may have expired in an outage: another refusal is
 /// no proof that no key will do.
@@ -100,6 +123,8 @@ impl SubscriptionMachine {
             now,
             keys: Keys::default(),
             reconnects: 0,
+            long_url: None,
+            broken_under_it: 0,
             rejected: false,
             rejected_at: None,
             last_heard: None,
@@ -129,7 +154,7 @@ impl SubscriptionMachine {
             }
             State::Closing { connection } => self.state = State::Closing { connection },
             State::Authorize { .. }
-            | State::Connect(_)
+            | State::Connect { .. }
             | State::Head { .. }
             | State::Refusal(_)
             | State::Streaming { .. }
@@ -150,6 +175,7 @@ impl SubscriptionMachine {
             (State::Waiting { .. }, _, Some(lost)) => Now::Waiting(lost.clone()),
             (State::Streaming { .. }, _, _) => Now::Open,
             (State::Closing { .. }, _, _) => Now::Closing,
+            (State::Head { wait: HeadWait { told: true, .. }, .. }, _, _) => Now::Unanswered,
             _ => Now::Connecting,
         };
         Status {
@@ -188,7 +214,9 @@ impl SubscriptionMachine {
 
     fn connect_as(&mut self, key: Option<&ApiKey>) {
         match self.plan.attempt(key) {
-            Ok(attempt) => self.state = State::Connect(Box::new(attempt)),
+            Ok(attempt) => {
+                self.state = State::Connect { attempt: Box::new(attempt), at: self.now };
+            }
             // All else was checked when the subscription started, but a key on demand was not.
             Err(error) => self.end(Ended::Failed(error.into())),
         }
@@ -198,15 +226,18 @@ impl SubscriptionMachine {
         self.exchange = self.exchange.next();
         let mut request = Box::new(attempt.hop.request().clone());
         self.keys.learn(&request);
+        self.long_url = attempt.hop.long_url();
         if matches!(self.plan.transport, Transport::Messages { .. }) {
             // Where redirects and credentials are judged, it is HTTP; to its stack, WebSocket.
             *request.uri_mut() = ws::websocket_uri(request.uri());
         }
-        self.state = State::Head { attempt, deadline: self.now + self.plan.head_timeout };
+        let wait = HeadWait { opened: self.now, stands: None, told: false };
+        self.state = State::Head { attempt, wait };
         Output::Open { exchange: self.exchange, request }
     }
 
     fn head(&mut self, attempt: Box<Attempt>, head: Box<Parts>) {
+        self.broken_under_it = 0;
         match policy::status(head.status, self.plan.is_websocket(), &self.plan.overrides) {
             Verdict::Accept => match self.accept(&attempt, &head) {
                 Ok(Some(feed)) => self.stream(feed, &head, cursor::sent_to(attempt.hop.url())),
@@ -290,8 +321,14 @@ impl SubscriptionMachine {
                     handshake.redirect(&mut self.plan.entropy, hop.has_left_origin());
                     hop.renew(handshake.request().headers());
                 }
-                // A new exchange takes the place of the old one: no back-off, and no loss to tell.
-                self.state = State::Connect(Box::new(Attempt { hop, handshake }));
+                // A new exchange takes the place of the old one: no back-off, and no loss to tell. The
+                // server may ask to wait before it (RFC 9110 §10.2.3).
+                let wait = retry_after(&head.headers).unwrap_or_default();
+                if !wait.is_zero() {
+                    self.due.push_back(Output::Hangup);
+                }
+                let attempt = Box::new(Attempt { hop, handshake });
+                self.state = State::Connect { attempt, at: self.now + wait };
             }
             Err(error) => self.lose(Error::from(error)),
         }
@@ -311,7 +348,14 @@ impl SubscriptionMachine {
 
     /// The connection is gone: plans the next one, or ends.
     fn lose(&mut self, loss: impl Into<Loss>) {
-        let loss = loss.into();
+        let mut loss = loss.into();
+        if let (LossReason::Error(error), Some(bytes)) = (&mut loss.reason, self.long_url) {
+            // What breaks once it is open has nothing to do with the URL.
+            if self.opened.is_none() {
+                error.blame_long_url(bytes);
+            }
+        }
+        let counts = policy::counts(&loss);
         let disposition = policy::after(&loss, self.plan.is_websocket(), &self.plan.overrides);
         let Loss { mut reason, retry_after, .. } = loss;
         if let LossReason::Error(error) = &mut reason {
@@ -322,16 +366,19 @@ impl SubscriptionMachine {
             Disposition::RetryAfter(least) => retry_after.max(Some(least)),
             Disposition::Stop => None,
         };
-        if disposition == Disposition::Stop || !self.plan.reconnect {
+        let stop = disposition == Disposition::Stop || self.broken_under_it >= MOST_BROKEN;
+        if stop || !self.plan.reconnect {
             return self.end(match reason {
                 LossReason::Complete => Ended::Complete,
                 LossReason::Error(error) => Ended::Failed(error),
             });
         }
-        if self.plan.max_reconnects.is_some_and(|most| self.reconnects >= most) {
-            return self.end(Ended::GaveUp { reconnects: self.reconnects, last: reason });
+        if counts {
+            if self.plan.max_reconnects.is_some_and(|most| self.reconnects >= most) {
+                return self.end(Ended::GaveUp { reconnects: self.reconnects, last: reason });
+            }
+            self.reconnects = self.reconnects.saturating_add(1);
         }
-        self.reconnects = self.reconnects.saturating_add(1);
         let spell = self.opened.take().map(|at| self.now.saturating_duration_since(at));
         let delay = self.plan.backoff.next_delay(floor, spell.unwrap_or_default());
         let until = self.now + delay;
@@ -354,6 +401,29 @@ impl SubscriptionMachine {
 
     fn idle_deadline(&self) -> Option<Instant> {
         self.plan.idle_timeout.map(|idle| self.now + idle)
+    }
+
+    /// When the user is to be told that no head comes, and when that is a loss.
+    fn head_deadlines(&self, wait: HeadWait) -> [Option<Instant>; 2] {
+        let told = wait.told || self.plan.is_websocket();
+        let tell = wait.stands.filter(|_| !told).map(|stands| stands + UNANSWERED);
+        let lost = self.plan.head_wait(wait.stands.is_some()).map(|(timer, span)| match timer {
+            Timer::Idle => wait.stands.unwrap_or(wait.opened) + span,
+            _ => wait.opened + span,
+        });
+        [tell, lost]
+    }
+
+    /// No head has come in its time.
+    fn no_head(&mut self, wait: HeadWait) {
+        let Some((timer, after)) = self.plan.head_wait(wait.stands.is_some()) else { return };
+        let mut late = TimeoutError::new(timer, after);
+        if let (Timer::Idle, Some(stands)) = (timer, wait.stands) {
+            // It has not failed, as far as anybody knows.
+            self.opened = Some(stands);
+            late = late.before_head();
+        }
+        self.lose(Error::from(late));
     }
 
     fn time_out(&mut self, timer: Timer, after: Duration) {
@@ -456,6 +526,12 @@ impl Machine for SubscriptionMachine {
         self.now = self.now.max(now);
         let state = std::mem::replace(&mut self.state, State::Over);
         match (input, state) {
+            (Input::Connected { exchange }, State::Head { attempt, wait })
+                if exchange == self.exchange =>
+            {
+                let wait = HeadWait { stands: wait.stands.or(Some(self.now)), ..wait };
+                self.state = State::Head { attempt, wait };
+            }
             (Input::Response { exchange, head }, State::Head { attempt, .. })
                 if exchange == self.exchange =>
             {
@@ -507,6 +583,7 @@ impl Machine for SubscriptionMachine {
             // Time alone: `poll` looks at the deadlines. Or late, repeated, of an older exchange.
             (
                 Input::Elapsed
+                | Input::Connected { .. }
                 | Input::Response { .. }
                 | Input::Data { .. }
                 | Input::Message { .. }
@@ -533,13 +610,25 @@ impl Machine for SubscriptionMachine {
                     }
                     return Output::Authorize { rejected: self.rejected };
                 }
-                State::Connect(attempt) => return self.open(attempt),
-                State::Head { deadline, .. } if self.now >= deadline => {
-                    self.time_out(Timer::ResponseHead, self.plan.head_timeout);
+                State::Connect { attempt, at } if self.now >= at => return self.open(attempt),
+                State::Connect { attempt, at } => {
+                    self.state = State::Connect { attempt, at };
+                    return Output::Wait(Some(at));
                 }
-                State::Head { attempt, deadline } => {
-                    self.state = State::Head { attempt, deadline };
-                    return Output::Wait(Some(deadline));
+                State::Head { attempt, wait } => {
+                    let is_due = |at: &Instant| self.now >= *at;
+                    match self.head_deadlines(wait) {
+                        [_, Some(lost)] if is_due(&lost) => self.no_head(wait),
+                        [Some(tell), _] if is_due(&tell) => {
+                            let wait = HeadWait { told: true, ..wait };
+                            self.state = State::Head { attempt, wait };
+                            return Output::Event(Event::Unanswered);
+                        }
+                        deadlines => {
+                            self.state = State::Head { attempt, wait };
+                            return Output::Wait(deadlines.into_iter().flatten().min());
+                        }
+                    }
                 }
                 State::Refusal(refusal) if self.now >= refusal.deadline() => {
                     self.refuse(&refusal);
@@ -576,10 +665,14 @@ impl SubscriptionMachine {
             State::Head { .. } => {
                 // A complete response without a head is no response.
                 let loss = Loss::of_end(why);
-                self.lose(match loss.reason {
+                let loss = match loss.reason {
                     LossReason::Complete => Error::from(TransportErrorKind::Broken).into(),
                     LossReason::Error(_) => loss,
-                });
+                };
+                if self.long_url.is_some() && loss.is_broken() {
+                    self.broken_under_it = self.broken_under_it.saturating_add(1);
+                }
+                self.lose(loss);
             }
             State::Refusal(refusal) => self.refuse(&refusal),
             // Events that have arrived come out before the loss.
@@ -589,9 +682,10 @@ impl SubscriptionMachine {
                 self.state = State::Streaming { feed, deadline, ended };
             }
             State::Closing { .. } => self.end(Ended::Closed),
-            State::Authorize { .. } | State::Connect(_) | State::Waiting { .. } | State::Over => {
-                self.state = state
-            }
+            State::Authorize { .. }
+            | State::Connect { .. }
+            | State::Waiting { .. }
+            | State::Over => self.state = state,
         }
     }
 }

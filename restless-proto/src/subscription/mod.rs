@@ -26,6 +26,8 @@
 //! | --- | --- |
 //! | the stream ended in good order; close codes 1000, 1001, none | yes |
 //! | refused, cut, silent, no answer, no such name, TLS or protocol trouble | yes |
+//! | silence on a connection that stands, before the head of an event stream | yes, and it does not count for [`max_reconnects`](Subscription::max_reconnects) |
+//! | a second time in a row no answer, but a connection that broke, with a URL over 4 KiB | no: something in between takes none as long |
 //! | status 429 and 5xx | yes, never before `Retry-After` |
 //! | close codes 1012 and 1013 | yes, no sooner than in 5 s |
 //! | content that breaks its content coding, or ends in the middle of it | yes |
@@ -100,7 +102,7 @@ pub struct Subscription {
     max_reconnects: Option<u32>,
     retry: Duration,
     max_retry: Duration,
-    head_timeout: Duration,
+    head_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     limits: Limits,
     signer: Option<Signer>,
@@ -176,7 +178,7 @@ impl Subscription {
             max_reconnects: None,
             retry: Duration::from_secs(1),
             max_retry: Duration::from_secs(60),
-            head_timeout: Duration::from_secs(30),
+            head_timeout: None,
             idle_timeout: Some(Duration::from_secs(300)),
             limits: Limits::default(),
             signer: None,
@@ -212,7 +214,9 @@ impl Subscription {
     }
 
     /// The most reconnects in a row that bring no event; an event sets the count back. Default:
-    /// unbounded.
+    /// unbounded. Each loss [in the table](self#when-it-connects-again) counts but one: silence on a
+    /// connection that stood, before the head of an event stream. Something in between holds that
+    /// back until there is an event, and the service may have none to send.
     pub fn max_reconnects(mut self, most: u32) -> Self {
         self.max_reconnects = Some(most);
         self
@@ -232,14 +236,19 @@ impl Subscription {
         self
     }
 
-    /// Longest wait for the head of the response, connecting included. Default: 30 s. Reaching it
-    /// is a loss.
+    /// Longest wait for the head of the response, connecting included. Default: over WebSocket 30 s;
+    /// of an event stream the [idle time](Self::idle_timeout), from where a connection stands, and
+    /// before that 30 s if the idle time is shorter. Reaching it is a loss.
+    ///
+    /// Proxies and frameworks hold back the head of an event stream until its first event, and that
+    /// may take as long as any other silence. After 10 s [`Event::Unanswered`] says so.
     pub fn response_head_timeout(mut self, timeout: Duration) -> Self {
-        self.head_timeout = timeout;
+        self.head_timeout = Some(timeout);
         self
     }
 
-    /// Longest silence accepted. Default: 5 min; comments count as sound. Reaching it is a loss.
+    /// Longest silence accepted, before the head of an event stream too. Default: 5 min; comments count
+    /// as sound. Reaching it is a loss.
     /// Keep it above the polling interval of a service that sends no comments.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = Some(timeout);

@@ -16,7 +16,7 @@ use crate::service::Credentials;
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::ws::{self, Handshake};
-use crate::{ApiKey, ConfigError, Entropy, Limits, fields};
+use crate::{ApiKey, ConfigError, Entropy, Limits, Timer, fields};
 
 /// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked.
 pub(super) struct Plan {
@@ -30,7 +30,8 @@ pub(super) struct Plan {
     pub(super) position: Position,
     pub(super) reconnect: bool,
     pub(super) max_reconnects: Option<u32>,
-    pub(super) head_timeout: Duration,
+    /// The caller's.
+    pub(super) head_timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) limits: Limits,
     pub(super) signer: Option<Signer>,
@@ -52,6 +53,9 @@ pub(super) enum Transport {
     /// Over WebSocket, spoken by the driver.
     Messages { subprotocols: Vec<String>, options: ws::Options },
 }
+
+/// How long the head of a response is waited for, over WebSocket and until a connection stands.
+const HEAD_WAIT: Duration = Duration::from_secs(30);
 
 /// A request on its way, by as many redirects as it takes.
 pub(super) struct Attempt {
@@ -113,6 +117,22 @@ impl Plan {
         let hop = Hop::new(request, url);
         let hop = if self.is_websocket() { hop.for_websocket() } else { hop };
         Ok(Attempt { hop, handshake })
+    }
+
+    /// How long the head of a response is waited for, and by which timer: from the connection on where
+    /// it stands, else from the request on. `None` for ever.
+    ///
+    /// Of an event stream, silence before the head is silence: much in between gives the head on with
+    /// the first event only.
+    pub(super) fn head_wait(&self, stands: bool) -> Option<(Timer, Duration)> {
+        let head = |wait| Some((Timer::ResponseHead, wait));
+        match (self.head_timeout, self.idle_timeout) {
+            (Some(own), _) => head(own),
+            (None, _) if self.is_websocket() => head(HEAD_WAIT),
+            (None, Some(idle)) if stands || idle > HEAD_WAIT => Some((Timer::Idle, idle)),
+            (None, Some(_)) => head(HEAD_WAIT),
+            (None, None) => None,
+        }
     }
 
     pub(super) fn is_websocket(&self) -> bool {

@@ -124,6 +124,12 @@ pub(super) fn after(loss: &Loss, websocket: bool, overrides: &Overrides) -> Disp
     }
 }
 
+/// Whether a loss counts for the most reconnects that are allowed: all do but silence on a connection
+/// that stood, before the head of an event stream. Nobody failed there.
+pub(super) fn counts(loss: &Loss) -> bool {
+    !matches!(&loss.reason, LossReason::Error(Error::Timeout(late)) if late.may_be_held_back())
+}
+
 /// Whether a failure may pass, so that connecting again makes sense.
 ///
 /// | failure | retry? | why |

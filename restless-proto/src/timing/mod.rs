@@ -5,8 +5,8 @@
 //! | [`Connect`](crate::Timer::Connect) | by the driver, on `Open` where no idle connection will do | when a socket stands, beyond the proxy if there is one | 10 s | `Ended` with a timeout |
 //! | [`TlsHandshake`](crate::Timer::TlsHandshake) | by the driver, from then on, over TLS | when bytes can be sent | 10 s | `Ended` with a timeout |
 //! | [`Credentials`](crate::Timer::Credentials) | on `Authorize`, by a subscription | by the answer | 30 s, not to be set | a loss, then a reconnect |
-//! | [`ResponseHead`](crate::Timer::ResponseHead) | on `Open`, so that connecting counts, by a subscription; a `ws` machine has it too | by the response's head | 30 s | a loss, then a reconnect; of a `ws` machine the end |
-//! | [`Idle`](crate::Timer::Idle) | by the head, and again by each piece of content, comments and pongs too | at the end of the exchange | 5 min | a loss, then a reconnect |
+//! | [`ResponseHead`](crate::Timer::ResponseHead) | on `Open`, so that connecting counts, by a subscription over WebSocket and a `ws` machine; of an event stream until a connection stands, as far as it is longer than the next | by the response's head | 30 s | a loss, then a reconnect; of a `ws` machine the end |
+//! | [`Idle`](crate::Timer::Idle) | of an event stream by `Connected`; by the head, and again by each piece of content, comments and pongs too | at the end of the exchange | 5 min | a loss, then a reconnect |
 //! | [`Total`](crate::Timer::Total) | when a call starts | when it is done | 30 s | the call fails |
 //! | [`Pong`](crate::Timer::Pong) | by a ping of ours, every 20 s over WebSocket | by any bytes | 20 s | a loss, then a reconnect |
 //! | [`Close`](crate::Timer::Close) | by our Close frame | by the peer's | 10 s | the connection is dropped |

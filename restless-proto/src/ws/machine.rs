@@ -247,6 +247,7 @@ impl Machine for WebSocketMachine {
             // Time alone: `poll` looks at the deadlines. Or late, repeated, of no meaning here.
             (
                 Input::Elapsed
+                | Input::Connected { .. }
                 | Input::Response { .. }
                 | Input::Data { .. }
                 | Input::Message { .. }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use restless_emulator::{Emulator, Fault};
 use restless_hyper::proto::subscription::{Ended, LossReason, Lost};
-use restless_hyper::proto::{Error, Timer, TransportErrorKind, streams};
+use restless_hyper::proto::{Error, Subscription, Timer, TransportErrorKind, direct, streams};
 use restless_hyper::{ClientBuilder, Runtime};
 
 use super::probe::Probe;
@@ -90,6 +90,42 @@ pub async fn an_answer_that_does_not_come_is_a_loss<R: Runtime>(rt: R) {
     let mut events = stage.subscribe(subscription);
     assert_eq!(timer(&lost(&mut events).await), Timer::ResponseHead);
     assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
+}
+
+/// Something in between may hold back the head of an event stream: no head counts as silence from where
+/// the connection stands, the loss says what helps, and it is no failed connect.
+pub async fn a_head_that_is_held_back_is_silence<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    let id = stage.stream();
+    stage.publish(&id, 1);
+    stage.emulator.inject(Fault::stall_head().times(2));
+    let subscription = all_of(&id).idle_timeout(Duration::from_millis(200)).max_reconnects(0);
+    let mut events = stage.subscribe(subscription);
+    for _ in 0..2 {
+        let lost = lost(&mut events).await;
+        assert_eq!((timer(&lost), lost.attempt), (Timer::Idle, 0));
+        let told = error(&lost).to_string();
+        assert!(told.contains("X-Accel-Buffering: no"), "{told}");
+        assert!(told.contains("proxy_buffering off"), "{told}");
+    }
+    assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
+}
+
+/// A box in between that takes no URL of this length may say so by a reset alone: the second in a row is
+/// the end, and it says how long the URL was and what helps. So it is over both transports.
+pub async fn resets_under_a_long_url_end_it<R: Runtime>(rt: R) {
+    let stage = Stage::new(rt);
+    for websocket in [false, true] {
+        stage.emulator.inject(Fault::reset().times(2));
+        let target = direct::target(format!("http://127.0.0.1:9/?{}", "x".repeat(5000)));
+        let subscription = Subscription::direct(target).retry(Duration::ZERO);
+        let subscription = if websocket { subscription.websocket() } else { subscription };
+        let mut events = stage.subscribe(subscription);
+        assert!(is_broken(&lost(&mut events).await));
+        let Ended::Failed(error) = ended(&mut events).await else { panic!("no failure") };
+        let told = error.to_string();
+        assert!(told.contains("direct::session") && told.contains("the URL has 5"), "{told}");
+    }
 }
 
 /// A connect that does not come to an end is a loss, by the client's connect timeout.

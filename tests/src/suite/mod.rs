@@ -108,6 +108,8 @@ macro_rules! scenarios {
             a_connection_without_an_answer_is_replaced,
             interim_responses_without_end_are_no_answer,
             an_answer_that_does_not_come_is_a_loss,
+            a_head_that_is_held_back_is_silence,
+            resets_under_a_long_url_end_it,
             a_connect_that_never_ends_is_a_loss,
             a_server_that_is_gone_is_found_again,
             a_busy_or_broken_server_is_asked_again,

@@ -87,6 +87,10 @@ pub(crate) fn happened(event: &Event, now: Instant) {
             request_id = opened.request_id.as_deref().map(redacted),
             "opened"
         ),
+        Event::Unanswered => warn!(
+            "no head of an answer within 10 s of a connection: something in between may hold it back \
+             (X-Accel-Buffering: no, proxy_buffering off)"
+        ),
         Event::Item(Item::Event(event)) => {
             trace!(event_id = event.event_id().map(redacted), bytes = event.raw().len(), "event");
         }
