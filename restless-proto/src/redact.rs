@@ -1,12 +1,14 @@
 //! What of a text may be printed: everything but keys, and what may hold them.
 
+mod keys;
+mod unit;
+
 use std::fmt;
 
-use http::{HeaderName, HeaderValue, Request, header};
-use percent_encoding::percent_decode_str;
-use url::Url;
+use keys::Key;
+use unit::Unit;
 
-use crate::http::query;
+pub(crate) use keys::Keys;
 
 /// Stands where something was left out.
 const HIDDEN: &str = "…";
@@ -58,62 +60,6 @@ impl fmt::Debug for Hushed {
     }
 }
 
-/// The keys that went out with the requests of one call or subscription. What the peer says of them
-/// is not printed, whatever they look like.
-///
-/// One of fewer than four characters is no secret, and would be found everywhere. The last few are
-/// remembered: an answer may come after another key was asked for, and fields of the caller's own are
-/// among them.
-#[derive(Clone, Default)]
-pub(crate) struct Keys(Vec<String>);
-
-const SHORTEST_KEY: usize = 4;
-const MOST_KEYS: usize = 64;
-
-impl Keys {
-    /// The keys of a request, in its fields and its URL.
-    pub(crate) fn learn<B>(&mut self, request: &Request<B>) {
-        for (name, value) in request.headers() {
-            if let Some(key) = key_in(name, value) {
-                self.add(key);
-            }
-        }
-        if let Ok(url) = Url::parse(&request.uri().to_string()) {
-            let password = percent_decode_str(url.password().unwrap_or_default());
-            self.add(&password.decode_utf8_lossy());
-            self.add(&query::value(&url, "apiKey").unwrap_or_default());
-        }
-    }
-
-    pub(crate) fn add(&mut self, key: &str) {
-        if key.chars().count() >= SHORTEST_KEY && !self.0.iter().any(|known| known == key) {
-            if self.0.len() == MOST_KEYS {
-                self.0.remove(0);
-            }
-            self.0.push(key.to_owned());
-        }
-    }
-
-    /// As [`text`], and without these keys.
-    pub(crate) fn text(&self, text: &str) -> String {
-        hide(text, &self.0)
-    }
-
-    /// Makes a text what it may be printed as.
-    pub(crate) fn hide(&self, text: &mut String) {
-        *text = self.text(text);
-    }
-
-    /// Without these keys, and else as it is.
-    pub(crate) fn without(&self, text: String) -> String {
-        if self.0.iter().any(|key| (0..text.len()).any(|at| own(text.get(at..), key).is_some())) {
-            self.text(&text)
-        } else {
-            text
-        }
-    }
-}
-
 /// What `Debug` may show of a field of a model: what no key can hide in. The URL of the caller's API
 /// may hold one in its query, where the names are not the service's.
 pub(crate) fn field(name: &str, debug: &str) -> String {
@@ -137,15 +83,7 @@ pub(crate) fn field(name: &str, debug: &str) -> String {
     shown
 }
 
-/// The key in a field, where the field is marked as holding one: it stands behind a scheme (RFC 9110
-/// §11.4), or alone.
-fn key_in<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
-    let text = value.to_str().ok().filter(|_| value.is_sensitive())?;
-    let credentials = text.split_once(' ').filter(|_| *name == header::AUTHORIZATION);
-    Some(credentials.map_or(text, |(_, key)| key))
-}
-
-fn hide(text: &str, keys: &[String]) -> String {
+fn hide(text: &str, keys: &[Key]) -> String {
     let mut shown = String::with_capacity(text.len());
     let (mut rest, mut before) = (text, Before::default());
     while let Some(unit) = Unit::first(rest) {
@@ -169,8 +107,8 @@ fn hide(text: &str, keys: &[String]) -> String {
 }
 
 /// Where the secret lies that stands here, or is announced here.
-fn secret(rest: &str, before: Before, keys: &[String]) -> Option<(usize, usize)> {
-    if let Some(len) = keys.iter().find_map(|key| own(Some(rest), key)) {
+fn secret(rest: &str, before: Before, keys: &[Key]) -> Option<(usize, usize)> {
+    if let Some(len) = keys::found(rest, keys) {
         return Some((0, len));
     }
     if let Some(from) = spelt(rest, "rs_").filter(|_| !before.is_word()) {
@@ -242,23 +180,6 @@ fn spelt(text: &str, word: &str) -> Option<usize> {
     Some(len)
 }
 
-/// The same for a key of ours, of which the text's end may have cut some off.
-fn own(text: Option<&str>, key: &str) -> Option<usize> {
-    let text = text?;
-    if text.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key)) {
-        return Some(key.len());
-    }
-    let mut len = 0;
-    for (n, due) in key.chars().enumerate() {
-        match Unit::first(text.get(len..)?) {
-            Some(unit) if unit.char.eq_ignore_ascii_case(&due) => len += unit.len,
-            None | Some(Unit { char: '…', .. }) if n >= SHORTEST_KEY => return Some(len),
-            _ => return None,
-        }
-    }
-    Some(len)
-}
-
 /// How long the text is before the first unit of this kind.
 fn until(text: &str, mut end: impl FnMut(&Unit) -> bool) -> usize {
     let mut len = 0;
@@ -309,62 +230,6 @@ impl Before {
     }
 }
 
-/// One character of a text as it is meant, however it is spelt.
-struct Unit {
-    char: char,
-    /// How many bytes spell it.
-    len: usize,
-    /// Whether it is percent-encoded (RFC 3986 §2.1): then it ends nothing.
-    percent: bool,
-}
-
-impl Unit {
-    fn first(text: &str) -> Option<Self> {
-        #[cfg(test)]
-        tests::UNITS.with(|units| units.set(units.get() + 1));
-        let char = text.chars().next()?;
-        let escaped = match char {
-            '\\' => Some(Self::behind_backslash(text)),
-            '%' => Self::percent_encoded(text),
-            _ => None,
-        };
-        Some(escaped.unwrap_or_else(|| Self { char, len: char.len_utf8(), percent: false }))
-    }
-
-    /// As JSON (RFC 8259 §7) and Rust have it. What is escaped twice has more backslashes.
-    fn behind_backslash(text: &str) -> Self {
-        let bare = text.trim_start_matches('\\');
-        let (char, len) = match bare.as_bytes() {
-            [b'n' | b'r' | b't' | b'b' | b'f' | b'0', ..] => ('\n', 1),
-            [quoted @ (b'"' | b'\'' | b'/'), ..] => (char::from(*quoted), 1),
-            [b'u', b'{', digits @ ..] => {
-                let end = digits.iter().take(7).position(|byte| *byte == b'}').unwrap_or_default();
-                hex(bare, 2, end).map_or(('\\', 0), |char| (char, end + 3))
-            }
-            [b'u', ..] => hex(bare, 1, 4).map_or(('\\', 0), |char| (char, 5)),
-            [b'x', ..] => hex(bare, 1, 2).map_or(('\\', 0), |char| (char, 3)),
-            _ => ('\\', 0),
-        };
-        Self { char, len: text.len() - bare.len() + len, percent: false }
-    }
-
-    /// What is encoded twice is `%25` and the digits.
-    fn percent_encoded(text: &str) -> Option<Self> {
-        let mut at = 1;
-        while text.get(at..)?.starts_with("25") && hex(text, at + 2, 2).is_some() {
-            at += 2;
-        }
-        hex(text, at, 2).map(|char| Self { char, len: at + 2, percent: true })
-    }
-}
-
-/// The character of this many digits in hexadecimal.
-fn hex(text: &str, at: usize, count: usize) -> Option<char> {
-    let digits = text.get(at..at + count)?;
-    let number = u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?;
-    Some(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER))
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -384,6 +249,9 @@ mod tests {
             ("https://s/?headers=%7B%22a%22%7D&b=1 x", "https://s/?headers=…&b=1 x"),
             ("http://me:pass@s.test/a@b", "http://…@s.test/a@b"),
             ("http%3A%2F%2Fme%3Apass%40s.test", "http%3A%2F%2F…%40s.test"),
+            ("&quot;apiKey&quot;:&quot;secret&quot;", "&quot;apiKey&quot;:&quot;…&quot;"),
+            ("https://s/?a=1&amp;apiKey=secret&amp;x=1", "https://s/?a=1&amp;apiKey=…&amp;x=1"),
+            ("&#114;s&#95;0123abcd!", "&#114;s&#95;…!"),
             ("process.env.RESTLESS_API_KEY)", "process.env.RESTLESS_API_KEY)"),
             ("grüße 日本 100% \\ 5%2", "grüße 日本 100% \\ 5%2"),
             ("", ""),
@@ -420,9 +288,24 @@ mod tests {
 
     #[test]
     fn no_text_makes_it_lose_its_way() {
-        for given in
-            ["\\", "\\u", "\\u{", "\\u{110000}", "\\u+041", "\\ud800", "%", "%2", "%25", "é\\"]
-        {
+        for given in [
+            "&",
+            "&#",
+            "&#x;",
+            "&amp;",
+            "&#xd800;",
+            "&no;",
+            "\\",
+            "\\u",
+            "\\u{",
+            "\\u{110000}",
+            "\\u+041",
+            "\\ud800",
+            "%",
+            "%2",
+            "%25",
+            "é\\",
+        ] {
             assert_eq!(text(given), given);
             let long = given.repeat(1000);
             assert_eq!(text(&long), long);
@@ -439,6 +322,9 @@ mod tests {
         for unit in [
             "%3A%2F%2F",
             "://",
+            "&",
+            "&amp;",
+            "&amp",
             "\\",
             "rs",
             "rs_",
@@ -485,21 +371,5 @@ mod tests {
         }
         assert_eq!(keys.without("rs_12".to_owned()), "rs_12");
         assert_eq!(keys.without("a cut-in-the-middle".to_owned()), "a …");
-    }
-
-    #[test]
-    fn the_keys_of_a_request_are_those_in_its_fields_and_its_url() {
-        let secret = |text| {
-            let mut value = HeaderValue::from_static(text);
-            value.set_sensitive(true);
-            value
-        };
-        let request = Request::get("https://me:pass%2Fword@s.test/?apiKey=in%2Dquery&url=target")
-            .header("authorization", secret("Bearer a-bearer"))
-            .header("x-api-key", secret("x api key"))
-            .header("accept", "text/plain");
-        let mut keys = Keys::default();
-        keys.learn(&request.body(()).unwrap());
-        assert_eq!(keys.0, ["a-bearer", "x api key", "pass/word", "in-query"]);
     }
 }

@@ -5,6 +5,8 @@
 use std::error::Error as _;
 use std::fmt::Debug;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::subscription::{Ended, Event, LossReason};
@@ -40,6 +42,24 @@ fn contents(key: &str) -> Vec<String> {
         format!("unknown key:\n\t{key}\n"),
         format!("<p>unknown key &quot;{key}&quot;</p>"),
     ]
+}
+
+/// The key as it is coded for a page, a dump or a field, alone and with what stands before it there.
+fn coded(key: &str) -> Vec<String> {
+    let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut coded = vec![
+        hex.to_uppercase(),
+        hex,
+        key.bytes().map(|byte| format!("&#{byte};")).collect(),
+        key.bytes().map(|byte| format!("&#x{byte:X};")).collect(),
+    ];
+    for before in ["", "k:", "user:", "Bearer "] {
+        let text = format!("{before}{key}");
+        for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+            coded.push(engine.encode(&text));
+        }
+    }
+    coded
 }
 
 fn head(status: u16, fields: &[(&str, &str)]) -> Box<http::response::Parts> {
@@ -136,6 +156,31 @@ fn a_refusal_prints_no_key_in_any_spelling() {
                 must_not_hold(printed(&error_of(said)), secret, &content);
             }
         }
+    }
+}
+
+#[test]
+fn a_key_that_is_said_in_another_coding_is_not_printed() {
+    let key = "nOt/like+one";
+    for coded in coded(key) {
+        // Of what stands before the key, the coded text may begin with a few characters.
+        let secret = coded.get(8..).unwrap().to_lowercase();
+        let content = format!("{{\"message\":\"no {coded}!\"}}");
+        let refused = || head(403, &[("x-request-id", &coded)]);
+        let said = answered(call(key), refused(), &content);
+        let [Err(error)] = said.as_slice() else { panic!("{said:?}") };
+        must_not_hold(printed(error), &secret, &coded);
+        for source in [Subscription::stream("a"), Subscription::stream("a").websocket()] {
+            let said = answered(subscription(source, key), refused(), &content);
+            must_not_hold(format!("{said:?}"), &secret, &coded);
+            must_not_hold(printed(&error_of(said)), &secret, &coded);
+        }
+        let fields = [("content-type", "text/event-stream"), ("x-request-id", &coded)];
+        let event = format!("data: {{\"type\":\"{coded}\",\"meta\":{{}}}}\n\n");
+        let said =
+            answered(subscription(Subscription::stream("a"), key), head(200, &fields), &event);
+        assert!(said.len() >= 2, "{said:?}");
+        must_not_hold(format!("{said:?}"), &secret, &coded);
     }
 }
 

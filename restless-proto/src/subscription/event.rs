@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::event::{self, StreamEvent};
+use crate::redact::Keys;
 use crate::{Error, Instant, LimitError, redacted, signature};
 
 /// What happened in a subscription, in order.
@@ -127,6 +128,15 @@ pub enum RejectReason {
     /// [`fragments`](crate::ws::Options::fragments) than the options allow. It was passed over.
     #[error(transparent)]
     TooLarge(#[from] LimitError),
+}
+
+impl RejectReason {
+    /// Takes these keys out of all that is printed of it.
+    pub(super) fn hide(&mut self, keys: &Keys) {
+        if let Self::Malformed(event::Error::UnknownType { found }) = self {
+            keys.hide(found);
+        }
+    }
 }
 
 /// The connection is gone; another one is planned.

@@ -431,10 +431,11 @@ impl SubscriptionMachine {
     }
 
     /// An item comes out: the cursor moves, and an accepted event proves that the stream lives.
-    fn hand_out(&mut self, item: Item) -> Output<Event> {
-        match &item {
+    fn hand_out(&mut self, mut item: Item) -> Output<Event> {
+        match &mut item {
             Item::Event(event) => self.plan.position.move_behind(event),
             Item::Rejected(rejected) => {
+                rejected.reason.hide(&self.keys);
                 self.plan.position.move_to(rejected.id.as_deref().unwrap_or_default());
             }
         }

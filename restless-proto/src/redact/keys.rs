@@ -1,0 +1,204 @@
+//! The keys of ours that a peer may say again.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use http::{HeaderName, HeaderValue, Request, header};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::unit::Unit;
+use super::{hide, until};
+use crate::http::query;
+
+/// The keys that went out with the requests of one call or subscription. What the peer says of them
+/// is not printed, whatever they look like.
+///
+/// One of fewer than four characters is no secret, and would be found everywhere. The last few are
+/// remembered: an answer may come after another key was asked for, and fields of the caller's own are
+/// among them.
+#[derive(Clone, Default)]
+pub(crate) struct Keys(Vec<Key>);
+
+const SHORTEST_KEY: usize = 4;
+const MOST_KEYS: usize = 64;
+
+impl Keys {
+    /// The keys of a request, in its fields and its URL.
+    pub(crate) fn learn<B>(&mut self, request: &Request<B>) {
+        for (name, value) in request.headers() {
+            if let Some(key) = key_in(name, value) {
+                self.add(key);
+            }
+        }
+        if let Ok(url) = Url::parse(&request.uri().to_string()) {
+            let password = percent_decode_str(url.password().unwrap_or_default());
+            self.add(&password.decode_utf8_lossy());
+            self.add(&query::value(&url, "apiKey").unwrap_or_default());
+        }
+    }
+
+    pub(crate) fn add(&mut self, key: &str) {
+        if key.chars().count() >= SHORTEST_KEY && !self.0.iter().any(|known| known.text == key) {
+            if self.0.len() == MOST_KEYS {
+                self.0.remove(0);
+            }
+            self.0.push(Key::new(key));
+        }
+    }
+
+    /// As [`text`](super::text), and without these keys.
+    pub(crate) fn text(&self, text: &str) -> String {
+        hide(text, &self.0)
+    }
+
+    /// Makes a text what it may be printed as.
+    pub(crate) fn hide(&self, text: &mut String) {
+        *text = self.text(text);
+    }
+
+    /// Without these keys, and else as it is.
+    pub(crate) fn without(&self, text: String) -> String {
+        let mut places = text.char_indices();
+        if places.any(|(at, _)| found(text.get(at..).unwrap_or_default(), &self.0).is_some()) {
+            self.text(&text)
+        } else {
+            text
+        }
+    }
+}
+
+/// A key, and what it becomes when it is coded, by itself or in the middle of more.
+#[derive(Clone)]
+pub(super) struct Key {
+    text: String,
+    hex: String,
+    base64: Vec<String>,
+}
+
+impl Key {
+    fn new(key: &str) -> Self {
+        let hex = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let mut base64 = Vec::new();
+        for offset in 0..3 {
+            let bytes = [&[0; 2][..offset.min(2)], key.as_bytes()].concat();
+            for coded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+                // Each character is six bits: those that are of the key alone.
+                let whole = coded.get((offset * 8).div_ceil(6)..bytes.len() * 8 / 6);
+                let whole = whole.unwrap_or_default().to_owned();
+                if !base64.contains(&whole) {
+                    base64.push(whole);
+                }
+            }
+        }
+        Self { text: key.to_owned(), hex, base64 }
+    }
+
+    /// How long it is that the text begins with.
+    fn len_in(&self, text: &str, first: char) -> Option<usize> {
+        let begins = |key: &str| key.chars().next().is_some_and(|c| c.eq_ignore_ascii_case(&first));
+        let spelt = |key: &str| begins(key).then(|| spelt(text, key)).flatten();
+        spelt(&self.text).or_else(|| spelt(&self.hex)).or_else(|| {
+            let len = self.base64.iter().find_map(|key| spelt(key))?;
+            // Bits of the key may be in the character behind it.
+            Some(len + until(text.get(len..)?, |unit| !is_base64(unit.char)))
+        })
+    }
+}
+
+/// How long the key is that the text begins with.
+pub(super) fn found(text: &str, keys: &[Key]) -> Option<usize> {
+    if keys.is_empty() {
+        return None;
+    }
+    let first = Unit::first(text)?.char;
+    keys.iter().find_map(|key| key.len_in(text, first))
+}
+
+/// RFC 4648 §4 and §5.
+fn is_base64(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "+/-_=".contains(char)
+}
+
+/// How long the spelling of this key is that the text begins with, in any case and escaped anyhow;
+/// the text's end may have cut some off.
+fn spelt(text: &str, key: &str) -> Option<usize> {
+    if text.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key)) {
+        return Some(key.len());
+    }
+    let mut len = 0;
+    for (n, due) in key.chars().enumerate() {
+        match Unit::first(text.get(len..)?) {
+            Some(unit) if unit.char.eq_ignore_ascii_case(&due) => len += unit.len,
+            None | Some(Unit { char: '…', .. }) if n >= SHORTEST_KEY => return Some(len),
+            _ => return None,
+        }
+    }
+    Some(len)
+}
+
+/// The key in a field, where the field is marked as holding one: it stands behind a scheme (RFC 9110
+/// §11.4), or alone.
+fn key_in<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
+    let text = value.to_str().ok().filter(|_| value.is_sensitive())?;
+    let credentials = text.split_once(' ').filter(|_| *name == header::AUTHORIZATION);
+    Some(credentials.map_or(text, |(_, key)| key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_base64_wherever_it_stands_in_it() {
+        for key in ["nOt/like+one", "rs_0123abcd", "abcd", "päss/wörd"] {
+            let mut keys = Keys::default();
+            keys.add(key);
+            for before in ["", "k", "ke", "key", "user:", "Bearer "] {
+                for after in ["", "\n", ", sorry"] {
+                    let text = format!("{before}{key}{after}");
+                    for coded in [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
+                        let shown = keys.text(&format!("<{coded}> no"));
+                        assert!(shown.contains("…> no"), "{text}: {coded} is {shown}");
+                        // Of what stands before it, at most as much as is coded with it.
+                        assert!(shown.len() <= before.len() * 2 + 10, "{text}: {coded} is {shown}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_in_hexadecimal_and_in_html() {
+        let mut keys = Keys::default();
+        keys.add("nOt/l'ke+one");
+        for (given, due) in [
+            ("is 6e4f742f6c276b652b6f6e65, no", "is …, no"),
+            ("is 6E4F742F6C276B652B6F6E65, no", "is …, no"),
+            ("is 6e4f742f6c27", "is …"),
+            ("is nOt&#x2F;l&#39;ke+one, no", "is …, no"),
+            ("is nOt&sol;l&apos;ke&plus;one, no", "is …, no"),
+            ("is nOt/l&amp;#39;ke&amp;amp;plus;one, no", "is …, no"),
+            ("is &#110;&#79;&#116;&#47;&#108;&#39;&#x6b;&#X65;+one, no", "is …, no"),
+            ("is nOt&#47l", "is nOt&#47l"),
+        ] {
+            assert_eq!(keys.text(given), due, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_keys_of_a_request_are_those_in_its_fields_and_its_url() {
+        let secret = |text| {
+            let mut value = HeaderValue::from_static(text);
+            value.set_sensitive(true);
+            value
+        };
+        let request = Request::get("https://me:pass%2Fword@s.test/?apiKey=in%2Dquery&url=target")
+            .header("authorization", secret("Bearer a-bearer"))
+            .header("x-api-key", secret("x api key"))
+            .header("accept", "text/plain");
+        let mut keys = Keys::default();
+        keys.learn(&request.body(()).unwrap());
+        let texts: Vec<&str> = keys.0.iter().map(|key| key.text.as_str()).collect();
+        assert_eq!(texts, ["a-bearer", "x api key", "pass/word", "in-query"]);
+    }
+}
