@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, header};
-use url::{ParseError, Url};
 
+use crate::http::absolute::{http_url, redact_url};
 use crate::http::auth::{self, Reach};
 use crate::{ApiKey, ConfigError, fields, redact};
 
@@ -98,13 +98,11 @@ impl Service {
     ///
     /// When it is not an absolute http or https URL, or has a user, a password or a query.
     pub fn with_api_base_url(mut self, url: &str) -> Result<Self, ConfigError> {
-        let accepted = "an absolute http or https URL without user, password and query";
-        let plain = |url: &Url| {
-            let user = !url.username().is_empty() || url.password().is_some();
-            !user && url.query().is_none() && url.fragment().is_none()
-        };
-        let parsed =
-            http_url(url).filter(plain).ok_or_else(|| bad_url("base_url", url, accepted))?;
+        let parsed = http_url("base_url", url)?;
+        if parsed.query().is_some() || parsed.fragment().is_some() {
+            let accepted = "a URL that calls add their path to";
+            return Err(ConfigError::hidden("base_url", "it has a query or a fragment", accepted));
+        }
         self.api_base_url = parsed.as_str().trim_end_matches('/').into();
         Ok(self)
     }
@@ -113,12 +111,9 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When it is not an absolute http or https URL.
+    /// When it is not an absolute http or https URL, or has a user or a password.
     pub fn with_stream_base_url(mut self, url: &str) -> Result<Self, ConfigError> {
-        if http_url(url).is_none() {
-            let accepted = "an absolute http or https URL";
-            return Err(bad_url("stream_base_url", url, accepted));
-        }
+        http_url("stream_base_url", url)?;
         self.stream_base_url = url.into();
         Ok(self)
     }
@@ -193,12 +188,11 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When it bears credentials, and would go over plain http to another host than this machine
-    /// without [leave](Self::allow_credentials_over_plain_http).
+    /// When its URL is not an absolute http or https URL, or has a user or a password. When it bears
+    /// credentials, and would go over plain http to another host than this machine without [leave](Self::allow_credentials_over_plain_http).
     pub fn check<T>(&self, request: &http::Request<T>) -> Result<(), ConfigError> {
         let uri = request.uri().to_string();
-        let url =
-            http_url(&uri).ok_or_else(|| bad_url("url", &uri, "an absolute http or https URL"))?;
+        let url = http_url("url", &uri)?;
         let marked = request.headers().values().any(HeaderValue::is_sensitive);
         if (marked || auth::has_credentials(request.headers(), &url)) && !self.reach.includes(&url)
         {
@@ -234,37 +228,6 @@ impl fmt::Debug for Service {
     }
 }
 
-/// An absolute http or https URL.
-pub(crate) fn http_url(text: &str) -> Option<Url> {
-    Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
-}
-
-/// What of a URL that can't be used may stand in an error: a key may hide in the rest, or have been
-/// given in the URL's place.
-pub(crate) fn redact_url(text: &str) -> String {
-    let url = Url::parse(text).ok();
-    match url.as_ref().and_then(|url| Some((url.scheme(), url.host_str()?))) {
-        Some((scheme, host)) => redact::text(&format!("{scheme}://{host}…")),
-        None if text.is_empty() => String::new(),
-        None => format!("{} bytes, not shown", text.len()),
-    }
-}
-
-/// The error about a URL that can't be used: what is wrong with it, or as much as may be shown.
-pub(crate) fn bad_url(field: &'static str, text: &str, accepted: &'static str) -> ConfigError {
-    let wrong = match Url::parse(text) {
-        Ok(url) if url.host().is_none() => "it has no // and host".to_owned(),
-        Err(ParseError::RelativeUrlWithoutBase) if !text.is_empty() => {
-            "it has no scheme".to_owned()
-        }
-        Err(error) if !text.is_empty() => error.to_string(),
-        Ok(_) | Err(_) => return ConfigError::new(field, redact_url(text), accepted),
-    };
-    ConfigError::hidden(field, wrong, accepted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,26 +253,26 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
         }
         for (given, due) in [
-            (
-                "",
-                "base_url is missing: an absolute http or https URL without user, password and query",
-            ),
+            ("", "base_url is missing: an absolute http or https URL without user and password"),
             (
                 "api.test",
-                "base_url must be an absolute http or https URL without user, password and \
-                query; it has no scheme",
+                "base_url must be an absolute http or https URL without user and password; \
+                it has no scheme",
             ),
             (
                 "localhost:1",
-                "base_url must be an absolute http or https URL without user, password \
-                and query; it has no // and host",
+                "base_url must be an absolute http or https URL without user and password; \
+                it has no // and host",
             ),
         ] {
             let error = Service::default().with_api_base_url(given).unwrap_err();
             assert_eq!(error.to_string(), due);
         }
         Service::default().with_stream_base_url("https://s/?region=eu").unwrap();
-        Service::default().with_stream_base_url("wss://s/").unwrap_err();
+        for given in ["wss://s/", "https://me:canary@s/", "https://canary@s/"] {
+            let error = Service::default().with_stream_base_url(given).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        }
     }
 
     #[test]
@@ -317,7 +280,7 @@ mod tests {
         assert_eq!(Service::new("").api_key(), None);
         let service = Service::new("canary");
         assert!(service.api_key().is_some() && !format!("{service:?}").contains("canary"));
-        let service = service.with_stream_base_url("https://me:canary@s/?apiKey=canary").unwrap();
+        let service = service.with_stream_base_url("https://s/?apiKey=canary").unwrap();
         assert!(!format!("{service:?}").contains("canary"), "{service:?}");
     }
 

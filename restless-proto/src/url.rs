@@ -1,6 +1,7 @@
 //! The URLs of the runtime, where streams are followed.
 //!
-//! Subscriptions make these themselves. They are here for who hands a URL to somebody else.
+//! Subscriptions make these themselves. They are here for who hands a URL to somebody else. A user
+//! and a password in a base stay where they are; a subscription that is given such a URL refuses it.
 //!
 //! ```
 //! let url = restless_proto::url::sse().stream_id("stream_123").cursor("42").build()?;
@@ -14,10 +15,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Position, Url};
 
 use crate::direct::Target;
+use crate::http::absolute::foreign_url;
 use crate::http::query::{pairs, value, value_in};
 use crate::json::to_raw;
 use crate::model::names::camel_case_strategies;
-use crate::service::{STREAM_BASE_URL, bad_url};
+use crate::service::STREAM_BASE_URL;
 use crate::{ApiKey, ConfigError, redact};
 
 /// The URL to follow a stream or a session at, over server-sent events.
@@ -327,12 +329,7 @@ impl Parts {
     /// The parts of a URL of the runtime, normalized (WHATWG URL §4.4), but for an empty path: it
     /// stays empty.
     fn normalized(text: &str, field: &'static str) -> Result<Self, ConfigError> {
-        let schemes = ["http", "https", "ws", "wss"];
-        let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
-        let url = url.ok_or_else(|| {
-            let accepted = "an absolute http, https, ws or wss URL";
-            bad_url(field, text, accepted)
-        })?;
+        let url = foreign_url(field, text)?;
         let path = if Self::of(text).path.is_empty() { "" } else { url.path() };
         Ok(Self {
             scheme: url.scheme().to_owned(),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use restless_proto::{
-    Call, ConfigError, Entropy, Instant, Service, Subscription, direct, snippets, streams,
+    Call, ConfigError, Entropy, Instant, Service, Subscription, direct, snippets, streams, url,
 };
 
 const PLAIN: &str = "http://service.test";
@@ -94,5 +94,26 @@ fn a_proxy_s_credentials_are_no_field_of_a_request() {
         let started = subscription.start(&service, Entropy::from_seed(1), Instant::ORIGIN);
         let error = started.err().expect("the origin would get them");
         assert_eq!(error.value(), "proxy-authorization");
+    }
+}
+
+#[test]
+fn a_user_or_a_password_in_a_url_is_an_error_wherever_requests_go() {
+    let service = Service::default();
+    for user in ["rs_user:rs_pass@", "rs_user@", ":rs_pass@"] {
+        let http = format!("https://{user}service.test");
+        assert_eq!(field(Service::default().with_api_base_url(&http)), Some("base_url"));
+        let streams = Service::default().with_stream_base_url(&http);
+        assert_eq!(field(streams), Some("stream_base_url"));
+        let request = http::Request::get(&http).body(()).unwrap();
+        assert_eq!(field(service.check(&request)), Some("url"));
+        // A URL that is handed to somebody else is no business of ours.
+        assert!(url::to_websocket_url(&http).unwrap().expose().contains(user));
+        for (scheme, whole) in [("https", false), ("https", true), ("wss", false), ("wss", true)] {
+            let subscription = Subscription::url(format!("{scheme}://{user}service.test"));
+            let over = if whole { subscription.clone().whole_messages() } else { subscription };
+            assert_eq!(followed(over.clone(), &service), Some("url"), "{scheme} {whole}");
+            assert_eq!(followed(over.websocket(), &service), Some("url"), "{scheme} {whole}");
+        }
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::response::Parts;
-use url::Url;
 
 use super::content::Content;
 use super::{Call, CallOptions};
+use crate::http::absolute::http_url;
 use crate::http::redirect::{self, Hop};
 use crate::http::retry_after::retry_after;
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
@@ -133,8 +133,7 @@ impl<T> CallMachine<T> {
     fn begin(&mut self, key: Option<&ApiKey>) -> Result<(), ConfigError> {
         let request = self.call.request_as(&self.service, key)?;
         let uri = request.uri().to_string();
-        let url = Url::parse(&uri)
-            .map_err(|_| ConfigError::new("url", uri, "an absolute http or https URL"))?;
+        let url = http_url("url", &uri)?;
         self.keys.learn(&request);
         // It may be another one than ours.
         let in_content = self.call.body.as_ref().and_then(|body| body.text("apiKey"));

@@ -23,9 +23,7 @@ pub use options::CallOptions;
 pub use reply::Reply;
 
 use crate::error::Excerpt;
-use crate::http::auth;
-use crate::http::coding;
-use crate::service::redact_url;
+use crate::http::{absolute, auth, coding};
 use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, fields, redact};
 
 /// A REST call: what to ask, and how the answer becomes a `T`.
@@ -260,7 +258,7 @@ impl<T> Call<T> {
         // It was parsed before it was taken.
         let base_url = Url::parse(base).ok();
         if base_url.is_none_or(|url| bears(&url) && !service.reach().includes(&url)) {
-            return Err(ConfigError::new("base_url", redact_url(base), auth::PRIVATE));
+            return Err(ConfigError::new("base_url", absolute::redact_url(base), auth::PRIVATE));
         }
         Ok(())
     }

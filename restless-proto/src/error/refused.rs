@@ -14,6 +14,7 @@ use crate::http::media_type::is_latin1;
 use crate::http::request_id;
 use crate::http::retry_after::retry_after;
 use crate::json::object::Object;
+use crate::json::surrogate;
 use crate::machine::ForwardedBy;
 use crate::redact::{self, Keys};
 
@@ -144,13 +145,13 @@ impl Refused {
 /// The `message` of a JSON object, else the JSON value, else the text. What is no text in JSON is
 /// given as JSON.
 fn message(fields: &HeaderMap, content: &[u8]) -> String {
-    match json(content) {
+    match raw_json(content) {
         Some(value) => {
-            let said = match serde_json::from_str::<Object>(value.get()) {
+            let said = match surrogate::read::<Object>(value.get()) {
                 Ok(mut object) => object.take("message").unwrap_or(value),
                 Err(_) => value,
             };
-            serde_json::from_str(said.get()).unwrap_or_else(|_| said.get().to_owned())
+            surrogate::read(said.get()).unwrap_or_else(|_| said.get().to_owned())
         }
         None if is_latin1(fields) => content.iter().copied().map(char::from).collect(),
         None => String::from_utf8_lossy(content).into_owned(),
@@ -158,7 +159,7 @@ fn message(fields: &HeaderMap, content: &[u8]) -> String {
 }
 
 /// JSON is UTF-8 whatever the type says (RFC 8259 §8.1); a byte order mark before it is passed over.
-fn json(content: &[u8]) -> Option<Box<RawValue>> {
+fn raw_json(content: &[u8]) -> Option<Box<RawValue>> {
     let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     serde_json::from_slice(text).ok()
 }
@@ -192,6 +193,8 @@ mod tests {
             ("", br#" {"message":[1.0]} "#, "[1.0]"),
             ("", br#"{"error":1}"#, r#"{"error":1}"#),
             ("", b"\xef\xbb\xbf\"a\"", "a"),
+            ("", br#"{"message":"a\ud83d"}"#, "a\u{fffd}"),
+            ("", br#"{"\ude00":1,"message":"a"}"#, "a"),
             ("text/plain; charset=ISO-8859-1", b"{\"message\":\"\xe9\"}", "{\"message\":\"é\"}"),
             ("text/plain", b"caf\xe9", "caf\u{fffd}"),
             ("", b"", ""),

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
-use super::query;
+use super::{absolute, query};
 use crate::{ApiKey, ConfigError};
 
 /// The credentials of a runtime request (RFC 6750 §2.1).
@@ -93,8 +93,7 @@ pub(crate) fn has_credentials(fields: &HeaderMap, url: &Url) -> bool {
     let in_query = |name: &&str| query::value(url, name).is_some_and(|value| !value.is_empty());
     FIELDS.iter().any(|name| fields.contains_key(name))
         || PARAMETERS.iter().any(in_query)
-        || !url.username().is_empty()
-        || url.password().is_some()
+        || absolute::has_user(url)
 }
 
 /// The parameters of a URL, and the names in a call's content, that hold credentials.

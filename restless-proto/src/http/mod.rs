@@ -1,5 +1,6 @@
 //! What HTTP fields mean, as pure functions over the `http` crate's types.
 
+pub(crate) mod absolute;
 pub(crate) mod auth;
 pub mod coding;
 pub(crate) mod date;

@@ -15,6 +15,7 @@
 //! | `value` | where a value ends, and what an object's members are |
 //! | `number` | how a number is spelt canonically, and which are integers |
 //! | `object`, `finite` | objects that keep their spelling, and JSON that is written |
+//! | `surrogate` | replies in which half a surrogate pair stands |
 
 pub(crate) mod error;
 mod finite;
@@ -22,6 +23,7 @@ pub(crate) mod number;
 pub(crate) mod object;
 pub(crate) mod span;
 pub(crate) mod string;
+pub(crate) mod surrogate;
 pub(crate) mod token;
 pub(crate) mod value;
 

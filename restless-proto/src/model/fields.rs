@@ -126,8 +126,10 @@ pub(super) trait Value: Sized {
     fn read(raw: &RawValue) -> Result<Self, String>;
 }
 
-fn from_json<T: DeserializeOwned>(raw: &RawValue) -> Result<T, String> {
-    serde_json::from_str(raw.get()).map_err(|error| error.to_string())
+/// Half a surrogate pair in a text, or in a name, is U+FFFD: one stream that somebody has named so
+/// must not make the list unreadable that it is in.
+pub(super) fn from_json<T: DeserializeOwned>(raw: &RawValue) -> Result<T, String> {
+    crate::json::surrogate::read(raw.get()).map_err(|error| error.to_string())
 }
 
 impl Value for String {
@@ -207,7 +209,7 @@ macro_rules! model {
 
         impl $crate::model::fields::Value for $name {
             fn read(raw: &serde_json::value::RawValue) -> Result<Self, String> {
-                let object = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+                let object = $crate::model::fields::from_json(raw)?;
                 let mut fields = $crate::model::fields::Fields::new(object);
                 Ok(Self { $($field: fields.$how($wire)?,)* extra: fields.rest() })
             }

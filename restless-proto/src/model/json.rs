@@ -35,13 +35,13 @@ impl Json {
         self.0.get()
     }
 
-    /// The value, in a type of the caller's.
+    /// The value, in a type of the caller's. Half a surrogate pair in it is U+FFFD (RFC 8259 §8.2).
     ///
     /// # Errors
     ///
     /// When it is none of that type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.get())
+        crate::json::surrogate::read(self.get())
     }
 
     pub(crate) fn is_object(&self) -> bool {

@@ -140,6 +140,19 @@ mod tests {
     }
 
     #[test]
+    fn half_a_surrogate_pair_is_replaced_and_spoils_nothing_else() {
+        let odd = STREAM.replace(r#""name":"n""#, r#""name":"a\ud83d""#);
+        let text = format!(
+            r#"{{"streams":[{odd},"description":"\ude00","body":{{"\ud83d":"\ud83d"}},"\ud83d":1}},{STREAM}}}]}}"#
+        );
+        let list: StreamsResponse = serde_json::from_str(&text).unwrap();
+        let [first, second] = list.streams.as_slice() else { panic!("{list:?}") };
+        assert_eq!((first.name.as_str(), second.name.as_str()), ("a\u{fffd}", "n"));
+        assert_eq!(first.description.as_deref(), Some("\u{fffd}"));
+        assert_eq!(first.extra.get("\u{fffd}").map(Json::get), Some("1"));
+    }
+
+    #[test]
     fn an_error_names_the_field() {
         let text = format!(r#"{{"streams":[{STREAM}}},{{"id":"x"}}]}}"#);
         let error = serde_json::from_str::<StreamsResponse>(&text).unwrap_err().to_string();

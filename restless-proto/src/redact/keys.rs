@@ -79,8 +79,8 @@ impl Key {
     fn new(key: &str) -> Self {
         let hex = key.bytes().map(|byte| format!("{byte:02x}")).collect();
         let mut base64 = Vec::new();
-        for offset in 0..3 {
-            let bytes = [&[0; 2][..offset.min(2)], key.as_bytes()].concat();
+        for before in [&b""[..], b"k", b"ke"] {
+            let (offset, bytes) = (before.len(), [before, key.as_bytes()].concat());
             for coded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
                 // Each character is six bits: those that are of the key alone.
                 let whole = coded.get((offset * 8).div_ceil(6)..bytes.len() * 8 / 6);

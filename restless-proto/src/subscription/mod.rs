@@ -69,9 +69,9 @@ pub use machine::SubscriptionMachine;
 pub use policy::Disposition;
 
 use crate::direct::Target;
-use crate::http::{auth, query};
+use crate::http::{absolute, auth, query};
 use crate::redact::Hushed;
-use crate::service::{Credentials, bad_url, redact_url};
+use crate::service::Credentials;
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::url::{direct_sse, sse, to_websocket_url};
@@ -149,7 +149,9 @@ impl std::fmt::Debug for Source {
 impl Subscription {
     /// Follows a runtime URL, such as a stream's `sse_url`, or its `ws_url` over WebSocket.
     ///
-    /// The client's key goes to that URL, wherever it leads: take URLs from the service only.
+    /// The client's key goes to that URL, wherever it leads: take URLs from the service only. A URL
+    /// with a user or a password is an error from [`start`](Self::start), over each transport; what
+    /// they are for is said in a field of the caller's, such as `Authorization`.
     pub fn url(url: impl Into<String>) -> Self {
         Self::new(Source::Url(url.into()))
     }
@@ -380,7 +382,7 @@ impl Subscription {
         fields::fill(&mut fields, service.defaults());
         let bears = !matches!(credentials, Credentials::None);
         if (bears || auth::has_credentials(&fields, &url)) && !service.reach().includes(&url) {
-            return Err(ConfigError::new("url", redact_url(url.as_str()), auth::PRIVATE));
+            return Err(ConfigError::new("url", absolute::redact_url(url.as_str()), auth::PRIVATE));
         }
         let mut entropy = entropy;
         let transport = if !websocket {
@@ -451,15 +453,11 @@ impl Subscription {
             // The request goes out over HTTP: ws is http, wss is https (RFC 6455 §3).
             url.replace_range(..2, "http");
         }
-        let known = ["http", "https", "ws", "wss"];
-        let parsed = Url::parse(&url).ok().filter(|url| url.host().is_some());
-        let parsed = parsed
-            .filter(|url| known.contains(&url.scheme()))
-            .ok_or_else(|| bad_url("url", &url, "an absolute http, https, ws or wss URL"))?;
+        let parsed = absolute::runtime_url("url", &url)?;
         // With any cursor in its query, it still has to be a URI, which ends at 64 KiB.
         if parsed.as_str().len() > MOST_URL_BYTES {
-            let length = format!("{} bytes", parsed.as_str().len());
-            return Err(ConfigError::new("url", length, "at most 48 KiB"));
+            let length = format!("it is {} bytes long", parsed.as_str().len());
+            return Err(ConfigError::hidden("url", length, "at most 48 KiB"));
         }
         Ok((parsed, websocket))
     }

@@ -19,6 +19,7 @@ pub use error::HandshakeError;
 
 use super::deflate::{self, BadParameter, Deflate, DeflateParameters};
 use super::extension;
+use crate::http::absolute::has_user;
 use crate::redact::shown;
 use crate::{ConfigError, Entropy};
 
@@ -89,7 +90,7 @@ impl Handshake {
                 "a WebSocket URL without a fragment",
             ));
         }
-        if !url.username().is_empty() || url.password().is_some() {
+        if has_user(url) {
             let accepted = "a URL without credentials, which belong into a header field";
             return Err(ConfigError::hidden("url", "it has some", accepted));
         }
