@@ -49,6 +49,7 @@
 //!   service's contract does not.
 
 mod cursor;
+mod document;
 mod event;
 mod feed;
 mod loss;
@@ -62,6 +63,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 use url::Url;
 
+pub use document::{Change, Document, DocumentLimits, PatchError, Stale};
 pub use event::{
     Ended, Event, Item, LossReason, Lost, Opened, RejectReason, Rejected, State, Status,
 };

@@ -1,0 +1,255 @@
+//! The present document of a stream, kept up to date by its events.
+
+mod limits;
+mod node;
+mod patch;
+mod pointer;
+
+use serde::de::DeserializeOwned;
+
+use super::event::Item;
+use crate::event::{self, Kind, StreamEvent};
+use crate::model::PayloadMode;
+use crate::{LimitError, redacted};
+
+pub use limits::DocumentLimits;
+use node::{Extent, Node};
+pub use patch::PatchError;
+
+/// The present value of what a stream's REST API answers.
+///
+/// It takes a subscription's items in order. In [`PayloadMode::FullData`] each update takes the place
+/// of the last one; in [`PayloadMode::JsonPatch`] it is a patch (RFC 6902), all of it or nothing,
+/// unless `payload_mode_fallback` says that it is full data.
+///
+/// What it holds is right, or *stale*: where a patch does not fit, or may have been missed, the last
+/// value stays and says so, [`why`](Self::stale) with it. A subscription that connects without a
+/// cursor gets full data first, which heals it: [`wants_snapshot`](Self::wants_snapshot) says once
+/// that it is time for that.
+///
+/// Numbers and strings keep their spelling, so nothing is rounded; members come sorted by name.
+///
+/// ```
+/// use restless_proto::event::{SseId, StreamEvent};
+/// use restless_proto::model::PayloadMode;
+/// use restless_proto::subscription::{Change, Document};
+///
+/// # fn event(rest: &str) -> Result<StreamEvent, restless_proto::event::Error> {
+/// #     StreamEvent::parse(rest.to_owned(), SseId::None)
+/// # }
+/// let mut document = Document::new(PayloadMode::JsonPatch);
+/// let full = r#"{"type":"update","data":{"total":1,"paid":false},
+///     "meta":{"timestamp":"2026-03-24T00:00:00Z","payload_mode_fallback":"FULL_DATA"}}"#;
+/// document.take(&event(full)?);
+/// let patch = r#"{"type":"update","data":[{"op":"replace","path":"/paid","value":true}],
+///     "meta":{"timestamp":"2026-03-24T00:00:01Z"}}"#;
+/// let Change::Value(paths) = document.take(&event(patch)?) else { panic!() };
+/// assert_eq!(paths, ["/paid"]);
+/// assert_eq!(document.text().as_deref(), Some(r#"{"paid":true,"total":1}"#));
+/// # Ok::<(), restless_proto::event::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Document {
+    mode: PayloadMode,
+    limits: DocumentLimits,
+    held: Option<(Node, Extent)>,
+    stale: Option<Stale>,
+    wants_snapshot: bool,
+    error: Option<StreamEvent>,
+}
+
+/// What an item has done to a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// The value is another one now, at these places: JSON Pointers (RFC 6901), `""` for all of it.
+    /// Empty where it is the same.
+    Value(Vec<String>),
+    /// The event is an error: the value stays, and [`error`](Document::error) has it.
+    Error,
+    /// The value may no longer be the present one: [`stale`](Document::stale) says why.
+    Stale,
+}
+
+/// Why a document may not be the present one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Stale {
+    /// A patch came before any full data.
+    #[error("a patch came, and there is no document to apply it to")]
+    NoBase,
+    /// A patch does not fit.
+    #[error("a patch does not fit the document")]
+    Patch(#[from] PatchError),
+    /// Full data is larger than is allowed.
+    #[error("the document is too large")]
+    Limit(#[from] LimitError),
+    /// An event was rejected, and may have been a patch.
+    #[error("an event was rejected, and may have changed the document")]
+    Rejected,
+    /// Events were skipped.
+    #[error("events were skipped, and may have changed the document")]
+    Skipped,
+    /// An update says of its payload what this version does not know, or has none.
+    #[error("an update is neither a patch nor full data: {what}")]
+    Unknown {
+        /// What it says, or what is missing.
+        what: String,
+    },
+}
+
+impl Document {
+    /// A document of a stream with this payload mode, as its `payloadMode` says. Empty at first.
+    pub fn new(mode: PayloadMode) -> Self {
+        Self {
+            mode,
+            limits: DocumentLimits::default(),
+            held: None,
+            stale: None,
+            wants_snapshot: false,
+            error: None,
+        }
+    }
+
+    /// With other limits than the usual.
+    #[must_use]
+    pub fn limits(mut self, limits: DocumentLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Takes the next item of the subscription. In full-data mode a rejected one changes nothing, for the
+    /// next update has all; else it makes the document stale.
+    pub fn take_item(&mut self, item: &Item) -> Change {
+        match item {
+            Item::Event(event) => self.take(event),
+            Item::Rejected(_) if self.mode == PayloadMode::FullData => Change::Value(Vec::new()),
+            Item::Rejected(_) => self.spoil(Stale::Rejected),
+        }
+    }
+
+    /// Takes the next event.
+    pub fn take(&mut self, event: &StreamEvent) -> Change {
+        if event.kind() == Kind::Error {
+            self.error = Some(event.clone());
+            return Change::Error;
+        }
+        let fallback = event.meta().payload_mode_fallback();
+        let mode = fallback.map_or_else(|| self.mode.clone(), |mode| PayloadMode::from(&*mode));
+        let changed = match mode {
+            PayloadMode::FullData => self.replace(event),
+            PayloadMode::JsonPatch => self.patch(event),
+            PayloadMode::Other(mode) => {
+                Err(Stale::Unknown { what: format!("payload mode {}", redacted(&mode)) })
+            }
+        };
+        match changed {
+            Ok(paths) => {
+                self.error = None;
+                Change::Value(paths)
+            }
+            Err(why) => self.spoil(why),
+        }
+    }
+
+    /// Events were skipped: what is held may no longer be the present value. In full-data mode the
+    /// next update heals it by itself.
+    pub fn skipped(&mut self) -> Change {
+        self.spoil(Stale::Skipped)
+    }
+
+    fn spoil(&mut self, why: Stale) -> Change {
+        // The first reason is the one to know; those after it follow from it.
+        if self.stale.is_none() {
+            self.stale = Some(why);
+            self.wants_snapshot = self.mode != PayloadMode::FullData;
+        }
+        Change::Stale
+    }
+
+    fn replace(&mut self, event: &StreamEvent) -> Result<Vec<String>, Stale> {
+        let data = event.data().unwrap_or_default();
+        // Its text is as long as the value, or longer by its blanks.
+        let node = Node::read(data.get()).ok_or_else(|| unreadable("data"))?;
+        let extent = node.extent();
+        self.limits.check_bytes(extent.bytes)?;
+        self.limits.check_levels(extent.levels)?;
+        let mut paths = Vec::new();
+        match &self.held {
+            Some((old, _)) => node::differences(old, &node, &mut String::new(), &mut paths),
+            None => paths.push(String::new()),
+        }
+        self.held = Some((node, extent));
+        self.stale = None;
+        self.wants_snapshot = false;
+        Ok(paths)
+    }
+
+    fn patch(&mut self, event: &StreamEvent) -> Result<Vec<String>, Stale> {
+        // What comes on top of a stale document is as stale.
+        if let Some(why) = &self.stale {
+            return Err(why.clone());
+        }
+        let Some((root, extent)) = &mut self.held else { return Err(Stale::NoBase) };
+        let data = event.data().ok_or_else(|| unreadable("data, which is missing"))?;
+        let patch = Node::read(data.get()).ok_or_else(|| unreadable("data"))?;
+        Ok(patch::apply(root, extent, &patch, &self.limits)?)
+    }
+
+    /// Whether there is nothing yet.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_none()
+    }
+
+    /// Why the value may not be the present one; `None` while it is.
+    pub fn stale(&self) -> Option<&Stale> {
+        self.stale.as_ref()
+    }
+
+    /// Whether full data is to be asked for; `true` once for each time that it became stale.
+    pub fn wants_snapshot(&mut self) -> bool {
+        std::mem::take(&mut self.wants_snapshot)
+    }
+
+    /// The error event that came last, where no update has come since.
+    pub fn error(&self) -> Option<&StreamEvent> {
+        self.error.as_ref()
+    }
+
+    /// The value as JSON without blanks; `None` while it is empty.
+    pub fn text(&self) -> Option<String> {
+        self.held.as_ref().map(|(root, extent)| written(root, extent.bytes))
+    }
+
+    /// What stands at a JSON Pointer (RFC 6901), as JSON without blanks.
+    pub fn at(&self, pointer: &str) -> Option<String> {
+        let (root, _) = self.held.as_ref()?;
+        patch::find(root, &pointer::tokens(pointer)?).map(|node| written(node, 0))
+    }
+
+    /// The value as one of the caller's type; `None` while it is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`event::Error::Data`] where it is of another form.
+    pub fn parse<T: DeserializeOwned>(&self) -> Option<Result<T, event::Error>> {
+        let text = self.text()?;
+        let mut reader = serde_json::Deserializer::from_str(&text);
+        // How deep it nests is bounded, and is less than what the stack bears.
+        reader.disable_recursion_limit();
+        Some(T::deserialize(&mut reader).map_err(|error| event::Error::Data(error.into())))
+    }
+}
+
+fn written(node: &Node, bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes);
+    node.write(&mut text);
+    text
+}
+
+fn unreadable(what: &str) -> Stale {
+    Stale::Unknown { what: what.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

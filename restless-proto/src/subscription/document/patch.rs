@@ -1,0 +1,314 @@
+//! JSON Patch (RFC 6902) over a tree, all of it or nothing.
+
+use super::limits::{Budget, DocumentLimits};
+use super::node::{Extent, Node, member_bytes};
+use super::pointer;
+use crate::LimitError;
+
+/// Why a patch does not fit. Nothing of it has been applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatchError {
+    /// It is no array of operations (§3, §4).
+    #[error("the data is no JSON Patch: operation {operation} is malformed")]
+    Malformed {
+        /// Which operation, from 0.
+        operation: usize,
+    },
+    /// An operation names a place that is not there, or can't be (§4).
+    #[error("operation {operation} names a place that is not in the document")]
+    NoSuchPlace {
+        /// Which operation, from 0.
+        operation: usize,
+    },
+    /// A `test` found something else (§4.6).
+    #[error("the test of operation {operation} failed")]
+    TestFailed {
+        /// Which operation, from 0.
+        operation: usize,
+    },
+    /// It would make the document larger than is allowed, or is too much work.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+}
+
+/// Why one operation does not.
+enum No {
+    Malformed,
+    NoSuchPlace,
+    TestFailed,
+    Limit(LimitError),
+}
+
+impl From<LimitError> for No {
+    fn from(error: LimitError) -> Self {
+        Self::Limit(error)
+    }
+}
+
+/// How to take one change back. Steps are taken in reverse order.
+enum Undo {
+    /// Put this where the path leads, in the place of whatever is there.
+    Set(Vec<String>, Node),
+    /// Put this into an array, before whatever is there.
+    Insert(Vec<String>, Node),
+    /// Take away what is there.
+    Take(Vec<String>),
+}
+
+/// Applies a patch to `root`, whose extent is `extent`, and gives the pointers that it changed.
+pub(super) fn apply(
+    root: &mut Node,
+    extent: &mut Extent,
+    patch: &Node,
+    limits: &DocumentLimits,
+) -> Result<Vec<String>, PatchError> {
+    let Node::Array(operations) = patch else {
+        return Err(PatchError::Malformed { operation: 0 });
+    };
+    limits.check_operations(operations.len())?;
+    let budget = limits.budget();
+    let mut patching = Patching { root, bytes: extent.bytes, limits, budget, undo: Vec::new() };
+    let mut changed = Vec::new();
+    for (operation, step) in operations.iter().enumerate() {
+        if let Err(no) = patching.step(step, &mut changed) {
+            patching.roll_back();
+            return Err(match no {
+                No::Malformed => PatchError::Malformed { operation },
+                No::NoSuchPlace => PatchError::NoSuchPlace { operation },
+                No::TestFailed => PatchError::TestFailed { operation },
+                No::Limit(error) => error.into(),
+            });
+        }
+    }
+    extent.bytes = patching.bytes;
+    Ok(changed)
+}
+
+struct Patching<'a> {
+    root: &'a mut Node,
+    bytes: usize,
+    limits: &'a DocumentLimits,
+    budget: Budget,
+    undo: Vec<Undo>,
+}
+
+impl Patching<'_> {
+    fn step(&mut self, step: &Node, changed: &mut Vec<String>) -> Result<(), No> {
+        let Node::Object(members) = step else { return Err(No::Malformed) };
+        let text = |name| members.get(name).and_then(Node::as_text).ok_or(No::Malformed);
+        let path_text = text("path")?;
+        let path = pointer::tokens(&path_text).ok_or(No::Malformed)?;
+        let from = || pointer::tokens(&text("from")?).ok_or(No::Malformed);
+        let value = || members.get("value").ok_or(No::Malformed);
+        self.budget.spend(path_text.len())?;
+        match &*text("op")? {
+            "add" => {
+                let value = self.copied(value()?, path.len())?;
+                self.add(path, value)?;
+            }
+            "remove" => {
+                self.remove(path)?;
+            }
+            "replace" => {
+                let value = self.copied(value()?, path.len())?;
+                find(self.root, &path).ok_or(No::NoSuchPlace)?;
+                self.set(path, value)?;
+            }
+            "move" => {
+                let from = from()?;
+                if path.len() > from.len() && path.starts_with(&from) {
+                    return Err(No::NoSuchPlace);
+                }
+                if path == from {
+                    find(self.root, &path).ok_or(No::NoSuchPlace)?;
+                    return Ok(());
+                }
+                let moved = find(self.root, &from).ok_or(No::NoSuchPlace)?;
+                let extent = moved.extent();
+                self.budget.spend(extent.bytes)?;
+                self.limits.check_levels(path.len() + extent.levels)?;
+                // Copied, so that what was there can be put back.
+                let moved = moved.clone();
+                self.remove(from)?;
+                self.add(path, (moved, extent))?;
+                changed.push(text("from")?.into_owned());
+            }
+            "copy" => {
+                let source = find(self.root, &from()?).ok_or(No::NoSuchPlace)?;
+                let extent = source.extent();
+                self.limits.check_bytes(self.bytes.saturating_add(extent.bytes))?;
+                self.limits.check_levels(path.len() + extent.levels)?;
+                self.budget.spend(extent.bytes)?;
+                let value = source.clone();
+                self.add(path, (value, extent))?;
+            }
+            "test" => {
+                let (value, place) = (value()?, find(self.root, &path).ok_or(No::NoSuchPlace)?);
+                self.budget.spend(value.extent().bytes)?;
+                if !place.is_equal(value) {
+                    return Err(No::TestFailed);
+                }
+                return Ok(());
+            }
+            _ => return Err(No::Malformed),
+        }
+        changed.push(path_text.into_owned());
+        Ok(())
+    }
+
+    /// A value of the patch, within the limits where it is to stand.
+    fn copied(&mut self, value: &Node, depth: usize) -> Result<(Node, Extent), No> {
+        let extent = value.extent();
+        self.budget.spend(extent.bytes)?;
+        self.limits.check_levels(depth + extent.levels)?;
+        self.limits.check_bytes(self.bytes.saturating_add(extent.bytes))?;
+        Ok((value.clone(), extent))
+    }
+
+    /// §4.1: into an array before an element or behind the last, else in the place of what is there.
+    fn add(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), No> {
+        let Some((last, parents)) = path.split_last() else { return self.set(path, value) };
+        let (value, extent) = value;
+        match find_mut(self.root, parents).ok_or(No::NoSuchPlace)? {
+            Node::Array(elements) => {
+                let end = elements.len();
+                let index = if last == "-" { Some(end) } else { pointer::index(last) };
+                let index = index.filter(|index| *index <= end).ok_or(No::NoSuchPlace)?;
+                self.budget.spend(end - index)?;
+                elements.insert(index, value);
+                self.bytes = self.bytes.saturating_add(extent.bytes + 1);
+                let mut place = parents.to_vec();
+                place.push(index.to_string());
+                self.undo.push(Undo::Take(place));
+                Ok(())
+            }
+            Node::Object(_) => self.set(path, (value, extent)),
+            Node::Literal(_) | Node::Number(_) | Node::String(_) => Err(No::NoSuchPlace),
+        }
+    }
+
+    /// Puts a value where the path leads, in the place of whatever is there.
+    fn set(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), No> {
+        let (value, extent) = value;
+        let (displaced, own) = match path.split_last() {
+            None => (Some(std::mem::replace(self.root, value)), 0),
+            Some((last, parents)) => match find_mut(self.root, parents).ok_or(No::NoSuchPlace)? {
+                Node::Object(members) => {
+                    let displaced = members.insert(last.as_str().into(), value);
+                    let own = if displaced.is_none() { member_bytes(last) } else { 0 };
+                    (displaced, own)
+                }
+                Node::Array(elements) => {
+                    let index = pointer::index(last).ok_or(No::NoSuchPlace)?;
+                    let place = elements.get_mut(index).ok_or(No::NoSuchPlace)?;
+                    (Some(std::mem::replace(place, value)), 0)
+                }
+                Node::Literal(_) | Node::Number(_) | Node::String(_) => {
+                    return Err(No::NoSuchPlace);
+                }
+            },
+        };
+        self.bytes = self.bytes.saturating_add(extent.bytes + own);
+        match displaced {
+            Some(node) => {
+                let gone = node.extent().bytes;
+                self.bytes = self.bytes.saturating_sub(gone);
+                self.undo.push(Undo::Set(path, node));
+                self.budget.spend(gone)?;
+            }
+            None => self.undo.push(Undo::Take(path)),
+        }
+        Ok(self.limits.check_bytes(self.bytes)?)
+    }
+
+    /// §4.2. The whole document can't be removed: no value would be left to hand out.
+    fn remove(&mut self, path: Vec<String>) -> Result<(), No> {
+        let (last, parents) = path.split_last().ok_or(No::NoSuchPlace)?;
+        let (node, own, in_array) = match find_mut(self.root, parents).ok_or(No::NoSuchPlace)? {
+            Node::Object(members) => {
+                let node = members.remove(last.as_str()).ok_or(No::NoSuchPlace)?;
+                (node, member_bytes(last), false)
+            }
+            Node::Array(elements) => {
+                let index = pointer::index(last).filter(|index| *index < elements.len());
+                let index = index.ok_or(No::NoSuchPlace)?;
+                self.budget.spend(elements.len() - index)?;
+                (elements.remove(index), 1, true)
+            }
+            Node::Literal(_) | Node::Number(_) | Node::String(_) => return Err(No::NoSuchPlace),
+        };
+        let bytes = node.extent().bytes;
+        self.bytes = self.bytes.saturating_sub(bytes.saturating_add(own));
+        self.undo.push(if in_array { Undo::Insert(path, node) } else { Undo::Set(path, node) });
+        Ok(self.budget.spend(bytes)?)
+    }
+
+    fn roll_back(&mut self) {
+        while let Some(step) = self.undo.pop() {
+            match step {
+                Undo::Set(path, node) => put(self.root, &path, node, Put::InPlace),
+                Undo::Insert(path, node) => put(self.root, &path, node, Put::Before),
+                Undo::Take(path) => take(self.root, &path),
+            }
+        }
+    }
+}
+
+enum Put {
+    InPlace,
+    Before,
+}
+
+/// Puts back what was there. The path leads there, for it did when this was taken away.
+fn put(root: &mut Node, path: &[String], node: Node, how: Put) {
+    let Some((last, parents)) = path.split_last() else { return *root = node };
+    match (find_mut(root, parents), how) {
+        (Some(Node::Object(members)), _) => {
+            members.insert(last.as_str().into(), node);
+        }
+        (Some(Node::Array(elements)), Put::Before) => {
+            let index = pointer::index(last).unwrap_or(elements.len()).min(elements.len());
+            elements.insert(index, node);
+        }
+        (Some(Node::Array(elements)), Put::InPlace) => {
+            if let Some(place) = pointer::index(last).and_then(|index| elements.get_mut(index)) {
+                *place = node;
+            }
+        }
+        (Some(Node::Literal(_) | Node::Number(_) | Node::String(_)) | None, _) => {}
+    }
+}
+
+/// Takes away what was put there.
+fn take(root: &mut Node, path: &[String]) {
+    let Some((last, parents)) = path.split_last() else { return };
+    match find_mut(root, parents) {
+        Some(Node::Object(members)) => {
+            members.remove(last.as_str());
+        }
+        Some(Node::Array(elements)) => {
+            if let Some(index) = pointer::index(last).filter(|index| *index < elements.len()) {
+                elements.remove(index);
+            }
+        }
+        Some(Node::Literal(_) | Node::Number(_) | Node::String(_)) | None => {}
+    }
+}
+
+/// The value that a path leads to (RFC 6901 §4).
+pub(super) fn find<'a>(root: &'a Node, path: &[String]) -> Option<&'a Node> {
+    path.iter().try_fold(root, |node, token| match node {
+        Node::Object(members) => members.get(token.as_str()),
+        Node::Array(elements) => elements.get(pointer::index(token)?),
+        Node::Literal(_) | Node::Number(_) | Node::String(_) => None,
+    })
+}
+
+fn find_mut<'a>(root: &'a mut Node, path: &[String]) -> Option<&'a mut Node> {
+    path.iter().try_fold(root, |node, token| match node {
+        Node::Object(members) => members.get_mut(token.as_str()),
+        Node::Array(elements) => elements.get_mut(pointer::index(token)?),
+        Node::Literal(_) | Node::Number(_) | Node::String(_) => None,
+    })
+}
