@@ -1,0 +1,202 @@
+//! Documents beside other hands' JSON Patch: random documents and patches, from a seed.
+//!
+//! `RESTLESS_DOCUMENTS=N` tries that many, 20,000 unless set. Where Python has `jsonpatch`, it is
+//! asked too; where not, the run says so.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use restless_proto::event::{SseId, StreamEvent};
+use restless_proto::model::PayloadMode;
+use restless_proto::subscription::{Change, Document};
+use serde_json::{Value, json};
+
+/// A generator of numbers that is good enough to choose by (SplitMix64).
+struct Choice(u64);
+
+impl Choice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+    }
+
+    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+
+    fn value(&mut self, deepest: usize) -> Value {
+        match self.below(if deepest == 0 { 5 } else { 9 }) {
+            0 => Value::Null,
+            1 => json!(self.below(2) == 0),
+            2 | 3 => json!(self.below(5)),
+            4 => json!(self.of(&["", "a", "é", "\"\\/\n", "~"])),
+            5 | 6 => (0..self.below(4)).map(|_| self.value(deepest - 1)).collect(),
+            _ => {
+                let names = ["a", "b", "", "a/b", "~1", "0", "é"];
+                let members = (0..self.below(4))
+                    .map(|_| (self.of(&names).to_string(), self.value(deepest - 1)));
+                Value::Object(members.collect())
+            }
+        }
+    }
+
+    fn pointer(&mut self, pointers: &[String]) -> String {
+        let pointer = self.of(pointers).clone();
+        match self.below(16) {
+            0 => pointer + "/-",
+            1 => pointer + "/0",
+            2 => pointer + "/1",
+            3 => pointer + "/a",
+            4 => pointer + "/01",
+            _ => pointer,
+        }
+    }
+
+    fn operation(&mut self, pointers: &[String]) -> Value {
+        let path = self.pointer(pointers);
+        match self.below(6) {
+            0 => json!({"op": "add", "path": path, "value": self.value(2)}),
+            1 => json!({"op": "remove", "path": path}),
+            2 => json!({"op": "replace", "path": path, "value": self.value(2)}),
+            3 => json!({"op": "move", "from": self.pointer(pointers), "path": path}),
+            4 => json!({"op": "copy", "from": self.pointer(pointers), "path": path}),
+            _ => json!({"op": "test", "path": path, "value": self.value(1)}),
+        }
+    }
+}
+
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Array(elements) => {
+            for (index, element) in elements.iter().enumerate() {
+                pointers(element, &format!("{at}/{index}"), found);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                pointers(member, &format!("{at}/{name}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn update(data: &Value, fallback: Value) -> StreamEvent {
+    let meta = json!({"timestamp": "2026-03-24T00:00:00Z", "payload_mode_fallback": fallback});
+    let text = json!({"type": "update", "meta": meta, "data": data}).to_string();
+    StreamEvent::parse(text, SseId::None).unwrap()
+}
+
+/// What ours makes of it; `None` where the patch does not fit, and then nothing has changed.
+fn ours(document: &Value, patch: &Value) -> Option<Value> {
+    let mut held = Document::new(PayloadMode::JsonPatch);
+    held.take(&update(document, json!("FULL_DATA")));
+    let change = held.take(&update(patch, Value::Null));
+    let value: Value = held.parse().unwrap().unwrap();
+    match change {
+        Change::Value(paths) => {
+            assert!(paths.len() <= 2 * patch.as_array().unwrap().len());
+            Some(value)
+        }
+        _ => {
+            assert_eq!(
+                &value, document,
+                "a patch that does not fit has changed something: {patch}"
+            );
+            None
+        }
+    }
+}
+
+/// Whether others differ from each other there, so that they are no judges: a `remove` of all of
+/// it, or a move into its own inside (§4.4 forbids it), or from a place to itself.
+fn is_disputed(patch: &Value) -> bool {
+    patch.as_array().unwrap().iter().any(|operation| {
+        let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
+        let (path, from) = (text("path"), text("from"));
+        match &*text("op") {
+            "remove" => path.is_empty(),
+            "move" => from.is_empty() || path == from || path.starts_with(&format!("{from}/")),
+            _ => false,
+        }
+    })
+}
+
+fn cases() -> Vec<(Value, Value)> {
+    let count = std::env::var("RESTLESS_DOCUMENTS").ok();
+    let count = count.map_or(20_000, |count| count.parse().unwrap());
+    let mut choice = Choice(16);
+    let mut cases = Vec::new();
+    while cases.len() < count {
+        let document = json!([choice.value(2), {"a": choice.value(2), "b": choice.value(2)}]);
+        let mut places = Vec::new();
+        pointers(&document, "", &mut places);
+        let length = 1 + choice.below(3);
+        let patch: Value = (0..length).map(|_| choice.operation(&places)).collect();
+        if !is_disputed(&patch) {
+            cases.push((document, patch));
+        }
+    }
+    cases
+}
+
+#[test]
+fn documents_are_what_the_crate_json_patch_makes_of_them() {
+    let mut fitting = 0;
+    for (document, patch) in cases() {
+        let mut theirs = document.clone();
+        let operations: json_patch::Patch = serde_json::from_value(patch.clone()).unwrap();
+        // On a copy, and without its way to take a patch back.
+        let applied = json_patch::patch_unsafe(&mut theirs, &operations);
+        let theirs = applied.is_ok().then_some(theirs);
+        fitting += usize::from(theirs.is_some());
+        assert_eq!(ours(&document, &patch), theirs, "{document}\n{patch}");
+    }
+    assert!(fitting > cases().len() / 5, "only {fitting} patches fit: the cases say little");
+}
+
+const ORACLE: &str = "
+import sys, json, jsonpatch
+for line in sys.stdin:
+    document, patch = json.loads(line)
+    try:
+        print(json.dumps([jsonpatch.apply_patch(document, patch)]))
+    except Exception:  # a pointer into a number is a TypeError there
+        print('[]')
+";
+
+#[test]
+fn documents_are_what_python_s_jsonpatch_makes_of_them() {
+    // Older ones refuse to copy to the root, which RFC 6902 allows.
+    let least = "import jsonpatch, sys; v = jsonpatch.__version__.split('.'); \
+                 sys.exit((int(v[0]), int(v[1])) < (1, 47))";
+    let python = Command::new("python3").args(["-c", least]).output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        println!("python3 has no jsonpatch 1.47 here: not compared with it");
+        return;
+    }
+    let cases = cases();
+    let mut child = Command::new("python3")
+        .args(["-c", ORACLE])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input: String = cases.iter().map(|(d, p)| format!("{}\n", json!([d, p]))).collect();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    let answers = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(answers.lines().count(), cases.len());
+    for (answer, (document, patch)) in answers.lines().zip(&cases) {
+        let theirs: Vec<Value> = serde_json::from_str(answer).unwrap();
+        assert_eq!(ours(document, patch), theirs.into_iter().next(), "{document}\n{patch}");
+    }
+}
