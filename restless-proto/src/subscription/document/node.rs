@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::json::unescape;
+use crate::json::string::unescape;
 
 /// A value. `serde_json`'s own would round a number beyond 2^53, unless a feature is switched on that
 /// changes it for everybody in the program.
