@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::ConfigError;
+use crate::kinds::ConfigError;
 
 /// What goes out as `User-Agent` (RFC 9110 §10.1.5), unless
 /// [`Service::with_user_agent`](crate::Service::with_user_agent) says otherwise.

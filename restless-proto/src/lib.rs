@@ -75,9 +75,11 @@ pub mod guide;
 mod http;
 pub mod http1;
 mod json;
+mod kinds;
 mod limits;
 pub mod machine;
 pub mod model;
+mod query;
 mod read_buffer;
 mod redact;
 mod refusal;
@@ -92,17 +94,19 @@ pub mod ws;
 
 pub use crate::http::auth::is_loopback;
 pub use crate::http::coding;
+pub use crate::http::redirect::RedirectError;
 pub use crate::http::retry_after::retry_after;
 pub use api::{direct, snippets, streams, usage};
 pub use call::{Call, CallMachine, CallOptions, Reply};
 pub use entropy::Entropy;
-pub use error::{
-    ConfigError, ContentError, CredentialsError, Error, Excerpt, GaveUp, LimitError, Misuse,
-    PeerClosed, RedirectError, Refused, TimeoutError, Timer, TransportError, TransportErrorKind,
-};
+pub use error::{ContentError, Error, Excerpt, GaveUp, PeerClosed, Refused};
 pub use event::StreamEvent;
 pub use fields::USER_AGENT;
 pub use json::error::{JsonError, JsonProblem};
+pub use kinds::{
+    ConfigError, CredentialsError, LimitError, Misuse, TimeoutError, Timer, TransportError,
+    TransportErrorKind,
+};
 pub use limits::Limits;
 pub use read_buffer::ReadBuffer;
 pub use redact::text as redacted;

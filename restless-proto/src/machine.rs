@@ -4,8 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::kinds::{CredentialsError, LimitError, TimeoutError, TransportError};
+use crate::secret::ApiKey;
+use crate::timing::Instant;
 use crate::ws::CloseCode;
-use crate::{ApiKey, CredentialsError, Instant, LimitError, TimeoutError, TransportError};
 
 /// A protocol that is driven: inputs go in, outputs come out, and nothing happens in between.
 ///

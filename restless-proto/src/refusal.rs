@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::response::Parts;
 
+use crate::error::Refused;
 use crate::http::coding;
-use crate::{Instant, Limits, Refused};
+use crate::limits::Limits;
+use crate::timing::Instant;
 
 /// Its content only goes into an error: it is neither taken whole nor waited for long.
 pub(crate) struct Refusal {

@@ -14,13 +14,15 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Position, Url};
 
-use crate::direct::Target;
+use crate::api::direct::Target;
 use crate::http::absolute::foreign_url;
-use crate::http::query::{pairs, value, value_in};
 use crate::json::to_raw;
+use crate::kinds::ConfigError;
 use crate::model::names::camel_case_strategies;
+use crate::query::{pairs, value, value_in};
+use crate::redact;
+use crate::secret::ApiKey;
 use crate::service::STREAM_BASE_URL;
-use crate::{ApiKey, ConfigError, redact};
 
 /// The URL to follow a stream or a session at, over server-sent events.
 pub fn sse() -> ManagedUrl {

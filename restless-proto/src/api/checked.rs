@@ -3,8 +3,8 @@
 use http::Method;
 use serde::Serialize;
 
-use crate::ConfigError;
 use crate::call::Body;
+use crate::kinds::ConfigError;
 use crate::model::{HttpMethod, Json};
 
 /// A JSON object, or null for none: the service keeps `headers` and `body` as objects, and a stream

@@ -20,11 +20,14 @@ use http::Method;
 use serde::Serialize;
 
 use super::{body_builder, checked};
-use crate::call::{Body, OwnKey, Segment::Literal};
+use crate::call::Call;
+use crate::call::Segment::Literal;
+use crate::call::{Body, OwnKey};
+use crate::kinds::ConfigError;
 use crate::model::{
     DirectSessionResponse, DirectSetupResponse, HttpMethod, Json, PayloadMode, PollingStrategy,
 };
-use crate::{ApiKey, Call, ConfigError};
+use crate::secret::ApiKey;
 
 /// What a direct stream polls: one description for [`setup`], [`session`],
 /// [`Subscription::direct`](crate::Subscription::direct) and the

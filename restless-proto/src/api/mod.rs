@@ -62,8 +62,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::call::Call;
+    use crate::kinds::ConfigError;
     use crate::model::{HttpMethod, PayloadMode, PollingStrategy, StreamStatus};
-    use crate::{Call, ConfigError, Service};
+    use crate::service::Service;
 
     /// Method, path with query, and body of a call of a client with a key.
     fn sent<T>(call: impl Into<Call<T>>) -> String {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::streams::List;
-use crate::Call;
+use crate::call::Call;
 use crate::model::{Stream, StreamsResponse};
 
 /// All streams of a [`list`](super::streams::list), a page at a time: which call is next, and what
@@ -66,7 +66,8 @@ impl Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Service, streams};
+    use crate::api::streams;
+    use crate::service::Service;
 
     fn page(ids: &[&str], has_next_page: bool) -> StreamsResponse {
         let streams: Vec<_> = ids

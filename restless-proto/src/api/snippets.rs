@@ -3,8 +3,9 @@
 use http::Method;
 
 use super::body_builder;
-use crate::Call;
-use crate::call::{Body, OwnKey, Segment::Literal};
+use crate::call::Call;
+use crate::call::Segment::Literal;
+use crate::call::{Body, OwnKey};
 use crate::model::ConnectionSnippetsResponse;
 
 /// URLs and code for a stream.

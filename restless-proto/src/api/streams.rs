@@ -7,12 +7,14 @@ use serde::Serialize;
 
 pub use super::pages::Pages;
 use super::{body_builder, checked};
-use crate::call::{Body, OwnKey, Segment::Id, Segment::Literal};
+use crate::call::Call;
+use crate::call::Segment::{Id, Literal};
+use crate::call::{Body, OwnKey};
 use crate::model::{
     BaseActionResponse, HttpMethod, PayloadMode, PollingStrategy, Stream, StreamStatus,
     StreamsResponse,
 };
-use crate::{ApiKey, Call};
+use crate::secret::ApiKey;
 
 /// Lists streams: 20 from the first one, unless told otherwise. [`Pages`] walks through all.
 ///

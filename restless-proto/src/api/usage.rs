@@ -2,8 +2,8 @@
 
 use http::Method;
 
-use crate::Call;
-use crate::call::{Segment::Id, Segment::Literal};
+use crate::call::Call;
+use crate::call::Segment::{Id, Literal};
 use crate::model::StreamCreditUsageStats;
 
 /// Credits that a stream has used, in all and day by day.

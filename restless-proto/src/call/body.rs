@@ -5,9 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::ConfigError;
 use crate::json::object::Object;
 use crate::json::to_raw;
+use crate::kinds::ConfigError;
 use crate::model::names::{camel_case, camel_case_strategies};
 
 /// Fields in the order that they were given in, each as it is spelt.

@@ -3,8 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
 
+use crate::error::{ContentError, Error};
 use crate::http::coding::{CodingError, Decoder};
-use crate::{ContentError, Error, LimitError};
+use crate::kinds::LimitError;
 
 /// What a reply says, at most so many bytes of it once its content coding is taken off.
 pub(super) struct Content {

@@ -7,17 +7,20 @@ use http::response::Parts;
 
 use super::content::Content;
 use super::{Call, CallOptions};
+use crate::entropy::Entropy;
+use crate::error::Error;
 use crate::http::absolute::http_url;
+use crate::http::redirect::RedirectError;
 use crate::http::redirect::{self, Hop};
 use crate::http::retry_after::retry_after;
+use crate::kinds::{ConfigError, CredentialsError, TimeoutError, Timer, TransportErrorKind};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::Keys;
 use crate::refusal::Refusal;
+use crate::secret::ApiKey;
+use crate::service::Service;
 use crate::timing::Backoff;
-use crate::{
-    ApiKey, ConfigError, CredentialsError, Entropy, Error, Instant, RedirectError, Service,
-    TimeoutError, Timer, TransportErrorKind,
-};
+use crate::timing::Instant;
 
 /// A [`Call`] on its way: credentials, redirects, further tries, one timer over all of it, the limit
 /// on the reply's content.

@@ -23,8 +23,14 @@ pub use options::CallOptions;
 pub use reply::Reply;
 
 use crate::error::Excerpt;
+use crate::error::{ContentError, Error, Refused};
+use crate::fields;
 use crate::http::{absolute, auth, coding};
-use crate::{ApiKey, ConfigError, ContentError, Error, Limits, Refused, Service, fields, redact};
+use crate::kinds::ConfigError;
+use crate::limits::Limits;
+use crate::redact;
+use crate::secret::ApiKey;
+use crate::service::Service;
 
 /// A REST call: what to ask, and how the answer becomes a `T`.
 ///
@@ -356,8 +362,8 @@ mod tests {
     use ::http::{Response, StatusCode};
 
     use super::*;
+    use crate::api::{direct, streams};
     use crate::model::BaseActionResponse;
-    use crate::{direct, streams};
 
     fn path(id: &str) -> Result<String, &'static str> {
         let request = streams::get(id).request(&Service::default());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Limits;
+use crate::limits::Limits;
 
 /// How stubbornly a call is made, and what its reply may take.
 ///

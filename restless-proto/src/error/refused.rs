@@ -8,14 +8,15 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 
-use super::{LongUrl, shown};
-use crate::Limits;
 use crate::http::media_type::is_latin1;
 use crate::http::request_id;
 use crate::http::retry_after::retry_after;
 use crate::json::object::Object;
 use crate::json::surrogate;
+use crate::kinds::LongUrl;
+use crate::limits::Limits;
 use crate::machine::ForwardedBy;
+use crate::redact::shown;
 use crate::redact::{self, Keys};
 
 /// The service answered and said no: a status outside 2xx, or for a subscription one other

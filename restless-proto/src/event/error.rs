@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::JsonError;
+use crate::json::error::JsonError;
 
 /// Text that is no event, or data that is not what the caller asked for.
 ///

@@ -173,7 +173,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::JsonProblem;
+    use crate::json::error::JsonProblem;
 
     const TIME: &str = "2026-03-24T00:00:00Z";
 

@@ -2,7 +2,7 @@
 
 use url::{ParseError, Url};
 
-use crate::ConfigError;
+use crate::kinds::ConfigError;
 use crate::redact;
 
 /// A URL that requests go to.

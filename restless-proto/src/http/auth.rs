@@ -5,8 +5,10 @@ use core::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
-use super::{absolute, query};
-use crate::{ApiKey, ConfigError};
+use super::absolute;
+use crate::kinds::ConfigError;
+use crate::query;
+use crate::secret::ApiKey;
 
 /// The credentials of a runtime request (RFC 6750 §2.1).
 ///

@@ -5,7 +5,6 @@ pub(crate) mod auth;
 pub mod coding;
 pub(crate) mod date;
 pub(crate) mod media_type;
-pub(crate) mod query;
 pub(crate) mod redirect;
 pub(crate) mod retry_after;
 

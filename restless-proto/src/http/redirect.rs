@@ -1,12 +1,13 @@
 //! Where a redirect leads, and what may go there (RFC 9110 §15.4).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
 use super::auth::{self, Reach};
-use crate::RedirectError;
 use crate::redact::shown;
 
 /// Redirects that are followed in a row before it is an error.
@@ -26,6 +27,53 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
     )
+}
+
+/// A redirect that leads nowhere (RFC 9110 §15.4).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedirectError {
+    /// There is no `Location`, or an empty one.
+    #[error("a redirect with status {status} has no location")]
+    NoLocation {
+        /// The redirect's status.
+        status: StatusCode,
+    },
+    /// `Location` can't be read, or is not http or https.
+    #[error("a redirect leads to {location:?}, which is no http or https URL")]
+    BadLocation {
+        /// The field's value, at most 300 characters of it.
+        location: String,
+    },
+    /// It would take the request's content, which may hold a key, to another origin.
+    #[error("a redirect with status {status} would take the request's content to another origin")]
+    ContentElsewhere {
+        /// The redirect's status.
+        status: StatusCode,
+    },
+    /// It would make credentials go over plain http to another host: see
+    /// [`Service`](crate::Service).
+    #[error("a redirect with status {status} would send credentials over plain http")]
+    PlainHttp {
+        /// The redirect's status.
+        status: StatusCode,
+    },
+    /// It asks to wait beyond the time that the call has (`Retry-After`, RFC 9110 §10.2.3).
+    #[error(
+        "a redirect with status {status} asks to wait for {wait:?}, and the call has less time"
+    )]
+    Later {
+        /// The redirect's status.
+        status: StatusCode,
+        /// How long it asks to wait.
+        wait: Duration,
+    },
+    /// One redirect after another.
+    #[error("more than {limit} redirects in a row")]
+    TooMany {
+        /// How many are followed.
+        limit: u8,
+    },
 }
 
 /// One request of a chain of redirects: what is sent, where it goes, and how many led there.

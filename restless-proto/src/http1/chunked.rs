@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 use super::error::ResponseError;
 use super::framing::grown;
-use crate::error::LimitError;
+use crate::kinds::LimitError;
 
 /// Takes the content out of the chunks, as slices of what was read.
 #[derive(Debug)]

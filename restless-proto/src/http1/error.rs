@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use crate::error::{LimitError, TransportError, TransportErrorKind};
+use crate::kinds::{LimitError, TransportError, TransportErrorKind};
 
 /// A response that can't be read. The peer acts, or whoever runs what stands in between.
 ///

@@ -7,7 +7,7 @@ use super::chunked::{Chunked, take};
 use super::error::ResponseError;
 use super::framing::{Framing, lists, persists};
 use super::head;
-use crate::error::{LimitError, TransportError};
+use crate::kinds::{LimitError, TransportError};
 use crate::machine::{End, ExchangeId, Input};
 
 /// What comes over the connection after a request, as a machine's [`Input`]s.

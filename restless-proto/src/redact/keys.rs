@@ -8,7 +8,7 @@ use url::Url;
 
 use super::unit::Unit;
 use super::{hide, until};
-use crate::http::query;
+use crate::query;
 
 /// The keys that went out with the requests of one call or subscription. What the peer says of them
 /// is not printed, whatever they look like.

@@ -5,7 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use memchr::memchr;
 
-use crate::{LimitError, Limits};
+use crate::kinds::LimitError;
+use crate::limits::Limits;
 
 /// The data, event type and last event ID buffers, used again for each block.
 #[derive(Default)]

@@ -9,7 +9,8 @@ use super::block::{Block, Event};
 use super::buffers::{Data, event_error};
 use super::interpreter::Interpreter;
 use super::lines::Lines;
-use crate::{LimitError, Limits};
+use crate::kinds::LimitError;
+use crate::limits::Limits;
 
 /// Decodes an event stream (WHATWG HTML §9.2.5 and §9.2.6), and after a [`reset`](Self::reset) the
 /// next one.

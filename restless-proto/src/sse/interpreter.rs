@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::buffers::Buffers;
 use super::field::{Field, LONGEST_OPEN_START};
 use super::lines::Piece;
-use crate::{LimitError, Limits};
+use crate::kinds::LimitError;
+use crate::limits::Limits;
 
 /// Reads the lines of one block after the other.
 pub(super) struct Interpreter {

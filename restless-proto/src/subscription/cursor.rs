@@ -5,10 +5,12 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use url::Url;
 
+use crate::event::StreamEvent;
 use crate::event::timestamp::unix_ms;
-use crate::http::{date, query};
+use crate::http::date;
+use crate::kinds::ConfigError;
+use crate::query;
 use crate::url::{with_cursor, with_since, without_since};
-use crate::{ConfigError, StreamEvent};
 
 /// The one owner of the position: the cursor, and until there is one, `since`.
 ///

@@ -4,9 +4,13 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::error::Error;
 use crate::event::{self, StreamEvent};
+use crate::kinds::LimitError;
 use crate::redact::Keys;
-use crate::{Error, Instant, LimitError, redacted, signature};
+use crate::redact::text as redacted;
+use crate::signature;
+use crate::timing::Instant;
 
 /// What happened in a subscription, in order.
 #[derive(Clone, Debug)]

@@ -7,14 +7,16 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::event::{Item, RejectReason, Rejected};
-use crate::coding::{self, CodingError};
+use crate::error::{ContentError, Error};
 use crate::event::{Kind, SseId, StreamEvent};
+use crate::http::coding::{self, CodingError};
+use crate::kinds::LimitError;
+use crate::limits::Limits;
 use crate::machine::End;
 use crate::signature::Signer;
 use crate::sse::{self, Block};
 use crate::timing::Instant;
 use crate::ws;
-use crate::{ContentError, Error, LimitError, Limits};
 
 /// The content of one connection, on its way to items.
 pub(super) enum Feed {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::event::LossReason;
+use crate::error::{Error, PeerClosed};
+use crate::kinds::{TimeoutError, Timer, TransportErrorKind};
 use crate::machine::End;
 use crate::ws::{self, CloseCode, Closed};
-use crate::{Error, PeerClosed, TimeoutError, Timer, TransportErrorKind};
 
 /// A loss, with what matters for whether and when to connect again.
 pub(super) struct Loss {

@@ -13,17 +13,17 @@ use super::loss::Loss;
 use super::plan::{Attempt, Plan, Transport};
 use super::policy::{self, Disposition, Verdict};
 use crate::error::Excerpt;
+use crate::error::{ContentError, Error};
 use crate::http::retry_after::retry_after;
 use crate::http::{media_type, request_id};
+use crate::kinds::{CredentialsError, TimeoutError, Timer, TransportErrorKind};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::{Keys, shown};
 use crate::refusal::Refusal;
+use crate::secret::ApiKey;
 use crate::service::Credentials;
 use crate::timing::Instant;
 use crate::ws::{self, CloseCode};
-use crate::{
-    ApiKey, ContentError, CredentialsError, Error, TimeoutError, Timer, TransportErrorKind,
-};
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
 ///

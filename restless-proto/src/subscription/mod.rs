@@ -70,14 +70,22 @@ pub use event::{
 pub use machine::SubscriptionMachine;
 pub use policy::Disposition;
 
-use crate::direct::Target;
-use crate::http::{absolute, auth, query};
+use crate::api::direct::Target;
+use crate::entropy::Entropy;
+use crate::fields;
+use crate::http::{absolute, auth};
+use crate::kinds::ConfigError;
+use crate::limits::Limits;
+use crate::query;
+use crate::redact;
 use crate::redact::Hushed;
 use crate::service::Credentials;
+use crate::service::Service;
 use crate::signature::Signer;
 use crate::timing::Backoff;
+use crate::timing::Instant;
 use crate::url::{direct_sse, sse, to_websocket_url};
-use crate::{ConfigError, Entropy, Instant, Limits, Service, fields, redact, ws};
+use crate::ws;
 use cursor::Position;
 use plan::{Plan, Transport};
 use policy::Overrides;

@@ -9,14 +9,18 @@ use url::Url;
 
 use super::cursor::Position;
 use super::policy::Overrides;
+use crate::entropy::Entropy;
+use crate::fields;
 use crate::http::auth::{Reach, bearer};
 use crate::http::coding;
 use crate::http::redirect::{self, Hop};
+use crate::kinds::{ConfigError, Timer};
+use crate::limits::Limits;
+use crate::secret::ApiKey;
 use crate::service::Credentials;
 use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::ws::{self, Handshake};
-use crate::{ApiKey, ConfigError, Entropy, Limits, Timer, fields};
 
 /// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked.
 pub(super) struct Plan {

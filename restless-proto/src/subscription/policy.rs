@@ -7,10 +7,11 @@ use http::StatusCode;
 use super::event::LossReason;
 use super::loss::Loss;
 
+use crate::error::{ContentError, Error};
 use crate::http::coding::CodingError;
 use crate::http::redirect;
+use crate::kinds::TransportErrorKind;
 use crate::ws::CloseCode;
-use crate::{ContentError, Error, TransportErrorKind};
 
 /// What is to be done with a response, judged by its status alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Entropy;
+use crate::entropy::Entropy;
 
 /// The delay before each reconnect: it starts at the reconnection time, and grows with jitter up to
 /// a bound while no event comes.

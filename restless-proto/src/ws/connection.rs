@@ -11,7 +11,9 @@ use super::message::Message;
 use super::opcode::Opcode;
 use super::options::Options;
 use super::outgoing::{Next, Outgoing, SendError};
-use crate::{Entropy, Instant, LimitError};
+use crate::entropy::Entropy;
+use crate::kinds::LimitError;
+use crate::timing::Instant;
 
 /// What to do next. Exhaustive on purpose: a duty that is new must not be overlooked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use super::error::MESSAGE;
 use super::extension::Extension;
-use crate::{ConfigError, LimitError};
+use crate::kinds::{ConfigError, LimitError};
 
 /// How messages are compressed: what the client offers (RFC 7692 §7.1), and what it does itself.
 ///

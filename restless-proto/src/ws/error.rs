@@ -2,7 +2,7 @@
 
 use super::close_code::CloseCode;
 use super::opcode::Opcode;
-use crate::LimitError;
+use crate::kinds::LimitError;
 
 /// What a limit on messages is on, for its error.
 pub(super) const MESSAGE: &str = "a WebSocket message";

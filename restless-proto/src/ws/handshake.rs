@@ -19,9 +19,10 @@ pub use error::HandshakeError;
 
 use super::deflate::{self, BadParameter, Deflate, DeflateParameters};
 use super::extension;
+use crate::entropy::Entropy;
 use crate::http::absolute::has_user;
+use crate::kinds::ConfigError;
 use crate::redact::shown;
-use crate::{ConfigError, Entropy};
 
 /// An opening handshake: its request, and the check of the response (RFC 6455 §4.1).
 ///

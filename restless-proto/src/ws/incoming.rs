@@ -15,8 +15,8 @@ use super::options::Options;
 use super::sequence::Sequence;
 use super::utf8::{self, NotUtf8, TextBuffer};
 use super::walk::FrameWalk;
-use crate::LimitError;
 use crate::chunks::Chunks;
+use crate::kinds::LimitError;
 
 /// Puts a server's messages together from its bytes, cut as they may be.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Instant;
+use crate::timing::Instant;
 
 /// When to ping, and when to give up.
 ///

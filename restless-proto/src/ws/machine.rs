@@ -7,13 +7,15 @@ use bytes::Bytes;
 use super::{
     Accepted, CloseCode, Closed, Connection, Handshake, Message, Options, Output as Own, SendError,
 };
+use crate::entropy::Entropy;
+use crate::error::Error;
+use crate::fields;
+use crate::kinds::{LimitError, Misuse, TimeoutError, Timer, TransportErrorKind};
+use crate::limits::Limits;
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::Keys;
 use crate::refusal::Refusal;
-use crate::{
-    Entropy, Error, Instant, LimitError, Limits, Misuse, TimeoutError, Timer, TransportErrorKind,
-    fields,
-};
+use crate::timing::Instant;
 
 /// What happened on a WebSocket, in order.
 #[derive(Clone, Debug)]

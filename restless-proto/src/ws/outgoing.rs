@@ -14,7 +14,9 @@ use super::keepalive::{Due, KeepAlive};
 use super::mask;
 use super::opcode::Opcode;
 use super::options::Options;
-use crate::{ConfigError, Entropy, Instant, LimitError, Misuse};
+use crate::entropy::Entropy;
+use crate::kinds::{ConfigError, LimitError, Misuse};
+use crate::timing::Instant;
 
 /// All of a connection but what the peer sends: whether it stands, what is owed to the peer, and
 /// what the time means.

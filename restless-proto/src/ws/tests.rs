@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::*;
-use crate::LimitError;
+use crate::entropy::Entropy;
+use crate::kinds::LimitError;
+use crate::timing::Instant;
 use crate::ws::deflate::Deflater;
-use crate::{Entropy, Instant};
 
 mod closing;
 mod compression;

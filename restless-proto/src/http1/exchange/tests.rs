@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::TransportErrorKind;
+use crate::kinds::TransportErrorKind;
 
 /// What comes of a response to `GET` in these reads, in words.
 fn read(reads: &[&[u8]]) -> Vec<String> {

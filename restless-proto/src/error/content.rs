@@ -1,0 +1,98 @@
+//! A good answer that can't be read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::de::Error as _;
+
+use crate::http::coding::CodingError;
+use crate::limits::Limits;
+use crate::redact::Keys;
+
+/// The first bytes of an answer. They may hold whatever the service says, a key among it, so
+/// `Debug` tells only how many they are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Excerpt(Bytes);
+
+impl Excerpt {
+    /// A copy: a slice would keep the whole answer alive.
+    pub(crate) fn of(content: &[u8], limits: &Limits) -> Self {
+        let end = content.len().min(limits.excerpt());
+        Self(Bytes::copy_from_slice(content.get(..end).unwrap_or_default()))
+    }
+}
+
+impl std::ops::Deref for Excerpt {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// A reply with a good status that is not what is due.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContentError {
+    /// The content's coding can't be taken off (RFC 9110 §8.4). A subscription connects again, but
+    /// for a content or transfer coding that is not understood.
+    #[error(transparent)]
+    Coding(#[from] CodingError),
+    /// The content is not JSON of the form that the call returns.
+    #[error("the reply to {call} with status {status} can't be read")]
+    Json {
+        /// The call, as `METHOD /path`.
+        call: String,
+        /// The reply's status.
+        status: StatusCode,
+        /// What is wrong, and where in the text.
+        source: Arc<serde_json::Error>,
+        /// The first bytes of the content.
+        excerpt: Excerpt,
+    },
+    /// There is no content where a model is due.
+    #[error("the reply to {call} with status {status} has no content, and one is due")]
+    Missing {
+        /// The call, as `METHOD /path`.
+        call: String,
+        /// The reply's status.
+        status: StatusCode,
+    },
+    /// A subscription's answer is no event stream (WHATWG HTML §9.2.3).
+    #[error("expected content of type text/event-stream, got {}", .seen.as_deref().unwrap_or("none"))]
+    NotAnEventStream {
+        /// The `Content-Type` field, `None` where there was none: at most 300 characters of it, and
+        /// without what looks like a key.
+        seen: Option<String>,
+        /// The first bytes of the content.
+        excerpt: Excerpt,
+    },
+}
+
+impl ContentError {
+    pub(super) fn hide(&mut self, keys: &Keys) {
+        match self {
+            Self::Json { source, .. } => {
+                *source = Arc::new(serde_json::Error::custom(keys.text(&source.to_string())));
+            }
+            Self::NotAnEventStream { seen: Some(seen), .. } => keys.hide(seen),
+            Self::Coding(_) | Self::Missing { .. } | Self::NotAnEventStream { seen: None, .. } => {}
+        }
+    }
+
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Json { status, .. } | Self::Missing { status, .. } => Some(*status),
+            Self::NotAnEventStream { .. } => Some(StatusCode::OK),
+            Self::Coding(_) => None,
+        }
+    }
+}

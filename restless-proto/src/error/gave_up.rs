@@ -1,0 +1,26 @@
+//! Trying again, in vain.
+
+use super::Error;
+
+/// Trying again has not helped as often as is allowed, or as time allows: the reconnects of a
+/// subscription brought no event, or the further tries of a call no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("gave up after {retries} {what}")]
+pub struct GaveUp {
+    pub(super) retries: u32,
+    pub(super) what: &'static str,
+    #[source]
+    pub(super) last: Error,
+}
+
+impl GaveUp {
+    /// How many reconnects or further tries were made, the first one not counted.
+    pub fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// How the last one failed.
+    pub fn last(&self) -> &Error {
+        &self.last
+    }
+}

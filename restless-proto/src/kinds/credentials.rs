@@ -1,0 +1,20 @@
+//! No key.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+/// No key could be had from the function that gives them.
+///
+/// For a call it is the end; a subscription asks again after a delay.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no credentials could be had")]
+pub struct CredentialsError {
+    source: Arc<dyn StdError + Send + Sync>,
+}
+
+impl CredentialsError {
+    /// States the cause. It is printed as it is: it must not hold the key.
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Arc::from(source.into()) }
+    }
+}
