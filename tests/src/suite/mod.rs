@@ -443,6 +443,8 @@ mod tests {
         "tests/tests/leaks.rs"
         "examples/tests/cli.rs"
         "examples/tests/bring_your_own.rs"
+        "examples/tests/how_to.rs"
+        "examples/tests/readme.rs"
     };
 
     /// The functions of a file that `named` finds a name in, which it is told with whether `#[test]`
