@@ -10,6 +10,7 @@ async fn main() -> Result<(), Error> {
     while let Some(event) = events.next_event().await {
         match event {
             Event::Opened(_) => eprintln!("connected"),
+            Event::Unanswered => eprintln!("no answer yet: something in between may hold it back"),
             Event::Item(Item::Event(event)) => println!("{}", event.raw()),
             Event::Item(Item::Rejected(rejected)) => eprintln!("rejected: {rejected}"),
             // Nothing is to be done: it connects again, and resumes where it was.

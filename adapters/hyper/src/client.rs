@@ -333,8 +333,8 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     }
 
     /// What goes out as `User-Agent` (RFC 9110 §10.1.5) with each call, each connect of a
-    /// subscription, each WebSocket, and each CONNECT to a proxy; an empty one is none. Default:
-    /// [`USER_AGENT`](restless_proto::USER_AGENT). A value that no field can carry is an error of
+    /// subscription, each WebSocket, and each CONNECT to a proxy. With an empty one, calls and
+    /// subscriptions send none. Default: [`USER_AGENT`](restless_proto::USER_AGENT). A value that no field can carry is an error of
     /// [`build`](Self::build).
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
