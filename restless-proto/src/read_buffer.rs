@@ -25,22 +25,33 @@ use crate::ws::FrameWalk;
 /// all of it at once: what lies in one piece then is not copied. For a WebSocket, such a piece ends
 /// between two frames where it can ([`for_websocket`](Self::for_websocket)).
 ///
-/// Memory: it holds 16 KiB, and twice as much each time that this was too little, up to 64 KiB; for a
-/// WebSocket up to 128 KiB, at once where a frame needs it, and up to 1 MiB for frames that need that,
-/// but not more than twice what has come. A frame that needs more comes in pieces. It holds half as much after each time that less than a quarter was used, and 128 KiB then
-/// at the most: a connection that only pings is back at 16 KiB after three pings, or four, and until
-/// the first it may keep the block that it handed over last. Of what is over 128 KiB half goes already
-/// when no more than half was used. What fills less than a quarter is handed over as a copy of its
-/// own size, and keeps nothing else in memory; of what fills more, each slice keeps the whole block.
+/// How large the block is that it reads into:
+///
+/// | when | plain | for a WebSocket |
+/// | --- | --- | --- |
+/// | at first | 16 KiB | 16 KiB |
+/// | each time that it was filled as far as pays | twice as much, up to 64 KiB | twice as much, up to 128 KiB |
+/// | at a head of a frame that needs more | | 128 KiB; for more than that twice what has come, up to 1 MiB |
+/// | each time that less than a quarter of it was filled | half | half, of more than 128 KiB 128 KiB |
+/// | each time that no more than half of it was filled | | of more than 128 KiB half |
+/// | at rest ([`rest`](Self::rest)), once that is down to 16 KiB | none | none |
+///
+/// A frame that needs more than 1 MiB comes in pieces. What fills less than a quarter of the block is
+/// handed over as a copy of its own size, and keeps nothing else in memory; of what fills more, each
+/// slice keeps the whole block. The block that was handed over last may be kept until then, to be read
+/// into again.
 #[derive(Debug)]
 pub struct ReadBuffer {
-    /// What is read into now: `size` bytes, or none before the first one is asked for.
+    /// What is read into now: empty before the first one is asked for, and else as far as was asked
+    /// for, since what is not read into need not be cleared. It has room for `size` bytes.
     block: BytesMut,
     filled: usize,
     size: usize,
     /// The block that was handed over last. Once nobody else has a slice of it, it is read into
     /// again, as it is: it needs no clearing.
     lent: Bytes,
+    /// What came last would have found room in a quarter of the smallest block, or nothing has come.
+    scarce: bool,
     /// Where the frames end, for a WebSocket.
     frames: Option<FrameWalk>,
 }
@@ -62,6 +73,7 @@ impl ReadBuffer {
             filled: 0,
             size: LEAST_BYTES,
             lent: Bytes::new(),
+            scarce: true,
             frames: None,
         }
     }
@@ -82,11 +94,14 @@ impl ReadBuffer {
     pub fn space(&mut self) -> &mut [u8] {
         if self.block.is_empty() {
             self.block = match std::mem::take(&mut self.lent).try_into_mut() {
-                Ok(block) if block.len() == self.size => block,
-                _ => BytesMut::zeroed(self.size),
+                Ok(block) if block.capacity() == self.size => block,
+                _ => BytesMut::with_capacity(self.size),
             };
         }
         let aim = self.aim();
+        if self.block.len() < aim {
+            self.block.resize(aim, 0);
+        }
         self.block.get_mut(self.filled..aim).unwrap_or_default()
     }
 
@@ -94,27 +109,48 @@ impl ReadBuffer {
     /// Whether it pays to read on, if that can be had without waiting: there is space, and the
     /// socket is likely to have more.
     pub fn advance(&mut self, length: usize) -> bool {
-        let asked = self.aim();
+        let asked = self.aim().min(self.block.len());
         self.filled = self.filled.saturating_add(length).min(asked);
-        if let Some(walk) = &mut self.frames {
-            if walk.skip(self.block.get(..self.filled).unwrap_or_default()).is_err() {
-                // Whoever parses it says what is wrong.
-                self.frames = None;
-            }
-        }
+        walk(&mut self.frames, self.block.get(..self.filled).unwrap_or_default());
         if length < GOOD_READ_BYTES && self.filled < asked {
             return false;
         }
-        let size = self.block.len();
-        let frame_end = self.frame_end();
+        let (size, frame_end) = (self.size, self.frame_end());
         if self.filled == size && (size + 1..=MOST_BYTES).contains(&frame_end) {
             // A head alone is a reason to take as much as is usual; beyond that, twice what has come.
             let usual = self.usual_bytes();
             let more = if frame_end <= usual { usual } else { size.saturating_mul(2) };
             self.size = more.clamp(LEAST_BYTES, MOST_BYTES);
-            self.block.resize(self.size, 0);
+            self.block.reserve(self.size.saturating_sub(self.block.len()));
         }
         self.filled < self.aim()
+    }
+
+    /// Gives the block back, where what came last would not have filled a quarter of the smallest:
+    /// for a driver whose socket has nothing for now, and which reads what comes first into memory of
+    /// its own ([`is_at_rest`](Self::is_at_rest)). Does nothing before [`take`](Self::take).
+    pub fn rest(&mut self) {
+        if self.scarce && self.is_empty() {
+            self.block = BytesMut::new();
+            self.lent = Bytes::new();
+        }
+    }
+
+    /// Whether it holds no memory, and is likely to be asked for little: a few KiB on the stack do
+    /// for the next read. What came into them goes to [`copy`](Self::copy), or into
+    /// [`space`](Self::space) where it filled them.
+    pub fn is_at_rest(&self) -> bool {
+        self.scarce && self.block.is_empty() && self.lent.is_empty()
+    }
+
+    /// A copy of what was read into other memory, behind all that was taken before. To be called
+    /// where nothing [waits](Self::is_empty) to be taken.
+    pub fn copy(&mut self, read: &[u8]) -> Bytes {
+        walk(&mut self.frames, read);
+        if let Some(frames) = &mut self.frames {
+            frames.leave(read);
+        }
+        Bytes::copy_from_slice(read)
     }
 
     /// Whether nothing has been read since the last [`take`](Self::take).
@@ -127,12 +163,13 @@ impl ReadBuffer {
         if self.block.is_empty() {
             return Bytes::new();
         }
-        let (size, usual) = (self.block.len(), self.usual_bytes());
+        let (size, usual) = (self.size, self.usual_bytes());
         let (filled, good) = (std::mem::take(&mut self.filled), self.good_bytes());
         let read = self.block.get(..filled).unwrap_or_default();
-        if let Some(walk) = &mut self.frames {
-            walk.leave(read);
+        if let Some(frames) = &mut self.frames {
+            frames.leave(read);
         }
+        self.scarce = filled < LEAST_BYTES / 4 && size == LEAST_BYTES;
         if filled < size / 4 {
             let read = Bytes::copy_from_slice(read);
             if size > LEAST_BYTES {
@@ -152,14 +189,14 @@ impl ReadBuffer {
 
     /// Up to where to read.
     fn aim(&self) -> usize {
-        let (size, frame_end) = (self.block.len(), self.frame_end());
+        let (size, frame_end) = (self.size, self.frame_end());
         if frame_end > size { size } else { self.good_bytes().max(frame_end) }
     }
 
     /// With this much in the block, what has come is worth looking at. The rest of it is for the
     /// end of a frame.
     fn good_bytes(&self) -> usize {
-        let size = self.block.len();
+        let size = self.size;
         if self.frames.is_some() { (size / 2).min(GOOD_BLOCK_BYTES) } else { size }
     }
 
@@ -172,6 +209,14 @@ impl ReadBuffer {
     fn frame_end(&self) -> usize {
         let end = self.frames.as_ref().map_or(0, FrameWalk::end);
         usize::try_from(end).unwrap_or(usize::MAX)
+    }
+}
+
+/// Walks on over what has come.
+fn walk(frames: &mut Option<FrameWalk>, read: &[u8]) {
+    if frames.as_mut().is_some_and(|walk| walk.skip(read).is_err()) {
+        // Whoever parses it says what is wrong.
+        *frames = None;
     }
 }
 
@@ -272,12 +317,12 @@ mod tests {
         for (mut buffer, size, reads) in [(large, MOST_BYTES, 4), (usual, 2 * GOOD_BLOCK_BYTES, 3)]
         {
             buffer.space();
-            assert_eq!(buffer.block.len(), size);
+            assert_eq!(buffer.block.capacity(), size);
             for _ in 0..reads {
                 assert_eq!(read(&mut buffer, &mut &b"\x89\0"[..], 16), &b"\x89\0"[..]);
             }
             buffer.space();
-            assert_eq!(buffer.block.len(), LEAST_BYTES);
+            assert_eq!(buffer.block.capacity(), LEAST_BYTES);
         }
     }
 
@@ -287,6 +332,34 @@ mod tests {
         let small = fill(&mut buffer, 100, 1);
         // Alone with its memory, and that is no more than it says.
         assert_eq!(small.try_into_mut().expect("nobody else has it").capacity(), 100);
+    }
+
+    #[test]
+    fn at_rest_it_holds_no_memory_and_knows_where_frames_end() {
+        let mut buffer = ReadBuffer::for_websocket();
+        assert!(buffer.is_at_rest());
+        assert_eq!(buffer.copy(&[0x82, 100, 7]), &[0x82, 100, 7][..]);
+        assert!(buffer.is_at_rest());
+        assert_eq!(buffer.frame_end(), 99);
+        // A burst, and small reads behind it.
+        let wire = frames(&[1_000; 200]);
+        read(&mut buffer, &mut &[&[7; 99][..], &wire].concat()[..], 16 << 10);
+        buffer.rest();
+        assert!(!buffer.is_at_rest(), "what comes often has its block");
+        for _ in 0..4 {
+            read(&mut buffer, &mut &b"\x89\0"[..], 16);
+            buffer.rest();
+        }
+        assert!(buffer.is_at_rest());
+        assert_eq!((buffer.block.capacity(), buffer.lent.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_was_not_taken_is_not_given_back() {
+        let mut buffer = ReadBuffer::new();
+        pour(&mut buffer, &mut &b"abc"[..], 16);
+        buffer.rest();
+        assert_eq!(buffer.take(), "abc");
     }
 
     #[test]
@@ -350,7 +423,7 @@ mod tests {
         ] {
             let mut buffer = ReadBuffer::for_websocket();
             pour(&mut buffer, &mut &frames(&[length])[..come], 16 << 10);
-            assert_eq!(buffer.block.len(), size, "of {length} bytes {come} have come");
+            assert_eq!(buffer.block.capacity(), size, "of {length} bytes {come} have come");
         }
     }
 

@@ -6,7 +6,7 @@ use super::close::Closed;
 use super::close_code::CloseCode;
 use super::error::{Error, UNREAD};
 use super::handshake::Accepted;
-use super::incoming::{Incoming, Read};
+use super::incoming::{Incoming, Read, Whole};
 use super::message::Message;
 use super::opcode::Opcode;
 use super::options::Options;
@@ -77,6 +77,9 @@ pub struct Connection {
     incoming: Incoming,
     outgoing: Outgoing,
     most_unread: usize,
+    /// Nothing is owed to the peer, all input was searched for what will be, and the last message lay
+    /// whole in its piece of it: one that does too can be lent at once.
+    flowing: bool,
 }
 
 impl Connection {
@@ -87,11 +90,13 @@ impl Connection {
             incoming: Incoming::new(&options, accepted.deflate()),
             outgoing: Outgoing::new(accepted.compression(), options, entropy, now),
             most_unread: options.most_unread_bytes(),
+            flowing: false,
         }
     }
 
     /// Takes bytes from the peer.
     pub fn handle_data(&mut self, bytes: Bytes, now: Instant) {
+        self.flowing = false;
         self.outgoing.advance(now);
         if bytes.is_empty() {
             return;
@@ -114,6 +119,7 @@ impl Connection {
 
     /// Takes note that the transport has ended: no more bytes will come, and none can be sent.
     pub fn ended(&mut self, now: Instant) {
+        self.flowing = false;
         self.outgoing.advance(now);
         self.outgoing.transport_ended();
     }
@@ -125,6 +131,7 @@ impl Connection {
     /// When the connection is closing or closed, and when the queue is full. Nothing of the
     /// message is sent then.
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.flowing = false;
         self.outgoing.send_message("send_text", Opcode::Text, text.as_bytes())
     }
 
@@ -134,6 +141,7 @@ impl Connection {
     ///
     /// As [`send_text`](Self::send_text).
     pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.flowing = false;
         self.outgoing.send_message("send_binary", Opcode::Binary, payload)
     }
 
@@ -143,6 +151,7 @@ impl Connection {
     ///
     /// As [`send_text`](Self::send_text), and for more than 125 bytes of payload.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.flowing = false;
         self.outgoing.ping(payload)
     }
 
@@ -155,12 +164,48 @@ impl Connection {
     /// When the connection is closing or closed already, for a code that
     /// [may not be sent](CloseCode::may_be_sent), and for a reason of more than 123 bytes.
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), SendError> {
+        self.flowing = false;
         self.outgoing.advance(now);
         self.outgoing.close(code, reason)
     }
 
     /// What to do next. Call it again until it says [`Output::Wait`] or [`Output::Closed`].
+    ///
+    /// Of many messages in one piece of input, all but the first come from the few lines that are
+    /// inlined here: it saves about a third of the instructions that a message of 64 bytes takes.
+    #[inline]
     pub fn poll(&mut self) -> Output<'_> {
+        if self.flowing {
+            if let Some(whole) = self.incoming.next_in_chunk() {
+                return self.lend(whole);
+            }
+        }
+        self.poll_any()
+    }
+
+    /// Bytes of frames that wait to be sent. While there are any, the next output is
+    /// [`Output::Send`].
+    pub fn unsent_bytes(&self) -> usize {
+        self.outgoing.unsent_bytes()
+    }
+
+    /// Whether messages can be sent: no Close frame went either way, and nothing failed or ended.
+    pub fn is_open(&self) -> bool {
+        self.outgoing.is_open()
+    }
+
+    /// Why the connection will end, or has ended, where that is known already: the peer has sent
+    /// its Close frame, or the connection failed. [`Output::Closed`] follows when the transport
+    /// ends, one second later at most; whoever can't wait may close the transport once everything
+    /// is sent.
+    pub fn closing(&self) -> Option<Closed> {
+        self.outgoing.closing()
+    }
+
+    /// The same where anything may be next.
+    #[inline(never)]
+    fn poll_any(&mut self) -> Output<'_> {
+        self.flowing = false;
         let whole = loop {
             // What is owed to the peer goes before all that was read.
             if !(self.outgoing.is_quiet() && self.incoming.is_searched()) {
@@ -192,38 +237,27 @@ impl Connection {
                 Err(error) => self.fail(error),
             }
         };
-        let Self { incoming, outgoing, .. } = self;
+        self.flowing = matches!(whole, Whole::InChunk { .. });
+        self.lend(whole)
+    }
+
+    /// Lends the message that was found, or fails where it is not what it should be.
+    #[inline(always)]
+    fn lend(&mut self, whole: Whole) -> Output<'_> {
+        let Self { incoming, outgoing, flowing, .. } = self;
         match incoming.lend(whole) {
             Ok(message) => Output::Message(message),
             Err(error) => {
+                *flowing = false;
                 outgoing.fail(error.into());
                 Self::rest(outgoing)
             }
         }
     }
 
-    /// Bytes of frames that wait to be sent. While there are any, the next output is
-    /// [`Output::Send`].
-    pub fn unsent_bytes(&self) -> usize {
-        self.outgoing.unsent_bytes()
-    }
-
-    /// Whether messages can be sent: no Close frame went either way, and nothing failed or ended.
-    pub fn is_open(&self) -> bool {
-        self.outgoing.is_open()
-    }
-
-    /// Why the connection will end, or has ended, where that is known already: the peer has sent
-    /// its Close frame, or the connection failed. [`Output::Closed`] follows when the transport
-    /// ends, one second later at most; whoever can't wait may close the transport once everything
-    /// is sent.
-    pub fn closing(&self) -> Option<Closed> {
-        self.outgoing.closing()
-    }
-
     /// What is held for messages.
     #[cfg(test)]
-    pub(super) fn kept_bytes(&mut self) -> usize {
+    pub(super) fn kept_bytes(&self) -> usize {
         self.incoming.kept_bytes()
     }
 
@@ -241,6 +275,7 @@ impl Connection {
     }
 
     /// What is left to do for one who does not listen.
+    #[cold]
     fn rest(outgoing: &mut Outgoing) -> Output<'static> {
         if let Some(bytes) = outgoing.take_unsent(None) {
             return Output::Send(bytes);

@@ -9,11 +9,11 @@ use super::deflate::{DeflateParameters, InflateError, Inflater};
 use super::error::{Error, FRAGMENTS, MESSAGE};
 use super::frame::FrameHeader;
 use super::lookahead::Lookahead;
-use super::message::{LARGEST_KEPT_BUFFER, Message, Payload, Text};
+use super::message::{Message, Payload, Text};
 use super::opcode::Opcode;
 use super::options::Options;
-use super::sequence::Sequence;
-use super::utf8::{self, NotUtf8, TextBuffer};
+use super::sequence::{DataFrame, Sequence};
+use super::utf8::{self, NotUtf8};
 use super::walk::FrameWalk;
 use crate::chunks::Chunks;
 use crate::kinds::LimitError;
@@ -30,7 +30,8 @@ use crate::kinds::LimitError;
 /// ```
 ///
 /// Every byte is looked at once: a head that is cut waits in `walk`, a payload that is cut goes to
-/// its message as it comes, and text is checked when it goes there, or when it is lent.
+/// its message as it comes, and text is checked when its message is whole, or when there is no more
+/// of it yet.
 ///
 /// A message over a limit is told of as soon as that shows, and passed over: what came of it is
 /// dropped, its frames are counted off, and the one behind it is read. With context takeover it is
@@ -50,10 +51,10 @@ pub(crate) struct Incoming {
     at: usize,
     /// The message whose first frame has begun and whose last has not ended.
     begun: Option<Begun>,
-    /// What text is put together in. Used again for the next message, and so is `bytes`.
-    text: TextBuffer,
-    /// What anything else is put together in, and what is decompressed goes to.
-    bytes: Vec<u8>,
+    /// What messages are put together in, or decompressed to. Used again for the next one.
+    joined: Vec<u8>,
+    /// The last message that was put together, where it was too large for the buffer to be kept.
+    large: Bytes,
     control: Vec<u8>,
 }
 
@@ -65,29 +66,15 @@ enum Frame {
 
 #[derive(Clone, Copy, Debug)]
 struct Begun {
-    kind: Kind,
+    text: bool,
+    compressed: bool,
     /// A limit is passed: its frames are passed over.
     over_limit: bool,
     fragments: usize,
     /// Payload bytes as they came, before decompression.
     received: usize,
-    /// How much of what is decompressed is known to be text.
+    /// How much of what was put together is known to be text.
     checked: usize,
-}
-
-/// What a message is put together as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Binary,
-    CompressedText,
-    CompressedBinary,
-}
-
-impl Kind {
-    fn is_compressed(self) -> bool {
-        matches!(self, Self::CompressedText | Self::CompressedBinary)
-    }
 }
 
 /// What comes next.
@@ -104,15 +91,13 @@ pub(crate) enum Read {
     Starved,
 }
 
-/// Where a message is that is whole: in the first chunk, or put together.
+/// A message that is whole, and where.
 #[derive(Clone, Debug)]
 pub(crate) enum Whole {
-    TextInChunk(Range<usize>),
-    BinaryInChunk(Range<usize>),
-    Text,
-    Binary,
-    /// Not checked yet.
-    InflatedText,
+    /// In the first chunk.
+    InChunk { text: bool, payload: Range<usize> },
+    /// In the buffer where it was put together.
+    Joined { text: bool },
 }
 
 impl Incoming {
@@ -128,8 +113,8 @@ impl Incoming {
             frame: None,
             at: 0,
             begun: None,
-            text: TextBuffer::default(),
-            bytes: Vec::new(),
+            joined: Vec::new(),
+            large: Bytes::new(),
             control: Vec::new(),
         }
     }
@@ -164,21 +149,21 @@ impl Incoming {
     pub(crate) fn discard(&mut self) {
         self.stop_search();
         self.chunks.clear();
-        self.text = TextBuffer::default();
-        self.bytes = Vec::new();
+        self.joined = Vec::new();
+        self.large = Bytes::new();
     }
 
     /// Gives back what is kept for the next message.
     pub(crate) fn rest(&mut self) {
         if self.begun.is_none() {
-            self.text = TextBuffer::default();
-            self.bytes = Vec::new();
+            self.joined = Vec::new();
         }
     }
 
-    /// What is held to put messages together in.
-    pub(crate) fn kept_bytes(&mut self) -> usize {
-        self.text.text().capacity() + self.bytes.capacity()
+    /// What is held for messages beside the input.
+    #[cfg(test)]
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.joined.capacity() + self.large.len()
     }
 
     /// Whether the input so far ends within a frame or a message.
@@ -191,18 +176,38 @@ impl Incoming {
     /// # Errors
     ///
     /// Where the server breaks a rule, or passes a limit that can't be passed over.
-    #[inline]
     pub(crate) fn read(&mut self) -> Result<Read, Error> {
         loop {
             if self.frame.is_none() {
-                if let Some(whole) = self.read_whole_frames()? {
+                if let Some(whole) = self.read_whole_frames() {
                     return Ok(Read::Message(whole));
                 }
             }
-            if let Some(read) = self.read_on()? {
-                return Ok(read);
+            match self.read_on() {
+                Ok(None) => {}
+                Ok(Some(Read::Message(whole))) => return Ok(Read::Message(whole)),
+                other => {
+                    // Of two errors, the one that comes first counts, and so text that can't be right
+                    // is told before what stands behind it, and before more of it has come.
+                    self.check_so_far()?;
+                    return other.map(|read| read.unwrap_or(Read::Starved));
+                }
             }
         }
+    }
+
+    /// The next message, where it is one frame, not compressed, that lies whole in its chunk, as most
+    /// are. To be called between two frames.
+    #[inline]
+    pub(crate) fn next_in_chunk(&mut self) -> Option<Whole> {
+        let frame = self.walk.whole(self.chunks.first())?;
+        let data = self.sequence.data(frame.first)?;
+        let plain = data.is_first() && data.is_last() && !data.is_compressed();
+        if !plain || frame.payload.len() > self.message_limit {
+            return None;
+        }
+        self.walk.pass(&frame);
+        Some(Whole::InChunk { text: data.is_text(), payload: frame.payload })
     }
 
     /// The message that was found whole.
@@ -212,72 +217,85 @@ impl Incoming {
     /// Where its text is none.
     #[inline]
     pub(crate) fn lend(&mut self, whole: Whole) -> Result<Message<'_>, NotUtf8> {
-        let chunk = self.chunks.first();
-        Ok(match whole {
-            Whole::TextInChunk(payload) => {
-                let text = utf8::check(chunk.get(payload).unwrap_or_default())?;
-                Message::Text(Text::in_chunk(text, chunk))
-            }
-            Whole::BinaryInChunk(payload) => {
+        match whole {
+            Whole::InChunk { text, payload } => {
+                let chunk = self.chunks.first();
                 let bytes = chunk.get(payload).unwrap_or_default();
-                Message::Binary(Payload::in_chunk(bytes, chunk))
+                Ok(if text {
+                    Message::Text(Text::within(utf8::check(bytes)?, chunk))
+                } else {
+                    Message::Binary(Payload::within(bytes, chunk))
+                })
             }
-            Whole::Text => Message::Text(Text::joined(self.text.text())),
-            Whole::Binary => Message::Binary(Payload::joined(&mut self.bytes)),
-            Whole::InflatedText => Message::Text(Text::inflated(utf8::check(&self.bytes)?)),
+            Whole::Joined { text } => self.lend_joined(text),
+        }
+    }
+
+    #[inline(never)]
+    fn lend_joined(&mut self, text: bool) -> Result<Message<'_>, NotUtf8> {
+        if self.joined.len() > LARGEST_KEPT_BUFFER {
+            self.large = trimmed(std::mem::take(&mut self.joined));
+            let (bytes, memory) = (&self.large[..], &self.large);
+            return Ok(if text {
+                Message::Text(Text::within(utf8::check(bytes)?, memory))
+            } else {
+                Message::Binary(Payload::within(bytes, memory))
+            });
+        }
+        Ok(if text {
+            Message::Text(Text::joined(utf8::check(&self.joined)?))
+        } else {
+            Message::Binary(Payload::joined(&self.joined))
         })
     }
 
-    /// Reads frames that lie whole in their chunk and are what most are: data, not compressed, and
-    /// within the limits. What else there is, is for [`read_on`](Self::read_on).
-    #[inline]
-    fn read_whole_frames(&mut self) -> Result<Option<Whole>, Error> {
+    /// The same, and fragments that lie whole in their chunk and are what most are: not compressed, and
+    /// within the limits, up to the end of a message.
+    fn read_whole_frames(&mut self) -> Option<Whole> {
+        let Self { chunks, walk, sequence, begun, joined, large, .. } = self;
+        let (limit, fragment_limit) = (self.message_limit, self.fragment_limit);
+        // Once, and not for each fragment.
+        let chunk: &[u8] = chunks.first();
         loop {
-            let chunk = self.chunks.first();
-            let Some(frame) = self.walk.whole(chunk) else { return Ok(None) };
-            let Some(data) = self.sequence.data(frame.first) else { return Ok(None) };
+            let frame = walk.whole(chunk)?;
+            let data = sequence.data(frame.first)?;
             let length = frame.payload.len();
             if data.is_first() {
-                if data.is_compressed() || length > self.message_limit {
-                    return Ok(None);
+                if data.is_compressed() || length > limit {
+                    return None;
                 }
                 if data.is_last() {
-                    self.walk.pass(&frame);
-                    return Ok(Some(if data.is_text() {
-                        Whole::TextInChunk(frame.payload)
-                    } else {
-                        Whole::BinaryInChunk(frame.payload)
-                    }));
+                    walk.pass(&frame);
+                    return Some(Whole::InChunk { text: data.is_text(), payload: frame.payload });
                 }
-                self.begin(if data.is_text() { Kind::Text } else { Kind::Binary });
-            } else if !self.begun.as_mut().is_some_and(|begun| {
-                let fits = !begun.kind.is_compressed()
-                    && !begun.over_limit
-                    && begun.fragments < self.fragment_limit
-                    && length <= self.message_limit - begun.received;
-                begun.fragments += usize::from(fits);
-                fits
-            }) {
-                return Ok(None);
+                begin(data, begun, joined, large);
+            } else {
+                let begun = begun.as_mut()?;
+                if begun.compressed
+                    || begun.over_limit
+                    || begun.fragments >= fragment_limit
+                    || length > limit - begun.received
+                {
+                    return None;
+                }
+                begun.fragments += 1;
             }
-            let piece = self.chunks.first().get(frame.payload.clone()).unwrap_or_default();
-            let Some(begun) = &mut self.begun else { return Ok(None) };
-            begun.received += length;
+            let begun_now = begun.as_mut()?;
+            begun_now.received += length;
+            let piece = chunk.get(frame.payload.clone()).unwrap_or_default();
             let promise = Promise {
-                frame_end: begun.received,
+                frame_end: begun_now.received,
                 last: data.is_last(),
                 first: data.is_first(),
-                limit: self.message_limit,
+                limit,
             };
-            if begun.kind == Kind::Text {
-                push_text(&mut self.text, piece, promise)?;
-            } else {
-                push_bytes(&mut self.bytes, piece, promise);
-            }
-            self.sequence.pass(data);
-            self.walk.pass(&frame);
+            append(joined, piece, promise);
+            let text = begun_now.text;
+            sequence.pass(data);
+            walk.pass(&frame);
             if data.is_last() {
-                return self.end_message().map(Some);
+                *begun = None;
+                return Some(Whole::Joined { text });
             }
         }
     }
@@ -302,7 +320,8 @@ impl Incoming {
         if self.chunks.leave_first() {
             return None;
         }
-        if self.kept_bytes() > LARGEST_KEPT_BUFFER {
+        self.large = Bytes::new();
+        if self.joined.capacity() > LARGEST_KEPT_BUFFER {
             self.rest();
         }
         Some(Read::Starved)
@@ -323,54 +342,51 @@ impl Incoming {
         };
         self.frame = Some(Frame::Data { last: data.is_last(), remaining });
         if data.is_first() {
-            self.begin(match (data.is_text(), data.is_compressed()) {
-                (true, false) => Kind::Text,
-                (true, true) => Kind::CompressedText,
-                (false, false) => Kind::Binary,
-                (false, true) => Kind::CompressedBinary,
-            });
+            begin(data, &mut self.begun, &mut self.joined, &mut self.large);
         } else if let Some(begun) = &mut self.begun {
             begun.fragments += 1;
         }
         let Some(begun) = self.begun.filter(|begun| !begun.over_limit) else { return Ok(None) };
         if begun.fragments > self.fragment_limit {
             let error = LimitError::new(FRAGMENTS, self.fragment_limit, begun.fragments);
-            return Ok(Some(self.pass_over(error)));
+            return Ok(Some(self.pass_over(error)?));
         }
         // What is compressed is counted as it comes out.
         let seen = begun.received.saturating_add(remaining);
-        if !begun.kind.is_compressed() && seen > self.message_limit {
+        if !begun.compressed && seen > self.message_limit {
             let error = LimitError::new(MESSAGE, self.message_limit, seen);
-            return Ok(Some(self.pass_over(error)));
+            return Ok(Some(self.pass_over(error)?));
         }
         Ok(None)
     }
 
-    fn begin(&mut self, kind: Kind) {
-        self.text.clear();
-        self.bytes.clear();
-        self.begun = Some(Begun { kind, over_limit: false, fragments: 1, received: 0, checked: 0 });
-    }
-
     /// The message that has begun is over this limit: nothing of it is kept.
-    fn pass_over(&mut self, error: LimitError) -> LimitError {
-        self.text = TextBuffer::default();
-        match (&mut self.begun, &self.inflater) {
-            (Some(begun), Some(inflater)) if begun.kind.is_compressed() => {
-                inflater.keep_window(&mut self.bytes);
-            }
-            _ => self.bytes = Vec::new(),
-        }
+    fn pass_over(&mut self, error: LimitError) -> Result<LimitError, NotUtf8> {
+        self.check_so_far()?;
         if let Some(begun) = &mut self.begun {
             begun.over_limit = true;
+            match &self.inflater {
+                Some(inflater) if begun.compressed => inflater.keep_window(&mut self.joined),
+                _ => self.joined = Vec::new(),
+            }
         }
-        error
+        Ok(error)
+    }
+
+    /// Checks that what was put together so far can be the start of a text, where it has to be.
+    fn check_so_far(&mut self) -> Result<(), NotUtf8> {
+        if let Some(begun) = self.begun.as_mut().filter(|begun| begun.text && !begun.over_limit) {
+            // The decompressor may have gone further beyond the limit than it was told to.
+            let within = self.joined.get(..=self.message_limit).unwrap_or(&self.joined);
+            begun.checked = utf8::check_start(within, begun.checked)?;
+        }
+        Ok(())
     }
 
     fn read_data(&mut self, last: bool, remaining: usize) -> Result<Option<Read>, Error> {
         let Some(mut begun) = self.begun else { return Err(Error::UnexpectedContinuation) };
         let limit = self.message_limit;
-        let inflater = self.inflater.as_mut().filter(|_| begun.kind.is_compressed());
+        let inflater = self.inflater.as_mut().filter(|_| begun.compressed);
         let stretch = match &inflater {
             Some(_) if !begun.over_limit => VAIN_BYTES - begun.received % VAIN_BYTES,
             _ => usize::MAX,
@@ -383,24 +399,16 @@ impl Incoming {
         let mut finished = ends;
         match inflater {
             Some(inflater) if begun.over_limit => {
-                inflater.pass(piece, &mut self.bytes)?;
+                inflater.pass(piece, &mut self.joined)?;
                 if ends {
-                    inflater.finish_pass(&mut self.bytes)?;
+                    inflater.finish_pass(&mut self.joined)?;
                 }
             }
             Some(inflater) => {
-                let mut inflated = inflater.push(&mut piece, &mut self.bytes, limit);
+                let mut inflated = inflater.push(&mut piece, &mut self.joined, limit);
                 finished = ends && inflated.is_ok();
                 if finished {
-                    inflated = inflater.finish(&mut self.bytes, limit);
-                }
-                // The text first: of two errors, the one that comes first in the message counts, so
-                // that the cut of the bytes makes no difference. What came at once is checked when
-                // it is lent.
-                let at_once = finished && inflated.is_ok() && begun.checked == 0;
-                if begun.kind == Kind::CompressedText && !at_once {
-                    let within = self.bytes.get(..=limit).unwrap_or(&self.bytes);
-                    begun.checked = utf8::check_start(within, begun.checked)?;
+                    inflated = inflater.finish(&mut self.joined, limit);
                 }
                 match inflated {
                     Ok(()) => {}
@@ -418,11 +426,7 @@ impl Incoming {
                     first: begun.fragments == 1,
                     limit,
                 };
-                if begun.kind == Kind::Text {
-                    push_text(&mut self.text, piece, promise)?;
-                } else {
-                    push_bytes(&mut self.bytes, piece, promise);
-                }
+                append(&mut self.joined, piece, promise);
             }
         }
         begun.received = begun.received.saturating_add(taken);
@@ -430,38 +434,35 @@ impl Incoming {
         let remaining = remaining - taken;
         self.begun = Some(begun);
         self.frame = Some(Frame::Data { last, remaining });
-        let over = over.map(|error| self.pass_over(error));
-        if begun.kind.is_compressed() && !begun.over_limit && over.is_none() && taken == stretch {
-            let most = self.bytes.len().saturating_mul(VAIN_RATIO).saturating_add(VAIN_BYTES);
+        if let Some(error) = over {
+            let error = self.pass_over(error)?;
+            if finished {
+                self.end_message();
+            }
+            return Ok(Some(Read::TooLarge(error)));
+        }
+        if begun.compressed && !begun.over_limit && taken == stretch {
+            let most = self.joined.len().saturating_mul(VAIN_RATIO).saturating_add(VAIN_BYTES);
             if begun.received > most {
                 return Err(Error::TooLarge(LimitError::new(VAIN, most, begun.received)));
             }
         }
-        if remaining == 0 && (finished || !last) {
+        if finished {
+            self.end_message();
+            let whole = Whole::Joined { text: begun.text };
+            return Ok((!begun.over_limit).then_some(Read::Message(whole)));
+        }
+        if remaining == 0 && !last {
             self.frame = None;
-            if last && over.is_none() && !begun.over_limit {
-                return self.end_message().map(|whole| Some(Read::Message(whole)));
-            }
-            if last {
-                self.begun = None;
-                self.bytes.clear();
-            }
-        } else if over.is_none() && self.at >= self.chunks.first().len() {
+        } else if self.at >= self.chunks.first().len() {
             return Ok(self.next_chunk());
         }
-        Ok(over.map(Read::TooLarge))
+        Ok(None)
     }
 
-    fn end_message(&mut self) -> Result<Whole, Error> {
-        let Some(begun) = self.begun.take() else { return Err(Error::UnexpectedContinuation) };
-        Ok(match begun.kind {
-            Kind::Text => {
-                self.text.finish()?;
-                Whole::Text
-            }
-            Kind::CompressedText => Whole::InflatedText,
-            Kind::Binary | Kind::CompressedBinary => Whole::Binary,
-        })
+    fn end_message(&mut self) {
+        self.frame = None;
+        self.begun = None;
     }
 
     fn read_control(&mut self, opcode: Opcode, remaining: usize) -> Result<Option<Read>, Error> {
@@ -514,21 +515,37 @@ impl Promise {
     }
 }
 
+/// Begins a message, in the buffer of the one before it.
 #[inline]
-fn push_text(text: &mut TextBuffer, piece: &[u8], promise: Promise) -> Result<(), NotUtf8> {
-    if text.room() < piece.len() {
-        let text = text.text();
-        text.reserve_exact(promise.room(text.len(), text.capacity(), piece.len()));
+fn begin(data: DataFrame, begun: &mut Option<Begun>, joined: &mut Vec<u8>, large: &mut Bytes) {
+    joined.clear();
+    if !large.is_empty() {
+        *large = Bytes::new();
     }
-    text.push(piece)
+    *begun = Some(Begun {
+        text: data.is_text(),
+        compressed: data.is_compressed(),
+        over_limit: false,
+        fragments: 1,
+        received: 0,
+        checked: 0,
+    });
 }
 
 #[inline]
-fn push_bytes(bytes: &mut Vec<u8>, piece: &[u8], promise: Promise) {
-    if bytes.capacity() - bytes.len() < piece.len() {
-        bytes.reserve_exact(promise.room(bytes.len(), bytes.capacity(), piece.len()));
+fn append(joined: &mut Vec<u8>, piece: &[u8], promise: Promise) {
+    if joined.capacity() - joined.len() < piece.len() {
+        joined.reserve_exact(promise.room(joined.len(), joined.capacity(), piece.len()));
     }
-    bytes.extend_from_slice(piece);
+    joined.extend_from_slice(piece);
+}
+
+/// What was made room for and did not come is not worth keeping.
+fn trimmed(mut bytes: Vec<u8>) -> Bytes {
+    if bytes.len() < bytes.capacity() / 2 {
+        bytes.shrink_to_fit();
+    }
+    bytes.into()
 }
 
 impl From<NotUtf8> for Error {
@@ -553,6 +570,10 @@ const VAIN_RATIO: usize = 16;
 const VAIN_BYTES: usize = 64 << 10;
 const VAIN: &str = "compressed bytes that bring nothing";
 
+/// The buffer of a message up to here is used again for the next one; that of a larger one is given
+/// out with it, or given back.
+const LARGEST_KEPT_BUFFER: usize = 128 << 10;
+
 /// How much memory a head may ask for before its payload has come.
 const PROMISED_BYTES: usize = 64 << 10;
 
@@ -573,7 +594,7 @@ mod tests {
             let mut incoming = Incoming::new(&Options::default(), None);
             incoming.push(fragment.freeze());
             assert!(matches!(incoming.read(), Ok(Read::Starved)));
-            assert_eq!(incoming.bytes.capacity(), room);
+            assert_eq!(incoming.joined.capacity(), room);
         }
     }
 }

@@ -32,8 +32,8 @@ impl Message<'_> {
         }
     }
 
-    /// The payload in shared memory: a slice of the input where it lies in one piece of it, else a
-    /// copy, save of messages over 128 KiB, which are moved.
+    /// The payload in shared memory: a slice where the message lies in one piece of input, or
+    /// is over 128 KiB; else a copy.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Text(text) => text.into_bytes(),
@@ -54,27 +54,21 @@ impl Message<'_> {
 pub struct Text<'a>(Characters<'a>);
 
 enum Characters<'a> {
-    /// They lie in this piece of input.
-    InChunk { text: &'a str, chunk: &'a Bytes },
-    /// They were put together of fragments.
-    Joined(&'a mut String),
-    /// They were decompressed.
-    Inflated(&'a str),
+    /// They lie in this piece of memory, which can be shared.
+    In(&'a str, &'a Bytes),
+    /// They were put together in a buffer that is used again.
+    Joined(&'a str),
     /// They were checked once.
     Owned(Bytes),
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn in_chunk(text: &'a str, chunk: &'a Bytes) -> Self {
-        Self(Characters::InChunk { text, chunk })
+    pub(super) fn within(text: &'a str, memory: &'a Bytes) -> Self {
+        Self(Characters::In(text, memory))
     }
 
-    pub(super) fn joined(text: &'a mut String) -> Self {
+    pub(super) fn joined(text: &'a str) -> Self {
         Self(Characters::Joined(text))
-    }
-
-    pub(super) fn inflated(text: &'a str) -> Self {
-        Self(Characters::Inflated(text))
     }
 
     /// The text. Of one that is lent, this costs nothing; of one in shared memory the bytes are
@@ -83,8 +77,7 @@ impl<'a> Text<'a> {
     #[inline]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Characters::InChunk { text, .. } | Characters::Inflated(text) => text,
-            Characters::Joined(text) => text,
+            Characters::In(text, _) | Characters::Joined(text) => text,
             Characters::Owned(bytes) => simdutf8::basic::from_utf8(bytes).unwrap_or_default(),
         }
     }
@@ -93,8 +86,7 @@ impl<'a> Text<'a> {
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Characters::InChunk { text, .. } | Characters::Inflated(text) => text.as_bytes(),
-            Characters::Joined(text) => text.as_bytes(),
+            Characters::In(text, _) | Characters::Joined(text) => text.as_bytes(),
             Characters::Owned(bytes) => bytes,
         }
     }
@@ -102,12 +94,8 @@ impl<'a> Text<'a> {
     /// The bytes in shared memory, at the cost that [`Message::into_bytes`] names.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
-            Characters::InChunk { text, chunk } => chunk.slice_ref(text.as_bytes()),
-            Characters::Joined(text) if text.len() > LARGEST_KEPT_BUFFER => {
-                trimmed(std::mem::take(text).into_bytes())
-            }
+            Characters::In(text, memory) => memory.slice_ref(text.as_bytes()),
             Characters::Joined(text) => Bytes::copy_from_slice(text.as_bytes()),
-            Characters::Inflated(text) => Bytes::copy_from_slice(text.as_bytes()),
             Characters::Owned(bytes) => bytes,
         }
     }
@@ -122,11 +110,9 @@ impl<'a> Text<'a> {
 impl Clone for Text<'_> {
     fn clone(&self) -> Self {
         Self(Characters::Owned(match &self.0 {
-            Characters::InChunk { text, chunk } => chunk.slice_ref(text.as_bytes()),
+            Characters::In(text, memory) => memory.slice_ref(text.as_bytes()),
+            Characters::Joined(text) => Bytes::copy_from_slice(text.as_bytes()),
             Characters::Owned(bytes) => bytes.clone(),
-            Characters::Joined(_) | Characters::Inflated(_) => {
-                Bytes::copy_from_slice(self.as_bytes())
-            }
         }))
     }
 }
@@ -206,32 +192,26 @@ impl fmt::Display for Text<'_> {
 pub struct Payload<'a>(Octets<'a>);
 
 enum Octets<'a> {
-    /// They lie in this piece of input.
-    InChunk {
-        bytes: &'a [u8],
-        chunk: &'a Bytes,
-    },
-    /// They were put together of fragments, or decompressed.
-    Joined(&'a mut Vec<u8>),
+    /// They lie in this piece of memory, which can be shared.
+    In(&'a [u8], &'a Bytes),
+    /// They were put together in a buffer that is used again.
+    Joined(&'a [u8]),
     Owned(Bytes),
 }
 
 impl<'a> Payload<'a> {
-    pub(super) fn in_chunk(bytes: &'a [u8], chunk: &'a Bytes) -> Self {
-        Self(Octets::InChunk { bytes, chunk })
+    pub(super) fn within(bytes: &'a [u8], memory: &'a Bytes) -> Self {
+        Self(Octets::In(bytes, memory))
     }
 
-    pub(super) fn joined(bytes: &'a mut Vec<u8>) -> Self {
+    pub(super) fn joined(bytes: &'a [u8]) -> Self {
         Self(Octets::Joined(bytes))
     }
 
     /// The bytes in shared memory, at the cost that [`Message::into_bytes`] names.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
-            Octets::InChunk { bytes, chunk } => chunk.slice_ref(bytes),
-            Octets::Joined(bytes) if bytes.len() > LARGEST_KEPT_BUFFER => {
-                trimmed(std::mem::take(bytes))
-            }
+            Octets::In(bytes, memory) => memory.slice_ref(bytes),
             Octets::Joined(bytes) => Bytes::copy_from_slice(bytes),
             Octets::Owned(bytes) => bytes,
         }
@@ -249,8 +229,7 @@ impl Deref for Payload<'_> {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Octets::InChunk { bytes, .. } => bytes,
-            Octets::Joined(bytes) => bytes,
+            Octets::In(bytes, _) | Octets::Joined(bytes) => bytes,
             Octets::Owned(bytes) => bytes,
         }
     }
@@ -260,9 +239,9 @@ impl Deref for Payload<'_> {
 impl Clone for Payload<'_> {
     fn clone(&self) -> Self {
         Self(Octets::Owned(match &self.0 {
-            Octets::InChunk { bytes, chunk } => chunk.slice_ref(bytes),
-            Octets::Owned(bytes) => bytes.clone(),
+            Octets::In(bytes, memory) => memory.slice_ref(bytes),
             Octets::Joined(bytes) => Bytes::copy_from_slice(bytes),
+            Octets::Owned(bytes) => bytes.clone(),
         }))
     }
 }
@@ -286,15 +265,3 @@ impl fmt::Debug for Payload<'_> {
         fmt::Debug::fmt(&**self, f)
     }
 }
-
-/// What was made room for and did not come is not worth keeping.
-fn trimmed(mut bytes: Vec<u8>) -> Bytes {
-    if bytes.len() < bytes.capacity() / 2 {
-        bytes.shrink_to_fit();
-    }
-    bytes.into()
-}
-
-/// A buffer up to here, in bytes, is used again for the next message; the buffer of a larger one is
-/// given out with it.
-pub(super) const LARGEST_KEPT_BUFFER: usize = 128 << 10;

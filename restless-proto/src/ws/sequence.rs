@@ -7,11 +7,39 @@ use super::opcode::Opcode;
 /// What a server's frames must keep to from one to the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sequence {
-    /// Whether compression was agreed on.
-    deflate: bool,
-    /// A message has begun, and its last fragment not.
-    within_message: bool,
+    /// Where the next data frame is to stand: a bit for [`MAY_STAND`].
+    place: u8,
+    /// The place of the first frame of a message.
+    between: u8,
 }
+
+/// Between two messages, where compression was not agreed on.
+const BETWEEN: u8 = 1;
+/// The same where it was: the first frame of a message may say that it is compressed.
+const BETWEEN_COMPRESSIBLE: u8 = 2;
+/// A message has begun, and its last fragment not.
+const WITHIN: u8 = 4;
+
+/// The places where a data frame with this first byte may stand. Each frame is looked up twice on its
+/// way, for three instructions, where asking for bits and opcode takes fifteen.
+const MAY_STAND: [u8; 256] = {
+    let mut places = [0; 256];
+    let mut first = 0;
+    while first < 256 {
+        // The last of the three reserved bits, RSV3, stands above the opcode.
+        let (reserved, opcode) = ((first as u8 & 0x70) >> 4, first as u8 & 0x0f);
+        #[expect(clippy::indexing_slicing, reason = "in a constant, where a mistake is an error")]
+        let place = &mut places[first];
+        *place = match (reserved, opcode) {
+            (0, 0x0) => WITHIN,
+            (0, 0x1 | 0x2) => BETWEEN | BETWEEN_COMPRESSIBLE,
+            (RSV1, 0x1 | 0x2) => BETWEEN_COMPRESSIBLE,
+            _ => 0,
+        };
+        first += 1;
+    }
+    places
+};
 
 /// A data frame that may stand where it stands: its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,32 +73,26 @@ impl DataFrame {
 
 impl Sequence {
     pub(crate) fn new(deflate: bool) -> Self {
-        Self { deflate, within_message: false }
+        let between = if deflate { BETWEEN_COMPRESSIBLE } else { BETWEEN };
+        Self { place: between, between }
     }
 
     pub(crate) fn is_within_message(self) -> bool {
-        self.within_message
+        self.place == WITHIN
     }
 
     /// The data frame with this first byte, where it may come next. `None` for a control frame, and
     /// for what breaks a rule: [`take`](Self::take) tells them apart.
     #[inline]
     pub(crate) fn data(self, first: u8) -> Option<DataFrame> {
-        let fits = match first & 0x0f {
-            0x0 => self.within_message,
-            0x1 | 0x2 => !self.within_message,
-            _ => false,
-        };
-        let reserved = first & 0x70;
-        // RSV1 says "compressed", on the first frame of a message alone.
-        let may_be_reserved = reserved == RSV1 << 4 && self.deflate && !self.within_message;
-        (fits && (reserved == 0 || may_be_reserved)).then_some(DataFrame(first))
+        let places = MAY_STAND.get(usize::from(first)).copied().unwrap_or_default();
+        (places & self.place != 0).then_some(DataFrame(first))
     }
 
     /// Goes on behind this frame.
     #[inline]
     pub(crate) fn pass(&mut self, frame: DataFrame) {
-        self.within_message = !frame.is_last();
+        self.place = if frame.is_last() { self.between } else { WITHIN };
     }
 
     /// Takes the next frame; `None` for a control frame, which changes nothing.
@@ -80,8 +102,8 @@ impl Sequence {
     /// Where the frame may not come next, or not from a server.
     pub(crate) fn take(&mut self, header: &FrameHeader) -> Result<Option<DataFrame>, Error> {
         let &FrameHeader { reserved, opcode, .. } = header;
-        let compressed = reserved == RSV1 && opcode.begins_message() && self.deflate;
-        if reserved != 0 && !compressed {
+        let compressible = self.between == BETWEEN_COMPRESSIBLE && opcode.begins_message();
+        if reserved != 0 && !(reserved == RSV1 && compressible) {
             return Err(Error::ReservedBits { bits: reserved, opcode });
         }
         if header.key.is_some() {

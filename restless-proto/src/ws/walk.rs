@@ -9,7 +9,8 @@ use super::frame::FrameHeader;
 /// Walks from head to head over the frames of what comes in chunks, and past their payloads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameWalk {
-    /// Where the next head is to begin, counted from the start of the chunk at hand.
+    /// Where the next head is to begin, counted from the start of the chunk at hand; [`NOWHERE`] while
+    /// its start is in `cut`, so that to look for it here finds none.
     at: u64,
     /// The start of a head that the chunks before ended with; it goes on at the start of this one.
     cut: [u8; FrameHeader::MAX_BYTES],
@@ -30,9 +31,6 @@ impl FrameWalk {
     /// stepped over. What else is there, is for [`next`](Self::next).
     #[inline]
     pub(crate) fn whole(&self, chunk: &[u8]) -> Option<WholeFrame> {
-        if self.cut_bytes > 0 {
-            return None;
-        }
         whole_frame(chunk, usize::try_from(self.at).ok()?)
     }
 
@@ -103,7 +101,7 @@ impl FrameWalk {
 
     /// Where the frame ends whose head came last, counted from the start of the chunk at hand.
     pub(crate) fn end(&self) -> u64 {
-        self.at
+        if self.cut_bytes > 0 { 0 } else { self.at }
     }
 
     /// Whether the chunks before ended within a head.
@@ -113,15 +111,19 @@ impl FrameWalk {
 
     /// Goes on to the next chunk, once [`next`](Self::next) has no more of this one.
     pub(crate) fn leave(&mut self, chunk: &[u8]) {
-        let rest = usize::try_from(self.at).ok().and_then(|at| chunk.get(at..));
-        self.at = self.at.saturating_sub(chunk.len() as u64);
+        let at = self.end();
+        let rest = usize::try_from(at).ok().and_then(|at| chunk.get(at..));
         let free = self.cut.get_mut(self.cut_bytes..).unwrap_or_default();
         for (to, from) in free.iter_mut().zip(rest.unwrap_or_default()) {
             *to = *from;
             self.cut_bytes += 1;
         }
+        self.at = if self.cut_bytes > 0 { NOWHERE } else { at.saturating_sub(chunk.len() as u64) };
     }
 }
+
+/// Behind the end of any chunk.
+const NOWHERE: u64 = u64::MAX;
 
 /// The frame at this place of the chunk, if it lies whole in it without a mask. It takes a dozen
 /// instructions, where [`FrameHeader::decode`], which has a word for all that can be wrong, takes
