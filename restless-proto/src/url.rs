@@ -16,6 +16,7 @@ use url::{Position, Url};
 
 use crate::api::direct::Target;
 use crate::http::absolute::foreign_url;
+use crate::http::scheme;
 use crate::json::to_raw;
 use crate::kinds::ConfigError;
 use crate::model::names::camel_case_strategies;
@@ -60,8 +61,7 @@ pub fn direct_websocket(target: impl Into<Target>) -> DirectUrl {
 /// When it is not an absolute http, https, ws or wss URL.
 pub fn to_websocket_url(url: impl AsRef<str>) -> Result<RuntimeUrl, ConfigError> {
     let mut parts = Parts::normalized(url.as_ref(), "url")?;
-    parts.scheme =
-        if matches!(parts.scheme.as_str(), "http" | "ws") { "ws" } else { "wss" }.to_owned();
+    parts.scheme = scheme::over_websocket(&parts.scheme).unwrap_or_default().to_owned();
     parts.path.truncate(parts.path.trim_end_matches('/').len());
     if !parts.path.ends_with("/ws") {
         parts.path.push_str("/ws");

@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use restless_proto::machine::{End, ExchangeId, ForwardedBy, Input};
-use restless_proto::{TransportError, TransportErrorKind, USER_AGENT};
+use restless_proto::{TransportError, TransportErrorKind, USER_AGENT, http1};
 
 use crate::connect::{Connection, Connector, Origin, Route, failure};
 use crate::trace::Span;
@@ -322,19 +322,16 @@ fn wire_form(
 ) -> Result<Request<Full<Bytes>>, TransportError> {
     let (mut head, content) = request.into_parts();
     let bad = |error| TransportError::new(TransportErrorKind::Request, error);
-    let authority = head.uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let authority = host.to_owned();
-    let host = HeaderValue::try_from(host).map_err(|error| bad(http::Error::from(error)))?;
-    head.headers.insert(header::HOST, host);
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let host = http1::host(&head.uri).unwrap_or_default().to_owned();
+    let value = HeaderValue::try_from(&host).map_err(|error| bad(http::Error::from(error)))?;
+    head.headers.insert(header::HOST, value);
+    let path = http1::origin_form(&head.uri).into_owned();
     let target = match route {
         Route::Forward(proxy) => {
             if let Some(value) = proxy.authorization() {
                 head.headers.insert(header::PROXY_AUTHORIZATION, value);
             }
-            format!("http://{authority}{path}")
+            format!("http://{host}{path}")
         }
         Route::Direct | Route::Tunnel(_) => path,
     };

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
-use super::absolute;
+use super::{absolute, scheme};
 use crate::kinds::ConfigError;
 use crate::query;
 use crate::secret::ApiKey;
@@ -63,7 +63,7 @@ impl Reach {
     /// Whether credentials may go to this URL.
     pub(crate) fn includes(self, url: &Url) -> bool {
         self == Self::Anywhere
-            || matches!(url.scheme(), "https" | "wss")
+            || scheme::is_secure(url.scheme())
             || url.host_str().is_some_and(is_loopback)
     }
 }

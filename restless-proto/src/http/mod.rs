@@ -7,6 +7,8 @@ pub(crate) mod date;
 pub(crate) mod media_type;
 pub(crate) mod redirect;
 pub(crate) mod retry_after;
+pub(crate) mod scheme;
+pub(crate) mod target;
 
 use http::HeaderMap;
 

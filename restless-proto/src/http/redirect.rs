@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
 use super::auth::{self, Reach};
+use super::scheme;
 use crate::redact::shown;
 
 /// Redirects that are followed in a row before it is an error.
@@ -220,9 +221,8 @@ fn location(from: &Url, head: &Parts, websocket: bool) -> Result<Url, RedirectEr
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
     let mut to = from.join(location).map_err(|_| bad())?;
     to.set_fragment(None);
-    if websocket && matches!(to.scheme(), "ws" | "wss") {
-        // The request goes out over HTTP: ws is http, wss is https (RFC 6455 §3).
-        to = Url::parse(&to.as_str().replacen("ws", "http", 1)).map_err(|_| bad())?;
+    if websocket {
+        to = scheme::request_url(&to).ok_or_else(bad)?;
     }
     // One that is too long for a URI is bad too.
     let sendable = matches!(to.scheme(), "http" | "https") && to.as_str().parse::<Uri>().is_ok();

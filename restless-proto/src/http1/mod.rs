@@ -62,3 +62,5 @@ mod request;
 pub use error::{RequestError, ResponseError};
 pub use exchange::{Exchange, StreamEnd};
 pub use request::{TargetForm, request_bytes};
+
+pub use crate::http::target::{host, origin_form};

@@ -1,10 +1,10 @@
 //! A request as bytes (RFC 9112 §3).
 
 use bytes::Bytes;
-use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Uri, header};
 
 use super::error::RequestError;
+use crate::http::target::{host, origin_form};
 
 /// How the request line names its target (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn request_bytes(request: &Request<Bytes>, form: TargetForm) -> Result<Bytes
             return Err(RequestError::ContentLength);
         }
     }
-    let host = host_of(uri).ok_or(RequestError::NotAbsolute)?;
+    let host = host(uri).ok_or(RequestError::NotAbsolute)?;
     let mut bytes = Vec::with_capacity(512 + content.len());
     for part in [request.method().as_str(), " "] {
         bytes.extend_from_slice(part.as_bytes());
@@ -81,21 +81,11 @@ pub fn request_bytes(request: &Request<Bytes>, form: TargetForm) -> Result<Bytes
     Ok(bytes.into())
 }
 
-/// Host and port, without the user information that RFC 9110 §4.2.4 forbids to send.
-fn host_of(uri: &Uri) -> Option<&str> {
-    let authority = uri.authority().map(Authority::as_str)?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    (!host.is_empty() && !host.starts_with(':')).then_some(host)
-}
-
 fn write_path(uri: &Uri, bytes: &mut Vec<u8>) -> Result<(), RequestError> {
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = origin_form(uri);
     // `Uri` lets through what may be UTF-8, and no request line may hold.
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(RequestError::Target);
-    }
-    if !path.starts_with('/') {
-        bytes.push(b'/');
     }
     bytes.extend_from_slice(path.as_bytes());
     Ok(())

@@ -73,7 +73,7 @@ pub use policy::Disposition;
 use crate::api::direct::Target;
 use crate::entropy::Entropy;
 use crate::fields;
-use crate::http::{absolute, auth};
+use crate::http::{absolute, auth, scheme};
 use crate::kinds::ConfigError;
 use crate::limits::Limits;
 use crate::query;
@@ -451,19 +451,16 @@ impl Subscription {
             Source::Session(id) => sse().base_url(base).session_id(id).build()?.into(),
             Source::Direct(target) => direct_sse((**target).clone()).base_url(base).build()?.into(),
         };
-        let scheme = url.split(':').next().unwrap_or_default();
-        let is_websocket = ["ws", "wss"].iter().any(|ws| scheme.eq_ignore_ascii_case(ws));
+        let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let is_websocket = scheme::is_websocket(&scheme);
         let websocket = self.websocket || self.whole_messages || is_websocket;
-        let mut url = match (websocket, is_websocket) {
+        let url = match (websocket, is_websocket) {
             // The caller's own WebSocket URL is taken as it is.
             (true, false) => to_websocket_url(&url)?.into(),
             _ => url,
         };
-        if websocket {
-            // The request goes out over HTTP: ws is http, wss is https (RFC 6455 §3).
-            url.replace_range(..2, "http");
-        }
-        let parsed = absolute::runtime_url("url", &url)?;
+        let url = absolute::runtime_url("url", &url)?;
+        let parsed = scheme::request_url(&url).unwrap_or(url);
         // With any cursor in its query, it still has to be a URI, which ends at 64 KiB.
         if parsed.as_str().len() > MOST_URL_BYTES {
             let length = format!("it is {} bytes long", parsed.as_str().len());

@@ -21,6 +21,7 @@ use super::deflate::{self, BadParameter, Deflate, DeflateParameters};
 use super::extension;
 use crate::entropy::Entropy;
 use crate::http::absolute::has_user;
+use crate::http::{scheme, target};
 use crate::kinds::ConfigError;
 use crate::redact::shown;
 
@@ -73,16 +74,9 @@ impl Handshake {
     /// a field of the caller's.
     pub fn new(url: &Url, entropy: &mut Entropy) -> Result<Self, ConfigError> {
         // The URL may hold secrets, and an error is printed: it names the part that is wrong only.
-        let scheme = match url.scheme() {
-            "ws" | "http" => "http",
-            "wss" | "https" => "https",
-            other => {
-                return Err(ConfigError::new(
-                    "url",
-                    other,
-                    "a URL whose scheme is ws, wss, http or https",
-                ));
-            }
+        let Some(request) = scheme::request_url(url) else {
+            let accepted = "a URL whose scheme is ws, wss, http or https";
+            return Err(ConfigError::new("url", url.scheme(), accepted));
         };
         if url.fragment().is_some() {
             return Err(ConfigError::hidden(
@@ -96,26 +90,11 @@ impl Handshake {
             return Err(ConfigError::hidden("url", "it has some", accepted));
         }
         let unusable = |part: &str| ConfigError::hidden("url", part, "a URL that HTTP can use");
-        let host = url.host_str().ok_or_else(|| unusable("it has no host"))?;
-        let default = (url.port_or_known_default() == Some(443) && scheme == "https")
-            || (url.port_or_known_default() == Some(80) && scheme == "http");
-        let authority = match url.port_or_known_default() {
-            Some(port) if !default => format!("{host}:{port}"),
-            _ => host.to_owned(),
-        };
-        let mut target = url.path().to_owned();
-        if let Some(query) = url.query() {
-            target.push('?');
-            target.push_str(query);
-        }
-        let host = HeaderValue::from_str(&authority)
-            .map_err(|_| unusable("its host is none of HTTP's"))?;
-        let uri = Uri::builder()
-            .scheme(scheme)
-            .authority(authority)
-            .path_and_query(target)
-            .build()
-            .map_err(|_| unusable("its path or query is none of HTTP's"))?;
+        let uri: Uri =
+            request.as_str().parse().map_err(|_| unusable("it is no URI, or too long for one"))?;
+        let host = target::host(&uri).ok_or_else(|| unusable("it has no host"))?;
+        let host =
+            HeaderValue::from_str(host).map_err(|_| unusable("its host is none of HTTP's"))?;
         Ok(Self {
             uri,
             host,

@@ -348,7 +348,8 @@ impl Incoming {
         }
         let Some(begun) = self.begun.filter(|begun| !begun.over_limit) else { return Ok(None) };
         if begun.fragments > self.fragment_limit {
-            let error = LimitError::new(FRAGMENTS, self.fragment_limit, begun.fragments);
+            let error = LimitError::new(FRAGMENTS, self.fragment_limit, begun.fragments)
+                .counted_in("fragments");
             return Ok(Some(self.pass_over(error)?));
         }
         // What is compressed is counted as it comes out.

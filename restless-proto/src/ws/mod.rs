@@ -90,6 +90,8 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use crate::http::scheme;
+
 pub use close::{Close, Closed, Side};
 pub use close_code::CloseCode;
 pub use connection::{Connection, Output};
@@ -107,9 +109,9 @@ pub(crate) use walk::FrameWalk;
 
 /// The URI of a request over HTTP as that of a WebSocket (RFC 6455 §3).
 pub(crate) fn websocket_uri(uri: &http::Uri) -> http::Uri {
-    let scheme = if uri.scheme_str() == Some("https") { "wss" } else { "ws" };
+    let scheme = uri.scheme_str().and_then(scheme::over_websocket);
     let mut parts = uri.clone().into_parts();
-    parts.scheme = scheme.parse().ok();
+    parts.scheme = scheme.and_then(|scheme| scheme.parse().ok());
     // Of three parts that were one URI, another can be made.
     http::Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }

@@ -214,7 +214,9 @@ fn empty_fragments_count_too() {
     let four = [frame(FIRST_TEXT, b""), frame(MORE, b""), frame(MORE, b""), frame(MORE, b"")];
     let bytes = session(&[four.concat(), frame(LAST, b"")]);
     let seen = receive_cut(|| connect(options), &bytes);
-    let over = Seen::TooLarge(LimitError::new(error::FRAGMENTS, 3, 4));
+    let error = LimitError::new(error::FRAGMENTS, 3, 4).counted_in("fragments");
+    assert!(error.to_string().ends_with(": 4 fragments seen, at most 3 accepted"), "{error}");
+    let over = Seen::TooLarge(error);
     assert_eq!(seen, [text("before"), over, text("behind")]);
 }
 
