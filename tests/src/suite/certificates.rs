@@ -286,9 +286,11 @@ pub async fn a_client_s_certificate_is_shown_where_it_is_asked_for<R: Runtime>(r
 }
 
 /// A signature that ring does not know, by P-521, or by P-384 with SHA-512: the error says so, and
-/// what helps; and nobody tries again.
+/// what helps; and nobody tries again. Where the suite is built with the feature `aws-lc-rs`, that
+/// provider reads both, over each transport.
 pub async fn a_signature_that_ring_does_not_know_is_named<R: Runtime>(rt: R) {
-    let emulator = Emulator::start().expect("an emulator");
+    let (emulator, id) = with_an_event();
+    assert!(!id.is_empty());
     // Good from 2020 to 2119, for localhost; their keys are known to everybody who reads this.
     for pem in [include_str!("certificates/p521.pem"), include_str!("certificates/p384-sha512.pem")]
     {
@@ -301,8 +303,16 @@ pub async fn a_signature_that_ring_does_not_know_is_named<R: Runtime>(rt: R) {
             assert!(said.contains("P-384 with SHA-512") && said.contains("aws-lc-rs"), "{said}");
         }
         assert_eq!(front.accepted(), 3);
+        assert!(emulator.requests().is_empty());
+
+        #[cfg(feature = "aws-lc-rs")]
+        {
+            let client = over(&rt, &emulator, &front).add_root_certificates(front.pem());
+            let client = client.aws_lc_rs().build().expect("a client");
+            use_each_transport(&client, &id).await;
+            emulator.clear_requests();
+        }
     }
-    assert!(emulator.requests().is_empty());
 }
 
 /// Roots of the caller's join the platform's, or Mozilla's where those were asked for: a server of
