@@ -315,18 +315,20 @@ impl<T> Call<T> {
     fn reply(&self, head: &Parts, content: &[u8], limits: &Limits) -> Result<T, Error> {
         let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
         let call = || format!("{} {}", self.method, redact::text(&self.path));
+        let (status, forwarded_by) = (head.status, head.extensions.get().cloned());
         if text.trim_ascii().is_empty() {
-            let status = head.status;
-            return Err(Box::new(ContentError::Missing { call: call(), status }).into());
+            let missing = ContentError::Missing { call: call(), status, forwarded_by };
+            return Err(Box::new(missing).into());
         }
         (self.read)(head, text).map_err(|source| {
             // It may quote what it could not read.
             let source = serde_json::Error::custom(redact::text(&source.to_string()));
             Error::from(Box::new(ContentError::Json {
                 call: call(),
-                status: head.status,
+                status,
                 source: Arc::new(source),
                 excerpt: Excerpt::of(content, limits),
+                forwarded_by,
             }))
         })
     }

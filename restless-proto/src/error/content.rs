@@ -9,6 +9,7 @@ use serde::de::Error as _;
 
 use crate::http::coding::CodingError;
 use crate::limits::Limits;
+use crate::machine::ForwardedBy;
 use crate::redact::Keys;
 
 /// The first bytes of an answer. They may hold whatever the service says, a key among it, so
@@ -47,7 +48,7 @@ pub enum ContentError {
     #[error(transparent)]
     Coding(#[from] CodingError),
     /// The content is not JSON of the form that the call returns.
-    #[error("the reply to {call} with status {status} can't be read")]
+    #[error("the reply to {call} with status {status} can't be read{}", OrProxy(.forwarded_by))]
     Json {
         /// The call, as `METHOD /path`.
         call: String,
@@ -57,24 +58,48 @@ pub enum ContentError {
         source: Arc<serde_json::Error>,
         /// The first bytes of the content.
         excerpt: Excerpt,
+        /// The proxy that was given the request whole, where there was one: it may have answered.
+        forwarded_by: Option<ForwardedBy>,
     },
     /// There is no content where a model is due.
-    #[error("the reply to {call} with status {status} has no content, and one is due")]
+    #[error(
+        "the reply to {call} with status {status} has no content, and one is due{}",
+        OrProxy(.forwarded_by)
+    )]
     Missing {
         /// The call, as `METHOD /path`.
         call: String,
         /// The reply's status.
         status: StatusCode,
+        /// The proxy that was given the request whole, where there was one: it may have answered.
+        forwarded_by: Option<ForwardedBy>,
     },
     /// A subscription's answer is no event stream (WHATWG HTML §9.2.3).
-    #[error("expected content of type text/event-stream, got {}", .seen.as_deref().unwrap_or("none"))]
+    #[error(
+        "expected content of type text/event-stream, got {}{}",
+        .seen.as_deref().unwrap_or("none"), OrProxy(.forwarded_by)
+    )]
     NotAnEventStream {
         /// The `Content-Type` field, `None` where there was none: at most 300 characters of it, and
         /// without what looks like a key.
         seen: Option<String>,
         /// The first bytes of the content.
         excerpt: Excerpt,
+        /// The proxy that was given the request whole, where there was one: it may have answered.
+        forwarded_by: Option<ForwardedBy>,
     },
+}
+
+/// That a proxy may have answered in the service's place.
+struct OrProxy<'a>(&'a Option<ForwardedBy>);
+
+impl fmt::Display for OrProxy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(by) => write!(f, ": it may be the proxy's, {}", by.proxy()),
+            None => Ok(()),
+        }
+    }
 }
 
 impl ContentError {

@@ -340,6 +340,7 @@ impl SubscriptionMachine {
             let error = Box::new(ContentError::NotAnEventStream {
                 seen: media_type::content_type(&head.headers).map(|seen| shown(&seen)),
                 excerpt: Excerpt::of(&refusal.content(), &self.plan.limits),
+                forwarded_by: head.extensions.get().cloned(),
             });
             return self.lose(Error::from(error));
         }

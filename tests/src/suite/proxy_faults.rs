@@ -137,6 +137,16 @@ pub async fn a_refusal_that_may_be_the_proxy_s_names_both<R: Runtime>(rt: R) {
         let due = format!("the service, or the proxy http://{}, refused", relay.address());
         assert!(error.to_string().starts_with(&due), "{error}");
     }
+    // So may a page with a good status, as of a network that wants a login first.
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>";
+    let relay = Relay::refusing(page);
+    let client = by(&rt, "http://localhost:9", "http", &relay).build().expect("a client");
+    let mut errors = vec![client.send(streams::list()).await.expect_err("no page of streams")];
+    errors.push(failure(&mut client.subscribe(all_of("any")).expect("a subscription")).await);
+    for error in errors {
+        let due = format!("it may be the proxy's, http://{}", relay.address());
+        assert!(error.to_string().contains(&due), "{error}");
+    }
 }
 
 /// A tunnel that stands by the proxy's word and breaks in the first bytes behind it, by TLS, in plain
