@@ -1,8 +1,56 @@
-//! Which pages of a browser may use the emulator: those that this machine serves itself.
+//! Which pages of a browser may use the emulator: those that this machine serves itself (WHATWG Fetch
+//! §3.3, CORS).
 
-use http::header::ORIGIN;
-use http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::{Host, Url};
+
+use crate::body::Source;
+use crate::reply::Reply;
+
+/// What a browser asks before it lets a page of the web reach this machine, and its answer.
+const PRIVATE_NETWORK: (HeaderName, HeaderName) = (
+    HeaderName::from_static("access-control-request-private-network"),
+    HeaderName::from_static("access-control-allow-private-network"),
+);
+
+/// The answer to a browser that asks whether a page may make a request, if this asks so.
+pub(crate) fn preflight(parts: &Parts) -> Option<Reply> {
+    let origin = of(&parts.headers)?;
+    if parts.method != Method::OPTIONS || !parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    {
+        return None;
+    }
+    if !is_loopback(origin) {
+        return Some(Reply::error(StatusCode::FORBIDDEN, "Only pages of this machine are let in"));
+    }
+    let mut reply = Reply::new(StatusCode::NO_CONTENT, Source::Bytes(Bytes::new()))
+        .with(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PATCH, DELETE"))
+        .with(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    if let Some(asked) = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        reply = reply.with(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    let (asked, allowed) = PRIVATE_NETWORK;
+    if parts.headers.contains_key(asked) {
+        reply = reply.with(allowed, HeaderValue::from_static("true"));
+    }
+    Some(reply)
+}
+
+/// Lets a page of this machine read the answer to this request.
+pub(crate) fn allow(parts: &Parts, reply: &mut Reply) {
+    let Some(origin) = of(&parts.headers).filter(|origin| is_loopback(origin)) else { return };
+    reply.headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    let exposed = HeaderValue::from_static("x-request-id, retry-after");
+    reply.headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    reply.headers.append(VARY, HeaderValue::from_static("origin"));
+}
 
 /// The origin of the page that a browser makes this request for, where it is one that a browser makes.
 pub(crate) fn of(headers: &HeaderMap) -> Option<&HeaderValue> {

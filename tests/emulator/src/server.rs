@@ -26,6 +26,7 @@ use crate::fault::{Fault, Head, Plan};
 use crate::feed::Transport;
 use crate::hub::Hub;
 use crate::log::RecordedRequest;
+use crate::origin;
 use crate::remote;
 use crate::reply::Reply;
 use crate::rest;
@@ -168,12 +169,15 @@ async fn exchange(
     let (mut parts, body) = request.into_parts();
     hide_credentials(&mut parts);
     let body = read_body(body).await;
-    if remote::is_for_us(&parts) {
-        let mut reply = match body {
-            Ok(body) => remote::respond(&hub, &parts, &body),
-            Err(refused) => refused,
+    // What is asked beside the service is not a request to it.
+    let preflight = origin::preflight(&parts);
+    if preflight.is_some() || remote::is_for_us(&parts) {
+        let mut reply = match (preflight, body) {
+            (Some(answer), _) => answer,
+            (None, Ok(body)) => remote::respond(&hub, &parts, &body),
+            (None, Err(refused)) => refused,
         };
-        sign(&mut reply);
+        sign(&parts, &mut reply);
         control.treat(Treatment::default());
         if hub.config.log {
             log(&parts, &[], reply.status, started.elapsed());
@@ -236,7 +240,7 @@ async fn exchange(
     if let (true, false, Some(coding)) = (served, named, Coding::asked(&parts.headers)) {
         reply = reply.coded(coding);
     }
-    sign(&mut reply);
+    sign(&parts, &mut reply);
     set_headers(&mut reply, &headers);
     if let Some(source) = reply.upgrade.take() {
         let session = websocket::Session {
@@ -264,8 +268,9 @@ fn response(reply: Reply, plan: Plan, control: Arc<Control>) -> Response<Content
     response
 }
 
-/// Adds what every response has: its date (RFC 9110 §6.6.1), and an id.
-fn sign(reply: &mut Reply) {
+/// Adds what every response has: its date (RFC 9110 §6.6.1), an id, and whether a page may read it.
+fn sign(parts: &Parts, reply: &mut Reply) {
+    origin::allow(parts, reply);
     if let Ok(date) = HeaderValue::from_str(&time::http_date(time::now_ms())) {
         reply.headers.insert(DATE, date);
     }
