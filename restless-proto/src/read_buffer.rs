@@ -137,20 +137,22 @@ impl ReadBuffer {
     }
 
     /// Whether it holds no memory, and is likely to be asked for little: a few KiB on the stack do
-    /// for the next read. What came into them goes to [`copy`](Self::copy), or into
-    /// [`space`](Self::space) where it filled them.
+    /// for the next read, for [`put`](Self::put).
     pub fn is_at_rest(&self) -> bool {
         self.scarce && self.block.is_empty() && self.lent.is_empty()
     }
 
-    /// A copy of what was read into other memory, behind all that was taken before. To be called
-    /// where nothing [waits](Self::is_empty) to be taken.
-    pub fn copy(&mut self, read: &[u8]) -> Bytes {
+    /// Takes what was read into other memory, where nothing waits to be taken. Of less than 4 KiB it
+    /// keeps a copy of their own size, and says that it does not pay to read on; more is the start of
+    /// a block.
+    pub fn put(&mut self, read: &[u8]) -> bool {
+        let much = read.len() >= LEAST_BYTES / 4;
+        self.size = self.size.max(read.len());
+        self.block = BytesMut::with_capacity(if much { self.size } else { read.len() });
+        self.block.extend_from_slice(read);
+        self.filled = read.len();
         walk(&mut self.frames, read);
-        if let Some(frames) = &mut self.frames {
-            frames.leave(read);
-        }
-        Bytes::copy_from_slice(read)
+        much && self.filled < self.aim()
     }
 
     /// Whether nothing has been read since the last [`take`](Self::take).
@@ -170,6 +172,11 @@ impl ReadBuffer {
             frames.leave(read);
         }
         self.scarce = filled < LEAST_BYTES / 4 && size == LEAST_BYTES;
+        if self.block.capacity() < size {
+            // It is of its own size already: it was put here.
+            self.block.truncate(filled);
+            return std::mem::take(&mut self.block).freeze();
+        }
         if filled < size / 4 {
             let read = Bytes::copy_from_slice(read);
             if size > LEAST_BYTES {
@@ -338,7 +345,8 @@ mod tests {
     fn at_rest_it_holds_no_memory_and_knows_where_frames_end() {
         let mut buffer = ReadBuffer::for_websocket();
         assert!(buffer.is_at_rest());
-        assert_eq!(buffer.copy(&[0x82, 100, 7]), &[0x82, 100, 7][..]);
+        assert!(!buffer.put(&[0x82, 100, 7]));
+        assert_eq!(buffer.take(), &[0x82, 100, 7][..]);
         assert!(buffer.is_at_rest());
         assert_eq!(buffer.frame_end(), 99);
         // A burst, and small reads behind it.
@@ -352,6 +360,25 @@ mod tests {
         }
         assert!(buffer.is_at_rest());
         assert_eq!((buffer.block.capacity(), buffer.lent.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_was_put_comes_out_and_what_is_read_behind_it() {
+        for mut buffer in [ReadBuffer::new(), ReadBuffer::for_websocket()] {
+            let wire = frames(&[1_000; 100]);
+            for first in [0, 1, 4095, 4096, 5_000, 20_000] {
+                let (put, mut rest) = wire.split_at(first);
+                let mut seen = Vec::new();
+                if buffer.put(put) {
+                    seen.extend(read(&mut buffer, &mut rest, 16 << 10));
+                }
+                seen.extend(buffer.take());
+                assert_eq!(seen, wire[..wire.len() - rest.len()], "{first} bytes were put");
+                while !rest.is_empty() {
+                    read(&mut buffer, &mut rest, 16 << 10);
+                }
+            }
+        }
     }
 
     #[test]
@@ -455,7 +482,18 @@ mod tests {
                 let (wire, mut kept, mut seen) = (pieces.concat(), Vec::new(), Vec::new());
                 let (mut rest, mut reads) = (&wire[..], reads.iter().cycle());
                 while let (false, Some(&most)) = (rest.is_empty(), reads.next()) {
-                    let taken = read(&mut buffer, &mut rest, most);
+                    let mut taken = Bytes::new();
+                    if buffer.is_at_rest() {
+                        let (put, behind) = rest.split_at(rest.len().min(most).min(4096));
+                        rest = behind;
+                        if !buffer.put(put) {
+                            taken = buffer.take();
+                        }
+                    }
+                    if taken.is_empty() {
+                        taken = read(&mut buffer, &mut rest, most);
+                    }
+                    buffer.rest();
                     prop_assert!(!taken.is_empty());
                     seen.extend_from_slice(&taken);
                     kept.extend(keep.then_some(taken));

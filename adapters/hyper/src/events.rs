@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::mem::discriminant;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
@@ -33,14 +34,14 @@ use crate::{Runtime, Watch};
 #[must_use = "a subscription moves only while it is polled"]
 pub struct Events<R: Runtime> {
     driver: Driver<R, SubscriptionMachine>,
-    status: watch::Sender<Status>,
+    /// Made for the first who watches: most subscriptions are watched by nobody.
+    status: OnceLock<watch::Sender<Status>>,
     origin: std::time::Instant,
 }
 
 impl<R: Runtime> Events<R> {
     pub(crate) fn new(driver: Driver<R, SubscriptionMachine>, origin: std::time::Instant) -> Self {
-        let (status, _) = watch::channel(driver.machine.status());
-        Self { driver, status, origin }
+        Self { driver, status: OnceLock::new(), origin }
     }
 
     /// The next item; `None` at the end.
@@ -80,11 +81,12 @@ impl<R: Runtime> Events<R> {
     /// A handle that watches the status from elsewhere.
     pub fn watch(&self) -> Watch {
         let status = self.driver.machine.status();
-        self.status.send_if_modified(|last| {
+        let watched = self.status.get_or_init(|| watch::Sender::new(status.clone()));
+        watched.send_if_modified(|last| {
             *last = status;
             false
         });
-        Watch { status: self.status.subscribe(), origin: self.origin }
+        Watch { status: watched.subscribe(), origin: self.origin }
     }
 
     /// Ends the subscription. What has not been handed out is not lost: it comes after
@@ -98,7 +100,9 @@ impl<R: Runtime> Events<R> {
         self.driver.machine.close(now);
         // As far as it goes without waiting: drops the connection, or writes the Close frame.
         self.driver.close_now(&mut Context::from_waker(Waker::noop()));
-        self.status.send_replace(self.driver.machine.status());
+        if let Some(watched) = self.status.get() {
+            watched.send_replace(self.driver.machine.status());
+        }
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
@@ -123,11 +127,11 @@ impl<R: Runtime> Events<R> {
             let _entered = self.driver.span().enter();
             trace::happened(event, self.driver.now());
         }
-        if self.status.receiver_count() > 0 {
+        if let Some(watched) = self.status.get().filter(|watched| watched.receiver_count() > 0) {
             let status = self.driver.machine.status();
             let told =
                 matches!(polled, Poll::Ready(Some(ref event)) if !matches!(event, Event::Item(_)));
-            self.status.send_if_modified(|last| {
+            watched.send_if_modified(|last| {
                 // Connecting again is no event, but a turn.
                 let turned = discriminant(&last.state) != discriminant(&status.state);
                 *last = status;

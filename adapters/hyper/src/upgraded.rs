@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -27,6 +28,8 @@ pub(crate) struct Upgraded {
 /// slowed down, not obeyed. What the user sends is no reason not to read: the peer may be waiting
 /// for us to.
 const MOST_OWED: usize = 64 << 10;
+/// What is read on the stack, where that is likely to do.
+const FIRST_READ_BYTES: usize = 4 << 10;
 /// What is no larger than this together goes out together.
 const JOINED_BYTES: usize = 4 << 10;
 
@@ -105,6 +108,9 @@ impl Upgraded {
     ///
     /// A peer that takes nothing more may have said something before: that is read to its end, and
     /// only then the failure is told.
+    ///
+    /// A connection at rest holds no memory to read into: what comes first, and mostly alone, is read
+    /// on the stack.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             self.stop_writing(error);
@@ -135,7 +141,10 @@ impl Upgraded {
                     self.read_failed = Some(error);
                     return Poll::Ready(Ok(self.buffer.take()));
                 }
-                Poll::Pending if self.buffer.is_empty() => return Poll::Pending,
+                Poll::Pending if self.buffer.is_empty() => {
+                    self.buffer.rest();
+                    return Poll::Pending;
+                }
                 Poll::Pending => return Poll::Ready(Ok(self.buffer.take())),
             }
         }
@@ -143,6 +152,12 @@ impl Upgraded {
 
     /// Whether it pays to read on at once.
     fn poll_read_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.buffer.is_at_rest() {
+            let mut memory = [MaybeUninit::uninit(); FIRST_READ_BYTES];
+            let mut first = ReadBuf::uninit(&mut memory);
+            ready!(Pin::new(&mut self.io).poll_read(cx, first.unfilled()))?;
+            return Poll::Ready(Ok(self.buffer.put(first.filled())));
+        }
         let mut space = ReadBuf::new(self.buffer.space());
         ready!(Pin::new(&mut self.io).poll_read(cx, space.unfilled()))?;
         let length = space.filled().len();
