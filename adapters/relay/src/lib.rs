@@ -25,6 +25,7 @@
 //! | sink | the atomic step | feature |
 //! | --- | --- | --- |
 //! | [`Sqlite`] | one transaction, `synchronous=FULL` in WAL mode | `sqlite` (on) |
+//! | `Postgres` | one transaction, and a compare-and-set of the position | `postgres` |
 //! | [`Ndjson`] | a whole line; a torn one is cut off at the next start | `ndjson` (on) |
 //!
 //! Any other store is a [`Sink`]: two methods.
@@ -52,6 +53,8 @@
 mod feed;
 #[cfg(feature = "ndjson")]
 pub mod ndjson;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod progress;
 mod record;
 mod relay;
@@ -62,6 +65,8 @@ pub mod sqlite;
 pub use feed::{Feed, Options};
 #[cfg(feature = "ndjson")]
 pub use ndjson::Ndjson;
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
 pub use progress::{Handle, Progress};
 pub use record::{Batch, Content, DeadLetter, Position, Record};
 pub use relay::{Ended, Relay, RelayError};

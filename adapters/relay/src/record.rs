@@ -66,6 +66,13 @@ impl fmt::Debug for DeadLetter {
     }
 }
 
+impl DeadLetter {
+    /// A dead letter, for who writes a [`Sink`](crate::Sink) and its tests.
+    pub fn new(data: impl Into<Bytes>, reason: impl Into<String>) -> Self {
+        Self { data: data.into(), reason: reason.into() }
+    }
+}
+
 impl Record {
     /// A record, for who writes a [`Sink`](crate::Sink) and its tests.
     pub fn new(cursor: Option<String>, content: Content) -> Self {

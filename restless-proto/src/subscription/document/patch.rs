@@ -33,14 +33,14 @@ pub enum PatchError {
 }
 
 /// Why one operation does not.
-enum No {
+enum Fault {
     Malformed,
     NoSuchPlace,
     TestFailed,
     Limit(LimitError),
 }
 
-impl From<LimitError> for No {
+impl From<LimitError> for Fault {
     fn from(error: LimitError) -> Self {
         Self::Limit(error)
     }
@@ -71,13 +71,13 @@ pub(super) fn apply(
     let mut patching = Patching { root, bytes: extent.bytes, limits, budget, undo: Vec::new() };
     let mut changed = Vec::new();
     for (operation, step) in operations.iter().enumerate() {
-        if let Err(no) = patching.step(step, &mut changed) {
+        if let Err(fault) = patching.step(step, &mut changed) {
             patching.roll_back();
-            return Err(match no {
-                No::Malformed => PatchError::Malformed { operation },
-                No::NoSuchPlace => PatchError::NoSuchPlace { operation },
-                No::TestFailed => PatchError::TestFailed { operation },
-                No::Limit(error) => error.into(),
+            return Err(match fault {
+                Fault::Malformed => PatchError::Malformed { operation },
+                Fault::NoSuchPlace => PatchError::NoSuchPlace { operation },
+                Fault::TestFailed => PatchError::TestFailed { operation },
+                Fault::Limit(error) => error.into(),
             });
         }
     }
@@ -94,13 +94,13 @@ struct Patching<'a> {
 }
 
 impl Patching<'_> {
-    fn step(&mut self, step: &Node, changed: &mut Vec<String>) -> Result<(), No> {
-        let Node::Object(members) = step else { return Err(No::Malformed) };
-        let text = |name| members.get(name).and_then(Node::as_text).ok_or(No::Malformed);
+    fn step(&mut self, step: &Node, changed: &mut Vec<String>) -> Result<(), Fault> {
+        let Node::Object(members) = step else { return Err(Fault::Malformed) };
+        let text = |name| members.get(name).and_then(Node::as_text).ok_or(Fault::Malformed);
         let path_text = text("path")?;
-        let path = pointer::tokens(&path_text).ok_or(No::Malformed)?;
-        let from = || pointer::tokens(&text("from")?).ok_or(No::Malformed);
-        let value = || members.get("value").ok_or(No::Malformed);
+        let path = pointer::tokens(&path_text).ok_or(Fault::Malformed)?;
+        let from = || pointer::tokens(&text("from")?).ok_or(Fault::Malformed);
+        let value = || members.get("value").ok_or(Fault::Malformed);
         self.budget.spend(path_text.len())?;
         match &*text("op")? {
             "add" => {
@@ -112,19 +112,19 @@ impl Patching<'_> {
             }
             "replace" => {
                 let value = self.copied(value()?, path.len())?;
-                find(self.root, &path).ok_or(No::NoSuchPlace)?;
+                find(self.root, &path).ok_or(Fault::NoSuchPlace)?;
                 self.set(path, value)?;
             }
             "move" => {
                 let from = from()?;
                 if path.len() > from.len() && path.starts_with(&from) {
-                    return Err(No::NoSuchPlace);
+                    return Err(Fault::NoSuchPlace);
                 }
                 if path == from {
-                    find(self.root, &path).ok_or(No::NoSuchPlace)?;
+                    find(self.root, &path).ok_or(Fault::NoSuchPlace)?;
                     return Ok(());
                 }
-                let moved = find(self.root, &from).ok_or(No::NoSuchPlace)?;
+                let moved = find(self.root, &from).ok_or(Fault::NoSuchPlace)?;
                 let extent = moved.extent();
                 self.budget.spend(extent.bytes)?;
                 self.limits.check_levels(path.len() + extent.levels)?;
@@ -135,7 +135,7 @@ impl Patching<'_> {
                 changed.push(text("from")?.into_owned());
             }
             "copy" => {
-                let source = find(self.root, &from()?).ok_or(No::NoSuchPlace)?;
+                let source = find(self.root, &from()?).ok_or(Fault::NoSuchPlace)?;
                 let extent = source.extent();
                 self.limits.check_bytes(self.bytes.saturating_add(extent.bytes))?;
                 self.limits.check_levels(path.len() + extent.levels)?;
@@ -144,21 +144,21 @@ impl Patching<'_> {
                 self.add(path, (value, extent))?;
             }
             "test" => {
-                let (value, place) = (value()?, find(self.root, &path).ok_or(No::NoSuchPlace)?);
+                let (value, place) = (value()?, find(self.root, &path).ok_or(Fault::NoSuchPlace)?);
                 self.budget.spend(value.extent().bytes)?;
                 if !place.is_equal(value) {
-                    return Err(No::TestFailed);
+                    return Err(Fault::TestFailed);
                 }
                 return Ok(());
             }
-            _ => return Err(No::Malformed),
+            _ => return Err(Fault::Malformed),
         }
         changed.push(path_text.into_owned());
         Ok(())
     }
 
     /// A value of the patch, within the limits where it is to stand.
-    fn copied(&mut self, value: &Node, depth: usize) -> Result<(Node, Extent), No> {
+    fn copied(&mut self, value: &Node, depth: usize) -> Result<(Node, Extent), Fault> {
         let extent = value.extent();
         self.budget.spend(extent.bytes)?;
         self.limits.check_levels(depth + extent.levels)?;
@@ -167,14 +167,14 @@ impl Patching<'_> {
     }
 
     /// §4.1: into an array before an element or behind the last, else in the place of what is there.
-    fn add(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), No> {
+    fn add(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), Fault> {
         let Some((last, parents)) = path.split_last() else { return self.set(path, value) };
         let (value, extent) = value;
-        match find_mut(self.root, parents).ok_or(No::NoSuchPlace)? {
+        match find_mut(self.root, parents).ok_or(Fault::NoSuchPlace)? {
             Node::Array(elements) => {
                 let end = elements.len();
                 let index = if last == "-" { Some(end) } else { pointer::index(last) };
-                let index = index.filter(|index| *index <= end).ok_or(No::NoSuchPlace)?;
+                let index = index.filter(|index| *index <= end).ok_or(Fault::NoSuchPlace)?;
                 self.budget.spend(end - index)?;
                 elements.insert(index, value);
                 self.bytes = self.bytes.saturating_add(extent.bytes + 1);
@@ -184,30 +184,32 @@ impl Patching<'_> {
                 Ok(())
             }
             Node::Object(_) => self.set(path, (value, extent)),
-            Node::Literal(_) | Node::Number(_) | Node::String(_) => Err(No::NoSuchPlace),
+            Node::Literal(_) | Node::Number(_) | Node::String(_) => Err(Fault::NoSuchPlace),
         }
     }
 
     /// Puts a value where the path leads, in the place of whatever is there.
-    fn set(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), No> {
+    fn set(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), Fault> {
         let (value, extent) = value;
         let (displaced, own) = match path.split_last() {
             None => (Some(std::mem::replace(self.root, value)), 0),
-            Some((last, parents)) => match find_mut(self.root, parents).ok_or(No::NoSuchPlace)? {
-                Node::Object(members) => {
-                    let displaced = members.insert(last.as_str().into(), value);
-                    let own = if displaced.is_none() { member_bytes(last) } else { 0 };
-                    (displaced, own)
+            Some((last, parents)) => {
+                match find_mut(self.root, parents).ok_or(Fault::NoSuchPlace)? {
+                    Node::Object(members) => {
+                        let displaced = members.insert(last.as_str().into(), value);
+                        let own = if displaced.is_none() { member_bytes(last) } else { 0 };
+                        (displaced, own)
+                    }
+                    Node::Array(elements) => {
+                        let index = pointer::index(last).ok_or(Fault::NoSuchPlace)?;
+                        let place = elements.get_mut(index).ok_or(Fault::NoSuchPlace)?;
+                        (Some(std::mem::replace(place, value)), 0)
+                    }
+                    Node::Literal(_) | Node::Number(_) | Node::String(_) => {
+                        return Err(Fault::NoSuchPlace);
+                    }
                 }
-                Node::Array(elements) => {
-                    let index = pointer::index(last).ok_or(No::NoSuchPlace)?;
-                    let place = elements.get_mut(index).ok_or(No::NoSuchPlace)?;
-                    (Some(std::mem::replace(place, value)), 0)
-                }
-                Node::Literal(_) | Node::Number(_) | Node::String(_) => {
-                    return Err(No::NoSuchPlace);
-                }
-            },
+            }
         };
         self.bytes = self.bytes.saturating_add(extent.bytes + own);
         match displaced {
@@ -223,20 +225,20 @@ impl Patching<'_> {
     }
 
     /// §4.2. The whole document can't be removed: no value would be left to hand out.
-    fn remove(&mut self, path: Vec<String>) -> Result<(), No> {
-        let (last, parents) = path.split_last().ok_or(No::NoSuchPlace)?;
-        let (node, own, in_array) = match find_mut(self.root, parents).ok_or(No::NoSuchPlace)? {
+    fn remove(&mut self, path: Vec<String>) -> Result<(), Fault> {
+        let (last, parents) = path.split_last().ok_or(Fault::NoSuchPlace)?;
+        let (node, own, in_array) = match find_mut(self.root, parents).ok_or(Fault::NoSuchPlace)? {
             Node::Object(members) => {
-                let node = members.remove(last.as_str()).ok_or(No::NoSuchPlace)?;
+                let node = members.remove(last.as_str()).ok_or(Fault::NoSuchPlace)?;
                 (node, member_bytes(last), false)
             }
             Node::Array(elements) => {
                 let index = pointer::index(last).filter(|index| *index < elements.len());
-                let index = index.ok_or(No::NoSuchPlace)?;
+                let index = index.ok_or(Fault::NoSuchPlace)?;
                 self.budget.spend(elements.len() - index)?;
                 (elements.remove(index), 1, true)
             }
-            Node::Literal(_) | Node::Number(_) | Node::String(_) => return Err(No::NoSuchPlace),
+            Node::Literal(_) | Node::Number(_) | Node::String(_) => return Err(Fault::NoSuchPlace),
         };
         let bytes = node.extent().bytes;
         self.bytes = self.bytes.saturating_sub(bytes.saturating_add(own));

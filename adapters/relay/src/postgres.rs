@@ -1,0 +1,261 @@
+//! A PostgreSQL database.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{Batch, Content, DeadLetter, Position, Record, Sink, SinkError, Stored};
+
+/// A store in a PostgreSQL database, with tables of its own beside whatever is there.
+///
+/// ```sql
+/// CREATE TABLE restless_feeds  (feed text PRIMARY KEY, sequence bigint, cursor text);
+/// CREATE TABLE restless_events (feed text, sequence bigint, cursor text, type text, unix_ms bigint,
+///                               event json, PRIMARY KEY (feed, sequence));
+/// CREATE TABLE restless_dead   (feed text, sequence bigint, cursor text, reason text, data bytea,
+///                               PRIMARY KEY (feed, sequence));
+/// ```
+///
+/// One transaction stores a batch, and moves the position by compare-and-set: `UPDATE … WHERE
+/// sequence = …`, and where that moves no row nothing is stored. It is durable when it returns:
+/// `synchronous_commit` is set for each transaction, whatever the server's default is.
+///
+/// Events are `json` and not `jsonb`, which refuses `\u0000` and numbers such as 1e-20000, and
+/// keeps no spelling. It wants a tokio runtime, on which each connection has a task.
+///
+/// A connection that breaks is a failure that may pass: the next step makes another one.
+pub struct Postgres {
+    config: Config,
+    tls: Option<Arc<ClientConfig>>,
+    client: Option<Client>,
+}
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS restless_feeds (
+        feed text PRIMARY KEY, sequence bigint NOT NULL, cursor text
+    );
+    CREATE TABLE IF NOT EXISTS restless_events (
+        feed text NOT NULL, sequence bigint NOT NULL, cursor text, type text NOT NULL,
+        unix_ms bigint, event json NOT NULL, PRIMARY KEY (feed, sequence)
+    );
+    CREATE TABLE IF NOT EXISTS restless_dead (
+        feed text NOT NULL, sequence bigint NOT NULL, cursor text, reason text NOT NULL,
+        data bytea NOT NULL, PRIMARY KEY (feed, sequence)
+    );
+";
+
+/// Two workers that make the tables in the same moment: one of them is told this.
+const MADE_MEANWHILE: [SqlState; 2] = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE];
+
+impl Postgres {
+    /// A database by its URL or key-value string, as libpq has them. Nothing is connected before the
+    /// first step. Without TLS: for a socket on this machine, or a network that is trusted.
+    ///
+    /// # Errors
+    ///
+    /// Where the string can't be read.
+    pub fn new(database: &str) -> Result<Self, SinkError> {
+        let config = database.parse().map_err(|error: tokio_postgres::Error| {
+            SinkError::will_not_pass("the database's address can't be read").with_source(error)
+        })?;
+        Ok(Self { config, tls: None, client: None })
+    }
+
+    /// Over TLS, with this configuration.
+    #[must_use]
+    pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// A connection that stands, as far as is known.
+    async fn client(&mut self) -> Result<&mut Client, SinkError> {
+        if self.client.as_ref().is_none_or(Client::is_closed) {
+            let client = match &self.tls {
+                None => {
+                    let connected = self.config.connect(NoTls).await;
+                    let (client, connection) = connected.map_err(|e| failed("connecting to", e))?;
+                    tokio::spawn(connection);
+                    client
+                }
+                Some(tls) => {
+                    let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+                    let connected = self.config.connect(tls).await;
+                    let (client, connection) = connected.map_err(|e| failed("connecting to", e))?;
+                    tokio::spawn(connection);
+                    client
+                }
+            };
+            match client.batch_execute(TABLES).await {
+                Err(error) if error.code().is_some_and(|code| MADE_MEANWHILE.contains(code)) => {}
+                made => made.map_err(|e| failed("making the tables of", e))?,
+            }
+            self.client = Some(client);
+        }
+        self.client.as_mut().ok_or_else(|| SinkError::may_pass("no connection to PostgreSQL"))
+    }
+}
+
+impl Sink for Postgres {
+    async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt("SELECT sequence, cursor FROM restless_feeds WHERE feed = $1", &[&feed])
+            .await
+            .map_err(|e| failed("reading from", e))?;
+        let Some(row) = row else { return Ok(Position::default()) };
+        let read = |e| failed("reading from", e);
+        let sequence: i64 = row.try_get(0).map_err(read)?;
+        Ok(Position::new(sequence.try_into().unwrap_or_default(), row.try_get(1).map_err(read)?))
+    }
+
+    async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
+        let client = self.client().await?;
+        match store(client, &batch).await {
+            Ok(stored) => Ok(stored),
+            Err(error) if is_about_data(&error) => Err(refused(client, &batch, error).await),
+            Err(error) => Err(failed("storing in", error)),
+        }
+    }
+
+    /// A field has at most 1 GiB, and its text is sent and checked in less.
+    fn most_record_bytes(&self) -> Option<usize> {
+        Some(256 << 20)
+    }
+}
+
+async fn store(client: &mut Client, batch: &Batch) -> Result<Stored, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("SET LOCAL synchronous_commit = on").await?;
+    let feed = &*batch.feed;
+    let (expected, reached) = (signed(batch.expected.sequence), batch.position());
+    if batch.expected.sequence == 0 {
+        // A row to be moved: a position that is not there would never be.
+        transaction
+            .execute(
+                "INSERT INTO restless_feeds VALUES ($1, 0, NULL) ON CONFLICT DO NOTHING",
+                &[&feed],
+            )
+            .await?;
+    }
+    let moved = transaction
+        .execute(
+            "UPDATE restless_feeds SET sequence = $3, cursor = $4 WHERE feed = $1 AND sequence = $2",
+            &[&feed, &expected, &signed(reached.sequence), &reached.cursor],
+        )
+        .await?;
+    if moved == 0 {
+        transaction.rollback().await?;
+        return Ok(Stored::Moved);
+    }
+    let mut events = Events::default();
+    let mut letters = Vec::new();
+    for (number, record) in batch.numbered() {
+        match &record.content {
+            Content::Event(event) => {
+                events.numbers.push(signed(number));
+                events.cursors.push(record.cursor.as_deref());
+                events.kinds.push(event.kind().as_str());
+                events.times.push(record.unix_ms());
+                events.texts.push(event.raw());
+            }
+            Content::Dead(letter) => letters.push((number, record, letter)),
+        }
+    }
+    if !events.numbers.is_empty() {
+        let Events { numbers, cursors, kinds, times, texts } = &events;
+        transaction
+            .execute(
+                "INSERT INTO restless_events
+                 SELECT $1, n, c, k, t, e::json FROM unnest($2::bigint[], $3::text[], $4::text[],
+                 $5::bigint[], $6::text[]) AS row (n, c, k, t, e)",
+                &[&feed, numbers, cursors, kinds, times, texts],
+            )
+            .await?;
+    }
+    for (number, record, letter) in letters {
+        bury(&transaction, feed, signed(number), record, letter).await?;
+    }
+    transaction.commit().await?;
+    Ok(Stored::Stored)
+}
+
+/// The columns of a batch's events.
+#[derive(Default)]
+struct Events<'a> {
+    numbers: Vec<i64>,
+    cursors: Vec<Option<&'a str>>,
+    kinds: Vec<&'a str>,
+    times: Vec<Option<i64>>,
+    texts: Vec<&'a str>,
+}
+
+async fn bury(
+    transaction: &tokio_postgres::Transaction<'_>,
+    feed: &str,
+    number: i64,
+    record: &Record,
+    letter: &DeadLetter,
+) -> Result<(), tokio_postgres::Error> {
+    // A text of PostgreSQL's holds no NUL.
+    let reason = letter.reason.replace('\0', "\u{FFFD}");
+    let row: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&feed, &number, &record.cursor, &reason, &&letter.data[..]];
+    transaction.execute("INSERT INTO restless_dead VALUES ($1, $2, $3, $4, $5)", &row).await?;
+    Ok(())
+}
+
+/// A data exception: something in the batch is no value of its column.
+fn is_about_data(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| {
+        code.code().starts_with("22") || *code == SqlState::STATEMENT_TOO_COMPLEX
+    })
+}
+
+/// Which record it is about: each is asked for by itself.
+async fn refused(client: &Client, batch: &Batch, error: tokio_postgres::Error) -> SinkError {
+    for (index, record) in batch.records.iter().enumerate() {
+        let Some(event) = record.event() else { continue };
+        let read = client.query_one("SELECT ($1::text)::json IS NULL", &[&event.raw()]).await;
+        match read {
+            Err(error) if is_about_data(&error) => {
+                return SinkError::record(index, "PostgreSQL does not take it").with_source(error);
+            }
+            Err(error) => return failed("reading from", error),
+            Ok(_) => {}
+        }
+    }
+    failed("storing in", error)
+}
+
+/// A number as PostgreSQL has it. A feed of 2^63 records would take longer than there is time.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn failed(what: &str, error: tokio_postgres::Error) -> SinkError {
+    let what = format!("{what} PostgreSQL");
+    let may_pass = match error.code() {
+        // No answer: the connection is gone, or there was none.
+        None => true,
+        Some(code) => {
+            let class = code.code().get(..2).unwrap_or_default();
+            // Connections, transactions that met another (40001, 40P01), resources, the
+            // operator, the disk.
+            matches!(class, "08" | "40" | "53" | "55" | "57" | "58")
+        }
+    };
+    let of = if may_pass { SinkError::may_pass } else { SinkError::will_not_pass };
+    of(what).with_source(error)
+}
+
+/// Of the database's address nothing that may be a secret.
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hosts = self.config.get_hosts();
+        f.debug_struct("Postgres").field("hosts", &hosts).finish_non_exhaustive()
+    }
+}
