@@ -1,4 +1,4 @@
-use restless_scan::{Block, BlockLines, Line, scalar};
+use restless_scan::{Block, BlockLines, scalar};
 
 /// Whatever the bytes, and wherever they begin in memory, each search finds what its plain twin
 /// finds, and what a look at each byte finds.
@@ -13,16 +13,21 @@ pub fn scan(data: &[u8]) {
     assert_eq!(scalar::string_stop(bytes), len);
 
     let len = bytes.iter().position(|byte| is_end(*byte)).unwrap_or(bytes.len());
-    let line = Line { len, is_ascii: bytes[..len].is_ascii() };
-    assert_eq!(restless_scan::line(bytes), line);
-    assert_eq!(scalar::line(bytes), line);
+    assert_eq!(restless_scan::line_end(bytes), len);
+    assert_eq!(scalar::line_end(bytes), len);
+
+    let text = bytes.is_ascii().then(|| std::str::from_utf8(bytes).expect("ASCII is UTF-8"));
+    assert_eq!(restless_scan::ascii(bytes), text);
+    assert_eq!(scalar::ascii(bytes), text);
 
     for block in bytes.windows(16).filter_map(<[u8]>::first_chunk) {
         let stops = marks(block, is_stop);
         assert_eq!(restless_scan::string_stops(block), stops);
         assert_eq!(scalar::string_stops(block), stops);
-        let lines =
-            BlockLines { ends: marks(block, is_end), not_ascii: marks(block, |b| !b.is_ascii()) };
+        let lines = BlockLines {
+            ends: marks(block, is_end),
+            not_plain: marks(block, |b| b == 0 || !b.is_ascii()),
+        };
         assert_eq!(restless_scan::block_lines(block), lines);
         assert_eq!(scalar::block_lines(block), lines);
     }

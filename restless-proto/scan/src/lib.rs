@@ -1,5 +1,5 @@
 //! Searches through bytes for what `restless-proto` stops at: the end of a line (WHATWG HTML
-//! §9.2.5), and whatever ends the plain part of a JSON string (RFC 8259 §7).
+//! §9.2.5), what is not ASCII in it, and whatever ends the plain part of a JSON string (RFC 8259 §7).
 //!
 //! Two kinds of function. Those over a [`Block`] are inlined, and answer with a mask: the text's
 //! short pieces, keys most of all, are done within one. Those over a slice are for what is longer,
@@ -28,22 +28,13 @@ use x86 as chosen;
 /// What is looked at in one go.
 pub type Block = [u8; 16];
 
-/// Where lines may end in a block, and where it is not ASCII: bit *n* stands for byte *n*.
+/// What a block says about lines: bit *n* stands for byte *n*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockLines {
     /// A CR or an LF.
     pub ends: u32,
-    /// A byte from 0x80 on.
-    pub not_ascii: u32,
-}
-
-/// The part of a slice before its first CR or LF, or all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// How many bytes it has.
-    pub len: usize,
-    /// Whether all of them are ASCII.
-    pub is_ascii: bool,
+    /// A NUL, or a byte from 0x80 on. What has none is ASCII, and a valid last event ID.
+    pub not_plain: u32,
 }
 
 /// Marks each byte of the block that is a quote, a backslash or a control character (below 0x20):
@@ -59,15 +50,21 @@ pub fn string_stop(bytes: &[u8]) -> usize {
     chosen::string_stop(bytes)
 }
 
-/// Marks the line ends of a block, and what is not ASCII in it.
+/// Marks the line ends of a block, and what is not plain in it.
 #[inline(always)]
 pub fn block_lines(block: &Block) -> BlockLines {
     chosen::block_lines(block)
 }
 
-/// Finds the end of the line that the slice starts in, and says in the same pass whether the line
-/// is ASCII: then it is UTF-8, and need not be read again to know it.
+/// Finds the first CR or LF; the slice's length where it has none.
 #[inline]
-pub fn line(bytes: &[u8]) -> Line {
-    chosen::line(bytes)
+pub fn line_end(bytes: &[u8]) -> usize {
+    chosen::line_end(bytes)
+}
+
+/// The bytes as a text, where all of them are ASCII: most are, and that costs half of what a check
+/// of their UTF-8 does.
+#[inline]
+pub fn ascii(bytes: &[u8]) -> Option<&str> {
+    chosen::ascii(bytes)
 }

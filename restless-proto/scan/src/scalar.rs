@@ -1,6 +1,6 @@
 //! The plain twins: eight bytes at a time, in a register.
 
-use crate::{Block, BlockLines, Line};
+use crate::{Block, BlockLines};
 
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
@@ -14,42 +14,39 @@ pub fn string_stops(block: &Block) -> u32 {
 /// The twin of [`string_stop`](crate::string_stop).
 #[inline]
 pub fn string_stop(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks_of_8();
-    for (n, word) in words.enumerate() {
-        let found = stops(u64::from_le_bytes(word));
-        if found != 0 {
-            return n * 8 + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let is_stop = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    bytes.len() - tail.len() + tail.iter().position(is_stop).unwrap_or(tail.len())
+    first(bytes, stops, |byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
 }
 
 /// The twin of [`block_lines`](crate::block_lines).
 #[inline]
 pub fn block_lines(block: &Block) -> BlockLines {
-    BlockLines { ends: mask(block, line_ends), not_ascii: mask(block, |word| word & HIGHEST) }
+    BlockLines { ends: mask(block, line_ends), not_plain: mask(block, not_plain) }
 }
 
-/// The twin of [`line`](crate::line).
+/// The twin of [`line_end`](crate::line_end).
 #[inline]
-pub fn line(bytes: &[u8]) -> Line {
+pub fn line_end(bytes: &[u8]) -> usize {
+    first(bytes, line_ends, |byte| matches!(byte, b'\n' | b'\r'))
+}
+
+/// The twin of [`ascii`](crate::ascii).
+#[inline]
+pub fn ascii(bytes: &[u8]) -> Option<&str> {
+    if bytes.is_ascii() { std::str::from_utf8(bytes).ok() } else { None }
+}
+
+/// Where the first byte is that is marked; the length where there is none.
+#[inline]
+fn first(bytes: &[u8], marks: impl Fn(u64) -> u64, is_marked: impl Fn(u8) -> bool) -> usize {
     let (words, tail) = bytes.as_chunks_of_8();
-    let mut seen = 0;
     for (n, word) in words.enumerate() {
-        let word = u64::from_le_bytes(word);
-        let found = line_ends(word);
+        let found = marks(u64::from_le_bytes(word));
         if found != 0 {
-            let before = (found & found.wrapping_neg()) - 1;
-            let len = n * 8 + found.trailing_zeros() as usize / 8;
-            return Line { len, is_ascii: (seen | word & before) & HIGHEST == 0 };
+            return n * 8 + found.trailing_zeros() as usize / 8;
         }
-        seen |= word;
     }
-    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    let line = &tail[..tail.iter().position(is_end).unwrap_or(tail.len())];
-    let len = bytes.len() - tail.len() + line.len();
-    Line { len, is_ascii: seen & HIGHEST == 0 && line.is_ascii() }
+    let in_tail = tail.iter().position(|byte| is_marked(*byte)).unwrap_or(tail.len());
+    bytes.len() - tail.len() + in_tail
 }
 
 /// A bit for each byte of the block whose highest bit the function sets.
@@ -75,6 +72,12 @@ fn stops(word: u64) -> u64 {
 #[inline]
 fn line_ends(word: u64) -> u64 {
     equal(word, b'\n') | equal(word, b'\r')
+}
+
+/// Marks NUL and what is not ASCII likewise.
+#[inline]
+fn not_plain(word: u64) -> u64 {
+    zeros(word) | word & HIGHEST
 }
 
 #[inline]

@@ -1,7 +1,7 @@
 //! Each function says what its plain twin says, and both say what a loop over the bytes does.
 
 use proptest::prelude::*;
-use restless_scan::{Block, BlockLines, Line, scalar};
+use restless_scan::{Block, BlockLines, scalar};
 
 fn is_stop(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
@@ -19,7 +19,10 @@ fn check_block(block: &Block) {
     let stops = bits(block, is_stop);
     assert_eq!(restless_scan::string_stops(block), stops);
     assert_eq!(scalar::string_stops(block), stops);
-    let lines = BlockLines { ends: bits(block, is_end), not_ascii: bits(block, |b| !b.is_ascii()) };
+    let lines = BlockLines {
+        ends: bits(block, is_end),
+        not_plain: bits(block, |b| b == 0 || !b.is_ascii()),
+    };
     assert_eq!(restless_scan::block_lines(block), lines);
     assert_eq!(scalar::block_lines(block), lines);
 }
@@ -29,9 +32,12 @@ fn check_slice(bytes: &[u8]) {
     assert_eq!(restless_scan::string_stop(bytes), stop);
     assert_eq!(scalar::string_stop(bytes), stop);
     let len = bytes.iter().position(|byte| is_end(*byte)).unwrap_or(bytes.len());
-    let line = Line { len, is_ascii: bytes[..len].is_ascii() };
-    assert_eq!(restless_scan::line(bytes), line);
-    assert_eq!(scalar::line(bytes), line);
+    assert_eq!(restless_scan::line_end(bytes), len);
+    assert_eq!(scalar::line_end(bytes), len);
+
+    let text = bytes.is_ascii().then(|| std::str::from_utf8(bytes).unwrap());
+    assert_eq!(restless_scan::ascii(bytes), text);
+    assert_eq!(scalar::ascii(bytes), text);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::last_event_id::LastEventId;
+
 /// What a blank line ended, lent until the decoder is used again.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -22,7 +24,9 @@ pub struct Event<'a> {
     pub(super) data: &'a str,
     /// What `data` is a part of, where that can be shared.
     pub(super) holder: Option<&'a Bytes>,
-    pub(super) last_event_id: &'a str,
+    pub(super) last_event_id: &'a LastEventId,
+    /// The chunk that the ID may lie in. It becomes a text for who asks.
+    pub(super) chunk: Option<&'a Bytes>,
     /// Whether this event's own block set the last event ID.
     pub(super) has_id: bool,
 }
@@ -50,13 +54,13 @@ impl<'a> Event<'a> {
     /// The last event ID as of this event's dispatch, which an earlier block may have set; empty
     /// where there is none.
     pub fn last_event_id(&self) -> &'a str {
-        self.last_event_id
+        self.last_event_id.text(self.chunk)
     }
 
     /// The ID that this event's own block gave, `None` where it gave none. An empty one takes an
     /// earlier one back.
     pub fn id(&self) -> Option<&'a str> {
-        self.has_id.then_some(self.last_event_id)
+        self.has_id.then(|| self.last_event_id())
     }
 }
 
@@ -65,7 +69,7 @@ impl fmt::Debug for Event<'_> {
         f.debug_struct("Event")
             .field("event_type", &self.event_type())
             .field("data", &self.data)
-            .field("last_event_id", &self.last_event_id)
+            .field("last_event_id", &self.last_event_id())
             .field("id", &self.id())
             .finish()
     }

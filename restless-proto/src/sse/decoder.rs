@@ -6,9 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::block::{Block, Event};
-use super::buffers::{Data, event_error};
+use super::buffers::{BlockEnd, Data, event_error};
 use super::interpreter::Interpreter;
-use super::lines::Lines;
+use super::last_event_id::LastEventId;
+use super::lines::{Lines, find_line_end};
+use super::plain::{self, Plain};
 use crate::kinds::LimitError;
 use crate::limits::Limits;
 
@@ -23,9 +25,8 @@ pub struct Decoder {
     limits: Limits,
     lines: Lines,
     interpreter: Interpreter,
-    last_event_id: String,
-    /// A block is lent; what it borrows is let go of with the next call.
-    lent: bool,
+    last_event_id: LastEventId,
+    lent: Lent,
     /// The data of that block where it does not lie in the chunk being read.
     held: Bytes,
     /// The data of that block where bad UTF-8 in it was replaced.
@@ -34,14 +35,15 @@ pub struct Decoder {
     id_is_due: bool,
 }
 
-/// Where reading stopped.
-enum Stop {
-    /// At the end of what was fed.
-    ChunkEnd,
-    /// At the end of a block without data that had an ID.
-    Id,
-    /// At the end of a block with data.
-    Event { data: Data, has_id: bool },
+/// What an event is lent from, to be let go of with the next call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lent {
+    /// No event is lent.
+    Nothing,
+    /// Nothing but the chunk being read.
+    Chunk,
+    /// A buffer or an earlier chunk.
+    Other,
 }
 
 impl Decoder {
@@ -52,8 +54,8 @@ impl Decoder {
             limits,
             lines: Lines::default(),
             interpreter: Interpreter::new(limits),
-            last_event_id: String::new(),
-            lent: false,
+            last_event_id: LastEventId::default(),
+            lent: Lent::Nothing,
             held: Bytes::new(),
             replaced: Bytes::new(),
             id_is_due: false,
@@ -64,7 +66,7 @@ impl Decoder {
     /// another. Default: none, which is the same as an empty one.
     #[must_use]
     pub fn with_last_event_id(mut self, id: &str) -> Self {
-        id.clone_into(&mut self.last_event_id);
+        self.last_event_id.set(id.as_bytes());
         self
     }
 
@@ -74,6 +76,16 @@ impl Decoder {
     /// it waits behind those before it, and its memory comes on top of the limits.
     #[inline]
     pub fn feed(&mut self, chunk: Bytes) {
+        // The middle of a line that comes in many small chunks: to keep each and read it later
+        // takes three times as long.
+        if self.interpreter.is_in_data_line()
+            && chunk.len() <= SHORT_CHUNK
+            && self.lines.is_empty()
+            && find_line_end(&chunk).is_none()
+            && self.interpreter.append(&chunk)
+        {
+            return;
+        }
         self.lines.feed(chunk);
     }
 
@@ -89,18 +101,34 @@ impl Decoder {
     /// gets past it.
     ///
     /// Comments and fields that mean nothing may be of any length, because nothing of them is kept.
+    #[inline]
     pub fn poll(&mut self) -> Result<Option<Block<'_>>, LimitError> {
-        if self.lent {
-            self.take_back();
-            if std::mem::take(&mut self.id_is_due) {
-                return Ok(Some(Block::Id(&self.last_event_id)));
+        // Between two chunks: as often as not where an event comes in each.
+        if self.lent == Lent::Nothing && self.lines.chunk().is_none() {
+            return Ok(None);
+        }
+        self.poll_chunk()
+    }
+
+    fn poll_chunk(&mut self) -> Result<Option<Block<'_>>, LimitError> {
+        match self.lent {
+            Lent::Nothing => {}
+            Lent::Chunk => {
+                self.lent = Lent::Nothing;
+                self.interpreter.buffers.clear_event_type();
+            }
+            Lent::Other => {
+                self.take_back();
+                if std::mem::take(&mut self.id_is_due) {
+                    return Ok(Some(Block::Id(self.last_event_id())));
+                }
             }
         }
         match self.read()? {
-            Stop::ChunkEnd => Ok(None),
-            Stop::Id => Ok(Some(Block::Id(&self.last_event_id))),
-            Stop::Event { data, has_id } => {
-                self.lend(data, has_id).map(|event| Some(Block::Event(event)))
+            None => Ok(None),
+            Some(BlockEnd::Id) => Ok(Some(Block::Id(self.last_event_id()))),
+            Some(BlockEnd::Event { has_id }) => {
+                self.lend(has_id).map(|event| Some(Block::Event(event)))
             }
         }
     }
@@ -113,6 +141,7 @@ impl Decoder {
     /// one, and so does this.
     pub fn reset(&mut self) {
         self.take_back();
+        self.last_event_id.leave_chunk(self.lines.chunk().map_or(b"", |chunk| chunk));
         self.lines = Lines::default();
         self.interpreter.clear();
         self.id_is_due = false;
@@ -121,7 +150,7 @@ impl Decoder {
     /// The last event ID as of the last blank line: what a next request sends as `Last-Event-ID`
     /// where it is not empty. It can hold any character but NUL, LF and CR.
     pub fn last_event_id(&self) -> &str {
-        &self.last_event_id
+        self.last_event_id.text(self.lines.chunk())
     }
 
     /// What the last valid `retry` field asked for, as soon as its line has ended; `None` where none
@@ -143,66 +172,99 @@ impl Decoder {
         self.interpreter.buffers.is_over_limit()
     }
 
-    /// Reads to the end of the next block that has something to say.
-    #[inline]
-    fn read(&mut self) -> Result<Stop, LimitError> {
+    /// Reads to the end of the next block that has something to say; `None` at the end of what was
+    /// fed.
+    #[inline(always)]
+    fn read(&mut self) -> Result<Option<BlockEnd>, LimitError> {
         loop {
-            let Some(piece) = self.lines.next() else {
-                if let Some(chunk) = self.lines.chunk() {
-                    self.interpreter.buffers.leave_chunk(chunk);
-                }
-                if self.lines.next_chunk() {
-                    continue;
-                }
-                return Ok(Stop::ChunkEnd);
-            };
-            let is_line_end = piece.ended;
-            let is_blank = self.interpreter.take(piece)?;
-            if !self.interpreter.buffers.has_begun() {
-                if is_line_end {
-                    self.lines.skip_between_blocks();
-                }
-                continue;
+            if let Some(end) = self.read_plain_lines()? {
+                return Ok(Some(end));
             }
-            if !is_blank {
-                continue;
-            }
-            let (data, has_id) = self.interpreter.buffers.end_block(&mut self.last_event_id);
-            if data != Data::Absent {
-                self.lent = true;
-                return Ok(Stop::Event { data, has_id });
-            }
-            self.interpreter.buffers.clear_event_type();
-            if has_id {
-                return Ok(Stop::Id);
+            match self.read_piece()? {
+                Read::On => {}
+                Read::Block(end) => return Ok(Some(end)),
+                Read::All => return Ok(None),
             }
         }
     }
 
+    /// Reads lines that need few rules.
+    #[inline(always)]
+    fn read_plain_lines(&mut self) -> Result<Option<BlockEnd>, LimitError> {
+        let Self { lines, interpreter, last_event_id, limits, .. } = self;
+        if !interpreter.is_at_line_start() {
+            return Ok(None);
+        }
+        let Some((chunk, at)) = lines.line_start() else { return Ok(None) };
+        match plain::read(chunk, at, &mut interpreter.buffers, last_event_id, limits)? {
+            Plain::Block(end) => Ok(Some(end)),
+            Plain::GoesOn => {
+                // The line's end has been looked for: no need to do so once more.
+                if let Some(piece) = lines.rest() {
+                    interpreter.take(piece)?;
+                }
+                Ok(None)
+            }
+            Plain::Other => Ok(None),
+        }
+    }
+
+    /// Reads one line of any kind, or as much of it as lies in the chunk.
+    #[inline(never)]
+    fn read_piece(&mut self) -> Result<Read, LimitError> {
+        let Some(piece) = self.lines.next() else {
+            if let Some(chunk) = self.lines.chunk() {
+                self.interpreter.buffers.leave_chunk(chunk);
+                self.last_event_id.leave_chunk(chunk);
+            }
+            return Ok(if self.lines.next_chunk() { Read::On } else { Read::All });
+        };
+        let is_line_end = piece.ended;
+        let is_blank = self.interpreter.take(piece)?;
+        if !self.interpreter.buffers.has_begun() {
+            if is_line_end {
+                self.lines.skip_between_blocks();
+            }
+            return Ok(Read::On);
+        }
+        if !is_blank {
+            return Ok(Read::On);
+        }
+        let end = self.interpreter.buffers.end_block(&mut self.last_event_id);
+        Ok(end.map_or(Read::On, Read::Block))
+    }
+
     /// Lends an event whose block has just ended.
-    #[inline]
-    fn lend(&mut self, data: Data, has_id: bool) -> Result<Event<'_>, LimitError> {
-        let (holder, bytes) = match (data, self.lines.chunk()) {
-            (Data::InChunk(range), Some(chunk)) => {
+    #[inline(always)]
+    fn lend(&mut self, has_id: bool) -> Result<Event<'_>, LimitError> {
+        let chunk = self.lines.chunk();
+        let (holder, bytes) = match (self.interpreter.buffers.take_in_chunk(), chunk) {
+            (Some(range), Some(chunk)) => {
+                self.lent = Lent::Chunk;
                 (Some(chunk), chunk.get(range).unwrap_or_default())
             }
-            (Data::InEarlierChunk(bytes), _) => {
-                self.held = bytes;
-                (Some(&self.held), self.held.as_ref())
-            }
-            (Data::InChunk(_) | Data::Joined | Data::Absent, _) => {
-                match self.interpreter.buffers.take_large() {
-                    Some(bytes) => {
-                        self.held = bytes;
-                        (Some(&self.held), self.held.as_ref())
+            _ => {
+                self.lent = Lent::Other;
+                let buffers = &mut self.interpreter.buffers;
+                match buffers.take_data() {
+                    Data::InEarlierChunk(bytes) => self.held = bytes,
+                    Data::InChunk(_) | Data::Joined | Data::Absent => {
+                        self.held = buffers.take_large().unwrap_or_default();
                     }
-                    None => (None, self.interpreter.buffers.joined()),
+                }
+                if self.held.is_empty() {
+                    (None, self.interpreter.buffers.joined())
+                } else {
+                    (Some(&self.held), self.held.as_ref())
                 }
             }
         };
-        let (holder, data) = match simdutf8::basic::from_utf8(bytes) {
-            Ok(text) => (holder, text),
-            Err(_) => {
+        let text = restless_scan::ascii(bytes);
+        let text = text.or_else(|| simdutf8::basic::from_utf8(bytes).ok());
+        let (holder, data) = match text {
+            Some(text) => (holder, text),
+            None => {
+                self.lent = Lent::Other;
                 if let Some(error) = over_limit_when_replaced(bytes, &self.limits) {
                     self.id_is_due = has_id;
                     return Err(error);
@@ -217,13 +279,14 @@ impl Decoder {
             data,
             holder,
             last_event_id: &self.last_event_id,
+            chunk: self.lines.chunk(),
             has_id,
         })
     }
 
     /// Lets go of what the last block was lent from.
     fn take_back(&mut self) {
-        self.lent = false;
+        self.lent = Lent::Nothing;
         self.interpreter.buffers.clear_event_type();
         self.interpreter.buffers.clear_joined();
         self.held = Bytes::new();
@@ -231,15 +294,29 @@ impl Decoder {
     }
 }
 
+/// What has been read.
+enum Read {
+    /// Nothing that has something to say.
+    On,
+    /// A block that has.
+    Block(BlockEnd),
+    /// All that was fed.
+    All,
+}
+
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
-            .field("last_event_id", &self.last_event_id)
+            .field("last_event_id", &self.last_event_id())
             .field("reconnection_time", &self.reconnection_time())
             .field("is_mid_block", &self.is_mid_block())
             .finish_non_exhaustive()
     }
 }
+
+/// A chunk of up to so many bytes may be taken at once. A longer one, which a line may well end in,
+/// is not worth to be looked through for that twice.
+const SHORT_CHUNK: usize = 4 << 10;
 
 /// U+FFFD takes three bytes and can stand for one, so the text can be longer than what came.
 fn over_limit_when_replaced(bytes: &[u8], limits: &Limits) -> Option<LimitError> {

@@ -90,6 +90,26 @@ impl Interpreter {
         Ok(false)
     }
 
+    /// Whether no line has begun.
+    #[inline(always)]
+    pub(super) fn is_at_line_start(&self) -> bool {
+        matches!(self.line, Line::Start)
+    }
+
+    /// Whether the value of a `data` line goes on.
+    #[inline(always)]
+    pub(super) fn is_in_data_line(&self) -> bool {
+        matches!(self.line, Line::Data { .. })
+    }
+
+    /// Appends a chunk to a `data` line that goes on, if that is all there is to do with it.
+    #[inline]
+    pub(super) fn append(&mut self, chunk: &[u8]) -> bool {
+        let Line::Data { before_value, start } = self.line else { return false };
+        self.buffers.has_room(chunk.len())
+            && self.buffers.more_data(&self.limits, before_value, start, chunk).is_ok()
+    }
+
     /// Whether a line or a block has begun that counts and has not ended.
     pub(super) fn is_mid_block(&self) -> bool {
         match self.line {

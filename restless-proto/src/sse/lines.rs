@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use memchr::memchr2;
 
 /// The chunks that are not read yet, and how far the first of them is.
 ///
@@ -141,6 +140,29 @@ impl Lines {
         self.chunk.is_some()
     }
 
+    /// The chunk being read, and where a line may start in it; `None` where the next byte may be
+    /// something else.
+    #[inline(always)]
+    pub(super) fn line_start(&mut self) -> Option<(&[u8], &mut usize)> {
+        match self.edge {
+            Edge::None => self.chunk.as_deref().map(|chunk| (chunk, &mut self.read)),
+            Edge::AfterCr | Edge::Bom(_) => None,
+        }
+    }
+
+    /// All that is left of the chunk, which no line ends in.
+    pub(super) fn rest(&mut self) -> Option<Piece<'_>> {
+        let chunk: &[u8] = self.chunk.as_deref()?;
+        let start = std::mem::replace(&mut self.read, chunk.len());
+        Some(Piece { bytes: chunk.get(start..)?, start, ended: false, chunk })
+    }
+
+    /// Whether nothing is left of what was fed, and nothing but a line goes on.
+    #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunk.is_none() && self.edge == Edge::None
+    }
+
     /// The chunk being read.
     pub(super) fn chunk(&self) -> Option<&Bytes> {
         self.chunk.as_ref()
@@ -176,33 +198,20 @@ impl Lines {
 }
 
 /// Where the first CR or LF is.
-#[inline]
-fn find_line_end(bytes: &[u8]) -> Option<usize> {
-    // A short line, a blank one most of all, is over before a vector search has begun.
+#[inline(always)]
+pub(super) fn find_line_end(bytes: &[u8]) -> Option<usize> {
+    // A short line, a blank one most of all, is over before the search for long ones has begun.
     let mut rest = bytes;
     for _ in 0..2 {
-        let Some((word, after)) = rest.split_first_chunk() else {
-            let at = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
-            return Some(bytes.len() - rest.len() + at);
-        };
-        if let Some(at) = find_in_word(u64::from_le_bytes(*word)) {
-            return Some(bytes.len() - rest.len() + at);
+        let Some((block, after)) = rest.split_first_chunk() else { break };
+        let ends = restless_scan::block_lines(block).ends;
+        if ends != 0 {
+            return Some(bytes.len() - rest.len() + ends.trailing_zeros() as usize);
         }
         rest = after;
     }
-    memchr2(b'\n', b'\r', rest).map(|at| bytes.len() - rest.len() + at)
-}
-
-/// Where the first CR or LF is in eight bytes, of which the first is the lowest.
-#[inline]
-fn find_in_word(word: u64) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // Sets the high bit of each byte that is zero; of the bytes above the first such, it may be
-    // wrong about a one.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let found = zeros(word ^ (ONES * 0x0A)) | zeros(word ^ (ONES * 0x0D));
-    (found != 0).then_some(found.trailing_zeros() as usize / 8)
+    let length = restless_scan::line_end(rest);
+    (length < rest.len()).then_some(bytes.len() - rest.len() + length)
 }
 
 /// U+FEFF in UTF-8.

@@ -23,8 +23,8 @@
 //!
 //! What it promises:
 //!
-//! - **Any cut gives the same blocks.** Each byte is looked at once, so the time is linear in
-//!   their number, even for one huge line that comes byte by byte.
+//! - **Any cut gives the same blocks.** Each byte is looked at twice at most, so the time is linear
+//!   in their number, even for one huge line that comes byte by byte.
 //! - **Nothing waits.** A CR ends its line at once; an LF that follows, be it in the next chunk,
 //!   belongs to it.
 //! - **Nothing is copied that lies in one chunk.** The data of an event with one `data` line is lent
@@ -42,7 +42,9 @@ mod buffers;
 mod decoder;
 mod field;
 mod interpreter;
+mod last_event_id;
 mod lines;
+mod plain;
 
 pub use block::{Block, Event};
 pub use decoder::Decoder;
