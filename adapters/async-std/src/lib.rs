@@ -35,7 +35,14 @@ use async_std::net::{TcpStream, ToSocketAddrs};
 use restless_hyper::{FuturesIo, Runtime};
 
 pub use restless_hyper::{Watch, rustls};
-pub use restless_proto::*;
+pub use restless_proto::{
+    API_BASE_URL, ApiKey, Call, CallOptions, ConfigError, ContentError, CredentialsError, Entropy,
+    Error, Excerpt, GaveUp, Instant, JsonError, JsonProblem, LimitError, Limits, Misuse,
+    PeerClosed, RedirectError, Refused, Reply, STREAM_BASE_URL, Service, StreamEvent, Subscription,
+    TimeoutError, Timer, TransportError, TransportErrorKind, USER_AGENT, api, coding, direct,
+    event, is_loopback, model, redacted, signature, snippets, sse, streams, subscription, timing,
+    url, usage, ws,
+};
 
 /// A client on async-std.
 pub type Client = restless_hyper::Client<AsyncStd>;

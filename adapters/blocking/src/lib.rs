@@ -41,7 +41,14 @@ use restless_proto::subscription::{Event, Item, Status};
 use restless_smol::Smol;
 
 pub use restless_hyper::rustls;
-pub use restless_proto::*;
+pub use restless_proto::{
+    API_BASE_URL, ApiKey, Call, CallOptions, ConfigError, ContentError, CredentialsError, Entropy,
+    Error, Excerpt, GaveUp, Instant, JsonError, JsonProblem, LimitError, Limits, Misuse,
+    PeerClosed, RedirectError, Refused, Reply, STREAM_BASE_URL, Service, StreamEvent, Subscription,
+    TimeoutError, Timer, TransportError, TransportErrorKind, USER_AGENT, api, coding, direct,
+    event, is_loopback, model, redacted, signature, snippets, sse, streams, subscription, timing,
+    url, usage, ws,
+};
 
 /// Settings of a [`Client`].
 pub type ClientBuilder = restless_hyper::ClientBuilder<Smol, Client>;
