@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// A client of the service that the environment names: see
-    /// [`ClientBuilder::environment`](client::ClientBuilder::environment).
+    /// [`ClientBuilder::environment`](restless_hyper::ClientBuilder::environment).
     ///
     /// # Errors
     ///
