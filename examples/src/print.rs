@@ -45,6 +45,9 @@ impl Printer {
                 Some(cursor) => note(&format!("connected, resuming after {cursor}")),
                 None => note("connected"),
             },
+            Event::Unanswered => {
+                note("no answer yet: something in between may hold it back until the first event");
+            }
             Event::Lost(lost) => {
                 note(&format!(
                     "lost: {}; reconnect {} follows",

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::USER_AGENT;
 use restless_proto::{
     ApiKey, Call, CallMachine, CallOptions, ConfigError, Entropy, Instant, Limits, Service,
     Subscription, TransportErrorKind, streams, ws,
@@ -134,7 +135,8 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Opens any WebSocket, not only the service's: the handshake says where, and with which
-    /// fields. Nothing is sent before it is polled. The client's key is not.
+    /// fields. Nothing is sent before it is polled. Of the client's own, the `User-Agent` goes out where
+    /// the handshake has none; neither the key nor other fields do.
     ///
     /// # Errors
     ///
@@ -146,7 +148,14 @@ impl<R: Runtime> Client<R> {
         handshake: ws::Handshake,
         options: ws::Options,
     ) -> Result<WebSocket<R>, ConfigError> {
-        self.inner.service.check(&handshake.request())?;
+        let request = handshake.request();
+        self.inner.service.check(&request)?;
+        let handshake = match self.inner.service.user_agent() {
+            Some(user_agent) if !request.headers().contains_key(USER_AGENT) => {
+                handshake.header(USER_AGENT, user_agent.clone())?
+            }
+            Some(_) | None => handshake,
+        };
         let origin = std::time::Instant::now();
         let machine = ws::WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
         let connector = Arc::clone(&self.inner.connector);
@@ -201,6 +210,9 @@ pub struct ClientBuilder<R, C = Client<R>> {
     provider: Option<Provider>,
     base_url: Option<String>,
     stream_base_url: Option<String>,
+    user_agent: Option<String>,
+    /// For each request, by name and value.
+    fields: Vec<(String, String)>,
     timeouts: Timeouts,
     way: Way,
     options: CallOptions,
@@ -225,6 +237,8 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
             provider: None,
             base_url: None,
             stream_base_url: None,
+            user_agent: None,
+            fields: Vec::new(),
             timeouts: Timeouts::default(),
             way: Way::Environment,
             options: CallOptions::default(),
@@ -315,6 +329,25 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     /// Where subscriptions go. Default: the public service.
     pub fn stream_base_url(mut self, url: impl Into<String>) -> Self {
         self.stream_base_url = Some(url.into());
+        self
+    }
+
+    /// What goes out as `User-Agent` (RFC 9110 §10.1.5) with each call, each connect of a
+    /// subscription, each WebSocket, and each CONNECT to a proxy. With an empty one, calls and
+    /// subscriptions send none. Default: [`USER_AGENT`](restless_proto::USER_AGENT). A value that no field can carry is an error of
+    /// [`build`](Self::build).
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// A header field for each call and each connect of a subscription, such as a tenant's name. A
+    /// field of that name goes before it that a call ([`Call::header`]) or a subscription
+    /// ([`Subscription::header`]) has itself. Of two with one name, the later counts. Default: none.
+    ///
+    /// What [`Service::with_header`] refuses is an error of [`build`](Self::build).
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.fields.push((name.into(), value.into()));
         self
     }
 
@@ -476,7 +509,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     ///
     /// # Errors
     ///
-    /// When a base URL is not http or https, a proxy's URL can't be one, or what
+    /// When a base URL is not http or https, a proxy's URL can't be one, a field can't be sent, or what
     /// [`add_root_certificates`](Self::add_root_certificates) was given is no certificate.
     pub fn build(mut self) -> Result<C, ConfigError> {
         self.way = Way::Settled(self.way.proxies()?);
@@ -492,6 +525,12 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         }
         if let Some(url) = &self.stream_base_url {
             service = service.with_stream_base_url(url)?;
+        }
+        if let Some(user_agent) = &self.user_agent {
+            service = service.with_user_agent(user_agent)?;
+        }
+        for (name, value) in &self.fields {
+            service = service.with_header(name, value)?;
         }
         if self.plain_http {
             service = service.allow_credentials_over_plain_http();

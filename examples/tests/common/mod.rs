@@ -91,6 +91,11 @@ impl Running {
         self.out.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("no line of {}", self.what))
     }
 
+    /// The next line of stderr, with its end.
+    pub(crate) fn note(&self) -> String {
+        self.err.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("no word of {}", self.what))
+    }
+
     /// Asks it to end, as a service manager does.
     #[cfg(unix)]
     pub(crate) fn terminate(&self) {

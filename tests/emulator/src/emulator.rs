@@ -233,13 +233,26 @@ impl Emulator {
     /// # Errors
     /// [`AddStreamError`], with the message that the REST call would be answered with.
     pub fn add_stream(&self, body: &str) -> Result<String, AddStreamError> {
+        self.create(None, body)
+    }
+
+    /// As [`add_stream`](Self::add_stream), under an id of the caller's, which a client then finds
+    /// again after a restart.
+    ///
+    /// # Errors
+    /// As `add_stream`, and if there is a stream of this id.
+    pub fn add_stream_as(&self, id: impl Into<String>, body: &str) -> Result<(), AddStreamError> {
+        self.create(Some(id.into()), body).map(drop)
+    }
+
+    fn create(&self, id: Option<String>, body: &str) -> Result<String, AddStreamError> {
         let fields = Fields::parse(body.as_bytes()).map_err(|error| AddStreamError(error.0))?;
         // Waits for the emulator's own thread (a jq filter is compiled there), not for the network.
         let (done, result) = std::sync::mpsc::channel();
         let hub = Arc::clone(&self.hub);
         self.hub.runtime().spawn(async move {
             // Nobody waits for the answer only if the caller is gone.
-            let _ = done.send(hub.create(fields).await);
+            let _ = done.send(hub.create(id, fields).await);
         });
         result
             .recv()

@@ -165,10 +165,19 @@ impl Hub {
 
     // Managed streams
 
-    pub(crate) async fn create(self: &Arc<Self>, fields: Fields) -> Result<Record, Invalid> {
-        let record = Record::create(fields).await?;
+    /// Creates a stream, under an id of its own where none is given.
+    pub(crate) async fn create(
+        self: &Arc<Self>,
+        id: Option<String>,
+        fields: Fields,
+    ) -> Result<Record, Invalid> {
+        let id = id.unwrap_or_else(|| format!("stream_{:016x}", crate::random()));
+        let record = Record::create(id, fields).await?;
         let feed = self.feed(record.id.clone(), self.form(&record));
         let mut streams = self.streams();
+        if streams.managed.contains_key(&record.id) {
+            return Err(Invalid(format!("there is a stream {:?} already", record.id)));
+        }
         let mut managed = Managed { record: record.clone(), feed, poller: None };
         self.restart_polling(&mut managed);
         streams.order.push(record.id.clone());
@@ -399,12 +408,12 @@ impl Hub {
 }
 
 impl Record {
-    async fn create(mut fields: Fields) -> Result<Self, Invalid> {
+    async fn create(id: String, mut fields: Fields) -> Result<Self, Invalid> {
         let name =
             fields.take_text("name")?.value().ok_or_else(|| Invalid::new("name is required"))?;
         let now = time::model_timestamp(time::now_ms());
         let mut record = Self {
-            id: format!("stream_{:016x}", crate::random()),
+            id,
             business_id: "business_emulator".to_owned(),
             name,
             description: None,

@@ -1,6 +1,6 @@
 //! The emulator as a command: serves until it is interrupted.
 
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ Options:
   --heartbeat-seconds S    silence before a heartbeat comment [default: 15]
   --demo                   also start an upstream with orders that change, and a stream of it
   --help                   print this
+  --version                print the version
 ";
 
 #[derive(Debug)]
@@ -29,44 +30,66 @@ struct Args {
     hmac_secret: String,
     heartbeat: Duration,
     demo: bool,
-    help: bool,
 }
 
+/// What the arguments ask for.
+#[derive(Debug)]
+enum Asked {
+    Serve(Args),
+    /// Only this text.
+    Say(String),
+}
+
+/// The stream of `--demo`: the same in every run, so that a client goes on after a restart.
+const DEMO_ID: &str = "stream_demo";
+
 fn main() -> ExitCode {
-    let args = match parse(lexopt::Parser::from_env()) {
-        Ok(args) => args,
+    let asked = match parse(lexopt::Parser::from_env()) {
+        Ok(asked) => asked,
         Err(error) => {
-            eprint!("restless-emulator: {error}\n\n{USAGE}");
+            complain(&format!("{error}\n\n{USAGE}"));
             return ExitCode::from(2);
         }
     };
-    if args.help {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    match run(args) {
+    let done = match asked {
+        Asked::Serve(args) => run(args),
+        Asked::Say(text) => say(&text).map_err(Into::into),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("restless-emulator: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                eprint!(": {error}");
-                cause = error.source();
-            }
-            eprintln!();
+            let causes = std::iter::successors(error.source(), |error| error.source());
+            let causes: String = causes.map(|error| format!(": {error}")).collect();
+            complain(&format!("{error}{causes}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn parse(mut parser: lexopt::Parser) -> Result<Args, lexopt::Error> {
+/// Prints on standard output. A reader that is gone wants no more; a disk that is full does.
+fn say(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(io::Error::new(error.kind(), format!("standard output: {error}")))
+        }
+        Err(_) | Ok(()) => Ok(()),
+    }
+}
+
+/// Says what is wrong, to whoever listens.
+fn complain(text: &str) {
+    // Where standard error is gone, the exit code is left.
+    let _ = write!(io::stderr(), "restless-emulator: {text}");
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
     let mut args = Args {
         port: 8787,
         api_key: DEFAULT_API_KEY.to_owned(),
         hmac_secret: DEFAULT_HMAC_SECRET.to_owned(),
         heartbeat: Duration::from_secs(15),
         demo: false,
-        help: false,
     };
     while let Some(arg) = parser.next()? {
         match arg {
@@ -92,11 +115,15 @@ fn parse(mut parser: lexopt::Parser) -> Result<Args, lexopt::Error> {
                 })?;
             }
             Long("demo") => args.demo = true,
-            Short('h') | Long("help") => args.help = true,
+            Short('h') | Long("help") => return Ok(Asked::Say(USAGE.to_owned())),
+            Short('V') | Long("version") => {
+                let version = env!("CARGO_PKG_VERSION");
+                return Ok(Asked::Say(format!("restless-emulator {version}\n")));
+            }
             arg => return Err(arg.unexpected()),
         }
     }
-    Ok(args)
+    Ok(Asked::Serve(args))
 }
 
 fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
@@ -122,14 +149,13 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     );
     let demo = args.demo.then(|| Demo::start(&emulator)).transpose()?;
     if let Some(demo) = &demo {
-        lines.push_str(&format!("# the id of a stream: {}\n", demo.stream_id));
+        lines.push_str(&format!("# the id of a stream: {DEMO_ID}\n"));
+        lines.push_str(&format!("# its upstream: {}\n", demo.orders.url()));
         lines.push_str("# orders that change every two seconds:\n");
         lines.push_str(&demo.command);
         lines.push('\n');
     }
-    // A reader that is gone is no reason to stop serving.
-    let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush());
+    say(&lines)?;
 
     runtime.block_on(async {
         tokio::select! {
@@ -147,7 +173,7 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
 
 /// Completes on SIGINT or SIGTERM; the signals are caught from the moment this returns.
 #[cfg(unix)]
-fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -161,7 +187,7 @@ fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
 
 /// Completes on Ctrl-C.
 #[cfg(not(unix))]
-fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         // Without the handler the system's own ends the process.
         if tokio::signal::ctrl_c().await.is_err() {
@@ -173,22 +199,22 @@ fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
 /// An upstream with orders that change, and a signed stream of it.
 struct Demo {
     orders: Upstream,
-    stream_id: String,
     command: String,
 }
 
 impl Demo {
     fn start(emulator: &Emulator) -> Result<Self, Box<dyn std::error::Error>> {
         let orders = Upstream::start(Self::orders(0))?;
-        let id = emulator.add_stream(&format!(
+        let stream = format!(
             r#"{{"name":"Orders","url":"{}","pollingInterval":1,"hmacSignatureEnabled":true}}"#,
             orders.url(),
-        ))?;
+        );
+        emulator.add_stream_as(DEMO_ID, &stream)?;
         let command = format!(
             "curl -N -H \"Authorization: Bearer $RESTLESS_API_KEY\" '{}&since=0'",
-            emulator.sse_url(&id),
+            emulator.sse_url(DEMO_ID),
         );
-        Ok(Self { orders, stream_id: id, command })
+        Ok(Self { orders, command })
     }
 
     async fn run(&self) {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -329,5 +330,7 @@ fn log(parts: &Parts, query: &[(String, String)], status: StatusCode, took: Dura
     }
     // `escape_debug`: a line end in a value must not begin a line of its own.
     let target = target.escape_debug();
-    eprintln!("{} {target} {} {} ms", parts.method, status.as_u16(), took.as_millis());
+    let line = format!("{} {target} {} {} ms\n", parts.method, status.as_u16(), took.as_millis());
+    // Where standard error takes no more, there is nobody to tell, and the request is served.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

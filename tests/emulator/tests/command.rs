@@ -93,14 +93,59 @@ fn request_is_logged_without_the_key() {
 
 #[test]
 fn demo_has_a_stream_of_orders() {
-    let (_running, lines) = Running::start(&["--port", "0", "--demo"], 7);
-    let id = lines[4].strip_prefix("# the id of a stream: ").expect("the id");
-    assert!(id.starts_with("stream_"), "{id}");
-    assert!(lines[5].starts_with("# "));
+    let (_running, lines) = Running::start(&["--port", "0", "--demo"], 8);
+    // The same in every run.
+    assert_eq!(lines[4], "# the id of a stream: stream_demo");
+    let upstream = lines[5].strip_prefix("# its upstream: http://").expect("the upstream");
+    let mut socket = TcpStream::connect(upstream.trim_end_matches('/')).expect("up");
+    socket.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut response = String::new();
+    socket.read_to_string(&mut response).expect("a response");
+    assert!(response.contains(r#"{"orders":["#), "{response}");
+    assert!(lines[6].starts_with("# "));
     assert!(
-        lines[6].starts_with("curl -N -H \"Authorization: Bearer $RESTLESS_API_KEY\" 'http://")
+        lines[7].starts_with("curl -N -H \"Authorization: Bearer $RESTLESS_API_KEY\" 'http://")
     );
-    assert!(lines[6].contains(id), "{}", lines[6]);
+    assert!(lines[7].contains("streamId=stream_demo"), "{}", lines[7]);
+}
+
+/// A device that is always full.
+#[cfg(target_os = "linux")]
+#[test]
+fn full_disk_exits_1_and_says_so() {
+    for args in [&["--help"][..], &["--version"], &["--port", "0"], &["--port", "0", "--demo"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+        let output = command(args).stdout(full).output().expect("an exit");
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(stderr.starts_with("restless-emulator: standard output: "), "{args:?}: {stderr}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn log_that_finds_no_room_stops_nobody() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let mut child = command(&["--port", "0"]).stderr(full).spawn().expect("a child");
+    let mut stdout = BufReader::new(child.stdout.take().expect("stdout"));
+    let _running = Running(child);
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("a line");
+    for _ in 0..2 {
+        let mut socket = TcpStream::connect(line.trim().rsplit("//").next().expect("an address"));
+        let socket = socket.as_mut().expect("up");
+        socket.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+        let mut response = String::new();
+        socket.read_to_string(&mut response).expect("a response");
+        assert!(response.starts_with("HTTP/1.1 401"), "{response}");
+    }
+}
+
+#[test]
+fn version_is_the_package_s() {
+    let output = command(&["--version"]).output().expect("an exit");
+    let due = format!("restless-emulator {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((output.status.code(), output.stdout), (Some(0), due.into_bytes()));
 }
 
 #[test]

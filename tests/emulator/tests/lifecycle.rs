@@ -143,3 +143,13 @@ fn until_can_be_awaited() {
         published.join().expect("woken");
     });
 }
+
+#[test]
+fn stream_under_an_id_of_the_caller_s_is_there_once() {
+    let emulator = Emulator::start().expect("an emulator");
+    let body = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+    emulator.add_stream_as("stream_mine", body).expect("a stream");
+    assert_eq!(emulator.ids(), ["stream_mine"]);
+    let error = emulator.add_stream_as("stream_mine", body).expect_err("twice");
+    assert_eq!(error.to_string(), "there is a stream \"stream_mine\" already");
+}

@@ -22,6 +22,7 @@ pub mod connection;
 pub mod credentials;
 pub mod environment;
 pub mod faults;
+pub mod fields;
 pub mod lifecycle;
 pub mod proxy;
 pub mod proxy_faults;
@@ -174,6 +175,12 @@ macro_rules! scenarios {
             a_call_that_is_dropped_at_any_poll_harms_no_other,
             poll_next_is_the_same_sequence,
             a_stream_that_is_over_stays_over,
+        }
+        $crate::scenarios! { $run => fields:
+            a_client_s_fields_go_with_each_request,
+            a_field_of_one_request_goes_before_the_client_s,
+            a_good_answer_has_its_fields,
+            a_field_that_can_t_be_sent_makes_no_client,
         }
         $crate::scenarios! { $run => lifecycle:
             a_dropped_subscription_closes_its_socket,
@@ -407,6 +414,7 @@ mod tests {
         credentials
         environment
         faults
+        fields
         lifecycle
         proxy
         proxy_faults
@@ -435,6 +443,8 @@ mod tests {
         "tests/tests/leaks.rs"
         "examples/tests/cli.rs"
         "examples/tests/bring_your_own.rs"
+        "examples/tests/how_to.rs"
+        "examples/tests/readme.rs"
     };
 
     /// The functions of a file that `named` finds a name in, which it is told with whether `#[test]`

@@ -94,7 +94,7 @@ pub async fn each_request_says_what_client_it_comes_from<R: Runtime>(rt: R) {
         assert_eq!(said().as_deref(), Some("mine"));
     }
     let mut entropy = Entropy::from_seed(1);
-    let url = to_websocket_url(&stage.emulator.sse_url(&id)).expect("a URL");
+    let url = to_websocket_url(stage.emulator.sse_url(&id)).expect("a URL");
     let url = url.expose().parse().expect("a URL");
     let handshake = ws::Handshake::new(&url, &mut entropy).expect("a handshake");
     assert_eq!(handshake.request().headers().get("user-agent"), None);

@@ -133,7 +133,7 @@ pub(crate) fn run_direct(case: &Case) -> Checked {
 }
 
 pub(crate) fn run_to_websocket(case: &Case) -> Checked {
-    let url = text(to_websocket_url(&case.input::<String>("url").unwrap_or_default()));
+    let url = text(to_websocket_url(case.input::<String>("url").unwrap_or_default()));
     if !case.better() {
         return compare(case, url);
     }

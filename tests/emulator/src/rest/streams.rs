@@ -62,7 +62,7 @@ pub(super) fn list(hub: &Hub, query: &[(String, String)]) -> Answer {
 pub(super) async fn create(hub: &Arc<Hub>, body: &[u8]) -> Answer {
     let mut fields = Fields::parse(body)?;
     check_body_key(hub, &mut fields)?;
-    let record = hub.create(fields).await?;
+    let record = hub.create(None, fields).await?;
     Ok(Reply::json(StatusCode::CREATED, &Stream::new(hub, record)))
 }
 

@@ -1,0 +1,168 @@
+//! The programs of `how-to`, each against the emulator, for what it promises.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::PathBuf;
+
+use common::Running;
+use restless_emulator::{Emulator, Fault};
+
+struct Stage {
+    emulator: Emulator,
+    id: String,
+    base: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let emulator = Emulator::start().expect("an emulator");
+        let id = add_stream(&emulator);
+        let base = emulator.api_base_url();
+        Self { emulator, id, base }
+    }
+
+    fn environment(&self) -> [(&str, &str); 3] {
+        [
+            ("RESTLESS_API_KEY", self.emulator.api_key()),
+            ("RESTLESS_API_BASE_URL", &self.base),
+            ("RESTLESS_STREAM_BASE_URL", &self.base),
+        ]
+    }
+
+    fn start(&self, program: &str, arguments: &[&str]) -> Running {
+        Running::start(program, arguments, &self.environment())
+    }
+
+    fn publish(&self, count: usize) {
+        for n in 0..count {
+            self.emulator.publish(&self.id, &n.to_string()).expect("an event");
+        }
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.emulator.log(&self.id).into_iter().map(|event| event.id).collect()
+    }
+}
+
+fn add_stream(emulator: &Emulator) -> String {
+    let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+    emulator.add_stream(stream).expect("a stream")
+}
+
+/// A file that is not there yet, in a folder of the test's own.
+fn file(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("restless-how-to-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder.join(name)
+}
+
+/// `one-transaction`: killed again and again, and cut, it has each event once and in order.
+#[test]
+fn no_event_is_missing_in_the_database_and_none_is_there_twice() {
+    let stage = Stage::new();
+    let path = file("events.db");
+    let database = path.to_str().expect("a text");
+    for _ in 0..8 {
+        stage.emulator.inject(Fault::cut_after_events(2));
+        let running = stage.start("how-to-one-transaction", &[database, &stage.id]);
+        stage.publish(3);
+        stage.emulator.until_subscribers(1).wait().expect("a subscriber");
+        stage.publish(3);
+        // Wherever it stands now, this kills it.
+        drop(running);
+    }
+    let stored = || {
+        let database = rusqlite::Connection::open(&path).expect("a database");
+        let mut query = database.prepare("SELECT cursor FROM events ORDER BY rowid").expect("SQL");
+        let rows = query.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<Result<Vec<String>, _>>().expect("texts")
+    };
+    stage.emulator.clear_faults();
+    stage.publish(1);
+    let left = (stage.log().len() - stored().len()).to_string();
+    let run = stage.start("how-to-one-transaction", &[database, &stage.id, &left]).end();
+    assert_eq!((run.status, &*run.err), (Some(0), ""));
+    assert_eq!(stored(), stage.log());
+}
+
+/// The ids of the next events that a browser gets.
+fn ids(events: &mut impl Iterator<Item = String>, count: usize) -> Vec<String> {
+    let ids = events.filter_map(|line| line.strip_prefix("id: ").map(str::to_owned));
+    ids.take(count).collect()
+}
+
+/// The lines of an event stream, as a browser with this last event gets them.
+fn browser(url: &str, last: Option<&str>) -> impl Iterator<Item = String> + use<> {
+    let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+    let request = agent.get(url);
+    let request = match last {
+        Some(id) => request.header("last-event-id", id),
+        None => request,
+    };
+    let body = request.call().expect("an answer").into_body();
+    let reader: Box<dyn Read> = Box::new(body.into_reader());
+    BufReader::new(reader).lines().map(|line| line.expect("a line"))
+}
+
+/// `serve-on`: a browser gets the latest event and what comes; one that was away, what came meanwhile.
+#[test]
+fn a_browser_that_was_away_gets_what_came_meanwhile() {
+    let stage = Stage::new();
+    stage.publish(3);
+    let running = stage.start("how-to-serve-on", &[&stage.id]);
+    let url = running.line();
+    let url = url.trim();
+    let log = stage.log();
+    // It gets all that is kept: from then on, the three are.
+    let mut first = browser(url, Some("unknown"));
+    assert_eq!(ids(&mut first, 3), log);
+    let mut late = browser(url, None);
+    assert_eq!(ids(&mut late, 1), log[2..]);
+    stage.publish(2);
+    let log = stage.log();
+    for browser in [&mut first, &mut late] {
+        assert_eq!(ids(browser, 2), log[3..]);
+    }
+    assert_eq!(ids(&mut browser(url, Some(&log[1])), 3), log[2..]);
+}
+
+/// `many-subscriptions`: a thousand streams on one client, and an event of each comes.
+#[test]
+fn a_thousand_subscriptions_on_one_client_all_bring_events() {
+    let stage = Stage::new();
+    let mut due = BTreeSet::from([stage.id.clone()]);
+    due.extend((1..1_000).map(|_| add_stream(&stage.emulator)));
+    for id in &due {
+        stage.emulator.publish(id, "1").expect("an event");
+    }
+    let run = stage.start("how-to-many-subscriptions", &["1000"]).end();
+    assert_eq!((run.status, &*run.err), (Some(0), ""));
+    let seen = run.lines().into_iter().filter_map(|line| line.split_once(' '));
+    assert_eq!(seen.map(|(id, _)| id.to_owned()).collect::<BTreeSet<_>>(), due);
+}
+
+/// `graceful-shutdown`: told to end, it ends well, and the next start goes on where it was.
+#[cfg(unix)]
+#[test]
+fn told_to_end_it_leaves_a_position_to_go_on_from() {
+    let stage = Stage::new();
+    let file = file("position");
+    let arguments = [&*stage.id, file.to_str().expect("a text")];
+    let mut seen = 0;
+    for count in [3, 2] {
+        let running = stage.start("how-to-graceful-shutdown", &arguments);
+        stage.publish(count);
+        let lines: Vec<_> = (0..count).map(|_| running.line()).collect();
+        running.terminate();
+        let run = running.end();
+        assert_eq!((run.status, &*run.out, &*run.err), (Some(0), "", ""));
+        let log = stage.log();
+        for (line, id) in lines.iter().zip(&log[seen..]) {
+            assert!(line.contains(id.as_str()), "{id} is not in {line}");
+        }
+        seen += count;
+        assert_eq!(std::fs::read_to_string(&file).expect("a position"), log[seen - 1]);
+    }
+}
