@@ -166,3 +166,29 @@ fn told_to_end_it_leaves_a_position_to_go_on_from() {
         assert_eq!(std::fs::read_to_string(&file).expect("a position"), log[seen - 1]);
     }
 }
+
+/// What the docs' page `how_to` shows of a program is in it, line by line.
+#[test]
+fn each_excerpt_in_the_docs_is_of_a_program() {
+    let lines = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    };
+    let page = include_str!("../../adapters/hyper/src/how_to.rs");
+    let page = page.replace("//! ", "").replace("//!", "");
+    let mut compared = 0;
+    let parts: Vec<_> = page.split("```").collect();
+    // A block, and the rest of its section.
+    for (excerpt, rest) in parts[1..].chunks_exact(2).map(|two| (two[0], two[1])) {
+        let rest = rest.split("\n# ").next().unwrap_or_default();
+        let name = rest.split_once("`examples/how-to/").and_then(|(_, rest)| rest.split_once('`'));
+        let Some((name, _)) = name else { continue };
+        let program = std::fs::read_to_string(format!("how-to/{name}")).expect("the program");
+        let program = lines(&program);
+        let shown = excerpt.lines().filter(|line| *line != "#" && !line.starts_with("# "));
+        let shown = lines(&shown.collect::<Vec<_>>().join("\n"));
+        let found = program.windows(shown.len()).any(|window| window == shown);
+        assert!(found, "{name} has no such lines: {shown:#?}");
+        compared += 1;
+    }
+    assert_eq!(compared, 4);
+}

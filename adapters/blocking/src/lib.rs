@@ -27,6 +27,66 @@
 //! go unanswered: who does other things in between for long takes up [`Events::next_timeout`] again
 //! and again, or gives the subscription a thread.
 //!
+//! # How do I …
+//!
+//! | … | answer |
+//! | --- | --- |
+//! | pause, and resume | Nothing is asked of a subscription for a while, or it is dropped, and the next one begins at its [`cursor`](Events::cursor). |
+//! | keep the cursor in a database | The event and [`cursor`](Events::cursor) go into one transaction, as in [`how_to`](restless_hyper::how_to#the-cursor-in-a-database). |
+//! | follow 1,000 streams | Each takes a thread here: the async adapters do it in one task, as in [`how_to`](restless_hyper::how_to#a-thousand-subscriptions). |
+//! | shut down gracefully | A loop of [`next_timeout`](Events::next_timeout) looks at a flag that the signal sets; then [`close`](Events::close), and the loop goes on to the end. |
+//! | serve a stream on, with axum | axum is async: `restless-tokio` is made for it. |
+//! | see what happens: tracing | [`how_to`](restless_hyper::how_to#see-what-happens) |
+//! | test without a network | [`how_to`](restless_hyper::how_to#test-without-a-network) |
+//! | take key and service from the environment | [`Client::from_env`] |
+//! | set timeouts, retries, a proxy, TLS, fields, the user agent | [`ClientBuilder`](client::ClientBuilder) |
+//! | read data as a type of my own | [`RawJson::parse`](event::RawJson::parse) |
+//! | read the fields of a good reply: request id, rate limits | [`Call::with_head`] |
+//!
+//! A pause, and an end in good order:
+//!
+//! ```no_run
+//! use std::sync::atomic::{AtomicBool, Ordering};
+//! use std::time::Duration;
+//!
+//! use restless_blocking::{Client, Error, Subscription};
+//!
+//! /// Set by the signal's handler, such as that of the crate `ctrlc`.
+//! static TOLD: AtomicBool = AtomicBool::new(false);
+//!
+//! /// Follows a stream until it is told to end, and gives the position to go on from.
+//! fn follow(stream: &str, cursor: Option<String>) -> Result<Option<String>, Error> {
+//!     let mut subscription = Subscription::stream(stream);
+//!     if let Some(cursor) = cursor {
+//!         subscription = subscription.cursor(cursor);
+//!     }
+//!     let mut events = Client::from_env()?.subscribe(subscription)?;
+//!     loop {
+//!         match events.next_timeout(Duration::from_millis(200)) {
+//!             Ok(Some(item)) => println!("{:?}", item?),
+//!             Ok(None) => break,
+//!             // Nothing has come: time to look up.
+//!             Err(_) => {}
+//!         }
+//!         if TOLD.load(Ordering::Relaxed) {
+//!             events.close();
+//!         }
+//!     }
+//!     Ok(events.cursor().map(str::to_owned))
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! All are off by default.
+//!
+//! - `zstd`: the content coding of that name; its decoder is in C.
+//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and not
+//!   the platform's.
+//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not ring.
+//! - `tracing`: spans and events of what the client does; the table of them is on the front page of
+//!   [`restless_hyper`].
+//!
 //! What other clients read and this one does not stands in [known limits](restless_hyper::known_limits).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -41,6 +101,13 @@ use restless_proto::subscription::{Event, Item, Status};
 use restless_smol::Smol;
 
 pub use restless_hyper::rustls;
+/// The type behind the alias: [`ClientBuilder`] is one of these.
+pub mod client {
+    #[doc(inline)]
+    pub use restless_hyper::ClientBuilder;
+}
+
+#[doc(inline)]
 pub use restless_proto::{
     API_BASE_URL, ApiKey, Call, CallOptions, ConfigError, ContentError, CredentialsError, Entropy,
     Error, Excerpt, GaveUp, Instant, JsonError, JsonProblem, LimitError, Limits, Misuse,
@@ -70,7 +137,7 @@ impl Client {
     }
 
     /// A client of the service that the environment names: see
-    /// [`ClientBuilder::environment`](restless_hyper::ClientBuilder::environment).
+    /// [`ClientBuilder::environment`](client::ClientBuilder::environment).
     ///
     /// # Errors
     ///

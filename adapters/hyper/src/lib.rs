@@ -5,6 +5,7 @@
 //! an adapter, such as `restless-tokio`; who has a runtime of their own implements [`Runtime`] and
 //! has the same [`Client`].
 //!
+//! [`how_to`] answers what most programs ask next, from pausing to testing without a network.
 //! What other clients read and this one does not stands in [`known_limits`].
 //!
 //! # Features
@@ -40,6 +41,7 @@ mod date;
 mod driver;
 mod events;
 mod exchange;
+pub mod how_to;
 mod io;
 pub mod known_limits;
 mod pages;

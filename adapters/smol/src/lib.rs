@@ -21,6 +21,33 @@
 //! # }
 //! ```
 //!
+//! # How do I …
+//!
+//! | … | answer |
+//! | --- | --- |
+//! | pause, and resume | [`how_to`](how_to#pause-and-resume) |
+//! | keep the cursor in a database, in one transaction with the event | [`how_to`](how_to#the-cursor-in-a-database) |
+//! | follow 1,000 streams | [`how_to`](how_to#a-thousand-subscriptions) |
+//! | shut down gracefully | [`how_to`](how_to#shut-down-gracefully) |
+//! | serve a stream on, with axum | [`how_to`](how_to#serve-it-on) |
+//! | see what happens: tracing | [`how_to`](how_to#see-what-happens) |
+//! | test without a network | [`how_to`](how_to#test-without-a-network) |
+//! | take key and service from the environment | [`Client::from_env`](client::Client::from_env) |
+//! | set timeouts, retries, a proxy, TLS, fields, the user agent | [`ClientBuilder`](client::ClientBuilder) |
+//! | read data as a type of my own | [`RawJson::parse`](event::RawJson::parse) |
+//! | read the fields of a good reply: request id, rate limits | [`Call::with_head`] |
+//!
+//! # Features
+//!
+//! All are off by default.
+//!
+//! - `zstd`: the content coding of that name; its decoder is in C.
+//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and not
+//!   the platform's.
+//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not ring.
+//! - `tracing`: spans and events of what the client does; the table of them is on the front page of
+//!   [`restless_hyper`].
+//!
 //! What other clients read and this one does not stands in [known limits](restless_hyper::known_limits).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -35,7 +62,16 @@ use std::time::Duration;
 use async_net::TcpStream;
 use restless_hyper::{FuturesIo, Runtime};
 
-pub use restless_hyper::{Watch, rustls};
+/// The types behind the aliases: [`Client`] is one of these, on this runtime.
+pub mod client {
+    #[doc(inline)]
+    pub use restless_hyper::{Client, ClientBuilder, Events, Pages, Runtime, WebSocket};
+}
+
+pub use restless_hyper::rustls;
+#[doc(inline)]
+pub use restless_hyper::{Watch, how_to};
+#[doc(inline)]
 pub use restless_proto::{
     API_BASE_URL, ApiKey, Call, CallOptions, ConfigError, ContentError, CredentialsError, Entropy,
     Error, Excerpt, GaveUp, Instant, JsonError, JsonProblem, LimitError, Limits, Misuse,

@@ -1,0 +1,201 @@
+//! How to do what most programs do next. Each answer holds for every async adapter; the programs are in
+//! the folder `examples/how-to` of the repository, on tokio, and a test runs each against the emulator.
+//!
+//! # Pause and resume
+//!
+//! A subscription moves only while it is polled. For a short pause, nothing is asked of it: the
+//! server is slowed down (TCP), and what it sends meanwhile comes afterwards. A WebSocket that is not
+//! polled answers no ping, so the server may cut it; then the next poll connects again, at the cursor.
+//!
+//! For a long pause the cursor is kept and the connection given back. The next subscription goes on
+//! behind it, for as long as the service keeps what came in between.
+//!
+//! ```
+//! # use restless_hyper::{Client, Events, Runtime, proto::{Error, Subscription}};
+//! # async fn pause<R: Runtime>(client: Client<R>, events: Events<R>) -> Result<(), Error> {
+//! let cursor = events.cursor().map(str::to_owned);
+//! drop(events);
+//! // Some hours later:
+//! let mut subscription = Subscription::stream("stream_123");
+//! if let Some(cursor) = cursor {
+//!     subscription = subscription.cursor(cursor);
+//! }
+//! let events = client.subscribe(subscription)?;
+//! # drop(events);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The cursor in a database
+//!
+//! The event and the cursor go into the database in one transaction. Then no crash comes between
+//! them: no event is missing, and none is there twice. `store` is called with each item and
+//! [`Events::cursor`](crate::Events::cursor) behind it; at the start, the row's cursor goes into the
+//! subscription.
+//!
+//! ```
+//! # use restless_hyper::proto::subscription::Item;
+//! # use rusqlite::{Connection, params};
+//! fn store(
+//!     database: &mut Connection,
+//!     stream: &str,
+//!     item: &Item,
+//!     cursor: Option<&str>,
+//! ) -> rusqlite::Result<()> {
+//!     let transaction = database.transaction()?;
+//!     // What was rejected is passed, or it would come again with each start.
+//!     if let Some(event) = item.event() {
+//!         let insert = "INSERT INTO events (stream, cursor, event) VALUES (?1, ?2, ?3)";
+//!         transaction.execute(insert, params![stream, cursor, event.raw()])?;
+//!     }
+//!     let update = "INSERT INTO positions (stream, cursor) VALUES (?1, ?2)
+//!         ON CONFLICT (stream) DO UPDATE SET cursor = excluded.cursor";
+//!     transaction.execute(update, params![stream, cursor])?;
+//!     transaction.commit()
+//! }
+//! ```
+//!
+//! This is for one worker: two that follow one stream would both store it. `restless-relay` has the
+//! rule for many workers, batches, and more stores. The program: `examples/how-to/one-transaction.rs`.
+//!
+//! # A thousand subscriptions
+//!
+//! One client follows any number of streams, and one task is enough: each subscription is polled only
+//! when something has come for it. Each takes a socket, so the limit for open files has to be above
+//! their number (`ulimit -n`), and memory for what it reads
+//! ([`ReadBuffer`](restless_proto::ReadBuffer)): 25 KiB each were seen, with 1,000 over plain http
+//! and small events; TLS takes more.
+//!
+//! ```
+//! # use futures_util::{StreamExt as _, stream::SelectAll};
+//! # use restless_hyper::{Client, Runtime, proto::{Error, Subscription, streams}};
+//! # async fn all<R: Runtime>(client: Client<R>) -> Result<(), Error> {
+//! let mut all = SelectAll::new();
+//! let mut pages = client.pages(streams::list().limit(100));
+//! while let Some(stream) = pages.next().await {
+//!     let id = stream?.id;
+//!     let events = client.subscribe(Subscription::stream(&id).since("0"))?;
+//!     all.push(events.map(move |item| (id.clone(), item)));
+//! }
+//! # while let Some((id, item)) = all.next().await { println!("{id}: {:?}", item?); }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `all.next()` gives each item with its stream's id. The program:
+//! `examples/how-to/many-subscriptions.rs`.
+//!
+//! # Shut down gracefully
+//!
+//! [`Events::close`](crate::Events::close) ends a subscription, and `next` goes on to the end: over
+//! WebSocket it waits for the service's answer, 10 s at the most. What was not handed out by then is
+//! not lost. It comes after the cursor at the next start.
+//!
+//! ```
+//! # use restless_hyper::{Events, Runtime, proto::Error};
+//! # async fn follow<R: Runtime>(mut events: Events<R>, told: impl Future<Output = ()>)
+//! # -> Result<(), Error> {
+//! # let mut told = std::pin::pin!(told);
+//! let mut ending = false;
+//! loop {
+//!     let item = tokio::select! {
+//!         item = events.next() => item,
+//!         () = &mut told, if !ending => {
+//!             ending = true;
+//!             // Over WebSocket the service answers, and `next` waits for that.
+//!             events.close();
+//!             continue;
+//!         }
+//!     };
+//!     let Some(item) = item else { break };
+//! #   item?;
+//! # }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `told` is a future that completes on the signal. The program:
+//! `examples/how-to/graceful-shutdown.rs`.
+//!
+//! # Serve it on
+//!
+//! One subscription feeds any number of browsers. The last events are kept with their cursors as ids,
+//! so that a browser that connects again, and sends `Last-Event-ID` by itself, goes on behind its last
+//! one. With axum:
+//!
+//! ```
+//! # use std::{convert::Infallible, sync::Arc};
+//! # use axum::{extract::State, http::HeaderMap, response::{Sse, sse::{Event, KeepAlive}}};
+//! # use futures_util::{Stream, stream::unfold};
+//! # struct Feed { count: tokio::sync::watch::Sender<usize> }
+//! # impl Feed {
+//! #     fn after(&self, _: Option<&str>) -> usize { 0 }
+//! #     fn get(&self, before: usize) -> Option<(Event, usize)> { Some((Event::default(), before + 1)) }
+//! # }
+//! async fn serve(
+//!     State(feed): State<Arc<Feed>>,
+//!     fields: HeaderMap,
+//! ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+//!     let last = fields.get("last-event-id").and_then(|id| id.to_str().ok());
+//!     let (before, count) = (feed.after(last), feed.count.subscribe());
+//!     let events = unfold((feed, before, count), |(feed, before, mut count)| async move {
+//!         loop {
+//!             // Before the look, so that nothing that comes behind it is slept through.
+//!             count.mark_unchanged();
+//!             if let Some((event, next)) = feed.get(before) {
+//!                 return Some((Ok(event), (feed, next, count)));
+//!             }
+//!             count.changed().await.ok()?;
+//!         }
+//!     });
+//!     Sse::new(events).keep_alive(KeepAlive::default())
+//! }
+//! ```
+//!
+//! `Feed` keeps the events and counts them. The program: `examples/how-to/serve-on.rs`.
+//!
+//! # See what happens
+//!
+//! With the feature `tracing`, a client tells of each exchange, loss and end; the table of it is on
+//! the front page of `restless-hyper`. Any subscriber takes it:
+//!
+//! ```no_run
+//! tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).init();
+//! ```
+//!
+//! Without it there is [`Events::next_event`](crate::Events::next_event), which gives connections and
+//! losses beside items, and [`Events::watch`](crate::Events::watch), a handle for a health check.
+//!
+//! # Test without a network
+//!
+//! `restless-emulator` plays the service on loopback: it publishes what a test says, and goes wrong
+//! when a test says so.
+//!
+//! ```
+//! # use restless_hyper::{ClientBuilder, Runtime, proto::Subscription};
+//! use restless_emulator::{Emulator, Fault};
+//!
+//! # async fn test<R: Runtime>(builder: ClientBuilder<R>) -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = Emulator::start()?;
+//! let id = emulator.add_stream(r#"{"name":"Orders","url":"http://127.0.0.1:9/"}"#)?;
+//! emulator.publish(&id, r#"{"total":1}"#)?;
+//! emulator.publish(&id, r#"{"total":2}"#)?;
+//! // The first connection is cut between the two.
+//! emulator.inject(Fault::cut_after_events(1));
+//!
+//! let client = builder
+//!     .api_key(emulator.api_key())
+//!     .base_url(emulator.api_base_url())
+//!     .stream_base_url(emulator.stream_base_url())
+//!     .build()?;
+//! let mut events = client.subscribe(Subscription::stream(&id).since("0"))?;
+//! for due in [r#"{"total":1}"#, r#"{"total":2}"#] {
+//!     let event = events.next().await.ok_or("an event is due")??.into_event()?;
+//!     assert_eq!(event.data().unwrap_or_default().get(), due);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without any socket, [`SubscriptionMachine`](restless_proto::subscription::SubscriptionMachine) takes
+//! the bytes and the time as values: see [`restless_proto::guide`].
