@@ -21,13 +21,22 @@ use crate::{Runtime, Watch};
 /// It is a [`Stream`] of items, and moves only while it is polled: reading slowly slows the server
 /// down (TCP), and nothing is queued. To keep it moving beside other work, give it a task:
 ///
-/// ```ignore
+/// ```
+/// # use restless_hyper::{Events, Runtime};
+/// # use tokio::sync::mpsc::channel;
+/// # fn spawn(task: impl Future<Output = ()> + Send + 'static) { drop(task) }
+/// # fn keep_moving<R: Runtime>(mut events: Events<R>) {
 /// let (sender, receiver) = channel(16);
+/// // The runtime's own, such as `tokio::spawn`.
 /// spawn(async move {
 ///     while let Some(item) = events.next().await {
-///         if sender.send(item).await.is_err() { break }
+///         if sender.send(item).await.is_err() {
+///             break;
+///         }
 ///     }
 /// });
+/// # drop(receiver);
+/// # }
 /// ```
 ///
 /// An `Err` is the end, once; then comes `None`. Dropping it closes its connection at once.
