@@ -2,7 +2,7 @@ use super::*;
 use crate::event::SseId;
 
 fn update(data: &str, fallback: Option<&str>) -> StreamEvent {
-    let fallback = fallback.map_or("null".to_owned(), |mode| format!("\"{mode}\""));
+    let fallback = fallback.map_or_else(|| "null".to_owned(), |mode| format!("\"{mode}\""));
     let meta =
         format!(r#"{{"timestamp":"2026-03-24T00:00:00Z","payload_mode_fallback":{fallback}}}"#);
     let text = format!(r#"{{"type":"update","meta":{meta},"data":{data}}}"#);
