@@ -1,18 +1,16 @@
 //! Searches through bytes for what `restless-proto` stops at: the end of a line (WHATWG HTML
 //! §9.2.5), what is not ASCII in it, and whatever ends the plain part of a JSON string (RFC 8259 §7).
 //!
-//! Two kinds of function. Those over a [`Block`] are inlined, and answer with a mask: the text's
-//! short pieces, keys most of all, are done within one. Those over a slice are for what is longer,
-//! and take what the processor offers at run time.
+//! Functions over a [`Block`] are inlined, and answer with a mask: short pieces, keys most of all,
+//! are done within one. Functions over a slice take what the processor offers at run time.
 //!
 //! | platform | a block | a slice |
 //! | --- | --- | --- |
 //! | x86-64 | SSE2, which each has | AVX2 where it is found at run time, else SSE2 |
-//! | all others, and the feature `scalar` | eight bytes at a time in a register | likewise |
+//! | all others, and the feature `scalar` | eight bytes at a time | likewise |
 //!
-//! This is the only crate of the workspace with `unsafe` in a library: none of it is left with the
-//! feature `scalar`. Each function has a plain twin in [`scalar`], which is always built, and which
-//! the tests and the fuzz target `scan` hold it against.
+//! No other library of the workspace has `unsafe`, and this has none with the feature `scalar`. Each
+//! function has a plain twin in [`scalar`], which tests and the fuzz target `scan` hold it against.
 
 #![cfg_attr(any(feature = "scalar", not(target_arch = "x86_64")), forbid(unsafe_code))]
 

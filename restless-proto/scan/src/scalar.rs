@@ -38,9 +38,9 @@ pub fn ascii(bytes: &[u8]) -> Option<&str> {
 /// Where the first byte is that is marked; the length where there is none.
 #[inline]
 fn first(bytes: &[u8], marks: impl Fn(u64) -> u64, is_marked: impl Fn(u8) -> bool) -> usize {
-    let (words, tail) = bytes.as_chunks_of_8();
+    let (words, tail) = words(bytes);
     for (n, word) in words.enumerate() {
-        let found = marks(u64::from_le_bytes(word));
+        let found = marks(word);
         if found != 0 {
             return n * 8 + found.trailing_zeros() as usize / 8;
         }
@@ -54,10 +54,8 @@ fn first(bytes: &[u8], marks: impl Fn(u64) -> u64, is_marked: impl Fn(u8) -> boo
 fn mask(block: &Block, marks: impl Fn(u64) -> u64) -> u32 {
     // Moves the highest bits of the eight bytes together, the first byte's to the lowest place.
     let gather = |word: u64| (word >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    let (words, _) = block.as_chunks_of_8();
-    words.enumerate().fold(0, |found, (n, word)| {
-        found | (gather(marks(u64::from_le_bytes(word))) as u32) << (8 * n)
-    })
+    let (words, _) = words(block);
+    words.enumerate().fold(0, |found, (n, word)| found | (gather(marks(word)) as u32) << (8 * n))
 }
 
 /// Marks the bytes that a JSON string stops at by their highest bit.
@@ -91,16 +89,10 @@ fn zeros(word: u64) -> u64 {
     !(((word & !HIGHEST) + !HIGHEST) | word) & HIGHEST
 }
 
-/// `as_chunks` of the standard library, which is younger than this crate's oldest compiler.
-trait Chunks {
-    fn as_chunks_of_8(&self) -> (impl Iterator<Item = [u8; 8]>, &[u8]);
-}
-
-impl Chunks for [u8] {
-    #[inline]
-    fn as_chunks_of_8(&self) -> (impl Iterator<Item = [u8; 8]>, &[u8]) {
-        let chunks = self.chunks_exact(8);
-        let tail = chunks.remainder();
-        (chunks.filter_map(|chunk| chunk.first_chunk().copied()), tail)
-    }
+/// The bytes eight by eight, the first in the lowest place, and those that are left over.
+#[inline]
+fn words(bytes: &[u8]) -> (impl Iterator<Item = u64>, &[u8]) {
+    let chunks = bytes.chunks_exact(8);
+    let tail = chunks.remainder();
+    (chunks.filter_map(|chunk| chunk.first_chunk().map(|word| u64::from_le_bytes(*word))), tail)
 }

@@ -111,7 +111,7 @@ unsafe fn string_stop_avx2(bytes: &[u8]) -> usize {
     unsafe {
         let mut rest = bytes;
         while let Some((pair, after)) = rest.split_first_chunk::<64>() {
-            let [first, second] = load64(pair);
+            let [first, second] = load(pair.as_ptr());
             let (first, second) = (string_stops32(first), string_stops32(second));
             if _mm256_movemask_epi8(_mm256_or_si256(first, second)) != 0 {
                 return bytes.len() - rest.len() + first_of64(first, second);
@@ -131,7 +131,7 @@ unsafe fn line_end_avx2(bytes: &[u8]) -> usize {
     unsafe {
         let mut rest = bytes;
         while let Some((pair, after)) = rest.split_first_chunk::<64>() {
-            let [first, second] = load64(pair);
+            let [first, second] = load(pair.as_ptr());
             let (first, second) = (line_ends32(first), line_ends32(second));
             if _mm256_movemask_epi8(_mm256_or_si256(first, second)) != 0 {
                 return bytes.len() - rest.len() + first_of64(first, second);
@@ -139,7 +139,7 @@ unsafe fn line_end_avx2(bytes: &[u8]) -> usize {
             rest = after;
             // A long line: by 128 bytes, each costs 0.18 instructions, by 64 it is 0.25.
             while let Some((pair, after)) = rest.split_first_chunk::<128>() {
-                let [a, b, c, d] = load128(pair).map(|bytes| line_ends32(bytes));
+                let [a, b, c, d] = load(pair.as_ptr()).map(|bytes| line_ends32(bytes));
                 let any = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
                 if _mm256_movemask_epi8(any) != 0 {
                     break;
@@ -161,13 +161,13 @@ unsafe fn is_ascii_avx2(bytes: &[u8]) -> bool {
         let mut rest = bytes;
         let mut seen = _mm256_set1_epi8(0);
         while let Some((pair, after)) = rest.split_first_chunk::<128>() {
-            let [a, b, c, d] = load128(pair);
+            let [a, b, c, d] = load(pair.as_ptr());
             let all = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
             seen = _mm256_or_si256(seen, all);
             rest = after;
         }
         while let Some((pair, after)) = rest.split_first_chunk::<64>() {
-            let [first, second] = load64(pair);
+            let [first, second] = load(pair.as_ptr());
             seen = _mm256_or_si256(seen, _mm256_or_si256(first, second));
             rest = after;
         }
@@ -177,20 +177,19 @@ unsafe fn is_ascii_avx2(bytes: &[u8]) -> bool {
 
 /// # Safety
 ///
-/// The processor has AVX2, as for all below.
+/// The processor has AVX2, and `N` times 32 bytes can be read from there on.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn load64(pair: &[u8; 64]) -> [__m256i; 2] {
-    let first = pair.as_ptr();
-    // SAFETY: the reference says that 64 bytes are there to be read, and they need not be aligned.
-    unsafe { [_mm256_loadu_si256(first.cast()), _mm256_loadu_si256(first.add(32).cast())] }
+unsafe fn load<const N: usize>(bytes: *const u8) -> [__m256i; N] {
+    // SAFETY: this function's own requirement. None of the bytes need be aligned.
+    unsafe { std::array::from_fn(|n| _mm256_loadu_si256(bytes.add(32 * n).cast())) }
 }
 
 /// The first byte of 64 that is marked.
 ///
 /// # Safety
 ///
-/// As for [`load64`].
+/// The processor has AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn first_of64(first: __m256i, second: __m256i) -> usize {
@@ -202,18 +201,7 @@ unsafe fn first_of64(first: __m256i, second: __m256i) -> usize {
 
 /// # Safety
 ///
-/// As for [`load64`].
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn load128(pair: &[u8; 128]) -> [__m256i; 4] {
-    let first = pair.as_ptr();
-    // SAFETY: likewise for 128 bytes, in four steps of 32.
-    unsafe { [0, 32, 64, 96].map(|at| _mm256_loadu_si256(first.add(at).cast())) }
-}
-
-/// # Safety
-///
-/// As for [`load64`].
+/// The processor has AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn string_stops32(bytes: __m256i) -> __m256i {
@@ -228,7 +216,7 @@ unsafe fn string_stops32(bytes: __m256i) -> __m256i {
 
 /// # Safety
 ///
-/// As for [`load64`].
+/// The processor has AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn line_ends32(bytes: __m256i) -> __m256i {
