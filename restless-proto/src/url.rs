@@ -27,22 +27,22 @@ use crate::service::STREAM_BASE_URL;
 
 /// The URL to follow a stream or a session at, over server-sent events.
 pub fn sse() -> ManagedUrl {
-    ManagedUrl::new(false)
+    ManagedUrl::new(Transport::EventStream)
 }
 
 /// The URL to follow a stream or a session at, over WebSocket.
 pub fn websocket() -> ManagedUrl {
-    ManagedUrl::new(true)
+    ManagedUrl::new(Transport::WebSocket)
 }
 
 /// The URL to follow a REST API at, over server-sent events.
 pub fn direct_sse(target: impl Into<Target>) -> DirectUrl {
-    DirectUrl::new(target.into(), false)
+    DirectUrl::new(target.into(), Transport::EventStream)
 }
 
 /// The URL to follow a REST API at, over WebSocket.
 pub fn direct_websocket(target: impl Into<Target>) -> DirectUrl {
-    DirectUrl::new(target.into(), true)
+    DirectUrl::new(target.into(), Transport::WebSocket)
 }
 
 /// The WebSocket URL that belongs to an SSE URL: `https` becomes `wss`, `http` becomes `ws`, and
@@ -143,7 +143,7 @@ pub struct ManagedUrl {
     session_id: String,
     cursor: Option<String>,
     since: Option<String>,
-    websocket: bool,
+    transport: Transport,
 }
 
 /// Without its base, whose query may hold a key.
@@ -164,14 +164,14 @@ impl fmt::Debug for DirectUrl {
 }
 
 impl ManagedUrl {
-    fn new(websocket: bool) -> Self {
+    fn new(transport: Transport) -> Self {
         Self {
             base: STREAM_BASE_URL.to_owned(),
             stream_id: String::new(),
             session_id: String::new(),
             cursor: None,
             since: None,
-            websocket,
+            transport,
         }
     }
 
@@ -226,7 +226,7 @@ impl ManagedUrl {
             }
         }
         parts.set_position(self.cursor.as_deref(), self.since.as_deref());
-        finish(&parts, self.websocket)
+        finish(&parts, self.transport)
     }
 }
 
@@ -238,12 +238,12 @@ pub struct DirectUrl {
     target: Target,
     cursor: Option<String>,
     since: Option<String>,
-    websocket: bool,
+    transport: Transport,
 }
 
 impl DirectUrl {
-    fn new(target: Target, websocket: bool) -> Self {
-        Self { base: STREAM_BASE_URL.to_owned(), target, cursor: None, since: None, websocket }
+    fn new(target: Target, transport: Transport) -> Self {
+        Self { base: STREAM_BASE_URL.to_owned(), target, cursor: None, since: None, transport }
     }
 
     /// Where the runtime is. Default: [`STREAM_BASE_URL`].
@@ -295,7 +295,7 @@ impl DirectUrl {
             parts.set_if("pollingStrategies", json.map(|json| ascii_json(json.get())));
         }
         parts.set_if("apiKey", target.api_key.as_ref().map(ApiKey::expose).map(str::to_owned));
-        finish(&parts, self.websocket)
+        finish(&parts, self.transport)
     }
 }
 
@@ -312,9 +312,19 @@ fn base(url: &str) -> Result<Parts, ConfigError> {
     Ok(parts)
 }
 
-fn finish(parts: &Parts, websocket: bool) -> Result<RuntimeUrl, ConfigError> {
+fn finish(parts: &Parts, transport: Transport) -> Result<RuntimeUrl, ConfigError> {
     let url = parts.to_string();
-    if websocket { to_websocket_url(&url) } else { Ok(RuntimeUrl(url)) }
+    match transport {
+        Transport::EventStream => Ok(RuntimeUrl(url)),
+        Transport::WebSocket => to_websocket_url(url),
+    }
+}
+
+/// How the stream at a URL is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    EventStream,
+    WebSocket,
 }
 
 /// A URL's parts as they are spelt (RFC 3986 appendix B).
