@@ -1,6 +1,6 @@
 //! What a document may grow to.
 
-use crate::LimitError;
+use crate::kinds::LimitError;
 
 /// The most that a [`Document`](super::Document) may be. A patch of a few bytes can double a document
 /// again and again, so each bound is looked at before the work is done.

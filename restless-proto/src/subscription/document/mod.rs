@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use super::event::Item;
 use crate::event::{self, Kind, StreamEvent};
 use crate::model::PayloadMode;
-use crate::{LimitError, redacted};
+use crate::kinds::LimitError;
+use crate::redact::text as redacted;
 
 pub use limits::DocumentLimits;
 use node::{Extent, Node};

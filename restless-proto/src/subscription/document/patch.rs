@@ -3,7 +3,7 @@
 use super::limits::{Budget, DocumentLimits};
 use super::node::{Extent, Node, member_bytes};
 use super::pointer;
-use crate::LimitError;
+use crate::kinds::LimitError;
 
 /// Why a patch does not fit. Nothing of it has been applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
