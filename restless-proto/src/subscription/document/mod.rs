@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::event::Item;
 use crate::event::{self, Kind, StreamEvent};
-use crate::model::PayloadMode;
 use crate::kinds::LimitError;
+use crate::model::PayloadMode;
 use crate::redact::text as redacted;
 
 pub use limits::DocumentLimits;
