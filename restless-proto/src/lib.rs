@@ -82,7 +82,7 @@ pub mod model;
 mod query;
 mod read_buffer;
 mod redact;
-mod refusal;
+mod road;
 mod secret;
 mod service;
 pub mod signature;
@@ -90,6 +90,7 @@ pub mod sse;
 pub mod subscription;
 pub mod timing;
 pub mod url;
+mod websocket;
 pub mod ws;
 
 pub use crate::http::auth::is_loopback;

@@ -16,7 +16,7 @@ use crate::http::retry_after::retry_after;
 use crate::kinds::{ConfigError, CredentialsError, TimeoutError, Timer, TransportErrorKind};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::Keys;
-use crate::refusal::Refusal;
+use crate::road::Refusal;
 use crate::secret::ApiKey;
 use crate::service::Service;
 use crate::timing::Backoff;

@@ -19,7 +19,7 @@ use crate::http::{media_type, request_id};
 use crate::kinds::{CredentialsError, TimeoutError, Timer, TransportErrorKind};
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::{Keys, shown};
-use crate::refusal::Refusal;
+use crate::road::Refusal;
 use crate::secret::ApiKey;
 use crate::service::Credentials;
 use crate::timing::Instant;

@@ -77,7 +77,6 @@ mod handshake;
 mod incoming;
 mod keepalive;
 mod lookahead;
-mod machine;
 mod mask;
 mod message;
 mod opcode;
@@ -100,12 +99,14 @@ pub use error::Error;
 pub(crate) use error::UNREAD;
 pub use frame::FrameHeader;
 pub use handshake::{Accepted, Handshake, HandshakeError};
-pub use machine::{Event, WebSocketMachine};
 pub use message::{Message, Payload, Text};
 pub use opcode::Opcode;
 pub use options::Options;
 pub use outgoing::SendError;
 pub(crate) use walk::FrameWalk;
+
+// What is driven stands above this room; its users find it here.
+pub use crate::websocket::{Event, WebSocketMachine};
 
 /// The URI of a request over HTTP as that of a WebSocket (RFC 6455 §3).
 pub(crate) fn websocket_uri(uri: &http::Uri) -> http::Uri {

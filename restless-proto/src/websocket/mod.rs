@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{
-    Accepted, CloseCode, Closed, Connection, Handshake, Message, Options, Output as Own, SendError,
-};
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::fields;
@@ -14,8 +11,11 @@ use crate::kinds::{LimitError, Misuse, TimeoutError, Timer, TransportErrorKind};
 use crate::limits::Limits;
 use crate::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::redact::Keys;
-use crate::refusal::Refusal;
+use crate::road::Refusal;
 use crate::timing::Instant;
+use crate::ws::{
+    Accepted, CloseCode, Closed, Connection, Handshake, Message, Options, Output as Own, SendError,
+};
 
 /// What happened on a WebSocket, in order.
 #[derive(Clone, Debug)]

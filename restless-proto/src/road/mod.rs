@@ -1,0 +1,5 @@
+//! One road to a response, for all machines.
+
+mod refusal;
+
+pub(crate) use refusal::Refusal;
