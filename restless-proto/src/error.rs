@@ -5,6 +5,8 @@ mod content;
 mod gave_up;
 mod refused;
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 pub use closed::PeerClosed;
@@ -158,6 +160,15 @@ impl Error {
             | Self::Transport(_)
             | Self::Timeout(_)
             | Self::Protocol(_) => {}
+        }
+    }
+
+    /// How long whoever answered asks to wait (RFC 9110 §10.2.3).
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refused) => refused.retry_after(),
+            Self::Transport(failure) => failure.retry_after(),
+            _ => None,
         }
     }
 

@@ -10,17 +10,13 @@ use super::{Call, CallOptions};
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::http::absolute::http_url;
-use crate::http::redirect::RedirectError;
-use crate::http::redirect::{self, Hop};
-use crate::http::retry_after::retry_after;
-use crate::kinds::{ConfigError, CredentialsError, TimeoutError, Timer, TransportErrorKind};
-use crate::machine::{End, ExchangeId, Input, Machine, Output};
-use crate::redact::Keys;
-use crate::road::Refusal;
+use crate::http::redirect::{Hop, RedirectError};
+use crate::kinds::{ConfigError, TimeoutError, Timer};
+use crate::machine::{End, Input, Machine, Output};
+use crate::road::{HeadTimer, Next, No, Renewal, Road, Rules, Step, Take, error_of};
 use crate::secret::ApiKey;
 use crate::service::Service;
-use crate::timing::Backoff;
-use crate::timing::Instant;
+use crate::timing::{Backoff, Instant};
 
 /// A [`Call`] on its way: credentials, redirects, further tries, one timer over all of it, the limit
 /// on the reply's content.
@@ -45,42 +41,27 @@ pub struct CallMachine<T> {
     service: Service,
     options: CallOptions,
     deadline: Instant,
-    now: Instant,
     backoff: Backoff,
     /// Tries after the first.
     retries: u32,
-    /// Whether the user was already asked for other credentials than those that were refused.
-    reauthorized: bool,
     /// What each try begins with, once it is known whose it is.
     first: Option<Hop>,
-    /// What no error says again.
-    keys: Keys,
-    exchange: ExchangeId,
-    /// Whether the next `poll` drops the connection: it has an exchange that is not done with.
-    hangup: bool,
+    road: Road,
     state: State<T>,
 }
 
 /// ```text
-///                   ┌──────────── the delay has passed ────────────┐
-///                   ▼                                              │
-///   Authorize ──► Connect ──► Head ── 2xx ──► Content ──┐       Waiting
-///       ▲           ▲          │└── other ──► Refusal ──┤          ▲
-///       │           └── 3xx ───┤                 │      ▼          │
-///       └────── 401, once ─────┤                 │   Answer ──► Over
-///                              └── no answer ────┴── may pass ─────┘
+///       ┌──────── the delay has passed ────────┐
+///       ▼                                      │
+///   Travelling ── no answer, may pass ──► Waiting
+///       │  └───── no answer, will not ─────┐
+///       └──► Content ──────────────────────┴──► Answer ──► Over
 /// ```
 enum State<T> {
-    /// The user is asked for credentials, or about to be.
-    Authorize { asked: bool },
-    /// An exchange is opened once this time has come: at once, or when a redirect asked for it.
-    Connect { hop: Box<Hop>, at: Instant },
-    /// A request is out.
-    Head(Box<Hop>),
+    /// On the road to the response.
+    Travelling,
     /// The answer is yes, and its content comes in.
     Content { head: Box<Parts>, content: Content },
-    /// The answer is no, and its content comes in.
-    Refusal(Refusal),
     /// Another try is planned.
     Waiting { until: Instant },
     /// The next `poll` answers.
@@ -108,129 +89,106 @@ impl<T> Call<T> {
         entropy: Entropy,
         now: Instant,
     ) -> Result<CallMachine<T>, ConfigError> {
+        let rules = Rules {
+            credentials: service.credentials().clone(),
+            // One timer is over all of it.
+            credentials_wait: None,
+            renewal: Renewal::Once,
+            reach: service.reach(),
+            accepts: |status| status.is_success(),
+            follows: true,
+            head: HeadTimer::None,
+            refusal: Take::Whole,
+            limits: options.limits,
+            idempotent: self.is_idempotent(),
+        };
         let mut machine = CallMachine {
             call: self,
             service: service.clone(),
             options,
             deadline: now + options.timeout,
-            now,
             backoff: Backoff::new(RETRY, MAX_RETRY, entropy),
             retries: 0,
-            reauthorized: false,
             first: None,
-            keys: Keys::default(),
-            exchange: ExchangeId::NONE,
-            hangup: false,
-            state: State::Authorize { asked: false },
+            road: Road::new(rules, now),
+            state: State::Travelling,
         };
-        if service.asks_for_credentials() {
-            machine.call.check(service, true)?;
-        } else {
-            machine.begin(service.api_key())?;
+        match machine.road.begin() {
+            Some(Step::Keyed(key)) => machine.set_out(key.as_ref())?,
+            // What can be told without the key.
+            _ => machine.call.check(service, true)?,
         }
         Ok(machine)
     }
 }
 
 impl<T> CallMachine<T> {
-    fn begin(&mut self, key: Option<&ApiKey>) -> Result<(), ConfigError> {
+    fn set_out(&mut self, key: Option<&ApiKey>) -> Result<(), ConfigError> {
         let request = self.call.request_as(&self.service, key)?;
         let uri = request.uri().to_string();
         let url = http_url("url", &uri)?;
-        self.keys.learn(&request);
+        let hop = Hop::new(request, url);
+        self.first = Some(hop.clone());
+        self.road.go(hop, Duration::ZERO);
         // It may be another one than ours.
         let in_content = self.call.body.as_ref().and_then(|body| body.text("apiKey"));
-        self.keys.add(&in_content.unwrap_or_default());
-        let hop = Hop::new(request, url);
-        self.state = State::Connect { hop: Box::new(hop.clone()), at: self.now };
-        self.first = Some(hop);
+        self.road.remember(&in_content.unwrap_or_default());
         Ok(())
     }
 
-    fn authorized(&mut self, credentials: Result<Option<ApiKey>, CredentialsError>) {
-        let key = match credentials {
-            Ok(key) => key.filter(|key| !key.is_empty()),
-            Err(error) => return self.answer(Err(error.into())),
-        };
-        if let Err(error) = self.begin(key.as_ref()) {
-            self.answer(Err(error.into()));
-        }
-    }
-
-    fn head(&mut self, hop: Hop, head: Box<Parts>) {
-        if redirect::is_redirect(head.status) {
-            match hop.follow(&head, self.service.reach()) {
-                Ok(next) => self.follow(next, &head),
-                Err(error) => self.fail(error.into()),
+    fn step(&mut self, step: Step) {
+        match (step, std::mem::replace(&mut self.state, State::Travelling)) {
+            (Step::Keyed(key), _) => {
+                if let Err(error) = self.set_out(key.as_ref()) {
+                    self.answer(Err(error.into()));
+                }
             }
-        } else if head.status.is_success() {
-            let content = Content::new(&head, self.options.limits.content());
-            self.state = State::Content { head, content };
-        } else if head.status == StatusCode::UNAUTHORIZED
-            && self.service.asks_for_credentials()
-            && !self.reauthorized
-            && !hop.has_left_origin()
-            // The result that a 303 led to is refused, and not the call, which was acted on.
-            && (self.call.is_idempotent() || hop.request().method() == self.call.method())
-        {
-            self.reauthorized = true;
-            self.hangup = true;
-            self.state = State::Authorize { asked: false };
-        } else {
-            let limits = &self.options.limits;
-            self.state = State::Refusal(Refusal::whole(head, limits, self.now));
+            (Step::Redirect { hop, wait, status }, _) => {
+                if self.road.now() + wait >= self.deadline {
+                    return self.fail(RedirectError::Later { status, wait }.into());
+                }
+                self.road.go(*hop, wait);
+            }
+            (Step::Stands { head, .. }, _) => {
+                let content = Content::new(&head, self.options.limits.content());
+                self.state = State::Content { head, content };
+            }
+            (Step::No(no), _) => self.no(no),
+            (Step::Data(bytes), State::Content { head, mut content }) => {
+                match content.take(bytes) {
+                    Ok(()) => self.state = State::Content { head, content },
+                    Err(error) => self.fail(error),
+                }
+            }
+            (Step::Ended(End::Complete), State::Content { head, content }) => {
+                let limits = &self.options.limits;
+                let content = content.finish();
+                self.answer(content.and_then(|content| self.call.reply(&head, &content, limits)));
+            }
+            (Step::Ended(why), State::Content { .. }) => self.fail(error_of(why)),
+            // Time alone: `poll` looks at the deadlines. Or late, and of no meaning here.
+            (Step::Data(_) | Step::Message(_) | Step::Ended(_) | Step::Elapsed, state) => {
+                self.state = state;
+            }
         }
     }
 
-    /// Goes where a redirect leads, once the time has come that it may ask for (RFC 9110 §10.2.3).
-    fn follow(&mut self, next: Hop, head: &Parts) {
-        let wait = retry_after(&head.headers).unwrap_or_default();
-        let at = self.now + wait;
-        if at >= self.deadline {
-            return self.fail(RedirectError::Later { status: head.status, wait }.into());
-        }
-        self.hangup = !wait.is_zero();
-        self.state = State::Connect { hop: Box::new(next), at };
-    }
-
-    /// `unsent`: nothing of the call has reached anybody who would act on it.
-    fn exchange_ended(&mut self, why: End, unsent: bool) {
-        let error = match why {
-            End::Failed(error) => Error::from(error),
-            End::TooLarge(error) => error.into(),
-            End::TimedOut(error) => error.into(),
-            // No call is a WebSocket's; one that is closed like one was none. And an exchange
-            // that is complete without a head is none.
-            End::Closed { .. } | End::Complete => TransportErrorKind::Broken.into(),
+    fn no(&mut self, no: No) {
+        let passes = match &no.error {
+            Error::Refused(refused) => self.call.is_idempotent() && may_pass(refused.status()),
+            _ => no.unsent,
         };
-        if unsent && is_no_connection(&error) {
-            let retry_after = match &error {
-                Error::Transport(failure) => failure.retry_after(),
-                _ => None,
-            };
-            self.fail_or_retry(error, retry_after);
-        } else {
-            self.fail(error);
-        }
-    }
-
-    fn refused(&mut self, refusal: &Refusal) {
-        let refused = refusal.to_error();
-        let retry_after = refused.retry_after();
-        if self.call.is_idempotent() && may_pass(refused.status()) {
-            self.fail_or_retry(refused.into(), retry_after);
-        } else {
-            self.answer(Err(refused.into()));
-        }
+        if passes { self.fail_or_retry(no.error) } else { self.answer(Err(no.error)) }
     }
 
     /// A failure that may pass: plans another try, if there is one left, and time for it.
-    fn fail_or_retry(&mut self, error: Error, retry_after: Option<Duration>) {
+    fn fail_or_retry(&mut self, error: Error) {
         if self.retries >= self.options.max_retries {
             return self.give_up(error);
         }
+        let retry_after = error.retry_after();
         let delay = self.backoff.next_delay(retry_after, Duration::ZERO);
-        let until = self.now + delay.max(retry_after.unwrap_or_default());
+        let until = self.road.now() + delay.max(retry_after.unwrap_or_default());
         if until >= self.deadline {
             return self.give_up(error);
         }
@@ -245,26 +203,19 @@ impl<T> CallMachine<T> {
 
     /// Ends the call with an exchange that is not done with.
     fn fail(&mut self, error: Error) {
-        self.hangup = true;
+        self.road.hang_up();
         self.answer(Err(error));
     }
 
     fn answer(&mut self, mut answer: Result<T, Error>) {
         if let Err(error) = &mut answer {
-            error.hide(&self.keys);
+            self.road.hide(error);
         }
         self.state = State::Answer(Box::new(answer));
     }
-}
 
-/// Nothing was sent: the name, the socket, or the time for them or for TLS failed.
-fn is_no_connection(error: &Error) -> bool {
-    match error {
-        Error::Transport(error) => {
-            matches!(error.kind(), TransportErrorKind::Resolve | TransportErrorKind::Connect)
-        }
-        Error::Timeout(error) => matches!(error.timer(), Timer::Connect | Timer::TlsHandshake),
-        _ => false,
+    fn is_late(&self) -> bool {
+        self.road.now() >= self.deadline
     }
 }
 
@@ -284,125 +235,54 @@ impl<T> Machine for CallMachine<T> {
     type Event = Result<T, Error>;
 
     fn handle(&mut self, input: Input, now: Instant) {
-        self.now = self.now.max(now);
-        let state = std::mem::replace(&mut self.state, State::Over);
-        match (input, state) {
-            (Input::Credentials(credentials), State::Authorize { asked: true }) => {
-                self.authorized(credentials);
-            }
-            (Input::Response { exchange, head }, State::Head(hop)) if exchange == self.exchange => {
-                self.head(*hop, head);
-            }
-            (Input::Data { exchange, bytes }, State::Content { head, mut content })
-                if exchange == self.exchange =>
-            {
-                match content.take(bytes) {
-                    Ok(()) => self.state = State::Content { head, content },
-                    Err(error) => self.fail(error),
-                }
-            }
-            (Input::Data { exchange, bytes }, State::Refusal(mut refusal))
-                if exchange == self.exchange =>
-            {
-                if refusal.take(&bytes) {
-                    self.hangup = true;
-                    self.refused(&refusal);
-                } else {
-                    self.state = State::Refusal(refusal);
-                }
-            }
-            (Input::Ended { exchange, why }, State::Head(hop)) if exchange == self.exchange => {
-                // What has led here may have been acted on, unless acting twice does no harm.
-                let unsent = hop.redirects() == 0 || self.call.is_idempotent();
-                self.exchange_ended(why, unsent);
-            }
-            (Input::Ended { exchange, why: End::Complete }, State::Content { head, content })
-                if exchange == self.exchange =>
-            {
-                let limits = &self.options.limits;
-                let content = content.finish();
-                self.answer(content.and_then(|content| self.call.reply(&head, &content, limits)));
-            }
-            (Input::Ended { exchange, why }, State::Content { .. })
-                if exchange == self.exchange =>
-            {
-                self.exchange_ended(why, false);
-            }
-            // What has come of it has to do.
-            (Input::Ended { exchange, .. }, State::Refusal(refusal))
-                if exchange == self.exchange =>
-            {
-                self.refused(&refusal);
-            }
-            // Time alone: `poll` looks at the deadlines. Or late, repeated, of an older exchange.
-            (
-                Input::Elapsed
-                | Input::Connected { .. }
-                | Input::Response { .. }
-                | Input::Data { .. }
-                | Input::Message { .. }
-                | Input::Ended { .. }
-                | Input::Credentials(_),
-                state,
-            ) => self.state = state,
+        if let Some(step) = self.road.handle(input, now) {
+            self.step(step);
         }
     }
 
     fn poll(&mut self) -> Output<Self::Event> {
         loop {
-            if std::mem::take(&mut self.hangup) {
+            if self.road.hangs_up() {
                 return Output::Hangup;
             }
             match std::mem::replace(&mut self.state, State::Over) {
-                State::Authorize { .. }
-                | State::Connect { .. }
-                | State::Head(_)
-                | State::Content { .. }
-                | State::Refusal(_)
-                | State::Waiting { .. }
-                    if self.now >= self.deadline =>
+                State::Travelling | State::Content { .. } | State::Waiting { .. }
+                    if self.is_late() =>
                 {
-                    self.hangup = true;
+                    self.road.hang_up();
                     self.give_up(TimeoutError::new(Timer::Total, self.options.timeout).into());
                 }
-                State::Authorize { asked: false } => {
-                    self.state = State::Authorize { asked: true };
-                    return Output::Authorize { rejected: self.reauthorized };
+                State::Travelling => {
+                    self.state = State::Travelling;
+                    match self.road.next() {
+                        Next::Step(step) => self.step(step),
+                        Next::Authorize { rejected } => return Output::Authorize { rejected },
+                        Next::Open { exchange, request } => {
+                            return Output::Open { exchange, request };
+                        }
+                        Next::Wait(soonest) => {
+                            let soonest = soonest.map_or(self.deadline, |at| at.min(self.deadline));
+                            return Output::Wait(self.road.wait(Some(soonest)));
+                        }
+                        // Of event streams alone.
+                        Next::Unanswered => {}
+                    }
                 }
-                State::Connect { hop, at } if self.now < at => {
-                    self.state = State::Connect { hop, at };
-                    return Output::Wait(Some(at));
-                }
-                State::Connect { hop, .. } => {
-                    self.exchange = self.exchange.next();
-                    let request = Box::new(hop.request().clone());
-                    self.state = State::Head(hop);
-                    return Output::Open { exchange: self.exchange, request };
-                }
-                state @ (State::Authorize { asked: true }
-                | State::Head(_)
-                | State::Content { .. }) => {
+                state @ State::Content { .. } => {
                     self.state = state;
-                    return Output::Wait(Some(self.deadline));
+                    return Output::Wait(self.road.wait(Some(self.deadline)));
                 }
-                State::Refusal(refusal) if self.now >= refusal.deadline() => {
-                    self.hangup = true;
-                    self.refused(&refusal);
-                }
-                State::Refusal(refusal) => {
-                    let deadline = refusal.deadline().min(self.deadline);
-                    self.state = State::Refusal(refusal);
-                    return Output::Wait(Some(deadline));
-                }
-                State::Waiting { until } if self.now >= until => {
-                    self.state = match self.first.clone() {
-                        Some(hop) => State::Connect { hop: Box::new(hop), at: self.now },
-                        None => State::Authorize { asked: false },
-                    };
+                State::Waiting { until } if self.road.now() >= until => {
+                    self.state = State::Travelling;
+                    match self.first.clone() {
+                        Some(hop) => self.road.go(hop, Duration::ZERO),
+                        // Unless a key was had, there was no try.
+                        None => drop(self.road.begin()),
+                    }
                 }
                 State::Waiting { until } => {
                     self.state = State::Waiting { until };
-                    return Output::Wait(Some(until));
+                    return Output::Wait(self.road.wait(Some(until)));
                 }
                 State::Answer(answer) => return Output::Event(*answer),
                 State::Over => return Output::Done,

@@ -86,12 +86,13 @@ pub(crate) struct Hop {
     websocket: bool,
     redirects: u8,
     left_origin: bool,
+    became_get: bool,
 }
 
 impl Hop {
     /// The first one. `url` is what the request's URI says.
     pub(crate) fn new(request: Request<Bytes>, url: Url) -> Self {
-        Self { request, url, websocket: false, redirects: 0, left_origin: false }
+        Self { request, url, websocket: false, redirects: 0, left_origin: false, became_get: false }
     }
 
     /// The same, on the way to a WebSocket.
@@ -116,6 +117,11 @@ impl Hop {
     /// them then.
     pub(crate) fn has_left_origin(&self) -> bool {
         self.left_origin
+    }
+
+    /// Whether another method became GET on the way: what was asked for first was acted on.
+    pub(crate) fn has_become_get(&self) -> bool {
+        self.became_get
     }
 
     /// Takes the fields of a new handshake in the place of the old one's: its key is never used
@@ -180,6 +186,7 @@ impl Hop {
             _ => false,
         };
         if becomes_get {
+            self.became_get |= self.request.method() != Method::GET;
             *self.request.method_mut() = Method::GET;
             self.request.body_mut().clear();
             for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING] {

@@ -5,62 +5,65 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::response::Parts;
 
-use crate::error::Refused;
-use crate::http::coding;
+use super::rules::Take;
+use crate::error::{ContentError, Error, Excerpt, Refused};
+use crate::http::{coding, media_type};
 use crate::limits::Limits;
+use crate::redact::shown;
 use crate::timing::Instant;
 
-/// Its content only goes into an error: it is neither taken whole nor waited for long.
-pub(crate) struct Refusal {
+/// Its content only goes into an error.
+pub(super) struct Refusal {
     head: Box<Parts>,
     content: BytesMut,
     most: usize,
     limits: Limits,
     deadline: Instant,
+    /// The status is good, and the content is of another type than an event stream.
+    wrong_type: bool,
 }
 
 /// How long the content is waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Refusal {
-    /// Of which as much is taken as goes into the error.
-    pub(crate) fn new(head: Box<Parts>, limits: &Limits, now: Instant) -> Self {
-        Self::with(head, limits.excerpt(), limits, now)
-    }
-
-    /// That is read to its end, within the limit of a reply, so that the connection can be used
-    /// again.
-    pub(crate) fn whole(head: Box<Parts>, limits: &Limits, now: Instant) -> Self {
-        Self::with(head, limits.content(), limits, now)
-    }
-
-    fn with(head: Box<Parts>, most: usize, limits: &Limits, now: Instant) -> Self {
+    pub(super) fn new(head: Box<Parts>, limits: &Limits, take: Take, now: Instant) -> Self {
+        let most = match take {
+            Take::Excerpt => limits.excerpt(),
+            Take::Whole => limits.content(),
+        };
         let deadline = now + LONGEST_WAIT;
-        Self { head, content: BytesMut::new(), most, limits: *limits, deadline }
+        let content = BytesMut::new();
+        Self { head, content, most, limits: *limits, deadline, wrong_type: false }
+    }
+
+    /// Of an answer that is good but for its content's type.
+    pub(super) fn of_wrong_type(head: Box<Parts>, limits: &Limits, now: Instant) -> Self {
+        Self { wrong_type: true, ..Self::new(head, limits, Take::Excerpt, now) }
     }
 
     /// Takes what is kept of it; true once there is no room for more.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
         let room = self.most.saturating_sub(self.content.len());
         self.content.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
         bytes.len() >= room
     }
 
     /// When what has come has to do.
-    pub(crate) fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    pub(crate) fn head(&self) -> &Parts {
-        &self.head
-    }
-
-    /// What was taken of the content, decoded as far as that goes and no larger for it.
-    pub(crate) fn content(&self) -> Vec<u8> {
-        coding::readable(&self.head.headers, &self.content, self.most)
-    }
-
-    pub(crate) fn to_error(&self) -> Box<Refused> {
-        Box::new(Refused::from_response(&self.head, &self.content(), &self.limits))
+    pub(super) fn to_error(&self) -> Error {
+        // What was taken of the content, decoded as far as that goes and no larger for it.
+        let content = coding::readable(&self.head.headers, &self.content, self.most);
+        if self.wrong_type {
+            return Error::from(Box::new(ContentError::NotAnEventStream {
+                seen: media_type::content_type(&self.head.headers).map(|seen| shown(&seen)),
+                excerpt: Excerpt::of(&content, &self.limits),
+                forwarded_by: self.head.extensions.get().cloned(),
+            }));
+        }
+        Error::from(Box::new(Refused::from_response(&self.head, &content, &self.limits)))
     }
 }

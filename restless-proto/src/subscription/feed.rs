@@ -16,7 +16,7 @@ use crate::machine::End;
 use crate::signature::Signer;
 use crate::sse::{self, Block};
 use crate::timing::Instant;
-use crate::ws;
+use crate::ws::{self, CloseCode};
 
 /// The content of one connection, on its way to items.
 pub(super) enum Feed {
@@ -72,6 +72,46 @@ impl Feed {
             Self::Frames(connection) => connection.ended(now),
             Self::EventStream(_) | Self::Messages(_) => {}
         }
+    }
+
+    /// Tells the peer that it is over, where the protocol has a way to; false where it has none.
+    pub(super) fn close(&mut self, now: Instant) -> bool {
+        match self {
+            // It can't be closing yet, and the code is one that may be sent.
+            Self::Frames(connection) => connection.close(CloseCode::NORMAL, "", now).is_ok(),
+            Self::EventStream(_) | Self::Messages(_) => false,
+        }
+    }
+
+    /// What the closing still asks for, with nobody left to give messages to; `None` once it is over.
+    pub(super) fn next_of_close(&mut self) -> Option<Fed> {
+        let Self::Frames(connection) = self else { return None };
+        loop {
+            match connection.poll() {
+                ws::Output::Message(_)
+                | ws::Output::TooLarge(_)
+                | ws::Output::Ping(_)
+                | ws::Output::Pong(_) => {}
+                ws::Output::Send(bytes) => return Some(Fed::Send(bytes)),
+                ws::Output::Wait(deadline) => {
+                    // Once the peer has answered, and everything is sent, there is no need to wait for
+                    // its end.
+                    let waits = connection.closing().is_none();
+                    return waits.then_some(Fed::Starved(deadline));
+                }
+                ws::Output::Closed(_) => return None,
+            }
+        }
+    }
+
+    /// Whether the peer has said that it is over.
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self, Self::Frames(connection) if connection.closing().is_some())
+    }
+
+    /// Whether it tells of its end itself.
+    pub(super) fn tells_its_end(&self) -> bool {
+        matches!(self, Self::Frames(_))
     }
 
     /// The reconnection time that the server has set on this connection.

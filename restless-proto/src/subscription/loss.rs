@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::event::LossReason;
-use crate::error::{Error, PeerClosed};
+use crate::error::Error;
 use crate::kinds::{TimeoutError, Timer, TransportErrorKind};
 use crate::machine::End;
+use crate::road::{No, error_of};
+use crate::timing::Instant;
 use crate::ws::{self, CloseCode, Closed};
 
 /// A loss, with what matters for whether and when to connect again.
@@ -13,49 +15,57 @@ pub(super) struct Loss {
     pub(super) reason: LossReason,
     /// The code of the peer's Close frame, where there was one.
     pub(super) close: Option<CloseCode>,
-    /// The server asked not to be bothered sooner.
-    pub(super) retry_after: Option<Duration>,
+    /// Since when a connection stood, where silence on it is all that happened.
+    pub(super) stood: Option<Instant>,
+    /// It would come again, whatever the error.
+    pub(super) hopeless: bool,
+}
+
+impl From<LossReason> for Loss {
+    fn from(reason: LossReason) -> Self {
+        let close = match &reason {
+            LossReason::Error(Error::Closed(closed)) => Some(closed.code()),
+            _ => None,
+        };
+        Self { reason, close, stood: None, hopeless: false }
+    }
 }
 
 impl From<Error> for Loss {
     fn from(error: Error) -> Self {
-        let retry_after = match &error {
-            Error::Refused(refused) => refused.retry_after(),
-            Error::Transport(failure) => failure.retry_after(),
-            _ => None,
-        };
-        Self { reason: LossReason::Error(error), close: None, retry_after }
+        LossReason::Error(error).into()
+    }
+}
+
+impl From<No> for Loss {
+    fn from(no: No) -> Self {
+        Self { stood: no.stood, hopeless: no.hopeless, ..no.error.into() }
     }
 }
 
 impl Loss {
     /// The peer closed a WebSocket.
     pub(super) fn closed(code: CloseCode, reason: &str) -> Self {
-        let reason = match code {
-            CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS => {
-                LossReason::Complete
-            }
-            // Never in a frame.
-            CloseCode::ABNORMAL => return Error::from(TransportErrorKind::Broken).into(),
-            code => LossReason::Error(PeerClosed::new(code, reason).into()),
-        };
-        Self { reason, close: Some(code), retry_after: None }
+        Self::of_end(End::Closed { code, reason: reason.to_owned() })
     }
 
-    /// Whether the connection broke, and nobody has said why.
-    pub(super) fn is_broken(&self) -> bool {
-        matches!(&self.reason, LossReason::Error(Error::Transport(error))
-            if error.kind() == TransportErrorKind::Broken)
+    /// The server asked not to be bothered sooner.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match &self.reason {
+            LossReason::Error(error) => error.retry_after(),
+            LossReason::Complete => None,
+        }
     }
 
     /// What the end of an exchange means.
     pub(super) fn of_end(why: End) -> Self {
         match why {
-            End::Complete => Self { reason: LossReason::Complete, close: None, retry_after: None },
-            End::Failed(error) => Error::from(error).into(),
-            End::TooLarge(error) => Error::from(error).into(),
-            End::TimedOut(error) => Error::from(error).into(),
-            End::Closed { code, reason } => Self::closed(code, &reason),
+            End::Complete => LossReason::Complete.into(),
+            // 1006 is never in a frame.
+            End::Closed { code, .. } if code.is_good_order() && code != CloseCode::ABNORMAL => {
+                Self { close: Some(code), ..LossReason::Complete.into() }
+            }
+            why => error_of(why).into(),
         }
     }
 

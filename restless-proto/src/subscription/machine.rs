@@ -1,29 +1,25 @@
 //! The state machine of a subscription, over server-sent events and over WebSocket.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use http::header;
+use http::StatusCode;
 use http::response::Parts;
 
-use super::cursor;
-use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Now, Status};
-use super::feed::{EventStream, Fed, Feed, Messages};
+use super::cursor::{self, Position};
+use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Doing, Status};
+use super::feed::{Fed, Feed};
 use super::loss::Loss;
-use super::plan::{Attempt, Plan, Transport};
-use super::policy::{self, Disposition, Verdict};
-use crate::error::Excerpt;
-use crate::error::{ContentError, Error};
-use crate::http::retry_after::retry_after;
-use crate::http::{media_type, request_id};
-use crate::kinds::{CredentialsError, TimeoutError, Timer, TransportErrorKind};
-use crate::machine::{End, ExchangeId, Input, Machine, Output};
-use crate::redact::{Keys, shown};
-use crate::road::Refusal;
+use super::plan::Plan;
+use super::policy::{self, Disposition};
+use super::transport::Transport;
+use crate::error::Error;
+use crate::http::redirect::Hop;
+use crate::http::request_id;
+use crate::kinds::{TimeoutError, Timer};
+use crate::machine::{End, Input, Machine, Output};
+use crate::road::{Next, Road, Step};
 use crate::secret::ApiKey;
-use crate::service::Credentials;
-use crate::timing::Instant;
-use crate::ws::{self, CloseCode};
+use crate::timing::{Backoff, Instant};
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
 ///
@@ -31,152 +27,109 @@ use crate::ws::{self, CloseCode};
 /// It is `Done` after [`Event::Ended`].
 pub struct SubscriptionMachine {
     plan: Plan,
-    exchange: ExchangeId,
+    transport: Transport,
+    position: Position,
+    backoff: Backoff,
+    road: Road,
     state: State,
-    /// What is due before the state is looked at again: three outputs at the most.
-    due: VecDeque<Output<Event>>,
-    now: Instant,
-    /// What no error says again.
-    keys: Keys,
+    /// What the user is to be told before the state is looked at again.
+    news: Option<Event>,
     /// Connects in a row that brought no event.
     reconnects: u32,
-    /// How long the present request's URL is, where some take none of that length.
-    long_url: Option<usize>,
-    /// Connections in a row that broke without an answer under such a URL.
-    broken_under_it: u32,
-    /// Whether the key that was given last was refused, and no other was given since.
-    rejected: bool,
-    /// When that was last, if no connection has stood since.
-    rejected_at: Option<Instant>,
     last_heard: Option<Instant>,
-    /// Since when the present connection stands.
-    opened: Option<Instant>,
-    lost: Option<Lost>,
-    ended: Option<Ended>,
 }
 
 /// ```text
-///              ┌─────────────────────────── the delay has passed ──────────────────────────┐
-///              ▼                                                                           │
-///   Authorize ──► Connect ──► Head ── 200 ──► Streaming ── ended, cut or silent ──► Waiting
-///       ▲            ▲         │  └─ 3xx ─┐                                            ▲
-///       │            └─────────┼──────────┘                                            │
-///       └── 401, once ─────────┼── other ──► Refusal ── may pass ──────────────────────┤
-///                              │                └────── will not ──► Over              │
-///                              └── no answer ──────────────────────────────────────────┘
+///        ┌────────────── the delay has passed ──────────────┐
+///        ▼                                                  │
+///   Travelling ── it stands ──► Streaming ── gone ──► Waiting
+///        │                          │                    ▲
+///        ├── no, but it may pass ───┼────────────────────┘
+///        └── no, and it will not ───┴──► Over
 /// ```
 ///
 /// From any of them `close` leads to `Over`, from `Streaming` over WebSocket by way of `Closing`.
 enum State {
-    /// The user is asked for credentials, or about to be. `deadline` is `Timer::Credentials`, armed
-    /// here, stopped by the answer.
-    Authorize { asked: bool, deadline: Instant },
-    /// An exchange is opened once this time has come: at once, or when a redirect asked for it.
-    Connect { attempt: Box<Attempt>, at: Instant },
-    /// A request is out. `deadline` is `Timer::ResponseHead`, armed here, stopped by the head; of an
-    /// event stream, it is `Timer::Idle` from where the connection stands.
-    Head { attempt: Box<Attempt>, wait: HeadWait },
-    /// The answer is no; the first bytes of its content are waited for, not for long.
-    Refusal(Refusal),
-    /// Events come. `deadline` is `Timer::Idle`, armed by the head and by each piece of content.
-    Streaming { feed: Feed, deadline: Option<Instant>, ended: Option<End> },
+    /// On the road to a response that is an event stream, or opens a WebSocket.
+    Travelling,
+    /// Events come, `since` then. `deadline` is `Timer::Idle`, armed by the head and by each piece of
+    /// content; `ended` is how the exchange ended, with events still to be told.
+    Streaming { feed: Feed, since: Instant, deadline: Option<Instant>, ended: Option<End> },
     /// The user has closed it, and the peer is told (RFC 6455 §7.1.2). It is given the time of
-    /// `Timer::Close`, which the connection keeps.
-    Closing { connection: Box<ws::Connection> },
+    /// `Timer::Close`, which the feed keeps.
+    Closing { feed: Feed },
     /// A connect is planned.
-    Waiting { until: Instant },
+    Waiting(Lost),
     /// Nothing will happen any more.
-    Over,
+    Over(Ended),
 }
 
-/// What a head is waited for.
-#[derive(Clone, Copy)]
-struct HeadWait {
-    opened: Instant,
-    /// Since when the connection stands, as far as the driver has told.
-    stands: Option<Instant>,
-    /// Whether the user knows that the connection stands and nothing comes.
-    told: bool,
-}
+/// How long the user is given for credentials: as long as a server for the answer to a handshake.
+pub(super) const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
 
-/// After this long on a connection that stands, the user is told that no head has come.
-const UNANSWERED: Duration = Duration::from_secs(10);
-
-/// How long the user is given for credentials: as long as a server for the head of its response.
-const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
-
-/// A connection that breaks without an answer may come from a box in between that stops at long URLs
-/// and says nothing; after so many in a row there is no doubt.
-const MOST_BROKEN: u32 = 2;
-
-/// A key that was accepted by nobody for this long may have expired in an outage: another refusal is
-/// no proof that no key will do.
-const KEY_SPAN: Duration = Duration::from_secs(300);
+/// A key that nobody has accepted for this long may have expired in an outage: the user is asked again.
+pub(super) const KEY_SPAN: Duration = Duration::from_secs(300);
 
 impl SubscriptionMachine {
-    pub(super) fn new(plan: Plan, now: Instant) -> Self {
+    pub(super) fn new(
+        plan: Plan,
+        transport: Transport,
+        position: Position,
+        backoff: Backoff,
+        road: Road,
+    ) -> Self {
         let mut machine = Self {
             plan,
-            exchange: ExchangeId::NONE,
-            state: State::Over,
-            due: VecDeque::new(),
-            now,
-            keys: Keys::default(),
+            transport,
+            position,
+            backoff,
+            road,
+            state: State::Travelling,
+            news: None,
             reconnects: 0,
-            long_url: None,
-            broken_under_it: 0,
-            rejected: false,
-            rejected_at: None,
             last_heard: None,
-            opened: None,
-            lost: None,
-            ended: None,
         };
-        machine.connect();
+        machine.set_out();
         machine
     }
 
     /// Ends the subscription: nothing more comes of it but [`Event::Ended`], not even events that
     /// have already arrived. An event stream's connection is dropped; over WebSocket the peer is
-    /// told first, and has [`close_within`](ws::Options::close_within) to answer.
+    /// told first, and has [`close_within`](crate::ws::Options::close_within) to answer.
     pub fn close(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Over => {}
-            State::Streaming { feed: Feed::Frames(mut connection), ended: None, .. } => {
-                self.due.clear();
-                // It can't be closing yet, and the code is one that may be sent.
-                let closing = connection.close(CloseCode::NORMAL, "", self.now);
-                match closing {
-                    Ok(()) => self.state = State::Closing { connection },
-                    Err(_) => self.end(Ended::Closed),
+        self.road.advance(now);
+        let now = self.road.now();
+        match std::mem::replace(&mut self.state, State::Travelling) {
+            state @ (State::Over(_) | State::Closing { .. }) => self.state = state,
+            State::Streaming { mut feed, ended: None, .. } => {
+                if feed.close(now) {
+                    self.news = None;
+                    self.state = State::Closing { feed };
+                } else {
+                    self.end(Ended::Closed);
                 }
             }
-            State::Closing { connection } => self.state = State::Closing { connection },
-            State::Authorize { .. }
-            | State::Connect { .. }
-            | State::Head { .. }
-            | State::Refusal(_)
-            | State::Streaming { .. }
-            | State::Waiting { .. } => self.end(Ended::Closed),
+            State::Travelling | State::Streaming { .. } | State::Waiting(_) => {
+                self.end(Ended::Closed);
+            }
         }
     }
 
     /// The position to store, and to resume at: where the last item handed out has moved it, or
     /// the first cursor given.
     pub fn cursor(&self) -> Option<&str> {
-        self.plan.position.cursor()
+        self.position.cursor()
     }
 
     /// Where this subscription stands.
     pub fn status(&self) -> Status {
-        let state = match (&self.state, &self.ended, &self.lost) {
-            (State::Over, Some(ended), _) => Now::Ended(ended.clone()),
-            (State::Waiting { .. }, _, Some(lost)) => Now::Waiting(lost.clone()),
-            (State::Streaming { .. }, _, _) => Now::Open,
-            (State::Closing { .. }, _, _) => Now::Closing,
-            (State::Head { wait: HeadWait { told: true, .. }, .. }, _, _) => Now::Unanswered,
-            _ => Now::Connecting,
+        let state = match &self.state {
+            State::Travelling if self.road.is_unanswered() => Doing::Unanswered,
+            State::Travelling => Doing::Connecting,
+            State::Streaming { .. } => Doing::Open,
+            State::Closing { .. } => Doing::Closing,
+            State::Waiting(lost) => Doing::Waiting(lost.clone()),
+            State::Over(ended) => Doing::Ended(ended.clone()),
         };
         Status {
             state,
@@ -186,189 +139,111 @@ impl SubscriptionMachine {
         }
     }
 
-    fn connect(&mut self) {
-        match &self.plan.credentials {
-            Credentials::None => self.connect_as(None),
-            Credentials::Fixed(key) => {
-                let key = key.clone();
-                self.connect_as(Some(&key));
-            }
-            Credentials::OnDemand => self.authorize(),
+    fn set_out(&mut self) {
+        self.state = State::Travelling;
+        if let Some(step) = self.road.begin() {
+            self.step(step);
         }
     }
 
-    fn authorize(&mut self) {
-        let deadline = self.now + CREDENTIALS_WAIT;
-        self.state = State::Authorize { asked: false, deadline };
-    }
-
-    fn authorized(&mut self, credentials: Result<Option<ApiKey>, CredentialsError>) {
-        match credentials {
-            Ok(key) => {
-                self.rejected = false;
-                self.connect_as(key.filter(|key| !key.is_empty()).as_ref());
-            }
-            Err(error) => self.lose(Error::from(error)),
-        }
-    }
-
-    fn connect_as(&mut self, key: Option<&ApiKey>) {
-        match self.plan.attempt(key) {
-            Ok(attempt) => {
-                self.state = State::Connect { attempt: Box::new(attempt), at: self.now };
-            }
+    /// The first request of a connect, at the caller's URL, from where the subscription stands.
+    fn connect(&mut self, key: Option<&ApiKey>) {
+        match self.transport.open(self.position.place_in(&self.plan.url), key) {
+            Ok(hop) => self.road.go(hop, Duration::ZERO),
             // All else was checked when the subscription started, but a key on demand was not.
             Err(error) => self.end(Ended::Failed(error.into())),
         }
     }
 
-    fn open(&mut self, attempt: Box<Attempt>) -> Output<Event> {
-        self.exchange = self.exchange.next();
-        let mut request = Box::new(attempt.hop.request().clone());
-        self.keys.learn(&request);
-        self.long_url = attempt.hop.long_url();
-        if matches!(self.plan.transport, Transport::Messages { .. }) {
-            // Where redirects and credentials are judged, it is HTTP; to its stack, WebSocket.
-            *request.uri_mut() = ws::websocket_uri(request.uri());
-        }
-        let wait = HeadWait { opened: self.now, stands: None, told: false };
-        self.state = State::Head { attempt, wait };
-        Output::Open { exchange: self.exchange, request }
-    }
-
-    fn head(&mut self, attempt: Box<Attempt>, head: Box<Parts>) {
-        self.broken_under_it = 0;
-        match policy::status(head.status, self.plan.is_websocket(), &self.plan.overrides) {
-            Verdict::Accept => match self.accept(&attempt, &head) {
-                Ok(Some(feed)) => self.stream(feed, &head, cursor::sent_to(attempt.hop.url())),
-                Ok(None) => self.refusal(head),
-                Err(error) => self.lose(error),
+    fn step(&mut self, step: Step) {
+        let now = self.road.now();
+        match step {
+            Step::Keyed(key) => self.connect(key.as_ref()),
+            Step::Redirect { hop, wait, .. } => self.follow(*hop, wait),
+            Step::Stands { head, .. } if head.status == StatusCode::NO_CONTENT => {
+                self.end(Ended::NoContent);
+            }
+            Step::Stands { hop, head } => match self.transport.accept(&head, now) {
+                Ok(Some(feed)) => self.stream(feed, &hop, &head),
+                Ok(None) => self.road.refuse_type(head),
+                Err(error) => self.lose(error, None),
             },
-            Verdict::Follow => self.follow(*attempt, &head),
-            Verdict::Authorize
-                if matches!(self.plan.credentials, Credentials::OnDemand)
-                    && self.may_ask_again()
-                    && !attempt.hop.has_left_origin() =>
-            {
-                self.due.push_back(Output::Hangup);
-                self.rejected = true;
-                self.rejected_at = Some(self.now);
-                self.authorize();
-            }
-            Verdict::NoContent => self.end(Ended::NoContent),
-            Verdict::Authorize | Verdict::Retry | Verdict::Stop => self.refusal(head),
+            Step::No(no) => self.lose(no, None),
+            Step::Data(bytes) => self.heard(|feed| feed.data(bytes, now)),
+            Step::Message(message) => self.heard(|feed| feed.message(message)),
+            Step::Ended(why) => self.exchange_ended(why),
+            Step::Elapsed => match &mut self.state {
+                State::Streaming { feed, .. } | State::Closing { feed } => feed.elapsed(now),
+                State::Travelling | State::Waiting(_) | State::Over(_) => {}
+            },
         }
     }
 
-    /// Whether the user may be asked for another key, now that one was refused: once until a
-    /// connection stands, whatever else is answered meanwhile.
-    fn may_ask_again(&self) -> bool {
-        self.rejected_at.is_none_or(|at| self.now.saturating_duration_since(at) >= KEY_SPAN)
-    }
-
-    fn refusal(&mut self, head: Box<Parts>) {
-        self.state = State::Refusal(Refusal::new(head, &self.plan.limits, self.now));
-    }
-
-    /// What reads this response's content; `None` where it is of the wrong type.
-    fn accept(&mut self, attempt: &Attempt, head: &Parts) -> Result<Option<Feed>, Error> {
-        Ok(match (&self.plan.transport, &attempt.handshake) {
-            (Transport::EventStream { .. }, _) if !media_type::is_event_stream(&head.headers) => {
-                None
+    fn follow(&mut self, mut hop: Hop, wait: Duration) {
+        match hop.place_at(self.position.place_in_redirect(hop.url())) {
+            Ok(()) => {
+                self.transport.redirect(&mut hop);
+                // A new exchange takes the place of the old one: no back-off, and no loss to tell.
+                self.road.go(hop, wait);
             }
-            (Transport::EventStream { .. }, _) => {
-                let stream = EventStream::new(&head.headers, self.plan.limits);
-                Some(Feed::EventStream(Box::new(
-                    stream.map_err(ContentError::from).map_err(Box::new)?,
-                )))
-            }
-            (Transport::WebSocket { options, .. }, Some(handshake)) => {
-                let accepted = handshake.check(head.status, &head.headers).map_err(Box::new)?;
-                let entropy = self.plan.entropy.fork();
-                let connection = ws::Connection::new(&accepted, *options, entropy, self.now);
-                Some(Feed::Frames(Box::new(connection)))
-            }
-            (Transport::Messages { options, .. } | Transport::WebSocket { options, .. }, _) => {
-                Some(Feed::Messages(Messages::new(options)))
-            }
-        })
-    }
-
-    fn stream(&mut self, feed: Feed, head: &Parts, cursor: Option<String>) {
-        self.last_heard = Some(self.now);
-        self.opened = Some(self.now);
-        self.rejected_at = None;
-        self.plan.position.answered(&head.headers);
-        self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended: None };
-        let subprotocol = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL);
-        let subprotocol = subprotocol.filter(|_| self.plan.is_websocket());
-        self.due.push_back(Output::Event(Event::Opened(Opened {
-            cursor,
-            request_id: request_id(&head.headers).map(|id| self.keys.without(id)),
-            subprotocol: subprotocol.and_then(|name| name.to_str().ok()).map(str::to_owned),
-        })));
-    }
-
-    fn follow(&mut self, attempt: Attempt, head: &Parts) {
-        let followed = attempt.hop.follow(head, self.plan.reach).and_then(|mut hop| {
-            let url = self.plan.position.place_in_redirect(hop.url());
-            hop.place_at(url).map(|()| hop)
-        });
-        match followed {
-            Ok(mut hop) => {
-                let mut handshake = attempt.handshake;
-                if let Some(handshake) = &mut handshake {
-                    handshake.redirect(&mut self.plan.entropy, hop.has_left_origin());
-                    hop.renew(handshake.request().headers());
-                }
-                // A new exchange takes the place of the old one: no back-off, and no loss to tell. The
-                // server may ask to wait before it (RFC 9110 §10.2.3).
-                let wait = retry_after(&head.headers).unwrap_or_default();
-                if !wait.is_zero() {
-                    self.due.push_back(Output::Hangup);
-                }
-                let attempt = Box::new(Attempt { hop, handshake });
-                self.state = State::Connect { attempt, at: self.now + wait };
-            }
-            Err(error) => self.lose(Error::from(error)),
+            Err(error) => self.lose(Error::from(error), None),
         }
     }
 
-    fn refuse(&mut self, refusal: &Refusal) {
-        let head = refusal.head();
-        if head.status == http::StatusCode::OK && !self.plan.is_websocket() {
-            let error = Box::new(ContentError::NotAnEventStream {
-                seen: media_type::content_type(&head.headers).map(|seen| shown(&seen)),
-                excerpt: Excerpt::of(&refusal.content(), &self.plan.limits),
-                forwarded_by: head.extensions.get().cloned(),
-            });
-            return self.lose(Error::from(error));
-        }
-        self.lose(Error::from(refusal.to_error()));
+    fn stream(&mut self, feed: Feed, hop: &Hop, head: &Parts) {
+        let since = self.road.now();
+        self.last_heard = Some(since);
+        self.position.answered(&head.headers);
+        self.state = State::Streaming { feed, since, deadline: self.idle_deadline(), ended: None };
+        self.news = Some(Event::Opened(Opened {
+            cursor: cursor::sent_to(hop.url()),
+            request_id: request_id(&head.headers).map(|id| self.road.without_keys(id)),
+            subprotocol: self.transport.subprotocol(head),
+        }));
     }
 
-    /// The connection is gone: plans the next one, or ends.
-    fn lose(&mut self, loss: impl Into<Loss>) {
+    /// The peer was heard.
+    fn heard(&mut self, take: impl FnOnce(&mut Feed)) {
+        let (now, idle) = (self.road.now(), self.idle_deadline());
+        match &mut self.state {
+            State::Streaming { feed, deadline, .. } => {
+                self.last_heard = Some(now);
+                *deadline = idle;
+                take(feed);
+            }
+            State::Closing { feed } => take(feed),
+            State::Travelling | State::Waiting(_) | State::Over(_) => {}
+        }
+    }
+
+    fn exchange_ended(&mut self, why: End) {
+        let now = self.road.now();
+        match &mut self.state {
+            // Events that have arrived come out before the loss.
+            State::Streaming { feed, ended, .. } => {
+                feed.ended(&why, now);
+                ended.get_or_insert(why);
+            }
+            State::Closing { .. } => self.end(Ended::Closed),
+            State::Travelling | State::Waiting(_) | State::Over(_) => {}
+        }
+    }
+
+    /// The connection is gone, which stood `since` then: plans the next one, or ends.
+    fn lose(&mut self, loss: impl Into<Loss>, since: Option<Instant>) {
         let mut loss = loss.into();
-        if let (LossReason::Error(error), Some(bytes)) = (&mut loss.reason, self.long_url) {
-            // What breaks once it is open has nothing to do with the URL.
-            if self.opened.is_none() {
-                error.blame_long_url(bytes);
-            }
-        }
-        let counts = policy::counts(&loss);
-        let disposition = policy::after(&loss, self.plan.is_websocket(), &self.plan.overrides);
-        let Loss { mut reason, retry_after, .. } = loss;
-        if let LossReason::Error(error) = &mut reason {
-            error.hide(&self.keys);
-        }
-        let floor = match disposition {
-            Disposition::Retry => retry_after,
-            Disposition::RetryAfter(least) => retry_after.max(Some(least)),
+        let stood = since.or(loss.stood);
+        let (again, counts) = policy::after(&loss, &self.plan.overrides);
+        let floor = match again {
+            Disposition::Retry => loss.retry_after(),
+            Disposition::RetryAfter(least) => loss.retry_after().max(Some(least)),
             Disposition::Stop => None,
         };
-        let stop = disposition == Disposition::Stop || self.broken_under_it >= MOST_BROKEN;
-        if stop || !self.plan.reconnect {
+        if let LossReason::Error(error) = &mut loss.reason {
+            self.road.hide(error);
+        }
+        let reason = loss.reason;
+        if again == Disposition::Stop || !self.plan.reconnect {
             return self.end(match reason {
                 LossReason::Complete => Ended::Complete,
                 LossReason::Error(error) => Ended::Failed(error),
@@ -380,144 +255,94 @@ impl SubscriptionMachine {
             }
             self.reconnects = self.reconnects.saturating_add(1);
         }
-        let spell = self.opened.take().map(|at| self.now.saturating_duration_since(at));
-        let delay = self.plan.backoff.next_delay(floor, spell.unwrap_or_default());
-        let until = self.now + delay;
-        let lost = Lost { reason, attempt: self.reconnects, retry_at: until };
-        self.lost = Some(lost.clone());
-        self.due.push_back(Output::Hangup);
-        self.due.push_back(Output::Event(Event::Lost(lost)));
-        self.state = State::Waiting { until };
+        let now = self.road.now();
+        let spell = stood.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
+        let retry_at = now + self.backoff.next_delay(floor, spell);
+        let lost = Lost { reason, attempt: self.reconnects, retry_at };
+        self.road.hang_up();
+        self.news = Some(Event::Lost(lost.clone()));
+        self.state = State::Waiting(lost);
     }
 
     fn end(&mut self, ended: Ended) {
-        self.due.clear();
-        if self.exchange != ExchangeId::NONE {
-            self.due.push_back(Output::Hangup);
-        }
-        self.ended = Some(ended.clone());
-        self.due.push_back(Output::Event(Event::Ended(ended)));
-        self.state = State::Over;
+        self.road.end();
+        self.news = Some(Event::Ended(ended.clone()));
+        self.state = State::Over(ended);
     }
 
     fn idle_deadline(&self) -> Option<Instant> {
-        self.plan.idle_timeout.map(|idle| self.now + idle)
-    }
-
-    /// When the user is to be told that no head comes, and when that is a loss.
-    fn head_deadlines(&self, wait: HeadWait) -> [Option<Instant>; 2] {
-        let told = wait.told || self.plan.is_websocket();
-        let tell = wait.stands.filter(|_| !told).map(|stands| stands + UNANSWERED);
-        let lost = self.plan.head_wait(wait.stands.is_some()).map(|(timer, span)| match timer {
-            Timer::Idle => wait.stands.unwrap_or(wait.opened) + span,
-            _ => wait.opened + span,
-        });
-        [tell, lost]
-    }
-
-    /// No head has come in its time.
-    fn no_head(&mut self, wait: HeadWait) {
-        let Some((timer, after)) = self.plan.head_wait(wait.stands.is_some()) else { return };
-        let mut late = TimeoutError::new(timer, after);
-        if let (Timer::Idle, Some(stands)) = (timer, wait.stands) {
-            // It has not failed, as far as anybody knows.
-            self.opened = Some(stands);
-            late = late.before_head();
-        }
-        self.lose(Error::from(late));
-    }
-
-    fn time_out(&mut self, timer: Timer, after: Duration) {
-        self.lose(Error::from(TimeoutError::new(timer, after)));
+        self.plan.idle_timeout.map(|idle| self.road.now() + idle)
     }
 
     /// An item comes out: the cursor moves, and an accepted event proves that the stream lives.
     fn hand_out(&mut self, mut item: Item) -> Output<Event> {
         match &mut item {
-            Item::Event(event) => self.plan.position.move_behind(event),
-            Item::Rejected(rejected) => {
-                rejected.reason.hide(&self.keys);
-                self.plan.position.move_to(rejected.id.as_deref().unwrap_or_default());
+            Item::Event(event) => {
+                self.position.move_behind(event);
+                self.reconnects = 0;
+                self.backoff.reset();
             }
-        }
-        if matches!(item, Item::Event(_)) {
-            self.reconnects = 0;
-            self.plan.backoff.reset();
+            Item::Rejected(rejected) => {
+                rejected.reason.hide(self.road.keys());
+                self.position.move_to(rejected.id.as_deref().unwrap_or_default());
+            }
         }
         Output::Event(Event::Item(item))
     }
 
     /// Reads on, until there is something to say or to wait for.
-    fn read(
-        &mut self,
-        mut feed: Feed,
-        deadline: Option<Instant>,
-        ended: Option<End>,
-    ) -> Option<Output<Event>> {
-        let own = loop {
+    fn read(&mut self) -> Option<Output<Event>> {
+        let State::Streaming { feed, since, deadline, ended } = &mut self.state else {
+            return None;
+        };
+        let (since, deadline) = (*since, *deadline);
+        let fed = loop {
             match feed.next(self.plan.signer.as_ref()) {
-                Fed::Moved(cursor) => self.plan.position.move_to(&cursor),
-                Fed::Item(item) => {
-                    self.state = State::Streaming { feed, deadline, ended };
-                    return Some(self.hand_out(item));
-                }
-                Fed::Send(bytes) => {
-                    self.state = State::Streaming { feed, deadline, ended };
-                    return Some(Output::Send(bytes));
-                }
-                Fed::Broken(error) => {
-                    self.heed_retry(&feed);
-                    self.lose(error);
-                    return None;
-                }
-                Fed::Closed(closed) => {
-                    self.lose(Loss::of_close(closed, ended));
-                    return None;
-                }
-                Fed::Starved(own) => break own,
+                Fed::Moved(cursor) => self.position.move_to(&cursor),
+                fed => break fed,
             }
         };
-        self.heed_retry(&feed);
-        match ended {
-            // Frames tell of their end themselves.
-            Some(why) if !matches!(feed, Feed::Frames(_)) => self.lose(Loss::of_end(why)),
-            None if deadline.is_some_and(|deadline| self.now >= deadline) => {
-                self.time_out(Timer::Idle, self.plan.idle_timeout.unwrap_or_default());
-            }
-            ended => {
-                self.state = State::Streaming { feed, deadline, ended };
-                let soonest = [deadline, own].into_iter().flatten().min();
-                return Some(Output::Wait(soonest));
-            }
+        if let (Fed::Starved(_) | Fed::Broken(_), Some(retry)) = (&fed, feed.reconnection_time()) {
+            self.backoff.server_retry(retry);
         }
+        let loss: Loss = match fed {
+            Fed::Item(item) => return Some(self.hand_out(item)),
+            Fed::Send(bytes) => return Some(Output::Send(bytes)),
+            Fed::Broken(error) => error.into(),
+            Fed::Closed(closed) => Loss::of_close(closed, ended.take()),
+            Fed::Starved(own) => match ended.take() {
+                Some(why) if !feed.tells_its_end() => Loss::of_end(why),
+                None if deadline.is_some_and(|deadline| self.road.now() >= deadline) => {
+                    let idle = self.plan.idle_timeout.unwrap_or_default();
+                    Error::from(TimeoutError::new(Timer::Idle, idle)).into()
+                }
+                why => {
+                    *ended = why;
+                    let soonest = [deadline, own].into_iter().flatten().min();
+                    return Some(Output::Wait(if feed.is_closing() {
+                        self.road.wait_for_the_end(soonest)
+                    } else {
+                        self.road.wait(soonest)
+                    }));
+                }
+            },
+            Fed::Moved(_) => return None,
+        };
+        self.lose(loss, Some(since));
         None
     }
 
-    fn heed_retry(&mut self, feed: &Feed) {
-        if let Some(retry) = feed.reconnection_time() {
-            self.plan.backoff.server_retry(retry);
-        }
-    }
-
-    /// The closing handshake, with nobody left to give messages to.
-    fn close_on(&mut self, mut connection: Box<ws::Connection>) -> Option<Output<Event>> {
-        loop {
-            let output = match connection.poll() {
-                ws::Output::Message(_) | ws::Output::TooLarge(_) => continue,
-                ws::Output::Ping(_) | ws::Output::Pong(_) => continue,
-                ws::Output::Send(bytes) => Output::Send(bytes),
-                ws::Output::Wait(deadline) => Output::Wait(deadline),
-                ws::Output::Closed(_) => break,
-            };
-            // The peer has answered, and everything is sent: no need to wait for its end.
-            if matches!(output, Output::Wait(_)) && connection.closing().is_some() {
-                break;
+    /// The closing, with nobody left to give events to.
+    fn read_the_close(&mut self) -> Option<Output<Event>> {
+        let State::Closing { feed } = &mut self.state else { return None };
+        match feed.next_of_close() {
+            Some(Fed::Send(bytes)) => Some(Output::Send(bytes)),
+            Some(Fed::Starved(deadline)) => Some(Output::Wait(self.road.wait(deadline))),
+            _ => {
+                self.end(Ended::Closed);
+                None
             }
-            self.state = State::Closing { connection };
-            return Some(output);
         }
-        self.end(Ended::Closed);
-        None
     }
 }
 
@@ -525,169 +350,45 @@ impl Machine for SubscriptionMachine {
     type Event = Event;
 
     fn handle(&mut self, input: Input, now: Instant) {
-        self.now = self.now.max(now);
-        let state = std::mem::replace(&mut self.state, State::Over);
-        match (input, state) {
-            (Input::Connected { exchange }, State::Head { attempt, wait })
-                if exchange == self.exchange =>
-            {
-                let wait = HeadWait { stands: wait.stands.or(Some(self.now)), ..wait };
-                self.state = State::Head { attempt, wait };
-            }
-            (Input::Response { exchange, head }, State::Head { attempt, .. })
-                if exchange == self.exchange =>
-            {
-                self.head(attempt, head);
-            }
-            (Input::Data { exchange, bytes }, State::Streaming { mut feed, ended, .. })
-                if exchange == self.exchange =>
-            {
-                self.last_heard = Some(self.now);
-                feed.data(bytes, self.now);
-                self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended };
-            }
-            (Input::Message { exchange, message }, State::Streaming { mut feed, ended, .. })
-                if exchange == self.exchange =>
-            {
-                self.last_heard = Some(self.now);
-                feed.message(message);
-                self.state = State::Streaming { feed, deadline: self.idle_deadline(), ended };
-            }
-            (Input::Data { exchange, bytes }, State::Closing { mut connection })
-                if exchange == self.exchange =>
-            {
-                connection.handle_data(bytes, self.now);
-                self.state = State::Closing { connection };
-            }
-            (Input::Elapsed, State::Closing { mut connection }) => {
-                connection.elapsed(self.now);
-                self.state = State::Closing { connection };
-            }
-            (Input::Elapsed, State::Streaming { mut feed, deadline, ended }) => {
-                feed.elapsed(self.now);
-                self.state = State::Streaming { feed, deadline, ended };
-            }
-            (Input::Data { exchange, bytes }, State::Refusal(mut refusal))
-                if exchange == self.exchange =>
-            {
-                if refusal.take(&bytes) {
-                    self.refuse(&refusal);
-                } else {
-                    self.state = State::Refusal(refusal);
-                }
-            }
-            (Input::Ended { exchange, why }, state) if exchange == self.exchange => {
-                self.exchange_ended(why, state);
-            }
-            (Input::Credentials(credentials), State::Authorize { asked: true, .. }) => {
-                self.authorized(credentials);
-            }
-            // Time alone: `poll` looks at the deadlines. Or late, repeated, of an older exchange.
-            (
-                Input::Elapsed
-                | Input::Connected { .. }
-                | Input::Response { .. }
-                | Input::Data { .. }
-                | Input::Message { .. }
-                | Input::Ended { .. }
-                | Input::Credentials(_),
-                state,
-            ) => self.state = state,
+        if let Some(step) = self.road.handle(input, now) {
+            self.step(step);
         }
     }
 
     fn poll(&mut self) -> Output<Event> {
         loop {
-            if let Some(output) = self.due.pop_front() {
+            if self.road.hangs_up() {
+                return Output::Hangup;
+            }
+            if let Some(news) = self.news.take() {
+                return Output::Event(news);
+            }
+            let output = match &self.state {
+                State::Travelling => match self.road.next() {
+                    Next::Step(step) => {
+                        self.step(step);
+                        None
+                    }
+                    Next::Authorize { rejected } => Some(Output::Authorize { rejected }),
+                    Next::Open { exchange, mut request } => {
+                        self.transport.hand_over(&mut request);
+                        Some(Output::Open { exchange, request })
+                    }
+                    Next::Unanswered => Some(Output::Event(Event::Unanswered)),
+                    Next::Wait(deadline) => Some(Output::Wait(self.road.wait(deadline))),
+                },
+                State::Streaming { .. } => self.read(),
+                State::Closing { .. } => self.read_the_close(),
+                State::Waiting(lost) if self.road.now() >= lost.retry_at => {
+                    self.set_out();
+                    None
+                }
+                State::Waiting(lost) => Some(Output::Wait(self.road.wait(Some(lost.retry_at)))),
+                State::Over(_) => Some(Output::Done),
+            };
+            if let Some(output) = output {
                 return output;
             }
-            match std::mem::replace(&mut self.state, State::Over) {
-                State::Authorize { deadline, .. } if self.now >= deadline => {
-                    self.time_out(Timer::Credentials, CREDENTIALS_WAIT);
-                }
-                State::Authorize { asked, deadline } => {
-                    self.state = State::Authorize { asked: true, deadline };
-                    if asked {
-                        return Output::Wait(Some(deadline));
-                    }
-                    return Output::Authorize { rejected: self.rejected };
-                }
-                State::Connect { attempt, at } if self.now >= at => return self.open(attempt),
-                State::Connect { attempt, at } => {
-                    self.state = State::Connect { attempt, at };
-                    return Output::Wait(Some(at));
-                }
-                State::Head { attempt, wait } => {
-                    let is_due = |at: &Instant| self.now >= *at;
-                    match self.head_deadlines(wait) {
-                        [_, Some(lost)] if is_due(&lost) => self.no_head(wait),
-                        [Some(tell), _] if is_due(&tell) => {
-                            let wait = HeadWait { told: true, ..wait };
-                            self.state = State::Head { attempt, wait };
-                            return Output::Event(Event::Unanswered);
-                        }
-                        deadlines => {
-                            self.state = State::Head { attempt, wait };
-                            return Output::Wait(deadlines.into_iter().flatten().min());
-                        }
-                    }
-                }
-                State::Refusal(refusal) if self.now >= refusal.deadline() => {
-                    self.refuse(&refusal);
-                }
-                State::Refusal(refusal) => {
-                    let deadline = refusal.deadline();
-                    self.state = State::Refusal(refusal);
-                    return Output::Wait(Some(deadline));
-                }
-                State::Streaming { feed, deadline, ended } => {
-                    if let Some(output) = self.read(feed, deadline, ended) {
-                        return output;
-                    }
-                }
-                State::Closing { connection } => {
-                    if let Some(output) = self.close_on(connection) {
-                        return output;
-                    }
-                }
-                State::Waiting { until } if self.now >= until => self.connect(),
-                State::Waiting { until } => {
-                    self.state = State::Waiting { until };
-                    return Output::Wait(Some(until));
-                }
-                State::Over => return Output::Done,
-            }
-        }
-    }
-}
-
-impl SubscriptionMachine {
-    fn exchange_ended(&mut self, why: End, state: State) {
-        match state {
-            State::Head { .. } => {
-                // A complete response without a head is no response.
-                let loss = Loss::of_end(why);
-                let loss = match loss.reason {
-                    LossReason::Complete => Error::from(TransportErrorKind::Broken).into(),
-                    LossReason::Error(_) => loss,
-                };
-                if self.long_url.is_some() && loss.is_broken() {
-                    self.broken_under_it = self.broken_under_it.saturating_add(1);
-                }
-                self.lose(loss);
-            }
-            State::Refusal(refusal) => self.refuse(&refusal),
-            // Events that have arrived come out before the loss.
-            State::Streaming { mut feed, deadline, ended } => {
-                feed.ended(&why, self.now);
-                let ended = ended.or(Some(why));
-                self.state = State::Streaming { feed, deadline, ended };
-            }
-            State::Closing { .. } => self.end(Ended::Closed),
-            State::Authorize { .. }
-            | State::Connect { .. }
-            | State::Waiting { .. }
-            | State::Over => self.state = state,
         }
     }
 }

@@ -22,23 +22,34 @@
 //!
 //! # When it connects again
 //!
-//! | what happened | again? |
-//! | --- | --- |
-//! | the stream ended in good order; close codes 1000, 1001, none | yes |
-//! | refused, cut, silent, no answer, no such name, TLS or protocol trouble | yes |
-//! | silence on a connection that stands, before the head of an event stream | yes, and it does not count for [`max_reconnects`](Subscription::max_reconnects) |
-//! | a second time in a row no answer, but a connection that broke, with a URL over 4 KiB | no: something in between takes none as long |
-//! | status 429 and 5xx | yes, never before `Retry-After` |
-//! | close codes 1012 and 1013 | yes, no sooner than in 5 s |
-//! | content that breaks its content coding, or ends in the middle of it | yes |
-//! | status 204 | no: the server said so |
-//! | status 401 | no, or once with other credentials where they come on demand |
-//! | any other status; a wrong content type; an unknown content coding; no WebSocket there; redirects to nowhere | no |
-//! | close codes 1002, 1003, 1007 to 1010, 3000, 3003, 4400 to 4499 but 4408 and 4429 | no |
-//! | any other close code | yes |
-//! | a certificate that is not trusted; a request that can't be sent | no |
-//! | a WebSocket message over the limit of the driver's own stack; bytes over one that bring no message | no: it would come again |
+//! | what happened | again? | why |
+//! | --- | --- | --- |
+//! | the stream ended in good order | yes | a stream has no natural end |
+//! | close codes 1012 and 1013 | no sooner than in 5s | the service restarts, or is busy: all its clients come back |
+//! | close codes 1002, 1003, 1007, 1009, 1010 | no | it does not like what we say, and we would say it again |
+//! | close codes 1008, 3000, 3003 | no | a refusal, such as of the key |
+//! | close codes 4400 to 4499 but 4408 and 4429 | no | by custom an HTTP status plus 4000 |
+//! | any other close code, 1000, 1001 and none among them | yes | a stream has no natural end, and the rest may pass |
+//! | status 429 and 5xx | yes | it may pass, and never before `Retry-After` |
+//! | status 401 | no | but once with other credentials, where they come on demand |
+//! | status 204 to an event stream, which is no error | no | the server's way to stop a client (WHATWG HTML §9.2.3) |
+//! | any other status but a redirect and 200, over WebSocket 101 | no | it would come back the same |
+//! | silence on a connection that stands, before the head of an event stream | yes, and it does not count | something in between may hold the head back until there is an event |
+//! | any other silence, no answer, no connection in time | yes | the peer, or the way to it, may wake up |
+//! | no such name, no connection, a proxy that can't reach the host (404, 5xx) | yes | networks and servers come back |
+//! | a second time in a row no answer, but a connection that broke, with a URL over 4 KiB | no | something in between takes no URL of that length |
+//! | a connection that broke, a TLS handshake that failed, what is no HTTP | yes | networks and servers come back |
+//! | a proxy that refuses: 403, 407, by SOCKS | no | it does not like who we are, or where we go |
+//! | a certificate that is not trusted; a form of HTTP or TLS that is not supported | no | it would come back the same |
+//! | a request, or a key, that can't be sent | no | it never could |
+//! | no credentials from whoever gives them | yes | they may come again, as networks do |
+//! | frames that break the WebSocket protocol | yes | a proxy may have cut into them |
+//! | content that breaks its content coding, or ends within it | yes | as frames do |
+//! | a content coding that is not understood, a wrong content type | no | it was not asked for, and would come again |
+//! | redirects to nowhere, no WebSocket there | no | the address is wrong |
+//! | more than a limit allows, but for one event | no | it would come again, for the cursor stands before it |
 //!
+//! "Counts" is for [`max_reconnects`](Subscription::max_reconnects): all losses do but that one.
 //! [`Subscription::on_status`] and [`Subscription::on_close`] decide otherwise.
 //!
 //! # What is not
@@ -56,6 +67,7 @@ mod loss;
 mod machine;
 mod plan;
 mod policy;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +91,7 @@ use crate::limits::Limits;
 use crate::query;
 use crate::redact;
 use crate::redact::Hushed;
+use crate::road::{Renewal, Road, Rules, Take};
 use crate::service::Credentials;
 use crate::service::Service;
 use crate::signature::Signer;
@@ -87,8 +100,10 @@ use crate::timing::Instant;
 use crate::url::{direct_sse, sse, to_websocket_url};
 use crate::ws;
 use cursor::Position;
-use plan::{Plan, Transport};
+use machine::{CREDENTIALS_WAIT, KEY_SPAN};
+use plan::Plan;
 use policy::Overrides;
+use transport::{Kind, Transport};
 
 /// What to follow, from where, and how stubbornly.
 ///
@@ -395,8 +410,8 @@ impl Subscription {
             return Err(ConfigError::new("url", absolute::redact_url(url.as_str()), auth::PRIVATE));
         }
         let mut entropy = entropy;
-        let transport = if !websocket {
-            Transport::EventStream { coded: self.accept_encoding }
+        let kind = if !websocket {
+            Kind::EventStream { coded: self.accept_encoding }
         } else {
             // Only to have them checked: each connect makes a handshake of its own.
             let mut handshake = ws::Handshake::new(&url, &mut entropy)?;
@@ -408,37 +423,50 @@ impl Subscription {
             }
             let (subprotocols, options) = (self.subprotocols, self.websocket_options);
             if self.whole_messages {
-                Transport::Messages { subprotocols, options }
+                Kind::Messages { subprotocols, options }
             } else {
-                Transport::WebSocket { subprotocols, deflate: self.deflate, options }
+                Kind::WebSocket { subprotocols, deflate: self.deflate, options }
             }
         };
         let backoff = Backoff::new(self.retry, self.max_retry, entropy.fork());
-        Ok(SubscriptionMachine::new(
-            Plan {
-                position: Position::new(
-                    &url,
-                    self.cursor.map(|it| it.0),
-                    self.since.map(|it| it.0),
-                )?,
-                url,
-                fields: own,
-                defaults: Arc::clone(service.defaults()),
-                credentials,
-                reach: service.reach(),
-                entropy,
-                overrides: self.overrides,
-                transport,
-                reconnect: self.reconnect,
-                max_reconnects: self.max_reconnects,
-                head_timeout: self.head_timeout,
-                idle_timeout: self.idle_timeout,
-                limits: self.limits,
-                signer: self.signer,
-                backoff,
-            },
-            now,
-        ))
+        let (cursor, since) = (self.cursor.map(|it| it.0), self.since.map(|it| it.0));
+        let position = Position::new(&url, cursor, since)?;
+        let transport = Transport {
+            kind,
+            fields: own,
+            defaults: Arc::clone(service.defaults()),
+            limits: self.limits,
+            entropy,
+            handshake: None,
+        };
+        let renewal =
+            match self.overrides.status.and_then(|decide| decide(StatusCode::UNAUTHORIZED)) {
+                // The caller has said what a 401 means.
+                Some(_) => Renewal::Never,
+                None => Renewal::After(KEY_SPAN),
+            };
+        let rules = Rules {
+            credentials,
+            credentials_wait: Some(CREDENTIALS_WAIT),
+            renewal,
+            reach: service.reach(),
+            accepts: transport.accepts(),
+            follows: true,
+            head: transport.head_timer(self.head_timeout, self.idle_timeout),
+            refusal: Take::Excerpt,
+            limits: self.limits,
+            idempotent: true,
+        };
+        let plan = Plan {
+            url,
+            reconnect: self.reconnect,
+            max_reconnects: self.max_reconnects,
+            idle_timeout: self.idle_timeout,
+            signer: self.signer,
+            overrides: self.overrides,
+        };
+        let road = Road::new(rules, now);
+        Ok(SubscriptionMachine::new(plan, transport, position, backoff, road))
     }
 
     /// The URL, and whether it is followed over WebSocket. Its scheme is that of the requests, which

@@ -1,34 +1,16 @@
-//! For each status and failure: accept, follow, retry or stop, and why.
+//! Whether to connect again, as one table.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::StatusCode;
 
 use super::event::LossReason;
 use super::loss::Loss;
-
 use crate::error::{ContentError, Error};
 use crate::http::coding::CodingError;
-use crate::http::redirect;
 use crate::kinds::TransportErrorKind;
 use crate::ws::CloseCode;
-
-/// What is to be done with a response, judged by its status alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// An event stream, if its content type says so.
-    Accept,
-    /// The server's way to say: do not come back (WHATWG HTML §9.2.1).
-    NoContent,
-    /// It is elsewhere.
-    Follow,
-    /// The credentials were refused; others may do.
-    Authorize,
-    /// It may pass.
-    Retry,
-    /// It would come back the same.
-    Stop,
-}
 
 /// Whether to connect again after a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,227 +31,383 @@ pub(super) struct Overrides {
     pub(super) close: Option<fn(CloseCode) -> Option<Disposition>>,
 }
 
-/// The table for statuses, from the wire contract.
-///
-/// | status | verdict | why |
-/// | --- | --- | --- |
-/// | 200, over WebSocket 101 | accept | the only good answer (WHATWG HTML §9.2.3, RFC 6455 §4.1) |
-/// | 204, not over WebSocket | end | the server's way to stop a client |
-/// | 301, 302, 303, 307, 308 | follow | RFC 9110 §15.4; reconnects start at the first URL again |
-/// | 401 | stop | once after asking for other credentials, where they come on demand |
-/// | 429, 5xx | retry | it may pass; never before `Retry-After` |
-/// | any other | stop | it would come back the same |
-pub(super) fn status(status: StatusCode, websocket: bool, overrides: &Overrides) -> Verdict {
-    match status {
-        StatusCode::SWITCHING_PROTOCOLS if websocket => Verdict::Accept,
-        StatusCode::OK if !websocket => Verdict::Accept,
-        StatusCode::NO_CONTENT if !websocket => Verdict::NoContent,
-        status if redirect::is_redirect(status) => Verdict::Follow,
-        status => match overrides.status.and_then(|table| table(status)) {
-            Some(Disposition::Retry | Disposition::RetryAfter(_)) => Verdict::Retry,
-            Some(Disposition::Stop) => Verdict::Stop,
-            None => match status {
-                StatusCode::UNAUTHORIZED => Verdict::Authorize,
-                StatusCode::TOO_MANY_REQUESTS => Verdict::Retry,
-                status if status.is_server_error() => Verdict::Retry,
-                _ => Verdict::Stop,
-            },
-        },
-    }
+/// One row of the table: what happened, whether to connect again, whether that counts for the most
+/// reconnects that are allowed, and why.
+#[cfg_attr(not(test), expect(dead_code, reason = "the texts are for the public table"))]
+struct Row {
+    what: &'static str,
+    cases: &'static [Case],
+    again: Disposition,
+    counts: bool,
+    why: &'static str,
 }
 
-/// Whether to connect again after the peer's Close frame (RFC 6455 §7.4.1 and the IANA registry).
-///
-/// | code | retry? | why |
-/// | --- | --- | --- |
-/// | 1000, 1001, none | yes | a stream has no natural end |
-/// | 1011, 1014 | yes | the server, or the one behind it, is in trouble |
-/// | 1012, 1013 | no sooner than in 5 s | it restarts, or is busy: all its clients come back |
-/// | 1002, 1003, 1007, 1009, 1010 | no | it does not like what we say, and we would say it again |
-/// | 1008 | no | a refusal, such as of the key |
-/// | 3000, 3003 | no | unauthorized, forbidden |
-/// | 4400 to 4499 | no, but 4408 and 4429 | by custom an HTTP status plus 4000 |
-/// | any other | yes | it may pass |
-fn after_close(code: CloseCode) -> Disposition {
-    match code.get() {
-        1012 | 1013 => Disposition::RetryAfter(BUSY_WAIT),
-        1002 | 1003 | 1007..=1010 | 3000 | 3003 | 4400..=4407 | 4409..=4428 | 4430..=4499 => {
-            Disposition::Stop
+/// What a row is about.
+enum Case {
+    /// The stream ended in good order, and no Close frame says so.
+    Complete,
+    /// The code of the peer's Close frame (RFC 6455 §7.4.1 and the IANA registry).
+    Close(RangeInclusive<u16>),
+    /// A status that is not the good one, and no redirect.
+    Status(RangeInclusive<u16>),
+    /// A failure of the transport's, of this kind.
+    Transport(TransportErrorKind),
+    /// It would come again, as was seen.
+    Hopeless,
+    /// Any other failure of this kind.
+    Error(fn(&Error) -> bool),
+}
+
+use Disposition::{Retry, RetryAfter, Stop};
+
+const fn row(
+    what: &'static str,
+    cases: &'static [Case],
+    again: Disposition,
+    why: &'static str,
+) -> Row {
+    Row { what, cases, again, counts: true, why }
+}
+
+/// The table. The first row that fits counts. The public one in `subscription/mod.rs` is written from
+/// it, and a test compares them.
+static TABLE: &[Row] = &[
+    row("the stream ended in good order", &[Case::Complete], Retry, "a stream has no natural end"),
+    row(
+        "close codes 1012 and 1013",
+        &[Case::Close(1012..=1013)],
+        // What the registrants ask for at least.
+        RetryAfter(Duration::from_secs(5)),
+        "the service restarts, or is busy: all its clients come back",
+    ),
+    row(
+        "close codes 1002, 1003, 1007, 1009, 1010",
+        &[Case::Close(1002..=1003), Case::Close(1007..=1007), Case::Close(1009..=1010)],
+        Stop,
+        "it does not like what we say, and we would say it again",
+    ),
+    row(
+        "close codes 1008, 3000, 3003",
+        &[Case::Close(1008..=1008), Case::Close(3000..=3000), Case::Close(3003..=3003)],
+        Stop,
+        "a refusal, such as of the key",
+    ),
+    row(
+        "close codes 4400 to 4499 but 4408 and 4429",
+        &[Case::Close(4400..=4407), Case::Close(4409..=4428), Case::Close(4430..=4499)],
+        Stop,
+        "by custom an HTTP status plus 4000",
+    ),
+    row(
+        "any other close code, 1000, 1001 and none among them",
+        &[Case::Close(0..=u16::MAX)],
+        Retry,
+        "a stream has no natural end, and the rest may pass",
+    ),
+    row(
+        "status 429 and 5xx",
+        &[Case::Status(429..=429), Case::Status(500..=599)],
+        Retry,
+        "it may pass, and never before `Retry-After`",
+    ),
+    row(
+        "status 401",
+        &[Case::Status(401..=401)],
+        Stop,
+        "but once with other credentials, where they come on demand",
+    ),
+    row(
+        "status 204 to an event stream, which is no error",
+        &[Case::Status(204..=204)],
+        Stop,
+        "the server's way to stop a client (WHATWG HTML §9.2.3)",
+    ),
+    row(
+        "any other status but a redirect and 200, over WebSocket 101",
+        &[Case::Status(0..=u16::MAX)],
+        Stop,
+        "it would come back the same",
+    ),
+    Row {
+        what: "silence on a connection that stands, before the head of an event stream",
+        cases: &[Case::Error(
+            |error| matches!(error, Error::Timeout(late) if late.may_be_held_back()),
+        )],
+        again: Retry,
+        counts: false,
+        why: "something in between may hold the head back until there is an event",
+    },
+    row(
+        "any other silence, no answer, no connection in time",
+        &[Case::Error(|error| matches!(error, Error::Timeout(_)))],
+        Retry,
+        "the peer, or the way to it, may wake up",
+    ),
+    row(
+        "no such name, no connection, a proxy that can't reach the host (404, 5xx)",
+        &[
+            Case::Transport(TransportErrorKind::Resolve),
+            Case::Transport(TransportErrorKind::Connect),
+        ],
+        Retry,
+        "networks and servers come back",
+    ),
+    row(
+        "a second time in a row no answer, but a connection that broke, with a URL over 4 KiB",
+        &[Case::Hopeless],
+        Stop,
+        "something in between takes no URL of that length",
+    ),
+    row(
+        "a connection that broke, a TLS handshake that failed, what is no HTTP",
+        &[
+            Case::Transport(TransportErrorKind::Broken),
+            Case::Transport(TransportErrorKind::Tls),
+            Case::Transport(TransportErrorKind::Protocol),
+        ],
+        Retry,
+        "networks and servers come back",
+    ),
+    row(
+        "a proxy that refuses: 403, 407, by SOCKS",
+        &[Case::Transport(TransportErrorKind::Proxy)],
+        Stop,
+        "it does not like who we are, or where we go",
+    ),
+    row(
+        "a certificate that is not trusted; a form of HTTP or TLS that is not supported",
+        &[
+            Case::Transport(TransportErrorKind::Certificate),
+            Case::Transport(TransportErrorKind::Unsupported),
+        ],
+        Stop,
+        "it would come back the same",
+    ),
+    row(
+        "a request, or a key, that can't be sent",
+        &[
+            Case::Transport(TransportErrorKind::Request),
+            Case::Error(|error| matches!(error, Error::Config(_))),
+        ],
+        Stop,
+        "it never could",
+    ),
+    row(
+        "no credentials from whoever gives them",
+        &[Case::Error(|error| matches!(error, Error::Credentials(_)))],
+        Retry,
+        "they may come again, as networks do",
+    ),
+    row(
+        "frames that break the WebSocket protocol",
+        &[Case::Error(|error| matches!(error, Error::Protocol(_)))],
+        Retry,
+        "a proxy may have cut into them",
+    ),
+    row(
+        "content that breaks its content coding, or ends within it",
+        &[Case::Error(|error| {
+            matches!(error, Error::Content(content) if matches!(
+                **content,
+                ContentError::Coding(CodingError::Corrupt { .. } | CodingError::Truncated { .. })
+            ))
+        })],
+        Retry,
+        "as frames do",
+    ),
+    row(
+        "a content coding that is not understood, a wrong content type",
+        &[Case::Error(|error| matches!(error, Error::Content(_)))],
+        Stop,
+        "it was not asked for, and would come again",
+    ),
+    row(
+        "redirects to nowhere, no WebSocket there",
+        &[Case::Error(|error| matches!(error, Error::Redirect(_) | Error::Handshake(_)))],
+        Stop,
+        "the address is wrong",
+    ),
+    row(
+        "more than a limit allows, but for one event",
+        &[Case::Error(|error| matches!(error, Error::Limit(_)))],
+        Stop,
+        "it would come again, for the cursor stands before it",
+    ),
+];
+
+impl Case {
+    fn is(&self, loss: &Loss) -> bool {
+        match (self, &loss.reason, loss.close) {
+            (Self::Close(codes), _, Some(code)) => codes.contains(&code.get()),
+            (_, _, Some(_)) => false,
+            (Self::Complete, LossReason::Complete, _) => true,
+            (Self::Hopeless, _, _) => loss.hopeless,
+            (Self::Status(statuses), LossReason::Error(Error::Refused(refused)), _) => {
+                statuses.contains(&refused.status().as_u16())
+            }
+            (Self::Transport(kind), LossReason::Error(Error::Transport(error)), _) => {
+                *kind == error.kind()
+            }
+            (Self::Error(is), LossReason::Error(error), _) => is(error),
+            _ => false,
         }
-        _ => Disposition::Retry,
     }
 }
 
-/// What the registrants of 1012 ask for at least.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
-
-/// Whether to connect again after a loss.
-pub(super) fn after(loss: &Loss, websocket: bool, overrides: &Overrides) -> Disposition {
-    if let Some(code) = loss.close {
-        let own = overrides.close.and_then(|table| table(code));
-        return own.unwrap_or_else(|| after_close(code));
-    }
-    match &loss.reason {
-        // A stream has no natural end.
-        LossReason::Complete => Disposition::Retry,
-        LossReason::Error(Error::Refused(refused)) => {
-            let own = overrides.status.and_then(|table| table(refused.status()));
-            let table = Overrides::default();
-            own.unwrap_or_else(|| match status(refused.status(), websocket, &table) {
-                Verdict::Retry => Disposition::Retry,
-                _ => Disposition::Stop,
-            })
+/// Whether to connect again after a loss, and whether that counts.
+pub(super) fn after(loss: &Loss, overrides: &Overrides) -> (Disposition, bool) {
+    let own = match (&loss.reason, loss.close) {
+        (_, Some(code)) => overrides.close.and_then(|decide| decide(code)),
+        (LossReason::Error(Error::Refused(refused)), None) => {
+            overrides.status.and_then(|decide| decide(refused.status()))
         }
-        LossReason::Error(error) if may_pass(error) => Disposition::Retry,
-        LossReason::Error(_) => Disposition::Stop,
-    }
-}
-
-/// Whether a loss counts for the most reconnects that are allowed: all do but silence on a connection
-/// that stood, before the head of an event stream. Nobody failed there.
-pub(super) fn counts(loss: &Loss) -> bool {
-    !matches!(&loss.reason, LossReason::Error(Error::Timeout(late)) if late.may_be_held_back())
-}
-
-/// Whether a failure may pass, so that connecting again makes sense.
-///
-/// | failure | retry? | why |
-/// | --- | --- | --- |
-/// | no such name, refused, broken, TLS, not HTTP | yes | networks and servers come back |
-/// | frames that break the protocol | yes | a proxy may have cut into them |
-/// | a certificate that is not trusted | no | it would come back the same |
-/// | a form of HTTP or TLS that is not supported | no | it would come back the same |
-/// | a request that can't be sent | no | it never could |
-/// | a proxy that refuses | no | it does not like who we are, or where we go |
-/// | no credentials from whoever gives them | yes | they may come again, like networks |
-/// | a timer | yes | the peer, or the way to it, may wake up |
-/// | content that breaks its coding, or ends within it | yes | as frames do |
-/// | a content or transfer coding that is not understood | no | it was not asked for, and would come again |
-/// | wrong content type, a redirect to nowhere, no WebSocket there | no | the address is wrong |
-/// | a message over the limit of the driver's own stack; bytes over one that bring no message | no | it would come again: the cursor stands before it |
-fn may_pass(error: &Error) -> bool {
-    match error {
-        Error::Transport(failure) => match failure.kind() {
-            TransportErrorKind::Certificate
-            | TransportErrorKind::Proxy
-            | TransportErrorKind::Unsupported
-            | TransportErrorKind::Request => false,
-            TransportErrorKind::Resolve
-            | TransportErrorKind::Connect
-            | TransportErrorKind::Tls
-            | TransportErrorKind::Broken
-            | TransportErrorKind::Protocol => true,
-        },
-        Error::Timeout(_) | Error::Protocol(_) | Error::Credentials(_) => true,
-        Error::Content(content) => matches!(
-            **content,
-            ContentError::Coding(CodingError::Corrupt { .. } | CodingError::Truncated { .. })
-        ),
-        // Statuses and close codes have tables of their own.
-        Error::Refused(_)
-        | Error::Closed(_)
-        | Error::Config(_)
-        | Error::Misuse(_)
-        | Error::Limit(_)
-        | Error::Event(_)
-        | Error::Signature(_)
-        | Error::Redirect(_)
-        | Error::Handshake(_)
-        | Error::GaveUp(_) => false,
-    }
+        _ => None,
+    };
+    let row = TABLE.iter().find(|row| row.cases.iter().any(|case| case.is(loss)));
+    // What has no row can't happen here, such as an error of the developer's.
+    let (again, counts) = row.map_or((Stop, true), |row| (row.again, row.counts));
+    (own.unwrap_or(again), counts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::coding::ContentCoding;
+
+    fn refused(status: u16) -> Loss {
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.status = StatusCode::from_u16(status).unwrap();
+        let refused = crate::Refused::from_response(&head, b"", &crate::Limits::default());
+        Error::from(Box::new(refused)).into()
+    }
 
     #[test]
     fn every_status_has_the_verdict_of_the_contract() {
         for code in 100..=999_u16 {
             let due = match code {
-                200 => Verdict::Accept,
-                204 => Verdict::NoContent,
-                301 | 302 | 303 | 307 | 308 => Verdict::Follow,
-                401 => Verdict::Authorize,
-                429 | 500..=599 => Verdict::Retry,
-                _ => Verdict::Stop,
+                429 | 500..=599 => Retry,
+                _ => Stop,
             };
-            let none = Overrides::default();
-            assert_eq!(status(StatusCode::from_u16(code).unwrap(), false, &none), due, "{code}");
-            let due = match code {
-                101 => Verdict::Accept,
-                200 | 204 => Verdict::Stop,
-                _ => due,
-            };
-            assert_eq!(status(StatusCode::from_u16(code).unwrap(), true, &none), due, "{code}");
+            assert_eq!(after(&refused(code), &Overrides::default()), (due, true), "{code}");
         }
     }
 
     #[test]
+    fn every_row_of_the_table_is_the_first_that_fits_something() {
+        let losses: Vec<Loss> = (100..=999)
+            .map(refused)
+            .chain((0..=u16::MAX).map(|code| Loss::closed(CloseCode::new(code), "")))
+            .chain(failures().into_iter().map(Loss::from))
+            .chain([LossReason::Complete.into()])
+            .chain([Loss { hopeless: true, ..Error::from(TransportErrorKind::Broken).into() }])
+            .collect();
+        for row in TABLE {
+            let fits = |row: &Row, loss: &Loss| row.cases.iter().any(|case| case.is(loss));
+            let first = |loss: &&Loss| {
+                TABLE.iter().find(|row| fits(row, loss)).is_some_and(|it| std::ptr::eq(it, row))
+            };
+            let (again, counts) = (row.again, row.counts);
+            let loss = losses.iter().find(first);
+            let loss = loss.unwrap_or_else(|| panic!("nothing fits: {}", row.what));
+            assert_eq!(after(loss, &Overrides::default()), (again, counts), "{}", row.what);
+        }
+    }
+
+    /// One failure of each kind that a subscription can have.
+    fn failures() -> Vec<Error> {
+        let kinds = [
+            TransportErrorKind::Resolve,
+            TransportErrorKind::Connect,
+            TransportErrorKind::Proxy,
+            TransportErrorKind::Tls,
+            TransportErrorKind::Certificate,
+            TransportErrorKind::Broken,
+            TransportErrorKind::Protocol,
+            TransportErrorKind::Unsupported,
+            TransportErrorKind::Request,
+        ];
+        let mut failures: Vec<Error> = kinds.into_iter().map(Error::from).collect();
+        let late = crate::TimeoutError::new(crate::Timer::Idle, Duration::from_secs(300));
+        let coding = |error: CodingError| Error::from(Box::new(ContentError::from(error)));
+        failures.extend([
+            late.into(),
+            late.before_head().into(),
+            crate::CredentialsError::new("none").into(),
+            crate::ConfigError::new("api_key", "", "").into(),
+            crate::LimitError::new("", 0, 1).into(),
+            crate::RedirectError::TooMany { limit: 10 }.into(),
+            coding(CodingError::Truncated { coding: ContentCoding::Gzip }),
+            coding(CodingError::Unknown { coding: "zip".to_owned() }),
+            Error::Protocol(Box::new(crate::ws::Error::Masked)),
+        ]);
+        failures
+    }
+
+    #[test]
+    fn the_public_table_is_this_one() {
+        let mut due =
+            String::from("//! | what happened | again? | why |\n//! | --- | --- | --- |\n");
+        for row in TABLE {
+            let again = match row.again {
+                Retry if row.counts => "yes".to_owned(),
+                Retry => "yes, and it does not count".to_owned(),
+                RetryAfter(least) => format!("no sooner than in {least:?}"),
+                Stop => "no".to_owned(),
+            };
+            due.push_str(&format!("//! | {} | {again} | {} |\n", row.what, row.why));
+        }
+        let module = include_str!("mod.rs");
+        assert!(module.contains(&due), "the table in mod.rs is to be\n{due}");
+    }
+
+    #[test]
     fn every_close_code_has_the_disposition_of_the_table() {
-        let wait = Disposition::RetryAfter(Duration::from_secs(5));
+        let wait = RetryAfter(Duration::from_secs(5));
         for (codes, due) in [
-            (1000..=1001, Disposition::Retry),
-            (1002..=1003, Disposition::Stop),
-            (1005..=1006, Disposition::Retry),
-            (1007..=1010, Disposition::Stop),
-            (1011..=1011, Disposition::Retry),
+            (1000..=1001, Retry),
+            (1002..=1003, Stop),
+            (1005..=1006, Retry),
+            (1007..=1010, Stop),
+            (1011..=1011, Retry),
             (1012..=1013, wait),
-            (1014..=1014, Disposition::Retry),
-            (3000..=3000, Disposition::Stop),
-            (4000..=4399, Disposition::Retry),
-            (4400..=4407, Disposition::Stop),
-            (4408..=4408, Disposition::Retry),
-            (4429..=4429, Disposition::Retry),
-            (4430..=4499, Disposition::Stop),
-            (4500..=4999, Disposition::Retry),
+            (1014..=1014, Retry),
+            (3000..=3000, Stop),
+            (4000..=4399, Retry),
+            (4400..=4407, Stop),
+            (4408..=4408, Retry),
+            (4429..=4429, Retry),
+            (4430..=4499, Stop),
+            (4500..=4999, Retry),
         ] {
             for code in codes {
-                assert_eq!(after_close(CloseCode::new(code)), due, "{code}");
+                let loss = Loss::closed(CloseCode::new(code), "");
+                assert_eq!(after(&loss, &Overrides::default()), (due, true), "{code}");
             }
         }
     }
 
     #[test]
     fn the_caller_s_own_rows_come_first() {
-        let wait = Disposition::RetryAfter(Duration::from_secs(60));
+        let wait = RetryAfter(Duration::from_secs(60));
         let overrides = Overrides {
             status: Some(|status| match status.as_u16() {
-                404 => Some(Disposition::RetryAfter(Duration::from_secs(60))),
-                503 => Some(Disposition::Stop),
+                404 => Some(RetryAfter(Duration::from_secs(60))),
+                503 => Some(Stop),
                 _ => None,
             }),
             close: Some(|code| match code.get() {
-                1000 | 1005 => Some(Disposition::Stop),
-                1008 => Some(Disposition::Retry),
+                1000 | 1005 => Some(Stop),
+                1008 => Some(Retry),
                 _ => None,
             }),
         };
-        for (code, due) in [
-            (1000, Disposition::Stop),
-            (1001, Disposition::Retry),
-            (1005, Disposition::Stop),
-            (1007, Disposition::Stop),
-            (1008, Disposition::Retry),
-        ] {
+        for (code, due) in [(1000, Stop), (1001, Retry), (1005, Stop), (1007, Stop), (1008, Retry)]
+        {
             let loss = Loss::closed(CloseCode::new(code), "");
-            assert_eq!(after(&loss, true, &overrides), due, "{code}");
+            assert_eq!(after(&loss, &overrides), (due, true), "{code}");
         }
-        for (code, verdict, due) in [
-            (404, Verdict::Retry, wait),
-            (410, Verdict::Stop, Disposition::Stop),
-            (429, Verdict::Retry, Disposition::Retry),
-            (503, Verdict::Stop, Disposition::Stop),
-        ] {
-            let (mut head, ()) = http::Response::new(()).into_parts();
-            head.status = StatusCode::from_u16(code).unwrap();
-            assert_eq!(status(head.status, false, &overrides), verdict, "{code}");
-            let refused = crate::Refused::from_response(&head, b"", &crate::Limits::default());
-            assert_eq!(
-                after(&Error::from(Box::new(refused)).into(), false, &overrides),
-                due,
-                "{code}"
-            );
+        for (code, due) in [(404, wait), (410, Stop), (429, Retry), (503, Stop)] {
+            assert_eq!(after(&refused(code), &overrides), (due, true), "{code}");
         }
     }
 }

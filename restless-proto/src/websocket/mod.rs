@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{StatusCode, header};
+use url::Url;
 
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::fields;
-use crate::kinds::{LimitError, Misuse, TimeoutError, Timer, TransportErrorKind};
+use crate::http::auth::Reach;
+use crate::http::redirect::Hop;
+use crate::kinds::{ConfigError, LimitError, Misuse};
 use crate::limits::Limits;
-use crate::machine::{End, ExchangeId, Input, Machine, Output};
-use crate::redact::Keys;
-use crate::road::Refusal;
+use crate::machine::{Input, Machine, Output};
+use crate::road::{HEAD_WAIT, HeadTimer, Next, Renewal, Road, Rules, Step, Take};
+use crate::service::Credentials;
 use crate::timing::Instant;
 use crate::ws::{
-    Accepted, CloseCode, Closed, Connection, Handshake, Message, Options, Output as Own, SendError,
+    self, Accepted, CloseCode, Closed, Connection, Handshake, Message, Options, SendError,
 };
 
 /// What happened on a WebSocket, in order.
@@ -55,46 +59,63 @@ pub enum Event {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct WebSocketMachine {
+    road: Road,
     handshake: Handshake,
     options: Options,
     entropy: Entropy,
-    now: Instant,
-    exchange: ExchangeId,
     state: State,
 }
 
 /// ```text
-///   Connect ──► Head ── 101 ──► Accepted ──► Open ──┐
-///                 └── other ──► Refusal ────────────┴──► Ending ──► Over
+///   Travelling ──► Accepted ──► Open ──┐
+///       └──────────────────────────────┴──► Ending ──► Over
 /// ```
 enum State {
-    Connect,
-    /// A request is out; `deadline` is `Timer::ResponseHead`.
-    Head {
-        deadline: Instant,
-    },
+    /// On the road to the response.
+    Travelling,
     /// It stands, and the user is to be told.
     Accepted(Accepted, Box<Connection>),
     Open(Box<Connection>),
-    /// The answer is no; the first bytes of its content go into the error.
-    Refusal(Refusal),
-    /// The connection is dropped, and then the user is told.
-    Ending {
-        hung_up: bool,
-        event: Box<Event>,
-    },
+    /// The user is to be told how it ended.
+    Ending(Box<Event>),
     Over,
 }
-
-/// As for subscriptions.
-const HEAD_WAIT: Duration = Duration::from_secs(30);
 
 impl WebSocketMachine {
     /// For this handshake, with [`USER_AGENT`](crate::USER_AGENT) where it says nothing else. The head
     /// of the response is waited for 30 s.
     pub fn new(handshake: Handshake, options: Options, entropy: Entropy, now: Instant) -> Self {
-        let exchange = ExchangeId::NONE;
-        Self { handshake, options, entropy, now, exchange, state: State::Connect }
+        let rules = Rules {
+            // The handshake has what it needs, and goes where its caller sends it, and nowhere else.
+            credentials: Credentials::None,
+            credentials_wait: None,
+            renewal: Renewal::Never,
+            reach: Reach::Anywhere,
+            accepts: |status| status == StatusCode::SWITCHING_PROTOCOLS,
+            follows: false,
+            head: HeadTimer::Within(HEAD_WAIT),
+            refusal: Take::Excerpt,
+            limits: Limits::default(),
+            idempotent: true,
+        };
+        let mut road = Road::new(rules, now);
+        let mut request = handshake.request().map(|()| Bytes::new());
+        // The HTTP stack's to set.
+        request.headers_mut().remove(header::HOST);
+        fields::fill(request.headers_mut(), &fields::defaults());
+        let uri = request.uri().to_string();
+        let state = match Url::parse(&uri) {
+            Ok(url) => {
+                road.go(Hop::new(request, url), Duration::ZERO);
+                State::Travelling
+            }
+            // A handshake is made of a URL.
+            Err(_) => {
+                let error = ConfigError::new("url", "(hidden)", "an absolute URL");
+                State::Ending(Box::new(Event::Failed(error.into())))
+            }
+        };
+        Self { road, handshake, options, entropy, state }
     }
 
     /// Queues a text message.
@@ -130,8 +151,8 @@ impl WebSocketMachine {
     ///
     /// As [`Connection::close`]; before [`Event::Open`] too.
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), SendError> {
-        self.now = self.now.max(now);
-        let now = self.now;
+        self.road.advance(now);
+        let now = self.road.now();
         self.connection("close")?.close(code, reason, now)
     }
 
@@ -140,57 +161,56 @@ impl WebSocketMachine {
     pub fn unsent_bytes(&self) -> usize {
         match &self.state {
             State::Open(connection) => connection.unsent_bytes(),
-            State::Connect
-            | State::Head { .. }
-            | State::Accepted(..)
-            | State::Refusal(_)
-            | State::Ending { .. }
-            | State::Over => 0,
+            State::Travelling | State::Accepted(..) | State::Ending(_) | State::Over => 0,
         }
     }
 
     fn connection(&mut self, call: &'static str) -> Result<&mut Connection, Misuse> {
         match &mut self.state {
             State::Open(connection) => Ok(connection),
-            State::Connect | State::Head { .. } | State::Accepted(..) | State::Refusal(_) => {
+            State::Travelling | State::Accepted(..) => {
                 Err(Misuse::new(call, "the connection is not open yet"))
             }
-            State::Ending { .. } | State::Over => Err(Misuse::new(call, "the connection is over")),
+            State::Ending(_) | State::Over => Err(Misuse::new(call, "the connection is over")),
         }
     }
 
-    fn fail(&mut self, error: impl Into<Error>) {
-        let (mut error, mut keys) = (error.into(), Keys::default());
-        keys.learn(&self.handshake.request());
-        error.hide(&keys);
+    fn step(&mut self, step: Step) {
+        let now = self.road.now();
+        match step {
+            Step::Stands { head, .. } => match self.handshake.check(head.status, &head.headers) {
+                Ok(accepted) => {
+                    let entropy = self.entropy.fork();
+                    let connection = Connection::new(&accepted, self.options, entropy, now);
+                    self.state = State::Accepted(accepted, Box::new(connection));
+                }
+                Err(error) => self.fail(Box::new(error).into()),
+            },
+            Step::No(no) => self.fail(no.error),
+            Step::Data(bytes) => self.with_connection(|it| it.handle_data(bytes, now)),
+            Step::Ended(_) => self.with_connection(|it| it.ended(now)),
+            Step::Elapsed => self.with_connection(|it| it.elapsed(now)),
+            // No key is asked for, no redirect followed, and whole messages are another driver's.
+            Step::Keyed(_) | Step::Redirect { .. } | Step::Message(_) => {}
+        }
+    }
+
+    fn with_connection(&mut self, tell: impl FnOnce(&mut Connection)) {
+        match &mut self.state {
+            State::Accepted(_, connection) | State::Open(connection) => tell(connection),
+            State::Travelling | State::Ending(_) | State::Over => {}
+        }
+    }
+
+    fn fail(&mut self, mut error: Error) {
+        self.road.hide(&mut error);
         self.end(Event::Failed(error));
     }
 
+    /// Drops the connection, and then tells the user.
     fn end(&mut self, event: Event) {
-        self.state = State::Ending { hung_up: false, event: Box::new(event) };
-    }
-
-    fn ended(&mut self, why: End, state: State) {
-        match (state, why) {
-            (State::Open(mut connection), _) => {
-                connection.ended(self.now);
-                self.state = State::Open(connection);
-            }
-            (State::Accepted(accepted, mut connection), _) => {
-                connection.ended(self.now);
-                self.state = State::Accepted(accepted, connection);
-            }
-            (State::Refusal(refusal), _) => self.fail(refusal.to_error()),
-            (State::Head { .. }, End::Failed(error)) => self.fail(error),
-            (State::Head { .. }, End::TooLarge(error)) => self.fail(error),
-            (State::Head { .. }, End::TimedOut(error)) => self.fail(error),
-            (State::Head { .. }, End::Complete | End::Closed { .. }) => {
-                self.fail(TransportErrorKind::Broken);
-            }
-            (state @ (State::Connect | State::Ending { .. } | State::Over), _) => {
-                self.state = state;
-            }
-        }
+        self.road.hang_up();
+        self.state = State::Ending(Box::new(event));
     }
 }
 
@@ -198,102 +218,48 @@ impl Machine for WebSocketMachine {
     type Event = Event;
 
     fn handle(&mut self, input: Input, now: Instant) {
-        self.now = self.now.max(now);
-        let state = std::mem::replace(&mut self.state, State::Over);
-        match (input, state) {
-            (Input::Response { exchange, head }, State::Head { .. })
-                if exchange == self.exchange =>
-            {
-                if head.status != http::StatusCode::SWITCHING_PROTOCOLS {
-                    self.state = State::Refusal(Refusal::new(head, &Limits::default(), self.now));
-                    return;
-                }
-                match self.handshake.check(head.status, &head.headers) {
-                    Ok(accepted) => {
-                        let entropy = self.entropy.fork();
-                        let connection =
-                            Connection::new(&accepted, self.options, entropy, self.now);
-                        self.state = State::Accepted(accepted, Box::new(connection));
-                    }
-                    Err(error) => self.fail(Box::new(error)),
-                }
-            }
-            (Input::Data { exchange, bytes }, State::Accepted(accepted, mut connection))
-                if exchange == self.exchange =>
-            {
-                connection.handle_data(bytes, self.now);
-                self.state = State::Accepted(accepted, connection);
-            }
-            (Input::Data { exchange, bytes }, State::Open(mut connection))
-                if exchange == self.exchange =>
-            {
-                connection.handle_data(bytes, self.now);
-                self.state = State::Open(connection);
-            }
-            (Input::Data { exchange, bytes }, State::Refusal(mut refusal))
-                if exchange == self.exchange =>
-            {
-                if refusal.take(&bytes) {
-                    self.fail(refusal.to_error());
-                } else {
-                    self.state = State::Refusal(refusal);
-                }
-            }
-            (Input::Ended { exchange, why }, state) if exchange == self.exchange => {
-                self.ended(why, state);
-            }
-            (Input::Elapsed, State::Open(mut connection)) => {
-                connection.elapsed(self.now);
-                self.state = State::Open(connection);
-            }
-            // Time alone: `poll` looks at the deadlines. Or late, repeated, of no meaning here.
-            (
-                Input::Elapsed
-                | Input::Connected { .. }
-                | Input::Response { .. }
-                | Input::Data { .. }
-                | Input::Message { .. }
-                | Input::Ended { .. }
-                | Input::Credentials(_),
-                state,
-            ) => self.state = state,
+        if let Some(step) = self.road.handle(input, now) {
+            self.step(step);
         }
     }
 
     fn poll(&mut self) -> Output<Event> {
         loop {
+            if self.road.hangs_up() {
+                return Output::Hangup;
+            }
             match std::mem::replace(&mut self.state, State::Over) {
-                State::Connect => {
-                    self.exchange = self.exchange.next();
-                    self.state = State::Head { deadline: self.now + HEAD_WAIT };
-                    let mut request = Box::new(self.handshake.request().map(|()| Bytes::new()));
-                    // The HTTP stack's to set.
-                    request.headers_mut().remove(http::header::HOST);
-                    fields::fill(request.headers_mut(), &fields::defaults());
-                    return Output::Open { exchange: self.exchange, request };
-                }
-                State::Head { deadline } if self.now >= deadline => {
-                    self.fail(TimeoutError::new(Timer::ResponseHead, HEAD_WAIT));
-                }
-                State::Head { deadline } => {
-                    self.state = State::Head { deadline };
-                    return Output::Wait(Some(deadline));
+                State::Travelling => {
+                    self.state = State::Travelling;
+                    match self.road.next() {
+                        Next::Step(step) => self.step(step),
+                        Next::Open { exchange, request } => {
+                            return Output::Open { exchange, request };
+                        }
+                        Next::Wait(deadline) => return Output::Wait(self.road.wait(deadline)),
+                        // It has its key, and no event stream's head to wait for.
+                        Next::Authorize { .. } | Next::Unanswered => {}
+                    }
                 }
                 State::Accepted(accepted, connection) => {
                     self.state = State::Open(connection);
                     return Output::Event(Event::Open(accepted));
                 }
                 State::Open(mut connection) => {
+                    let closing = connection.closing().is_some();
                     let output = match connection.poll() {
-                        Own::Send(bytes) => Output::Send(bytes),
-                        Own::Message(message) => {
+                        ws::Output::Send(bytes) => Output::Send(bytes),
+                        ws::Output::Message(message) => {
                             Output::Event(Event::Message(message.into_owned()))
                         }
-                        Own::TooLarge(error) => Output::Event(Event::TooLarge(error)),
-                        Own::Ping(payload) => Output::Event(Event::Ping(payload)),
-                        Own::Pong(payload) => Output::Event(Event::Pong(payload)),
-                        Own::Wait(deadline) => Output::Wait(deadline),
-                        Own::Closed(closed) => {
+                        ws::Output::TooLarge(error) => Output::Event(Event::TooLarge(error)),
+                        ws::Output::Ping(payload) => Output::Event(Event::Ping(payload)),
+                        ws::Output::Pong(payload) => Output::Event(Event::Pong(payload)),
+                        ws::Output::Wait(deadline) if closing => {
+                            Output::Wait(self.road.wait_for_the_end(deadline))
+                        }
+                        ws::Output::Wait(deadline) => Output::Wait(self.road.wait(deadline)),
+                        ws::Output::Closed(closed) => {
                             self.end(Event::Closed(closed));
                             continue;
                         }
@@ -301,19 +267,7 @@ impl Machine for WebSocketMachine {
                     self.state = State::Open(connection);
                     return output;
                 }
-                State::Refusal(refusal) if self.now >= refusal.deadline() => {
-                    self.fail(refusal.to_error());
-                }
-                State::Refusal(refusal) => {
-                    let deadline = refusal.deadline();
-                    self.state = State::Refusal(refusal);
-                    return Output::Wait(Some(deadline));
-                }
-                State::Ending { hung_up: false, event } => {
-                    self.state = State::Ending { hung_up: true, event };
-                    return Output::Hangup;
-                }
-                State::Ending { hung_up: true, event } => return Output::Event(*event),
+                State::Ending(event) => return Output::Event(*event),
                 State::Over => return Output::Done,
             }
         }

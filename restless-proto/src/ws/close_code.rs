@@ -8,6 +8,11 @@ use std::fmt;
 pub struct CloseCode(u16);
 
 impl CloseCode {
+    /// Whether it says nothing but that the connection is over, or was never in a frame.
+    pub(crate) fn is_good_order(self) -> bool {
+        matches!(self, Self::NORMAL | Self::GOING_AWAY | Self::NO_STATUS | Self::ABNORMAL)
+    }
+
     /// 1000: what the connection was for is done.
     pub const NORMAL: Self = Self(1000);
     /// 1001: the endpoint goes away: a server that stops, a page that is left.

@@ -1,0 +1,113 @@
+//! What differs between the roads of the machines.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::http::auth::Reach;
+use crate::kinds::Timer;
+use crate::limits::Limits;
+use crate::service::Credentials;
+use crate::timing::Instant;
+
+/// The rules of one road.
+pub(crate) struct Rules {
+    /// Whose requests these are.
+    pub(crate) credentials: Credentials,
+    /// How long the user is given for credentials; `None` where a timer over all of it counts.
+    pub(crate) credentials_wait: Option<Duration>,
+    /// When the user is asked for other credentials than those that were refused with 401.
+    pub(crate) renewal: Renewal,
+    /// Where credentials may go.
+    pub(crate) reach: Reach,
+    /// Which status is the answer that the machine wants.
+    pub(crate) accepts: fn(StatusCode) -> bool,
+    /// Whether redirects are followed.
+    pub(crate) follows: bool,
+    /// How long the head of a response is waited for.
+    pub(crate) head: HeadTimer,
+    /// How much of a refusal is read.
+    pub(crate) refusal: Take,
+    pub(crate) limits: Limits,
+    /// Whether a request may be made twice.
+    pub(crate) idempotent: bool,
+}
+
+/// When the user is asked for other credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// Never: a 401 is a refusal.
+    Never,
+    /// Once.
+    Once,
+    /// Once until an answer is good, and again after so long: the key may have expired in an outage.
+    After(Duration),
+}
+
+/// How long the head of a response is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum HeadTimer {
+    /// A timer over all of it counts.
+    None,
+    /// So long from the request on, connecting included.
+    Within(Duration),
+    /// An event stream's, which much in between gives on with the first event only: silence before it
+    /// is silence.
+    Stream {
+        /// The caller's, from the request on.
+        own: Option<Duration>,
+        /// What silence is accepted from the connection on, `None` for any.
+        idle: Option<Duration>,
+    },
+}
+
+/// How much of a refusal is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// What goes into the error.
+    Excerpt,
+    /// All of it, within the limit of a reply, so that the connection can be used again.
+    Whole,
+}
+
+/// What a head is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct HeadWait {
+    pub(super) opened: Instant,
+    /// Since when the connection stands, as far as the driver has told.
+    pub(super) stands: Option<Instant>,
+    /// Whether the user knows that the connection stands and nothing comes.
+    pub(super) told: bool,
+}
+
+/// How long the head of a response is waited for unless a caller says otherwise: over WebSocket, and
+/// of an event stream until a connection stands.
+pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(30);
+
+/// After this long on a connection that stands, the user is told that no head has come.
+const UNANSWERED: Duration = Duration::from_secs(10);
+
+impl HeadTimer {
+    /// The timer that counts, its span, and when it runs out.
+    pub(super) fn lost(self, wait: HeadWait) -> Option<(Timer, Duration, Instant)> {
+        let head = |span| Some((Timer::ResponseHead, span, wait.opened + span));
+        match self {
+            Self::None => None,
+            Self::Within(span) | Self::Stream { own: Some(span), .. } => head(span),
+            Self::Stream { own: None, idle } => {
+                let idle = idle?;
+                match wait.stands {
+                    Some(stands) => Some((Timer::Idle, idle, stands + idle)),
+                    None if idle > HEAD_WAIT => Some((Timer::Idle, idle, wait.opened + idle)),
+                    None => head(HEAD_WAIT),
+                }
+            }
+        }
+    }
+
+    /// When the user is to be told that no head comes.
+    pub(super) fn tells(self, wait: HeadWait) -> Option<Instant> {
+        let tells = matches!(self, Self::Stream { .. }) && !wait.told;
+        wait.stands.filter(|_| tells).map(|stands| stands + UNANSWERED)
+    }
+}
