@@ -29,9 +29,6 @@ fn main() -> ExitCode {
     restless_examples::run(Cli::from_env(), follow)
 }
 
-/// Bytes go before time: what has arrived at a deadline gets this long to be told.
-const LAST_LOOK: Duration = Duration::from_millis(20);
-
 #[tokio::main(flavor = "current_thread")]
 async fn follow(cli: Cli) -> Result<u8, Error> {
     let service = cli.service()?;
@@ -51,7 +48,7 @@ async fn follow(cli: Cli) -> Result<u8, Error> {
             }
             Output::Wait(deadline) => {
                 let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(now()));
-                let input = timeout(left.saturating_add(LAST_LOOK), inputs.next()).await;
+                let input = timeout(left, inputs.next()).await;
                 machine.handle(input.ok().flatten().unwrap_or(Input::Elapsed), now());
             }
             Output::Done => return Ok(0),

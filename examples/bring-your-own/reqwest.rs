@@ -47,9 +47,6 @@ async fn follow(cli: CreateCli) -> Result<u8, Error> {
     Ok(status.await.unwrap_or(0))
 }
 
-/// Bytes go before time: what has arrived at a deadline gets this long to be told.
-const LAST_LOOK: Duration = Duration::from_millis(20);
-
 /// Runs a machine until it is done, or `each` has enough. Dropping the future closes the
 /// connection.
 async fn drive<M: Machine, B>(
@@ -73,7 +70,7 @@ async fn drive<M: Machine, B>(
             }
             Output::Wait(deadline) => {
                 let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(now()));
-                let input = timeout(left.saturating_add(LAST_LOOK), inputs.next()).await;
+                let input = timeout(left, inputs.next()).await;
                 machine.handle(input.ok().flatten().unwrap_or(Input::Elapsed), now());
             }
             Output::Done => return None,

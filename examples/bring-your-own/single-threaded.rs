@@ -43,9 +43,6 @@ fn follow(cli: CreateCli) -> Result<u8, Error> {
     Ok(pool.run_until(drive(&mut events, pool.spawner(), print)).unwrap_or(0))
 }
 
-/// Bytes go before time: what has arrived at a deadline gets this long to be told.
-const LAST_LOOK: Duration = Duration::from_millis(20);
-
 /// Runs a machine until it is done, or `each` has enough.
 async fn drive<M: Machine, B>(
     machine: &mut M,
@@ -86,7 +83,7 @@ async fn drive<M: Machine, B>(
             }
             Output::Wait(deadline) => {
                 let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(now()));
-                let timer = Timer::after(left.saturating_add(LAST_LOOK));
+                let timer = Timer::after(left);
                 let input = match select(inputs.next(), timer).await {
                     Either::Left((Some(input), _)) => input,
                     Either::Left((None, _)) | Either::Right(_) => Input::Elapsed,

@@ -43,9 +43,6 @@ fn follow(cli: CreateCli) -> Result<u8, Error> {
     Ok(status.unwrap_or(0))
 }
 
-/// Bytes go before time: what has arrived at a deadline gets this long to be told.
-const LAST_LOOK: Duration = Duration::from_millis(20);
-
 /// Runs a machine until it is done, or `each` has enough.
 fn drive<M: Machine, B>(
     machine: &mut M,
@@ -70,7 +67,7 @@ fn drive<M: Machine, B>(
             }
             Output::Wait(deadline) => {
                 let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(now()));
-                let input = inputs.recv_timeout(left.saturating_add(LAST_LOOK));
+                let input = inputs.recv_timeout(left);
                 machine.handle(input.unwrap_or(Input::Elapsed), now());
             }
             Output::Done => return None,

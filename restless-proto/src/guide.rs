@@ -37,10 +37,9 @@
 //!    back-pressure for free: a slow user slows the peer down.
 //! 2. **Bytes before time.** Where both are there, hand in the bytes: they may be what the deadline
 //!    was about. A driver that was not run for a while notices a deadline late, and the bytes that
-//!    have come meanwhile are still with the operating system. Where `now` is 20 ms or more past the
-//!    deadline and an exchange is open, let your reactor look at the sockets once more, for another
-//!    20 ms, before you say `Elapsed`. A driver that blocks in a read needs none of that: its read
-//!    looks at the socket before it looks at the time.
+//!    have come meanwhile are still with the operating system. A machine with an open exchange that
+//!    hears of its deadline more than 20 ms late therefore asks to wait 20 ms more, once: that is a
+//!    `Wait` as any other, and no rule for a driver.
 //! 3. **Whatever fails is an [`End`]**: a name that can't be resolved, a refused connection, a bad
 //!    certificate, a reset. Say which with [`TransportErrorKind`], and put the cause into the
 //!    [`TransportError`]. The machine decides whether to try again.

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use restless_proto::Instant;
@@ -36,10 +35,7 @@ pub(crate) struct Driver<R: Runtime, M: Machine> {
 
 struct Alarm<R: Runtime> {
     deadline: Instant,
-    /// When it rings: at the deadline, and once more after the last look.
-    rings: Instant,
     sleep: Pin<Box<R::Sleep>>,
-    last_look: bool,
 }
 
 /// How much is done in one poll before the task makes way for others, in bytes that came: a peer that
@@ -48,11 +44,6 @@ const WORK_PER_POLL: usize = 1 << 20;
 /// What an input and an answer cost at least.
 const WORK_PER_INPUT: usize = 16 << 10;
 const WORK_PER_SEND: usize = 4 << 10;
-
-/// A deadline noticed later than this was noticed late because nobody polled. What has arrived
-/// meanwhile is still with the operating system: the reactor gets one turn to tell, before the
-/// machine is told that nothing came.
-const LATE: Duration = Duration::from_millis(20);
 
 impl<R: Runtime, M: Machine> Driver<R, M> {
     pub(crate) fn new(
@@ -194,36 +185,22 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             self.alarm = None;
             return Poll::Pending;
         };
-        loop {
-            let now = self.now();
-            let runtime = self.connector.runtime();
-            let alarm = match &mut self.alarm {
-                Some(alarm) if alarm.deadline == deadline => alarm,
-                alarm => {
-                    let span = deadline.saturating_duration_since(now);
-                    alarm.insert(Alarm {
-                        deadline,
-                        rings: deadline,
-                        sleep: Box::pin(runtime.sleep(span)),
-                        last_look: false,
-                    })
-                }
-            };
-            // The clock's word is as good as the runtime's: tokio lets no timer ring for a task that
-            // has used up its turn, as one does that is flooded.
-            if now < alarm.rings && alarm.sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+        let now = self.now();
+        let alarm = match &mut self.alarm {
+            Some(alarm) if alarm.deadline == deadline => alarm,
+            alarm => {
+                let span = deadline.saturating_duration_since(now);
+                let sleep = Box::pin(self.connector.runtime().sleep(span));
+                alarm.insert(Alarm { deadline, sleep })
             }
-            let late = now.saturating_duration_since(deadline) > LATE;
-            if late && !alarm.last_look && self.open.is_some() {
-                alarm.sleep = Box::pin(runtime.sleep(LATE));
-                alarm.rings = now + LATE;
-                alarm.last_look = true;
-                continue;
-            }
-            self.alarm = None;
-            return Poll::Ready(Input::Elapsed);
+        };
+        // The clock's word is as good as the runtime's: tokio lets no timer ring for a task that has
+        // used up its turn, as one does that is flooded.
+        if now < deadline && alarm.sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
         }
+        self.alarm = None;
+        Poll::Ready(Input::Elapsed)
     }
 
     /// Bytes that an upgraded connection has not taken yet.

@@ -61,7 +61,7 @@ enum State<T> {
     /// On the road to the response.
     Travelling,
     /// The answer is yes, and its content comes in.
-    Content { head: Box<Parts>, content: Content },
+    Content { head: Box<Parts>, content: Box<Content> },
     /// Another try is planned.
     Waiting { until: Instant },
     /// The next `poll` answers.
@@ -150,7 +150,7 @@ impl<T> CallMachine<T> {
                 self.road.go(*hop, wait);
             }
             (Step::Stands { head, .. }, _) => {
-                let content = Content::new(&head, self.options.limits.content());
+                let content = Box::new(Content::new(&head, self.options.limits.content()));
                 self.state = State::Content { head, content };
             }
             (Step::No(no), _) => self.no(no),
