@@ -17,7 +17,7 @@
 //! | events and their data | [`event`] |
 //! | signatures over events | [`signature`] |
 //! | the decoder of event streams, alone | [`sse`] |
-//! | WebSocket, alone | [`ws`] |
+//! | WebSocket, alone | [`ws`]; as a machine [`websocket`] |
 //! | HTTP/1.1, for who has a socket and no HTTP stack | [`http1`] |
 //! | content codings, alone | [`coding`] |
 //! | driving it all | [`machine`], [`guide`], [`timing`] |
@@ -90,7 +90,7 @@ pub mod sse;
 pub mod subscription;
 pub mod timing;
 pub mod url;
-mod websocket;
+pub mod websocket;
 pub mod ws;
 
 pub use crate::http::auth::is_loopback;

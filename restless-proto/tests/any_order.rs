@@ -12,7 +12,8 @@ use http::HeaderMap;
 use proptest::prelude::*;
 use restless_proto::machine::{End, Input, Machine, Output};
 use restless_proto::subscription::SubscriptionMachine;
-use restless_proto::ws::{CloseCode, Handshake, Options, WebSocketMachine};
+use restless_proto::websocket::WebSocketMachine;
+use restless_proto::ws::{CloseCode, Handshake, Options};
 use restless_proto::{
     CredentialsError, Entropy, Instant, Service, Subscription, TransportErrorKind,
 };

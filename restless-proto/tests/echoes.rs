@@ -10,7 +10,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use bytes::Bytes;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::subscription::{Ended, Event, LossReason};
-use restless_proto::ws::{self, CloseCode, Handshake, WebSocketMachine};
+use restless_proto::websocket::{self, WebSocketMachine};
+use restless_proto::ws::{self, CloseCode, Handshake};
 use restless_proto::{
     CallOptions, Entropy, Error, Instant, Service, Subscription, redacted, streams,
 };
@@ -259,7 +260,7 @@ fn any_websocket_prints_no_key_of_its_handshake() {
         let options = ws::Options::default();
         let machine = WebSocketMachine::new(handshake, options, entropy, Instant::ORIGIN);
         let said = answered(machine, head(401, &[]), &format!("no {key}"));
-        let [ws::Event::Failed(error)] = said.as_slice() else { panic!("{said:?}") };
+        let [websocket::Event::Failed(error)] = said.as_slice() else { panic!("{said:?}") };
         must_not_hold(printed(error), secret, key);
     }
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use restless_proto::machine::{Machine, Output};
-use restless_proto::ws::{Handshake, Options, WebSocketMachine};
+use restless_proto::websocket::WebSocketMachine;
+use restless_proto::ws::{Handshake, Options};
 use restless_proto::{CallOptions, Entropy, Instant, Service, Subscription, USER_AGENT, streams};
 
 const NOW: Instant = Instant::ORIGIN;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
-use restless_proto::ws::{Event, Handshake, Options, SendError, WebSocketMachine};
+use restless_proto::websocket::{Event, WebSocketMachine};
+use restless_proto::ws::{Handshake, Options, SendError};
 use restless_proto::{
     Entropy, Error, Instant, LimitError, TimeoutError, Timer, TransportErrorKind,
 };

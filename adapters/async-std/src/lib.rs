@@ -77,7 +77,7 @@ pub use restless_proto::{
     PeerClosed, RedirectError, Refused, Reply, STREAM_BASE_URL, Service, StreamEvent, Subscription,
     TimeoutError, Timer, TransportError, TransportErrorKind, USER_AGENT, api, coding, direct,
     event, is_loopback, model, redacted, signature, snippets, sse, streams, subscription, timing,
-    url, usage, ws,
+    url, usage, websocket, ws,
 };
 
 /// A client on async-std.

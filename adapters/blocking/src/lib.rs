@@ -114,7 +114,7 @@ pub use restless_proto::{
     PeerClosed, RedirectError, Refused, Reply, STREAM_BASE_URL, Service, StreamEvent, Subscription,
     TimeoutError, Timer, TransportError, TransportErrorKind, USER_AGENT, api, coding, direct,
     event, is_loopback, model, redacted, signature, snippets, sse, streams, subscription, timing,
-    url, usage, ws,
+    url, usage, websocket, ws,
 };
 
 /// Settings of a [`Client`].
@@ -347,7 +347,7 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`Events::next_timeout`].
-    pub fn next_timeout(&mut self, span: Duration) -> Result<Option<ws::Event>, Elapsed> {
+    pub fn next_timeout(&mut self, span: Duration) -> Result<Option<websocket::Event>, Elapsed> {
         within(span, self.0.next())
     }
 
@@ -355,7 +355,7 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// Before [`ws::Event::Open`], after the end, and when too much waits to go out already.
+    /// Before [`websocket::Event::Open`], after the end, and when too much waits to go out already.
     pub fn send_text(&mut self, text: &str) -> Result<(), ws::SendError> {
         self.0.send_text(text)
     }
@@ -369,7 +369,7 @@ impl WebSocket {
         self.0.send_binary(payload)
     }
 
-    /// Sends a ping; its answer is a [`ws::Event::Pong`].
+    /// Sends a ping; its answer is a [`websocket::Event::Pong`].
     ///
     /// # Errors
     ///
@@ -378,7 +378,7 @@ impl WebSocket {
         self.0.ping(payload)
     }
 
-    /// Begins the closing handshake; what happens goes on until [`ws::Event::Closed`].
+    /// Begins the closing handshake; what happens goes on until [`websocket::Event::Closed`].
     ///
     /// # Errors
     ///
@@ -389,7 +389,7 @@ impl WebSocket {
 }
 
 impl Iterator for WebSocket {
-    type Item = ws::Event;
+    type Item = websocket::Event;
 
     fn next(&mut self) -> Option<Self::Item> {
         async_io::block_on(self.0.next())

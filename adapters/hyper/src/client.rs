@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::USER_AGENT;
+use restless_proto::websocket::WebSocketMachine;
 use restless_proto::{
     ApiKey, Call, CallMachine, CallOptions, ConfigError, Entropy, Instant, Limits, Service,
     Subscription, TransportErrorKind, streams, ws,
@@ -157,7 +158,7 @@ impl<R: Runtime> Client<R> {
             Some(_) | None => handshake,
         };
         let origin = std::time::Instant::now();
-        let machine = ws::WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
+        let machine = WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
         let connector = Arc::clone(&self.inner.connector);
         let most_unsent = options.most_unsent_bytes();
         let driver = Driver::new(machine, connector, None, false, origin, Span::websocket());

@@ -6,7 +6,8 @@ use std::task::{Context, Waker};
 
 use restless_proto::LimitError;
 use restless_proto::machine::{Machine as _, Output};
-use restless_proto::ws::{CloseCode, Event, SendError, WebSocketMachine};
+use restless_proto::websocket::{Event, WebSocketMachine};
+use restless_proto::ws::{CloseCode, SendError};
 
 use crate::Runtime;
 use crate::driver::Driver;

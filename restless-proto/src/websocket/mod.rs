@@ -48,7 +48,8 @@ pub enum Event {
 ///
 /// ```
 /// use restless_proto::machine::{Machine, Output};
-/// use restless_proto::ws::{Handshake, Options, WebSocketMachine};
+/// use restless_proto::websocket::WebSocketMachine;
+/// use restless_proto::ws::{Handshake, Options};
 /// use restless_proto::{Entropy, Instant};
 ///
 /// let mut entropy = Entropy::from_seed(7);

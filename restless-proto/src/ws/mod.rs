@@ -2,7 +2,7 @@
 //!
 //! [`Handshake`] is the opening handshake: a request for any HTTP/1.1 client, and the check of the
 //! response; who has no client has [`http1`](crate::http1). [`Connection`] is what follows: bytes
-//! and time go in, bytes and messages come out. [`WebSocketMachine`] is both in one, for any driver
+//! and time go in, bytes and messages come out. [`WebSocketMachine`](crate::websocket::WebSocketMachine) is both in one, for any driver
 //! of this crate's machines. None of them knows this crate's service, so they do for any WebSocket.
 //!
 //! ```
@@ -104,9 +104,6 @@ pub use opcode::Opcode;
 pub use options::Options;
 pub use outgoing::SendError;
 pub(crate) use walk::FrameWalk;
-
-// What is driven stands above this room; its users find it here.
-pub use crate::websocket::{Event, WebSocketMachine};
 
 /// The URI of a request over HTTP as that of a WebSocket (RFC 6455 §3).
 pub(crate) fn websocket_uri(uri: &http::Uri) -> http::Uri {

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use restless_tests::causes;
-use restless_tokio::ws::{Event, Handshake, Message, Options};
+use restless_tokio::websocket::Event;
+use restless_tokio::ws::{Handshake, Message, Options};
 use restless_tokio::{Client, Entropy};
 use tokio::time::timeout;
 use url::Url;

@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use restless_emulator::Emulator;
 use restless_hyper::proto::subscription::{Ended, LossReason};
 use restless_hyper::proto::{
-    ApiKey, Entropy, Error, Subscription, Timer, TransportErrorKind, streams, ws,
+    ApiKey, Entropy, Error, Subscription, Timer, TransportErrorKind, streams, websocket, ws,
 };
 use restless_hyper::{Client, Runtime};
 
@@ -83,7 +83,9 @@ pub async fn a_websocket_s_credentials_do_not_go_over_plain_http<R: Runtime>(rt:
         assert_eq!(probe.lookups(), before);
         let socket = told.websocket(handshake(), ws::Options::default());
         let failed = socket.expect("a WebSocket").next().await;
-        let Some(ws::Event::Failed(Error::Transport(error))) = failed else { panic!("{failed:?}") };
+        let Some(websocket::Event::Failed(Error::Transport(error))) = failed else {
+            panic!("{failed:?}")
+        };
         assert_eq!(error.kind(), TransportErrorKind::Resolve);
         assert_eq!(probe.lookups(), before + 1);
     }

@@ -10,7 +10,7 @@ use restless_emulator::{Emulator, Fault};
 use restless_hyper::proto::signature::Signer;
 use restless_hyper::proto::subscription::{Ended, Event, Item, LossReason};
 use restless_hyper::proto::{
-    ApiKey, Call, Entropy, Error, Subscription, direct, snippets, streams, ws,
+    ApiKey, Call, Entropy, Error, Subscription, direct, snippets, streams, websocket, ws,
 };
 use restless_hyper::{Client, Runtime};
 
@@ -440,7 +440,7 @@ pub async fn any_websocket_tells_nobody_a_key<R: Runtime>(rt: R) {
         let mut socket = socket.expect("a WebSocket");
         while let Some(event) = socket.next().await {
             heard.note((&socket, &event));
-            if let ws::Event::Failed(error) = &event {
+            if let websocket::Event::Failed(error) = &event {
                 heard.note_error(error);
             }
         }

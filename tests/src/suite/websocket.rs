@@ -12,7 +12,7 @@ use restless_emulator::{Fault, Upstream};
 use restless_hyper::proto::event::Kind;
 use restless_hyper::proto::signature::{self, Signer};
 use restless_hyper::proto::subscription::{Event, RejectReason};
-use restless_hyper::proto::{ConfigError, Entropy, Subscription, direct, ws};
+use restless_hyper::proto::{ConfigError, Entropy, Subscription, direct, websocket, ws};
 use restless_hyper::{ClientBuilder, Runtime};
 use url::Url;
 
@@ -369,10 +369,10 @@ pub async fn any_websocket_is_opened_used_and_closed<R: Runtime>(rt: R) {
     let socket = stage.client.websocket(handshake, ws::Options::default());
     let mut socket = socket.expect("a WebSocket");
     let first = socket.next().await;
-    assert!(matches!(first, Some(ws::Event::Open(_))), "{first:?}");
+    assert!(matches!(first, Some(websocket::Event::Open(_))), "{first:?}");
     for due in stage.log(&id) {
         match socket.next().await {
-            Some(ws::Event::Message(ws::Message::Text(text))) => {
+            Some(websocket::Event::Message(ws::Message::Text(text))) => {
                 assert!(text.as_str().contains(&due), "{text}");
             }
             other => panic!("{other:?}"),
@@ -380,10 +380,15 @@ pub async fn any_websocket_is_opened_used_and_closed<R: Runtime>(rt: R) {
     }
     socket.ping(b"there?").expect("it is open");
     let pong = socket.next().await;
-    assert!(matches!(&pong, Some(ws::Event::Pong(payload)) if payload == "there?"), "{pong:?}");
+    assert!(
+        matches!(&pong, Some(websocket::Event::Pong(payload)) if payload == "there?"),
+        "{pong:?}"
+    );
     socket.close(ws::CloseCode::NORMAL, "enough").expect("it is open");
     let end = socket.next().await;
-    let Some(ws::Event::Closed(ws::Closed::Clean { close, .. })) = &end else { panic!("{end:?}") };
+    let Some(websocket::Event::Closed(ws::Closed::Clean { close, .. })) = &end else {
+        panic!("{end:?}")
+    };
     assert_eq!(close.code(), ws::CloseCode::NORMAL);
     assert!(socket.next().await.is_none());
     stage.emulator.until_connections(0).await;
@@ -415,7 +420,7 @@ pub async fn what_is_sent_goes_out_at_once<R: Runtime>(rt: R) {
     let options = ws::Options::default();
     let mut socket = client.websocket(handshake.deflate(None), options).expect("a WebSocket");
     let first = socket.next().await;
-    assert!(matches!(first, Some(ws::Event::Open(_))), "{first:?}");
+    assert!(matches!(first, Some(websocket::Event::Open(_))), "{first:?}");
     for text in ["a", "bb", "ccc"] {
         socket.send_text(text).expect("it is open");
     }
@@ -427,11 +432,11 @@ pub async fn what_is_sent_goes_out_at_once<R: Runtime>(rt: R) {
     socket.send_binary(&vec![0; LARGE]).expect("it is open");
     for _ in 0..MESSAGES {
         let next = socket.next().await;
-        assert!(matches!(next, Some(ws::Event::Message(_))), "{next:?}");
+        assert!(matches!(next, Some(websocket::Event::Message(_))), "{next:?}");
     }
     // Its end is the server's, who has read all of it.
     let end = socket.next().await;
-    assert!(matches!(end, Some(ws::Event::Closed(_))), "{end:?}");
+    assert!(matches!(end, Some(websocket::Event::Closed(_))), "{end:?}");
     server.join().expect("the server got what was sent");
 }
 

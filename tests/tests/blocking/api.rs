@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use restless_blocking::subscription::{Event, Item, RejectReason, State};
 use restless_blocking::{
     Client, ClientBuilder, Elapsed, Entropy, Error, Events, Subscription, TransportErrorKind,
-    streams, ws,
+    streams, websocket, ws,
 };
 use restless_emulator::{Emulator, Fault};
 use restless_tests::run::on_a_thread;
@@ -449,13 +449,13 @@ fn any_websocket_is_opened_used_and_closed() {
         let mut socket = client
             .websocket(handshake(&emulator, &id), ws::Options::default())
             .expect("a WebSocket");
-        assert!(matches!(socket.next(), Some(ws::Event::Open(_))));
-        assert!(matches!(socket.next(), Some(ws::Event::Message(_))));
+        assert!(matches!(socket.next(), Some(websocket::Event::Open(_))));
+        assert!(matches!(socket.next(), Some(websocket::Event::Message(_))));
         socket.next_timeout(Duration::from_millis(20)).expect_err("nothing comes");
         socket.ping(b"there?").expect("it is open");
-        assert!(matches!(socket.next(), Some(ws::Event::Pong(_))));
+        assert!(matches!(socket.next(), Some(websocket::Event::Pong(_))));
         socket.close(ws::CloseCode::NORMAL, "").expect("it is open");
-        assert!(matches!(socket.next(), Some(ws::Event::Closed(_))));
+        assert!(matches!(socket.next(), Some(websocket::Event::Closed(_))));
         assert!(socket.next().is_none());
         assert!(socket.next().is_none());
     });
