@@ -29,7 +29,7 @@ pub enum Event {
     Open(Accepted),
     /// A message came.
     Message(Message<'static>),
-    /// A message over a limit came, and is passed over, as [`ws::Output::TooLarge`](super::Output::TooLarge) says.
+    /// A message over a limit came, and is passed over, as [`ws::Output::TooLarge`] says.
     TooLarge(LimitError),
     /// A ping came, with this payload. Its pong has gone out, unless the transport has ended.
     Ping(Bytes),
