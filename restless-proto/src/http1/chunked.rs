@@ -55,6 +55,9 @@ enum State {
 /// for each byte of content is being played with.
 const LINE_LIMIT: usize = 4 << 10;
 
+/// Digits of a size of 4 GiB.
+const USUAL_DIGITS: usize = 8;
+
 const NO_SIZE: State = State::Size { size: 0, digits: false };
 
 impl Chunked {
@@ -100,7 +103,12 @@ impl Chunked {
     }
 
     /// Reads what is no content, and returns how much that is.
+    #[inline]
     fn read_lines(&mut self, bytes: &[u8]) -> Result<usize, ResponseError> {
+        if let Some((size, length)) = self.usual_lines(bytes) {
+            self.open_chunk(size)?;
+            return Ok(length);
+        }
         for (at, byte) in bytes.iter().enumerate() {
             self.step(*byte)?;
             if matches!(self.state, State::Data(_) | State::Over) {
@@ -108,6 +116,42 @@ impl Chunked {
             }
         }
         Ok(bytes.len())
+    }
+
+    /// The size of the next chunk, where all that stands before it is a line end and digits, and how
+    /// long that is. Nearly always it is so.
+    #[inline]
+    fn usual_lines(&self, bytes: &[u8]) -> Option<(u64, usize)> {
+        let line = match self.state {
+            State::DataEnd => bytes.strip_prefix(b"\r\n")?,
+            NO_SIZE => bytes,
+            _ => return None,
+        };
+        let (mut size, mut rest) = (0, line);
+        while let [digit, behind @ ..] = rest {
+            let Some(digit) = hexadecimal(*digit) else { break };
+            (size, rest) = (grown(size, 16, digit)?, behind);
+        }
+        let behind = rest.strip_prefix(b"\r\n")?;
+        let digits = line.len() - rest.len();
+        // The last chunk, and a line that counts, are read as any other.
+        (size > 0 && digits <= USUAL_DIGITS).then_some((size, bytes.len() - behind.len()))
+    }
+
+    /// The line before a chunk has ended.
+    fn open_chunk(&mut self, size: u64) -> Result<(), ResponseError> {
+        self.line = 0;
+        self.announced = self.announced.saturating_add(size);
+        let differ = match self.claimed {
+            Some(claimed) if size == 0 => claimed != self.announced,
+            Some(claimed) => claimed < self.announced,
+            None => false,
+        };
+        if differ {
+            return Err(ResponseError::DifferentEnds);
+        }
+        self.state = if size == 0 { State::Trailer { blank: true } } else { State::Data(size) };
+        Ok(())
     }
 
     #[inline]
@@ -120,12 +164,8 @@ impl Chunked {
             (State::Size { size, digits: true }, b' ' | b'\t') => State::Padding(size),
             (State::Size { size, digits: true }, b';') => State::Extension(size),
             (State::Size { size, .. }, _) => {
-                let digit = match byte {
-                    b'0'..=b'9' => byte - b'0',
-                    b'a'..=b'f' => byte - b'a' + 10,
-                    b'A'..=b'F' => byte - b'A' + 10,
-                    _ => return Err(ResponseError::Chunk("a size is no hexadecimal number")),
-                };
+                let digit = hexadecimal(byte);
+                let digit = digit.ok_or(ResponseError::Chunk("a size is no hexadecimal number"))?;
                 let size = grown(size, 16, digit);
                 let size = size.ok_or(ResponseError::Chunk("a size has more than 63 bits"))?;
                 State::Size { size, digits: true }
@@ -165,18 +205,7 @@ impl Chunked {
             | State::Padding(size)
             | State::Extension(size)
             | State::SizeLf(size) => {
-                self.line = 0;
-                self.announced = self.announced.saturating_add(size);
-                let differ = match self.claimed {
-                    Some(claimed) if size == 0 => claimed != self.announced,
-                    Some(claimed) => claimed < self.announced,
-                    None => false,
-                };
-                if differ {
-                    return Err(ResponseError::DifferentEnds);
-                }
-                self.state =
-                    if size == 0 { State::Trailer { blank: true } } else { State::Data(size) };
+                return self.open_chunk(size);
             }
             State::DataEnd | State::DataLf => self.state = NO_SIZE,
             State::Trailer { blank: true } | State::TrailerLf { blank: true } => {
@@ -208,6 +237,15 @@ impl Chunked {
             return Err(LimitError::new(what, limit, self.line).into());
         }
         Ok(())
+    }
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
     }
 }
 
