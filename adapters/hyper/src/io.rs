@@ -1,6 +1,7 @@
 //! Between hyper's I/O traits and those of others: tokio's, which tokio-rustls speaks, and futures-io,
 //! which smol and async-std do. Traits only: no runtime.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -43,40 +44,32 @@ impl<T: Write + Unpin> tokio::io::AsyncWrite for AsTokio<T> {
 }
 
 /// Gives a tokio transport hyper's traits.
-pub(crate) struct AsHyper<T> {
-    transport: T,
-    buffer: Buffer,
-}
+pub(crate) struct AsHyper<T>(pub(crate) T);
 
-/// What is read goes by way of this: filling hyper's own buffer without a copy takes `unsafe` code.
-struct Buffer(Box<[u8]>);
+thread_local! {
+    /// What is read goes by way of one of these: filling hyper's own buffer without a copy takes
+    /// `unsafe` code. There are as many as transports lie in each other, not one a connection.
+    static SPARE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// One TLS record holds up to 16 KiB (RFC 8446 §5.1).
 const BUFFER: usize = 16 << 10;
 
-impl Buffer {
-    fn new() -> Self {
-        Self(vec![0; BUFFER].into_boxed_slice())
-    }
-
-    /// Fills `out` with what `read` puts into a slice, of which it says how much that was.
-    fn fill(
-        &mut self,
-        mut out: ReadBufCursor<'_>,
-        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<()>> {
-        let space = self.0.len().min(out.remaining());
-        let space = self.0.get_mut(..space).unwrap_or_default();
-        let length = ready!(read(space))?;
+/// Fills `out` with what `read` puts into a slice, of which it says how much that was.
+fn fill(
+    mut out: ReadBufCursor<'_>,
+    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+) -> Poll<io::Result<()>> {
+    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
+    let mut buffer = spare.unwrap_or_else(|| vec![0; BUFFER].into_boxed_slice());
+    let space = buffer.len().min(out.remaining());
+    let space = buffer.get_mut(..space).unwrap_or_default();
+    let filled = read(space).map_ok(|length| {
         out.put_slice(space.get(..length).unwrap_or_default());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T> AsHyper<T> {
-    pub(crate) fn new(transport: T) -> Self {
-        Self { transport, buffer: Buffer::new() }
-    }
+    });
+    // A thread that is about to end keeps none.
+    let _ = SPARE.try_with(|spare| spare.borrow_mut().push(buffer));
+    filled
 }
 
 impl<T: tokio::io::AsyncRead + Unpin> Read for AsHyper<T> {
@@ -85,10 +78,9 @@ impl<T: tokio::io::AsyncRead + Unpin> Read for AsHyper<T> {
         cx: &mut Context<'_>,
         out: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { transport, buffer } = &mut *self;
-        buffer.fill(out, |space| {
+        fill(out, |space| {
             let mut read = tokio::io::ReadBuf::new(space);
-            ready!(Pin::new(transport).poll_read(cx, &mut read))?;
+            ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
             Poll::Ready(Ok(read.filled().len()))
         })
     }
@@ -100,31 +92,30 @@ impl<T: tokio::io::AsyncWrite + Unpin> Write for AsHyper<T> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write(cx, bytes)
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_shutdown(cx)
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 
 /// Gives a transport of futures-io hyper's traits, for a [`Runtime`](crate::Runtime) of such
-/// sockets. Holds a buffer of 16 KiB.
+/// sockets. What is read goes by way of a buffer of 16 KiB, which all those of a thread share.
 #[cfg(feature = "futures-io")]
 pub struct FuturesIo<T> {
     transport: T,
-    buffer: Buffer,
 }
 
 #[cfg(feature = "futures-io")]
 impl<T> FuturesIo<T> {
     /// The same transport, by hyper's traits.
     pub fn new(transport: T) -> Self {
-        Self { transport, buffer: Buffer::new() }
+        Self { transport }
     }
 
     /// The transport: to look at its options, say. What is read or written by way of it is missing
@@ -148,8 +139,7 @@ impl<T: futures_io::AsyncRead + Unpin> Read for FuturesIo<T> {
         cx: &mut Context<'_>,
         out: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { transport, buffer } = &mut *self;
-        buffer.fill(out, |space| Pin::new(transport).poll_read(cx, space))
+        fill(out, |space| Pin::new(&mut self.transport).poll_read(cx, space))
     }
 }
 

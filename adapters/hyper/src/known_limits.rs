@@ -1,16 +1,18 @@
 //! What other clients read or do, and this one does not, with the reason.
 //!
-//! Exchanges go by hyper (these lines are of 1.12) and TLS by rustls 0.23, and some of what they
-//! refuse can't be mended above them. Where an answer would come back the same, a call fails with
+//! Calls go by hyper (these lines are of 1.12) and TLS by rustls 0.23, and some of what they refuse
+//! can't be mended above them. Event streams and WebSockets go by
+//! [`restless_proto::http1`], which has a table of its own. Where an answer
+//! would come back the same, a call fails with
 //! [`TransportErrorKind::Unsupported`](restless_proto::TransportErrorKind::Unsupported) and a
 //! subscription ends with it; the error says in words what it was.
 //!
 //! | what comes | what happens | why |
 //! | --- | --- | --- |
-//! | a head of more than 2,000 fields, or of more than 400 KiB | `Unsupported` | hyper has memory for each field at each parse, and reads a head into one buffer |
-//! | chunk extensions of 16 KiB or more in one response (RFC 9112 §7.1.1) | `Protocol`: a call fails; a subscription connects again, and goes on at its cursor | hyper counts them over the whole content, against a flood of them |
-//! | a transfer coding beside `chunked`, such as `gzip, chunked` (RFC 9112 §7) | [`CodingError::Transfer`](restless_proto::coding::CodingError::Transfer) | nobody asked for it (`TE` is never sent), and hyper has no codec |
-//! | an interim response of HTTP/1.2 or above before the final one | `Protocol` | the version of the first head alone is put right before hyper sees it |
+//! | to a call, a head of more than 2,000 fields, or of more than 400 KiB | `Unsupported` | hyper has memory for each field at each parse, and reads a head into one buffer |
+//! | to a call, chunk extensions of 16 KiB or more in one response (RFC 9112 §7.1.1) | `Protocol` | hyper counts them over the whole content, against a flood of them |
+//! | a transfer coding beside `chunked`, such as `gzip, chunked` (RFC 9112 §7) | to a call, [`CodingError::Transfer`](restless_proto::coding::CodingError::Transfer); else `Unsupported` | nobody asked for it: `TE` is never sent |
+//! | to a call, an interim response of HTTP/1.2 or above before the final one | `Protocol` | the version of the first head alone is put right before hyper sees it |
 //! | a server that shows the certificate of an authority (`CA:TRUE`) as its own, even where it is installed | `Certificate` | webpki takes no such certificate for a server's |
 //! | a key on P-521; a signature by P-384 with SHA-512 | `Unsupported` or `Certificate` | ring does not know them; with the feature `aws-lc-rs`, `ClientBuilder::aws_lc_rs` does |
 //!

@@ -39,6 +39,7 @@ mod connect;
 mod credentials;
 mod date;
 mod driver;
+mod duplex;
 mod events;
 mod exchange;
 pub mod how_to;
@@ -50,7 +51,6 @@ mod runtime;
 mod tls;
 mod trace;
 mod tune;
-mod upgraded;
 mod watch;
 mod websocket;
 

@@ -16,7 +16,10 @@ pub enum ResponseError {
     /// The head breaks the grammar (RFC 9112 §4, §5): a bare CR, a NUL, a space before a colon.
     #[error("the head of the response can't be read: {0}")]
     Head(&'static str),
-    /// The head, the interim ones before it included, or the trailer section is over its limit.
+    /// The head is over its limit.
+    #[error(transparent)]
+    HeadTooLarge(LimitError),
+    /// What comes before the head, a line before a chunk, or the trailer section is over its limit.
     #[error(transparent)]
     Limit(#[from] LimitError),
     /// A status below 200 by a peer that says HTTP/1.0, which has none (RFC 9110 §15.2).
@@ -49,6 +52,10 @@ impl From<ResponseError> for TransportError {
     fn from(error: ResponseError) -> Self {
         let kind = match error {
             ResponseError::Incomplete => TransportErrorKind::Broken,
+            // The next answer would be as this one is.
+            ResponseError::HeadTooLarge(_) | ResponseError::TransferCoding { .. } => {
+                TransportErrorKind::Unsupported
+            }
             _ => TransportErrorKind::Protocol,
         };
         Self::new(kind, error)

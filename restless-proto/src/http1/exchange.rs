@@ -80,8 +80,8 @@ impl Exchange {
     }
 
     /// Sets the most bytes that the head may have, with the interim responses before it; the
-    /// trailer section may have as many. Default 64 KiB. More is an error,
-    /// [`ResponseError::Limit`](super::ResponseError::Limit).
+    /// trailer section may have as many. Default 64 KiB. More is a
+    /// [`ResponseError`](super::ResponseError).
     #[must_use]
     pub fn with_head_limit(mut self, bytes: usize) -> Self {
         self.head_limit = bytes;
@@ -200,6 +200,15 @@ impl Exchange {
         Ok(Some(Input::Ended { exchange: self.id, why: End::Failed(error) }))
     }
 
+    fn over_head_limit(&self, passed: usize) -> ResponseError {
+        let (limit, seen) = (self.head_limit, self.head_limit.saturating_add(1));
+        if passed == 0 {
+            let error = LimitError::new("the head of a response", limit, seen);
+            return ResponseError::HeadTooLarge(error);
+        }
+        LimitError::new("what comes up to the head of a response", limit, seen).into()
+    }
+
     /// Takes the head once it is there, and the interim ones before it (RFC 9110 §15.2). Each byte
     /// is looked at a bounded number of times, however they are cut: nothing is parsed before its
     /// end has come, and what was searched for that is not searched again.
@@ -215,8 +224,7 @@ impl Exchange {
             let end = head::end(&self.unread, searched);
             let length = passed.saturating_add(end.unwrap_or(self.unread.len()));
             if length > self.head_limit {
-                let (what, limit) = ("the head of a response", self.head_limit);
-                return Err(LimitError::new(what, limit, limit.saturating_add(1)).into());
+                return Err(self.over_head_limit(passed));
             }
             let Some(end) = end else {
                 self.state = State::Head { passed, searched: self.unread.len() };

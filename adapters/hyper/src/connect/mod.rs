@@ -104,7 +104,14 @@ pub(crate) struct Origin {
     port: u16,
 }
 
-/// One HTTP/1.1 connection: the handle that takes requests, and the future that moves the bytes,
+/// A connection to an origin, TLS and proxies behind it.
+pub(crate) type Socket = Box<dyn Transport>;
+
+pub(crate) trait Transport: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
+
+impl<S: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Transport for S {}
+
+/// One HTTP/1.1 connection of hyper's, for calls: the handle that takes requests, and the future that moves the bytes,
 /// polled by whoever holds it.
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<Full<Bytes>>,
@@ -220,7 +227,7 @@ impl<R: Runtime> Connector<R> {
     }
 
     /// The way to an origin. It is the same each time, so that an idle connection of that origin
-    /// has taken it; those that were upgraded are never idle.
+    /// has taken it; those of streams are never idle.
     ///
     /// # Errors
     ///
@@ -246,14 +253,25 @@ impl<R: Runtime> Connector<R> {
         Ok(if forwards { Route::Forward(proxy) } else { Route::Tunnel(proxy) })
     }
 
-    /// A new connection: the name is resolved anew, whatever an earlier one has found. An HTTP proxy
-    /// that is to tunnel is told the user agent.
+    /// A new connection for calls.
     pub(crate) async fn connect(
         &self,
         origin: &Origin,
         route: Route<'_>,
         user_agent: &HeaderValue,
     ) -> Result<Connection, End> {
+        let socket = self.open(origin, route, user_agent).await?;
+        self.handshake(socket).await
+    }
+
+    /// A new connection: the name is resolved anew, whatever an earlier one has found. An HTTP proxy
+    /// that is to tunnel is told the user agent.
+    pub(crate) async fn open(
+        &self,
+        origin: &Origin,
+        route: Route<'_>,
+        user_agent: &HeaderValue,
+    ) -> Result<Socket, End> {
         // Not only calls come by here, and an idle connection may have been of the last call.
         drop(self.idle());
         let timeouts = &self.timeouts;
@@ -269,7 +287,7 @@ impl<R: Runtime> Connector<R> {
             (why, _) => why,
         })?;
         if !origin.tls {
-            return self.handshake(socket).await;
+            return Ok(Box::new(socket));
         }
         let greeting = self.tls.connect(&origin.host, socket);
         let greeted = self.within(Timer::TlsHandshake, timeouts.tls_handshake, greeting).await;
@@ -282,7 +300,7 @@ impl<R: Runtime> Connector<R> {
             (End::Failed(error), route) => End::Failed(route.name(error)),
             (why, _) => why,
         })?;
-        self.handshake(AsHyper::new(stream)).await
+        Ok(Box::new(AsHyper(stream)))
     }
 
     /// Remembers whether the address that took a connection got through the handshake on it.
@@ -295,10 +313,7 @@ impl<R: Runtime> Connector<R> {
     }
 
     /// HTTP/1.1 has none: from here on, requests can be sent.
-    async fn handshake<S>(&self, socket: S) -> Result<Connection, End>
-    where
-        S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-    {
+    async fn handshake(&self, socket: Socket) -> Result<Connection, End> {
         let head = HeadLimit::default();
         let socket = Bounded { socket, limit: head.clone() };
         let made = http1::Builder::new()
@@ -308,7 +323,7 @@ impl<R: Runtime> Connector<R> {
             .handshake(socket)
             .await;
         let (sender, connection) = made.map_err(|error| End::Failed(failure(error)))?;
-        let task = Some(Box::pin(connection.with_upgrades()) as Pin<Box<_>>);
+        let task = Some(Box::pin(connection) as Pin<Box<_>>);
         Ok(Connection { sender, task, head, runtime: self.runtime.id() })
     }
 

@@ -151,6 +151,7 @@ fn a_head_has_a_limit_with_all_that_is_before_it() {
     assert_eq!(limited(response, response.len()), ["200", "complete"]);
     assert_eq!(limited(response, response.len() - 1), ["Protocol"]);
     assert_eq!(limited(&response[..40], 39), ["Protocol"], "whole or not");
+    assert_eq!(limited(&response[2..20], 17), ["Unsupported"], "a head alone would come again");
     let endless = b"\r\n".repeat(HEAD_LIMIT);
     assert_eq!(read(&[&endless]), ["Protocol"]);
     let usual = [b"HTTP/1.1 101 Go\r\n".to_vec(), b"a: b\r\n".repeat(10_000), b"\r\n".to_vec()];

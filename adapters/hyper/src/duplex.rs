@@ -1,4 +1,4 @@
-//! A connection that speaks another protocol than HTTP: bytes in, bytes out.
+//! A connection of a stream: bytes in, bytes out.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,14 +10,18 @@ use bytes::{Buf, Bytes, BytesMut};
 use hyper::rt::{Read, ReadBuf, Write};
 use restless_proto::ReadBuffer;
 
+use crate::connect::Socket;
+
 /// The two directions, and what waits to go out.
-pub(crate) struct Upgraded {
-    io: hyper::upgrade::Upgraded,
+pub(crate) struct Duplex {
+    socket: Socket,
     /// What waits to go out, and whether it is owed for something that was read.
     unsent: VecDeque<(BytesMut, bool)>,
     owed_bytes: usize,
     unsent_bytes: usize,
     buffer: ReadBuffer,
+    /// Was read already, with the head of the response, and is to be read as frames.
+    rest: Bytes,
     /// Came after bytes that were handed over first: the socket may not say it again.
     read_failed: Option<io::Error>,
     /// Nothing more can be sent.
@@ -33,19 +37,25 @@ const FIRST_READ_BYTES: usize = 4 << 10;
 /// What is no larger than this together goes out together.
 const JOINED_BYTES: usize = 4 << 10;
 
-impl Upgraded {
-    pub(crate) fn new(io: hyper::upgrade::Upgraded, unsent: Vec<Bytes>) -> Self {
-        let unsent_bytes = unsent.iter().map(Bytes::len).sum();
-        let unsent = unsent.into_iter().map(|bytes| (own(bytes), false)).collect();
+impl Duplex {
+    /// With a request that waits to go out.
+    pub(crate) fn new(socket: Socket, request: Bytes) -> Self {
         Self {
-            io,
-            unsent,
+            socket,
+            unsent_bytes: request.len(),
+            unsent: VecDeque::from([(own(request), false)]),
             owed_bytes: 0,
-            unsent_bytes,
-            buffer: ReadBuffer::for_websocket(),
+            buffer: ReadBuffer::new(),
+            rest: Bytes::new(),
             read_failed: None,
             write_failed: None,
         }
+    }
+
+    /// From here on frames come, of which these were read already.
+    pub(crate) fn upgrade(&mut self, rest: Bytes) {
+        self.buffer = ReadBuffer::for_websocket();
+        self.rest = rest;
     }
 
     pub(crate) fn send(&mut self, bytes: Bytes, owed: bool) {
@@ -85,7 +95,7 @@ impl Upgraded {
     /// Ready once everything is with the operating system.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((bytes, owed)) = self.unsent.front_mut() {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -100,7 +110,7 @@ impl Upgraded {
         }
         // What it grew to in a flood.
         self.unsent.shrink_to(16);
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     /// Writes first, then reads: what the protocol owes the peer never waits for the peer. No
@@ -152,14 +162,18 @@ impl Upgraded {
 
     /// Whether it pays to read on at once.
     fn poll_read_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Ok(self.buffer.put(&rest)));
+        }
         if self.buffer.is_at_rest() {
             let mut memory = [MaybeUninit::uninit(); FIRST_READ_BYTES];
             let mut first = ReadBuf::uninit(&mut memory);
-            ready!(Pin::new(&mut self.io).poll_read(cx, first.unfilled()))?;
+            ready!(Pin::new(&mut self.socket).poll_read(cx, first.unfilled()))?;
             return Poll::Ready(Ok(self.buffer.put(first.filled())));
         }
         let mut space = ReadBuf::new(self.buffer.space());
-        ready!(Pin::new(&mut self.io).poll_read(cx, space.unfilled()))?;
+        ready!(Pin::new(&mut self.socket).poll_read(cx, space.unfilled()))?;
         let length = space.filled().len();
         Poll::Ready(Ok(self.buffer.advance(length)))
     }
