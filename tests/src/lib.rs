@@ -15,8 +15,3 @@ pub fn causes(error: &dyn std::error::Error) -> String {
     }
     text
 }
-
-/// The README's examples compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
