@@ -83,6 +83,19 @@ impl Socket {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// Takes what was ordered for this response, once what the last one left is written.
+    fn poll_order(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_ordered =
+            self.control.treatment.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if is_ordered {
+            ready!(self.poll_drain(cx))?;
+            let order =
+                self.control.treatment.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.treated = order.and_then(Treated::new);
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl Drop for Socket {
@@ -111,12 +124,7 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let ordered = self.control.treatment.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(treatment) = ordered {
-            // What the last response left is its own.
-            ready!(self.poll_drain(cx))?;
-            self.treated = Treated::new(treatment);
-        }
+        ready!(self.poll_order(cx))?;
         if self.treated.is_none() {
             return Pin::new(&mut self.stream).poll_write(cx, buf);
         }
@@ -156,9 +164,8 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let is_ordered =
-            self.control.treatment.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if is_ordered || self.treated.is_some() {
+        ready!(self.poll_order(cx))?;
+        if self.treated.is_some() {
             let first = bufs.iter().find(|buf| !buf.is_empty());
             return self.poll_write(cx, first.map_or(&[], |buf| buf));
         }
