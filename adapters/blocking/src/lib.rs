@@ -108,13 +108,15 @@ pub mod client {
 }
 
 #[doc(inline)]
+pub use restless_hyper::ws;
+#[doc(inline)]
 pub use restless_proto::{
     API_BASE_URL, ApiKey, Call, CallOptions, ConfigError, ContentError, CredentialsError, Entropy,
     Error, Excerpt, GaveUp, Instant, JsonError, JsonProblem, LimitError, Limits, Misuse,
     PeerClosed, RedirectError, Refused, Reply, STREAM_BASE_URL, Service, StreamEvent, Subscription,
     TimeoutError, Timer, TransportError, TransportErrorKind, USER_AGENT, api, coding, direct,
     event, is_loopback, model, redacted, signature, snippets, sse, streams, subscription, timing,
-    url, usage, websocket, ws,
+    url, usage, websocket,
 };
 
 /// Settings of a [`Client`].

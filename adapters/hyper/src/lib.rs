@@ -64,5 +64,17 @@ pub use tune::tune;
 pub use watch::Watch;
 pub use websocket::WebSocket;
 
+/// WebSocket: the protocol's parts, and what happens on a [`WebSocket`].
+pub mod ws {
+    #[doc(inline)]
+    pub use restless_proto::websocket::{Event, WebSocketMachine};
+    #[doc(inline)]
+    pub use restless_proto::ws::{
+        Accepted, Close, CloseCode, Closed, Connection, Deflate, DeflateParameters, Error,
+        FrameHeader, Handshake, HandshakeError, Message, Opcode, Options, Output, Payload,
+        SendError, Side, Text,
+    };
+}
+
 pub use restless_proto as proto;
 pub use rustls;

@@ -70,7 +70,7 @@ pub mod client {
 
 pub use restless_hyper::rustls;
 #[doc(inline)]
-pub use restless_hyper::{Watch, how_to};
+pub use restless_hyper::{Watch, how_to, ws};
 #[doc(inline)]
 pub use restless_proto::{
     API_BASE_URL, ApiKey, Call, CallOptions, ConfigError, ContentError, CredentialsError, Entropy,
@@ -78,7 +78,7 @@ pub use restless_proto::{
     PeerClosed, RedirectError, Refused, Reply, STREAM_BASE_URL, Service, StreamEvent, Subscription,
     TimeoutError, Timer, TransportError, TransportErrorKind, USER_AGENT, api, coding, direct,
     event, is_loopback, model, redacted, signature, snippets, sse, streams, subscription, timing,
-    url, usage, websocket, ws,
+    url, usage, websocket,
 };
 
 /// A client on smol.
