@@ -34,6 +34,7 @@
 
 mod body;
 mod coding;
+pub mod command;
 mod emulator;
 mod fault;
 mod feed;

@@ -1,0 +1,325 @@
+//! The emulator as a command: serves until it is interrupted.
+//!
+//! [`run`] takes what stands behind the program's name, so that the emulator can be a program of its
+//! own, and a subcommand of another:
+//!
+//! ```
+//! use restless_emulator::command;
+//!
+//! // Prints the usage on standard output, as `restless emulator --help` does.
+//! command::run("restless emulator", ["--help"])?;
+//!
+//! let error = command::run("restless emulator", ["--nonsense"]).unwrap_err();
+//! assert_eq!(error.exit_code(), 2);
+//! assert!(error.to_string().contains(&command::usage("restless emulator")));
+//! # Ok::<(), command::Error>(())
+//! ```
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write as _};
+use std::time::Duration;
+
+use lexopt::prelude::*;
+
+use crate::{
+    AddStreamError, Builder, DEFAULT_API_KEY, DEFAULT_HMAC_SECRET, Emulator, StartError, Upstream,
+};
+
+/// Does what `args` ask for: serves until SIGINT or SIGTERM, or prints the usage or the version. The
+/// name of the program is no argument; `program` is its name in what is printed.
+///
+/// What a shell can paste goes to standard output, a line for each request to standard error. This
+/// blocks, on a runtime of its own: within an async program it wants a thread of its own.
+///
+/// # Errors
+///
+/// [`Error`] says which, and [`Error::exit_code`] what a process ends with.
+///
+/// # Panics
+///
+/// Within an async runtime, as nothing may block there.
+pub fn run<I>(program: &str, args: I) -> Result<(), Error>
+where
+    I: IntoIterator<Item: Into<OsString>>,
+{
+    let asked = parse(lexopt::Parser::from_args(args))
+        .map_err(|why| Error::Arguments { why: why.to_string(), usage: usage(program) })?;
+    match asked {
+        Asked::Serve(args) => serve(args),
+        Asked::Usage => say(&usage(program)),
+        Asked::Version => say(&format!("{program} {}\n", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// What `--help` prints, for a program of that name.
+#[must_use]
+pub fn usage(program: &str) -> String {
+    format!("Usage: {program} [OPTIONS]\n\n{OPTIONS}")
+}
+
+/// Why the command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument that is unknown, or a value that can't be one.
+    #[error("{why}\n\n{usage}")]
+    Arguments {
+        /// What is wrong with which argument.
+        why: String,
+        /// The text of [`usage`].
+        usage: String,
+    },
+    /// The stream of `--demo` could not be added.
+    #[error("the stream of --demo cannot be added")]
+    Demo(#[from] AddStreamError),
+    /// Standard output takes no more; a reader that is gone is no error.
+    #[error("standard output: {0}")]
+    Output(io::Error),
+    /// The system gave no runtime, or no signals.
+    #[error("cannot wait for a signal")]
+    Signals(#[source] io::Error),
+    /// The emulator, or the upstream of `--demo`, did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl Error {
+    /// 2 for arguments, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Arguments { .. } => 2,
+            Self::Demo(_) | Self::Output(_) | Self::Signals(_) | Self::Start(_) => 1,
+        }
+    }
+}
+
+const OPTIONS: &str = "\
+Serves a Restless Stream service on 127.0.0.1 until it is interrupted. Its streams poll http://
+upstreams; of an https:// one comes an error event that says so.
+
+Options:
+  --port PORT              port to listen on; 0 lets the system choose [default: 8787]
+  --api-key KEY            the API key to accept [default: rs_0123456789abcdef]
+  --hmac-secret SECRET     the secret to sign with [default: emulator-secret]
+  --heartbeat-seconds S    silence before a heartbeat comment [default: 15]
+  --demo                   also start an upstream with orders that change, and a stream of it
+  --help                   print this
+  --version                print the version
+";
+
+#[derive(Debug)]
+struct Args {
+    port: u16,
+    api_key: String,
+    hmac_secret: String,
+    heartbeat: Duration,
+    demo: bool,
+}
+
+/// What the arguments ask for.
+#[derive(Debug)]
+enum Asked {
+    Serve(Args),
+    Usage,
+    Version,
+}
+
+/// The stream of `--demo`: the same in every run, so that a client goes on after a restart.
+const DEMO_ID: &str = "stream_demo";
+
+/// Prints on standard output. A reader that is gone wants no more; a disk that is full does.
+fn say(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        Err(_) | Ok(()) => Ok(()),
+    }
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
+    let mut args = Args {
+        port: 8787,
+        api_key: DEFAULT_API_KEY.to_owned(),
+        hmac_secret: DEFAULT_HMAC_SECRET.to_owned(),
+        heartbeat: Duration::from_secs(15),
+        demo: false,
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("port") => args.port = parser.value()?.parse()?,
+            Long("api-key") => {
+                args.api_key = parser.value()?.parse_with(|key| {
+                    // It has to fit in a header field.
+                    if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+                        Ok(key.to_owned())
+                    } else {
+                        Err("a key is visible ASCII without spaces")
+                    }
+                })?;
+            }
+            Long("hmac-secret") => args.hmac_secret = parser.value()?.string()?,
+            Long("heartbeat-seconds") => {
+                args.heartbeat = parser.value()?.parse_with(|seconds| {
+                    let seconds = seconds.parse::<f64>().map_err(|error| error.to_string())?;
+                    Duration::try_from_secs_f64(seconds)
+                        .ok()
+                        .filter(|heartbeat| !heartbeat.is_zero())
+                        .ok_or_else(|| "a heartbeat is more than 0 seconds".to_owned())
+                })?;
+            }
+            Long("demo") => args.demo = true,
+            Short('h') | Long("help") => return Ok(Asked::Usage),
+            Short('V') | Long("version") => return Ok(Asked::Version),
+            arg => return Err(arg.unexpected()),
+        }
+    }
+    Ok(Asked::Serve(args))
+}
+
+fn serve(args: Args) -> Result<(), Error> {
+    // Before anything is said: who reads the first line may send a signal right away.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::Signals)?;
+    let interrupted = runtime.block_on(async { interrupted() }).map_err(Error::Signals)?;
+
+    let emulator = Builder::default()
+        .port(args.port)
+        .api_key(args.api_key)
+        .hmac_secret(args.hmac_secret)
+        .heartbeat(args.heartbeat)
+        .log_requests(true)
+        .start()?;
+    // What is printed can be pasted into a shell.
+    let mut lines = format!(
+        "export RESTLESS_API_BASE_URL={}\nexport RESTLESS_STREAM_BASE_URL={}\n\
+         export RESTLESS_API_KEY={}\nexport RESTLESS_HMAC_SECRET={}\n",
+        emulator.api_base_url(),
+        emulator.stream_base_url(),
+        quoted(emulator.api_key()),
+        quoted(emulator.hmac_secret()),
+    );
+    let demo = args.demo.then(|| Demo::start(&emulator)).transpose()?;
+    if let Some(demo) = &demo {
+        lines.push_str(&format!("# the id of a stream: {DEMO_ID}\n"));
+        lines.push_str(&format!("# its upstream: {}\n", demo.orders.url()));
+        lines.push_str("# orders that change every two seconds:\n");
+        lines.push_str(&demo.command);
+        lines.push('\n');
+    }
+    say(&lines)?;
+
+    runtime.block_on(async {
+        tokio::select! {
+            () = interrupted => {}
+            () = async {
+                match &demo {
+                    Some(demo) => demo.run().await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+        }
+    });
+    Ok(())
+}
+
+/// Completes on SIGINT or SIGTERM; the signals are caught from the moment this returns.
+#[cfg(unix)]
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Completes on Ctrl-C.
+#[cfg(not(unix))]
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without the handler the system's own ends the process.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+/// An upstream with orders that change, and a signed stream of it.
+struct Demo {
+    orders: Upstream,
+    command: String,
+}
+
+impl Demo {
+    fn start(emulator: &Emulator) -> Result<Self, Error> {
+        let orders = Upstream::start(Self::orders(0))?;
+        let stream = format!(
+            r#"{{"name":"Orders","url":"{}","pollingInterval":1,"hmacSignatureEnabled":true}}"#,
+            orders.url(),
+        );
+        emulator.add_stream_as(DEMO_ID, &stream)?;
+        let command = format!(
+            "curl -N -H \"Authorization: Bearer $RESTLESS_API_KEY\" '{}&since=0'",
+            emulator.sse_url(DEMO_ID),
+        );
+        Ok(Self { orders, command })
+    }
+
+    async fn run(&self) {
+        for round in 1_u32.. {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            self.orders.set(Self::orders(round));
+        }
+    }
+
+    /// Three orders; each round one of them moves on.
+    fn orders(round: u32) -> String {
+        let orders: Vec<_> = (0..3_u32)
+            .map(|n| {
+                let steps = (round + 2 - n) / 3;
+                let status = ["placed", "paid", "packed", "sent"][(steps % 4) as usize];
+                let total = 19.5 + f64::from(n) * 10.25;
+                format!(r#"{{"id":{},"status":"{status}","total":{total}}}"#, 1001 + n)
+            })
+            .collect();
+        format!(r#"{{"orders":[{}]}}"#, orders.join(","))
+    }
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@%+=,".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_is_one_word() {
+        assert_eq!(quoted("rs_01"), "rs_01");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn usage_names_the_defaults() {
+        let usage = usage("restless");
+        assert!(usage.contains(DEFAULT_API_KEY) && usage.contains(DEFAULT_HMAC_SECRET));
+    }
+
+    #[test]
+    fn each_round_changes_the_orders() {
+        assert_ne!(Demo::orders(0), Demo::orders(1));
+        assert_ne!(Demo::orders(1), Demo::orders(2));
+    }
+}
