@@ -19,15 +19,20 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    line: usize,
-    event: usize,
-    content: usize,
-    excerpt: usize,
+    pub(crate) line_bytes: usize,
+    pub(crate) event_bytes: usize,
+    pub(crate) content_bytes: usize,
+    pub(crate) excerpt_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line: 16 << 20, event: 16 << 20, content: 16 << 20, excerpt: 8 << 10 }
+        Self {
+            line_bytes: 16 << 20,
+            event_bytes: 16 << 20,
+            content_bytes: 16 << 20,
+            excerpt_bytes: 8 << 10,
+        }
     }
 }
 
@@ -35,21 +40,21 @@ impl Limits {
     /// Longest line of an event stream, in bytes without its end. Default 16 MiB.
     #[must_use]
     pub fn line_bytes(mut self, maximum: usize) -> Self {
-        self.line = maximum;
+        self.line_bytes = maximum;
         self
     }
 
     /// Most data of one event, in bytes after its lines are joined. Default 16 MiB.
     #[must_use]
     pub fn event_bytes(mut self, maximum: usize) -> Self {
-        self.event = maximum;
+        self.event_bytes = maximum;
         self
     }
 
     /// Most content of one REST reply, in bytes. Default 16 MiB.
     #[must_use]
     pub fn content_bytes(mut self, maximum: usize) -> Self {
-        self.content = maximum;
+        self.content_bytes = maximum;
         self
     }
 
@@ -57,27 +62,27 @@ impl Limits {
     /// is cut off without an error.
     #[must_use]
     pub fn excerpt_bytes(mut self, maximum: usize) -> Self {
-        self.excerpt = maximum;
+        self.excerpt_bytes = maximum;
         self
     }
 
     /// The limit set by [`line_bytes`](Self::line_bytes).
     pub fn line(&self) -> usize {
-        self.line
+        self.line_bytes
     }
 
     /// The limit set by [`event_bytes`](Self::event_bytes).
     pub fn event(&self) -> usize {
-        self.event
+        self.event_bytes
     }
 
     /// The limit set by [`content_bytes`](Self::content_bytes).
     pub fn content(&self) -> usize {
-        self.content
+        self.content_bytes
     }
 
     /// The limit set by [`excerpt_bytes`](Self::excerpt_bytes).
     pub fn excerpt(&self) -> usize {
-        self.excerpt
+        self.excerpt_bytes
     }
 }

@@ -160,7 +160,7 @@ impl<R: Runtime> Client<R> {
         let origin = std::time::Instant::now();
         let machine = WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
         let connector = Arc::clone(&self.inner.connector);
-        let most_unsent = options.most_unsent_bytes();
+        let most_unsent = options.unsent();
         let driver = Driver::new(machine, connector, None, false, origin, Span::websocket());
         Ok(WebSocket::new(driver, most_unsent))
     }

@@ -150,7 +150,7 @@ impl<T> CallMachine<T> {
                 self.road.go(*hop, wait);
             }
             (Step::Stands { head, .. }, _) => {
-                let content = Box::new(Content::new(&head, self.options.limits.content()));
+                let content = Box::new(Content::new(&head, self.options.limits.content_bytes));
                 self.state = State::Content { head, content };
             }
             (Step::No(no), _) => self.no(no),

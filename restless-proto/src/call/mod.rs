@@ -301,7 +301,7 @@ impl<T> Call<T> {
     pub fn response(&self, head: &Parts, content: Bytes) -> Result<T, Error> {
         let limits = Limits::default();
         // What is here already is no danger to memory; what it decodes to may be.
-        let most = limits.content().max(content.len());
+        let most = limits.content_bytes.max(content.len());
         if !head.status.is_success() {
             let content = coding::readable(&head.headers, &content, most);
             return Err(Box::new(Refused::from_response(head, &content, &limits)).into());

@@ -20,7 +20,7 @@ pub struct Excerpt(Bytes);
 impl Excerpt {
     /// A copy: a slice would keep the whole answer alive.
     pub(crate) fn of(content: &[u8], limits: &Limits) -> Self {
-        let end = content.len().min(limits.excerpt());
+        let end = content.len().min(limits.excerpt_bytes);
         Self(Bytes::copy_from_slice(content.get(..end).unwrap_or_default()))
     }
 }

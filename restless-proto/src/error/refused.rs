@@ -77,9 +77,9 @@ impl Refused {
     /// Reads a refusal: `content` is what has been read of it. Its message is as long as its excerpt
     /// at the most.
     pub(crate) fn from_response(head: &Parts, content: &[u8], limits: &Limits) -> Self {
-        let end = content.len().min(limits.excerpt());
+        let end = content.len().min(limits.excerpt_bytes);
         let mut message = message(&head.headers, content);
-        truncate(&mut message, limits.excerpt());
+        truncate(&mut message, limits.excerpt_bytes);
         let request_id = request_id(&head.headers);
         Self {
             status: head.status,

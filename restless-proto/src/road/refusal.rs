@@ -29,8 +29,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 impl Refusal {
     pub(super) fn new(head: Box<Parts>, limits: &Limits, take: Take, now: Instant) -> Self {
         let most = match take {
-            Take::Excerpt => limits.excerpt(),
-            Take::Whole => limits.content(),
+            Take::Excerpt => limits.excerpt_bytes,
+            Take::Whole => limits.content_bytes,
         };
         let deadline = now + LONGEST_WAIT;
         let content = BytesMut::new();

@@ -62,7 +62,7 @@ impl Buffers {
         before_value: usize,
     ) -> bool {
         let is_first = self.data == Data::Absent && !self.over_limit;
-        if !is_first || before_value + value.len() > limits.line() || value.len() > limits.event() {
+        if !is_first || before_value + value.len() > limits.line_bytes || value.len() > limits.event_bytes {
             return false;
         }
         self.begun = true;
@@ -116,8 +116,8 @@ impl Buffers {
         let end = start + 1 + length;
         if self.data != Data::Joined
             || length > SHORT_LINE
-            || before_value + length > limits.line()
-            || end > limits.event()
+            || before_value + length > limits.line_bytes
+            || end > limits.event_bytes
             || self.joined.capacity() - start <= SHORT_LINE
         {
             return false;
@@ -155,7 +155,7 @@ impl Buffers {
         if let Some(error) = over(limits, before_value, start, 0) {
             return self.drop_data(error).map(|()| None);
         }
-        self.room = (limits.line() - before_value).min(limits.event() - start);
+        self.room = (limits.line_bytes - before_value).min(limits.event_bytes - start);
         Ok(Some(start))
     }
 
@@ -354,7 +354,7 @@ fn over(
     before_line: usize,
     in_line: usize,
 ) -> Option<LimitError> {
-    let fits = before_value + in_line <= limits.line() && before_line + in_line <= limits.event();
+    let fits = before_value + in_line <= limits.line_bytes && before_line + in_line <= limits.event_bytes;
     if fits { None } else { Some(first_passed(limits, before_value, before_line, in_line)) }
 }
 
@@ -367,8 +367,8 @@ fn first_passed(
     before_line: usize,
     in_line: usize,
 ) -> LimitError {
-    let line_room = limits.line().checked_sub(before_value);
-    let event_room = limits.event().checked_sub(before_line);
+    let line_room = limits.line_bytes.checked_sub(before_value);
+    let event_room = limits.event_bytes.checked_sub(before_line);
     if line_room <= event_room {
         line_error(limits, before_value + in_line)
     } else {
@@ -378,12 +378,12 @@ fn first_passed(
 
 /// A line of the stream is too long.
 fn line_error(limits: &Limits, seen: usize) -> LimitError {
-    LimitError::new("a line of the event stream", limits.line(), seen)
+    LimitError::new("a line of the event stream", limits.line_bytes, seen)
 }
 
 /// The data of an event is too long.
 pub(super) fn event_error(limits: &Limits, seen: usize) -> LimitError {
-    LimitError::new("the data of an event", limits.event(), seen)
+    LimitError::new("the data of an event", limits.event_bytes, seen)
 }
 
 /// Sets a buffer to a line's value, decoded as UTF-8.

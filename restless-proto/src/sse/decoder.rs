@@ -328,7 +328,7 @@ fn over_limit_when_replaced(bytes: &[u8], limits: &Limits) -> Option<LimitError>
             chunk.valid().len() + replaced
         })
         .sum();
-    (length > limits.event()).then(|| event_error(limits, length))
+    (length > limits.event_bytes).then(|| event_error(limits, length))
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Interpreter {
                 self.buffers.data_line(&self.limits, piece.chunk, value, value_at)?;
             }
             Some((field, value_at)) => {
-                if piece.bytes.len() > self.limits.line() {
+                if piece.bytes.len() > self.limits.line_bytes {
                     self.buffers.line_over_limit(&self.limits, piece.bytes.len())?;
                 } else {
                     self.take_value(field, piece.bytes.get(value_at..).unwrap_or_default());
@@ -158,7 +158,7 @@ impl Interpreter {
             }
             Line::Held => {
                 let seen = self.held.len() + bytes.len();
-                if seen > self.limits.line() {
+                if seen > self.limits.line_bytes {
                     self.line = Line::Ignored;
                     return self.buffers.line_over_limit(&self.limits, seen);
                 }

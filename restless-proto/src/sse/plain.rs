@@ -72,7 +72,7 @@ fn read_from(
             let length = lines.ends.trailing_zeros() as usize;
             let is_plain = lines.not_plain & lines.ends.wrapping_sub(1) & !lines.ends == 0;
             let Some(end) = line_end_length(value, length) else { return Ok(Plain::Other) };
-            if !is_plain || ID.len() + length > limits.line() {
+            if !is_plain || ID.len() + length > limits.line_bytes {
                 return Ok(Plain::Other);
             }
             let start = *at + ID.len();

@@ -167,7 +167,7 @@ pub(super) struct Messages {
 
 impl Messages {
     pub(super) fn new(options: &ws::Options) -> Self {
-        let most = options.most_unread_bytes();
+        let most = options.unread_bytes;
         Self { waiting: VecDeque::new(), bytes: 0, most, over: None }
     }
 
@@ -223,7 +223,7 @@ impl EventStream {
         Ok(Self {
             coding: coding::Decoder::of(fields)?,
             events: sse::Decoder::new(limits),
-            most_in_vain: limits.line().saturating_add(limits.event()).max(LEAST_IN_VAIN),
+            most_in_vain: limits.line_bytes.saturating_add(limits.event_bytes).max(LEAST_IN_VAIN),
             in_vain: 0,
             counted_since: Instant::ORIGIN,
         })

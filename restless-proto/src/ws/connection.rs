@@ -89,7 +89,7 @@ impl Connection {
         Self {
             incoming: Incoming::new(&options, accepted.deflate()),
             outgoing: Outgoing::new(accepted.compression(), options, entropy, now),
-            most_unread: options.most_unread_bytes(),
+            most_unread: options.unread_bytes,
             flowing: false,
         }
     }

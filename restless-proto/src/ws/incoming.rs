@@ -103,8 +103,8 @@ pub(crate) enum Whole {
 impl Incoming {
     pub(crate) fn new(options: &Options, deflate: Option<&DeflateParameters>) -> Self {
         Self {
-            message_limit: options.message(),
-            fragment_limit: options.max_fragments(),
+            message_limit: options.message_bytes,
+            fragment_limit: options.fragments,
             chunks: Chunks::default(),
             lookahead: Lookahead::new(deflate.is_some()),
             walk: FrameWalk::default(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::options::Options;
 use crate::timing::Instant;
 
 /// When to ping, and when to give up.
@@ -20,7 +21,7 @@ pub(crate) struct KeepAlive {
 
 #[derive(Debug)]
 struct Answer {
-    due: Instant,
+    by: Instant,
     /// The time was given once more, as nobody looked when it was up.
     extended: bool,
 }
@@ -35,7 +36,8 @@ pub(crate) enum Due {
 }
 
 impl KeepAlive {
-    pub(crate) fn new((every, within): (Option<Duration>, Option<Duration>), now: Instant) -> Self {
+    pub(crate) fn new(options: &Options, now: Instant) -> Self {
+        let (every, within) = (options.ping_every, options.pong_within);
         Self { every, within, ping_at: every.map(|every| now + every), answer: None }
     }
 
@@ -47,12 +49,12 @@ impl KeepAlive {
     /// What is due now. Call it again until that is nothing.
     pub(crate) fn check(&mut self, now: Instant) -> Due {
         if let (Some(answer), Some(within)) = (&mut self.answer, self.within) {
-            if now >= answer.due {
-                let late = now.saturating_duration_since(answer.due) > LATE;
+            if now >= answer.by {
+                let late = now.saturating_duration_since(answer.by) > NOT_WAITING;
                 if !late || answer.extended {
                     return Due::Loss(within);
                 }
-                *answer = Answer { due: now + within, extended: true };
+                *answer = Answer { by: now + within, extended: true };
             }
         }
         if let (Some(ping_at), Some(every)) = (self.ping_at, self.every) {
@@ -60,7 +62,7 @@ impl KeepAlive {
                 self.ping_at = Some(now + every);
                 if self.answer.is_none() {
                     self.answer =
-                        self.within.map(|span| Answer { due: now + span, extended: false });
+                        self.within.map(|span| Answer { by: now + span, extended: false });
                     return Due::Ping;
                 }
             }
@@ -70,13 +72,13 @@ impl KeepAlive {
 
     /// When to check next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let due = self.answer.as_ref().map(|answer| answer.due);
-        due.into_iter().chain(self.ping_at).min()
+        let answer_by = self.answer.as_ref().map(|answer| answer.by);
+        answer_by.into_iter().chain(self.ping_at).min()
     }
 }
 
 /// A check that comes this long after a deadline was not waiting for it.
-const LATE: Duration = Duration::from_secs(1);
+const NOT_WAITING: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -87,8 +89,12 @@ mod tests {
     }
 
     fn seconds(every: u64, within: u64) -> KeepAlive {
-        let spans = (Some(Duration::from_secs(every)), Some(Duration::from_secs(within)));
-        KeepAlive::new(spans, Instant::ORIGIN)
+        spans(Some(every), Some(within))
+    }
+
+    fn spans(every: Option<u64>, within: Option<u64>) -> KeepAlive {
+        let (every, within) = (every.map(Duration::from_secs), within.map(Duration::from_secs));
+        KeepAlive::new(&Options::default().ping_every(every).pong_within(within), Instant::ORIGIN)
     }
 
     #[test]
@@ -131,9 +137,9 @@ mod tests {
 
     #[test]
     fn each_half_can_be_switched_off() {
-        let mut silent = KeepAlive::new((None, Some(Duration::from_secs(5))), Instant::ORIGIN);
+        let mut silent = spans(None, Some(5));
         assert_eq!((silent.deadline(), silent.check(at(1e6))), (None, Due::Nothing));
-        let mut patient = KeepAlive::new((Some(Duration::from_secs(5)), None), Instant::ORIGIN);
+        let mut patient = spans(Some(5), None);
         for ping in 1..5 {
             assert_eq!(patient.check(at(5.0 * f64::from(ping))), Due::Ping);
         }

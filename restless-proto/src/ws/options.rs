@@ -11,22 +11,22 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    message: usize,
-    fragments: usize,
-    unread: usize,
-    unsent: usize,
-    ping_every: Option<Duration>,
-    pong_within: Option<Duration>,
-    close_within: Duration,
+    pub(crate) message_bytes: usize,
+    pub(crate) fragments: usize,
+    pub(crate) unread_bytes: usize,
+    pub(crate) unsent_bytes: usize,
+    pub(crate) ping_every: Option<Duration>,
+    pub(crate) pong_within: Option<Duration>,
+    pub(crate) close_within: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            message: 16 << 20,
+            message_bytes: 16 << 20,
             fragments: 131_072,
-            unread: 16 << 20,
-            unsent: 32 << 20,
+            unread_bytes: 16 << 20,
+            unsent_bytes: 32 << 20,
             ping_every: Some(Duration::from_secs(20)),
             pong_within: Some(Duration::from_secs(20)),
             close_within: Duration::from_secs(10),
@@ -40,7 +40,7 @@ impl Options {
     /// a frame's head or the decompressor shows it.
     #[must_use]
     pub fn message_bytes(mut self, maximum: usize) -> Self {
-        self.message = maximum;
+        self.message_bytes = maximum;
         self
     }
 
@@ -57,7 +57,7 @@ impl Options {
     /// the connection with [`Error::TooLarge`](super::Error::TooLarge).
     #[must_use]
     pub fn unread_bytes(mut self, maximum: usize) -> Self {
-        self.unread = maximum;
+        self.unread_bytes = maximum;
         self
     }
 
@@ -65,7 +65,7 @@ impl Options {
     /// with [`SendError::Full`](super::SendError::Full) and nothing of it is sent.
     #[must_use]
     pub fn unsent_bytes(mut self, maximum: usize) -> Self {
-        self.unsent = maximum;
+        self.unsent_bytes = maximum;
         self
     }
 
@@ -99,28 +99,8 @@ impl Options {
         self
     }
 
-    pub(crate) fn message(&self) -> usize {
-        self.message
-    }
-
-    pub(crate) fn max_fragments(&self) -> usize {
-        self.fragments
-    }
-
-    pub(crate) fn most_unread_bytes(&self) -> usize {
-        self.unread
-    }
-
     /// The limit set by [`unsent_bytes`](Self::unsent_bytes).
-    pub fn most_unsent_bytes(&self) -> usize {
-        self.unsent
-    }
-
-    pub(crate) fn pings(&self) -> (Option<Duration>, Option<Duration>) {
-        (self.ping_every, self.pong_within)
-    }
-
-    pub(crate) fn close_span(&self) -> Duration {
-        self.close_within
+    pub fn unsent(&self) -> usize {
+        self.unsent_bytes
     }
 }

@@ -78,7 +78,7 @@ impl Outgoing {
             deflater: deflate.map(Deflater::new),
             state: State::Open,
             transport_ended: false,
-            keep_alive: KeepAlive::new(options.pings(), now),
+            keep_alive: KeepAlive::new(&options, now),
             own_ping: None,
             unsent: BytesMut::new(),
         }
@@ -266,7 +266,7 @@ impl Outgoing {
             return Err(ConfigError::new("reason", reason, accepted).into());
         }
         self.write_close(&Close::new(code, reason));
-        self.state = State::CloseSent { by: self.now + self.options.close_span() };
+        self.state = State::CloseSent { by: self.now + self.options.close_within };
         Ok(())
     }
 
@@ -277,7 +277,7 @@ impl Outgoing {
                 Closed::Cut { within_message }
             }
             (State::Open | State::CloseSent { .. }, Over::Time) => {
-                Closed::CloseUnanswered { within: self.options.close_span() }
+                Closed::CloseUnanswered { within: self.options.close_within }
             }
             (State::CloseBoth { close, first, .. }, _) => Closed::Clean { close, first },
             (State::Failed { error, .. }, _) => Closed::Failed(error),
@@ -298,7 +298,7 @@ impl Outgoing {
     }
 
     fn check_room(&self, payload: usize) -> Result<(), SendError> {
-        let maximum = self.options.most_unsent_bytes();
+        let maximum = self.options.unsent_bytes;
         let needed =
             self.unsent.len().saturating_add(payload).saturating_add(FrameHeader::MAX_BYTES);
         if needed > maximum {
