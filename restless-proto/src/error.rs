@@ -15,12 +15,12 @@ pub use gave_up::GaveUp;
 pub use refused::Refused;
 
 use crate::event;
-use crate::http::redirect::RedirectError;
 use crate::kinds::{
     ConfigError, CredentialsError, LimitError, Misuse, TimeoutError, TransportError,
     TransportErrorKind,
 };
 use crate::redact::Keys;
+use crate::semantics::redirect::RedirectError;
 use crate::signature;
 use crate::ws::{self, HandshakeError};
 

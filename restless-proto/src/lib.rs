@@ -72,7 +72,6 @@ mod error;
 pub mod event;
 mod fields;
 pub mod guide;
-mod http;
 pub mod http1;
 mod json;
 mod kinds;
@@ -83,20 +82,21 @@ mod query;
 mod read_buffer;
 mod redact;
 mod road;
+mod runtime_url;
 mod secret;
+mod semantics;
 mod service;
 pub mod signature;
 pub mod sse;
 pub mod subscription;
 pub mod timing;
-pub mod url;
 pub mod websocket;
 pub mod ws;
 
-pub use crate::http::auth::is_loopback;
-pub use crate::http::coding;
-pub use crate::http::redirect::RedirectError;
-pub use crate::http::retry_after::retry_after;
+pub use crate::semantics::auth::is_loopback;
+pub use crate::semantics::coding;
+pub use crate::semantics::redirect::RedirectError;
+pub use crate::semantics::retry_after::retry_after;
 pub use api::{direct, snippets, streams, usage};
 pub use call::{Call, CallMachine, CallOptions, Reply};
 pub use entropy::Entropy;
@@ -115,6 +115,24 @@ pub use secret::ApiKey;
 pub use service::{API_BASE_URL, STREAM_BASE_URL, Service};
 pub use subscription::Subscription;
 pub use timing::{Backoff, Instant};
+
+pub mod url {
+    //! The URLs of the runtime, where streams are followed.
+    //!
+    //! Subscriptions make these themselves. They are here for who hands a URL to somebody else. A user
+    //! and a password in a base stay where they are; a subscription that is given such a URL refuses it.
+    //!
+    //! ```
+    //! let url = restless_proto::url::sse().stream_id("stream_123").cursor("42").build()?;
+    //! assert_eq!(url.expose(), "https://stream.restlessapi.stream?streamId=stream_123&cursor=42");
+    //! # Ok::<(), restless_proto::ConfigError>(())
+    //! ```
+
+    pub use crate::runtime_url::{
+        DirectUrl, ManagedUrl, RuntimeUrl, direct_sse, direct_websocket, set_cursor, set_since,
+        sse, to_websocket_url, websocket,
+    };
+}
 
 /// The README's example, compiled with the others.
 #[cfg(doctest)]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::fields;
-use crate::http::absolute::{http_url, redact_url};
-use crate::http::auth::{self, Reach};
 use crate::kinds::ConfigError;
 use crate::redact;
 use crate::secret::ApiKey;
+use crate::semantics::absolute::{http_url, redact_url};
+use crate::semantics::auth::{self, Reach};
 
 /// Where the REST API of the public service is.
 pub const API_BASE_URL: &str = "https://api.restlessapi.stream";

@@ -221,7 +221,7 @@ impl<T: Into<String>> From<T> for Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
-            .field("url", &crate::http::absolute::redact_url(&self.url))
+            .field("url", &crate::semantics::absolute::redact_url(&self.url))
             .field("method", &self.method)
             .field("payload_mode", &self.payload_mode)
             .field("polling_interval", &self.polling_interval)

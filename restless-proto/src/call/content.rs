@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http::response::Parts;
 
 use crate::error::{ContentError, Error};
-use crate::http::coding::{CodingError, Decoder};
 use crate::kinds::LimitError;
+use crate::semantics::coding::{CodingError, Decoder};
 
 /// What a reply says, at most so many bytes of it once its content coding is taken off.
 pub(super) struct Content {

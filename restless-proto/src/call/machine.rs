@@ -9,12 +9,12 @@ use super::content::Content;
 use super::{Call, CallOptions};
 use crate::entropy::Entropy;
 use crate::error::Error;
-use crate::http::absolute::http_url;
-use crate::http::redirect::{Hop, RedirectError};
 use crate::kinds::{ConfigError, TimeoutError, Timer};
 use crate::machine::{End, Input, Machine, Output};
 use crate::road::{HeadTimer, Next, No, Renewal, Road, Rules, Step, Take, error_of};
 use crate::secret::ApiKey;
+use crate::semantics::absolute::http_url;
+use crate::semantics::redirect::{Hop, RedirectError};
 use crate::service::Service;
 use crate::timing::{Backoff, Instant};
 

@@ -9,9 +9,9 @@ mod reply;
 use std::fmt;
 use std::sync::Arc;
 
-use ::http::response::Parts;
-use ::http::{HeaderMap, HeaderValue, Method, Request, header};
 use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeOwned, Error as _};
 use url::Url;
@@ -25,11 +25,11 @@ pub use reply::Reply;
 use crate::error::Excerpt;
 use crate::error::{ContentError, Error, Refused};
 use crate::fields;
-use crate::http::{absolute, auth, coding};
 use crate::kinds::ConfigError;
 use crate::limits::Limits;
 use crate::redact;
 use crate::secret::ApiKey;
+use crate::semantics::{absolute, auth, coding};
 use crate::service::Service;
 
 /// A REST call: what to ask, and how the answer becomes a `T`.
@@ -361,7 +361,7 @@ impl<T> fmt::Debug for Call<T> {
 mod tests {
     use std::error::Error as _;
 
-    use ::http::{Response, StatusCode};
+    use http::{Response, StatusCode};
 
     use super::*;
     use crate::api::{direct, streams};

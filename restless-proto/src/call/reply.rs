@@ -6,7 +6,7 @@ use std::ops::Deref;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
-use crate::http::request_id;
+use crate::semantics::request_id;
 
 /// The answer to a call that was made [with its head](crate::Call::with_head). It reads as the `T` in
 /// it.

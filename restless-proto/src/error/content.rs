@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::de::Error as _;
 
-use crate::http::coding::CodingError;
 use crate::limits::Limits;
 use crate::machine::ForwardedBy;
 use crate::redact::Keys;
+use crate::semantics::coding::CodingError;
 
 /// The first bytes of an answer. They may hold whatever the service says, a key among it, so
 /// `Debug` tells only how many they are.

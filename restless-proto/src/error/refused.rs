@@ -8,9 +8,6 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 
-use crate::http::media_type::is_latin1;
-use crate::http::request_id;
-use crate::http::retry_after::retry_after;
 use crate::json::object::Object;
 use crate::json::surrogate;
 use crate::kinds::LongUrl;
@@ -18,6 +15,9 @@ use crate::limits::Limits;
 use crate::machine::ForwardedBy;
 use crate::redact::shown;
 use crate::redact::{self, Keys};
+use crate::semantics::media_type::is_latin1;
+use crate::semantics::request_id;
+use crate::semantics::retry_after::retry_after;
 
 /// The service answered and said no: a status outside 2xx, or for a subscription one other
 /// than 200.

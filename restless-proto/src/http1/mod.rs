@@ -117,4 +117,4 @@ pub use error::{RequestError, ResponseError};
 pub use exchange::{Exchange, StreamEnd};
 pub use request::{TargetForm, request_bytes};
 
-pub use crate::http::target::{host, origin_form};
+pub use crate::semantics::target::{host, origin_form};

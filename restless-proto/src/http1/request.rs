@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, header};
 
 use super::error::RequestError;
-use crate::http::target::{host, origin_form};
+use crate::semantics::target::{host, origin_form};
 
 /// How the request line names its target (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,12 +14,12 @@ use http::response::Parts;
 use http::{Request, StatusCode};
 
 use crate::error::{Error, PeerClosed};
-use crate::http::redirect::{self, Hop};
-use crate::http::retry_after::retry_after;
 use crate::kinds::{CredentialsError, TimeoutError, Timer, TransportErrorKind};
 use crate::machine::{End, ExchangeId, Input};
 use crate::redact::Keys;
 use crate::secret::ApiKey;
+use crate::semantics::redirect::{self, Hop};
+use crate::semantics::retry_after::retry_after;
 use crate::service::Credentials;
 use crate::timing::Instant;
 use look::Look;

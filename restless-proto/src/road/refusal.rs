@@ -7,9 +7,9 @@ use http::response::Parts;
 
 use super::rules::Take;
 use crate::error::{ContentError, Error, Excerpt, Refused};
-use crate::http::{coding, media_type};
 use crate::limits::Limits;
 use crate::redact::shown;
+use crate::semantics::{coding, media_type};
 use crate::timing::Instant;
 
 /// Its content only goes into an error.

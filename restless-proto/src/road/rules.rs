@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::http::auth::Reach;
 use crate::kinds::Timer;
 use crate::limits::Limits;
+use crate::semantics::auth::Reach;
 use crate::service::Credentials;
 use crate::timing::Instant;
 

@@ -62,7 +62,10 @@ impl Buffers {
         before_value: usize,
     ) -> bool {
         let is_first = self.data == Data::Absent && !self.over_limit;
-        if !is_first || before_value + value.len() > limits.line_bytes || value.len() > limits.event_bytes {
+        if !is_first
+            || before_value + value.len() > limits.line_bytes
+            || value.len() > limits.event_bytes
+        {
             return false;
         }
         self.begun = true;
@@ -354,7 +357,8 @@ fn over(
     before_line: usize,
     in_line: usize,
 ) -> Option<LimitError> {
-    let fits = before_value + in_line <= limits.line_bytes && before_line + in_line <= limits.event_bytes;
+    let fits =
+        before_value + in_line <= limits.line_bytes && before_line + in_line <= limits.event_bytes;
     if fits { None } else { Some(first_passed(limits, before_value, before_line, in_line)) }
 }
 

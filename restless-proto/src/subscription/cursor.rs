@@ -7,10 +7,10 @@ use url::Url;
 
 use crate::event::StreamEvent;
 use crate::event::timestamp::unix_ms;
-use crate::http::date;
 use crate::kinds::ConfigError;
 use crate::query;
-use crate::url::{with_cursor, with_since, without_since};
+use crate::runtime_url::{with_cursor, with_since, without_since};
+use crate::semantics::date;
 
 /// The one owner of the position: the cursor, and until there is one, `since`.
 ///

@@ -13,12 +13,12 @@ use super::plan::Plan;
 use super::policy::{self, Disposition};
 use super::transport::Transport;
 use crate::error::Error;
-use crate::http::redirect::Hop;
-use crate::http::request_id;
 use crate::kinds::{TimeoutError, Timer};
 use crate::machine::{End, Input, Machine, Output};
 use crate::road::{Next, Road, Step};
 use crate::secret::ApiKey;
+use crate::semantics::redirect::Hop;
+use crate::semantics::request_id;
 use crate::timing::{Backoff, Instant};
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).

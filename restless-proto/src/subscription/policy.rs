@@ -8,8 +8,8 @@ use http::StatusCode;
 use super::event::LossReason;
 use super::loss::Loss;
 use crate::error::{ContentError, Error};
-use crate::http::coding::CodingError;
 use crate::kinds::TransportErrorKind;
+use crate::semantics::coding::CodingError;
 use crate::ws::CloseCode;
 
 /// Whether to connect again after a loss.
@@ -272,7 +272,7 @@ pub(super) fn after(loss: &Loss, overrides: &Overrides) -> (Disposition, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::coding::ContentCoding;
+    use crate::semantics::coding::ContentCoding;
 
     fn refused(status: u16) -> Loss {
         let (mut head, ()) = http::Response::new(()).into_parts();

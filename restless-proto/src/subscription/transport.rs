@@ -13,14 +13,14 @@ use super::feed::{EventStream, Feed, Messages};
 use crate::entropy::Entropy;
 use crate::error::{ContentError, Error};
 use crate::fields;
-use crate::http::auth::bearer;
-use crate::http::coding;
-use crate::http::media_type;
-use crate::http::redirect::{self, Hop};
 use crate::kinds::ConfigError;
 use crate::limits::Limits;
 use crate::road::{HEAD_WAIT, HeadTimer};
 use crate::secret::ApiKey;
+use crate::semantics::auth::bearer;
+use crate::semantics::coding;
+use crate::semantics::media_type;
+use crate::semantics::redirect::{self, Hop};
 use crate::timing::Instant;
 use crate::ws::{self, Handshake};
 

@@ -9,12 +9,12 @@ use url::Url;
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::fields;
-use crate::http::auth::Reach;
-use crate::http::redirect::Hop;
 use crate::kinds::{ConfigError, LimitError, Misuse};
 use crate::limits::Limits;
 use crate::machine::{Input, Machine, Output};
 use crate::road::{HEAD_WAIT, HeadTimer, Next, Renewal, Road, Rules, Step, Take};
+use crate::semantics::auth::Reach;
+use crate::semantics::redirect::Hop;
 use crate::service::Credentials;
 use crate::timing::Instant;
 use crate::ws::{

@@ -20,10 +20,10 @@ pub use error::HandshakeError;
 use super::deflate::{self, BadParameter, Deflate, DeflateParameters};
 use super::extension;
 use crate::entropy::Entropy;
-use crate::http::absolute::has_user;
-use crate::http::{scheme, target};
 use crate::kinds::ConfigError;
 use crate::redact::shown;
+use crate::semantics::absolute::has_user;
+use crate::semantics::{scheme, target};
 
 /// An opening handshake: its request, and the check of the response (RFC 6455 §4.1).
 ///

@@ -89,7 +89,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use crate::http::scheme;
+use crate::semantics::scheme;
 
 pub use close::{Close, Closed, Side};
 pub use close_code::CloseCode;

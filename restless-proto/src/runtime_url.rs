@@ -1,13 +1,4 @@
-//! The URLs of the runtime, where streams are followed.
-//!
-//! Subscriptions make these themselves. They are here for who hands a URL to somebody else. A user
-//! and a password in a base stay where they are; a subscription that is given such a URL refuses it.
-//!
-//! ```
-//! let url = restless_proto::url::sse().stream_id("stream_123").cursor("42").build()?;
-//! assert_eq!(url.expose(), "https://stream.restlessapi.stream?streamId=stream_123&cursor=42");
-//! # Ok::<(), restless_proto::ConfigError>(())
-//! ```
+//! The URLs of the runtime, public as [`url`](mod@crate::url): the name of its crate stays free here.
 
 use std::fmt;
 
@@ -15,14 +6,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Position, Url};
 
 use crate::api::direct::Target;
-use crate::http::absolute::foreign_url;
-use crate::http::scheme;
 use crate::json::to_raw;
 use crate::kinds::ConfigError;
 use crate::model::names::camel_case_strategies;
 use crate::query::{pairs, value, value_in};
 use crate::redact;
 use crate::secret::ApiKey;
+use crate::semantics::absolute::foreign_url;
+use crate::semantics::scheme;
 use crate::service::STREAM_BASE_URL;
 
 /// The URL to follow a stream or a session at, over server-sent events.
