@@ -16,8 +16,10 @@ use crate::query;
 /// One of fewer than four characters is no secret, and would be found everywhere. The last few are
 /// remembered: an answer may come after another key was asked for, and fields of the caller's own are
 /// among them.
+/// Only the keys are kept: what they become when they are coded is worked out when something is hidden,
+/// since errors are rare, and machines many.
 #[derive(Clone, Default)]
-pub(crate) struct Keys(Vec<Key>);
+pub(crate) struct Keys(Vec<Box<str>>);
 
 const SHORTEST_KEY: usize = 4;
 const MOST_KEYS: usize = 64;
@@ -38,17 +40,23 @@ impl Keys {
     }
 
     pub(crate) fn add(&mut self, key: &str) {
-        if key.chars().count() >= SHORTEST_KEY && !self.0.iter().any(|known| known.text == key) {
+        if key.chars().count() >= SHORTEST_KEY && !self.0.iter().any(|known| **known == *key) {
             if self.0.len() == MOST_KEYS {
                 self.0.remove(0);
             }
-            self.0.push(Key::new(key));
+            // Nearly always there is one.
+            self.0.reserve_exact(1);
+            self.0.push(key.into());
         }
+    }
+
+    fn spellings(&self) -> Vec<Key> {
+        self.0.iter().map(|key| Key::new(key)).collect()
     }
 
     /// As [`text`](super::text), and without these keys.
     pub(crate) fn text(&self, text: &str) -> String {
-        hide(text, &self.0)
+        hide(text, &self.spellings())
     }
 
     /// Makes a text what it may be printed as.
@@ -58,9 +66,10 @@ impl Keys {
 
     /// Without these keys, and else as it is.
     pub(crate) fn without(&self, text: String) -> String {
+        let keys = self.spellings();
         let mut places = text.char_indices();
-        if places.any(|(at, _)| found(text.get(at..).unwrap_or_default(), &self.0).is_some()) {
-            self.text(&text)
+        if places.any(|(at, _)| found(text.get(at..).unwrap_or_default(), &keys).is_some()) {
+            hide(&text, &keys)
         } else {
             text
         }
@@ -68,7 +77,6 @@ impl Keys {
 }
 
 /// A key, and what it becomes when it is coded, by itself or in the middle of more.
-#[derive(Clone)]
 pub(super) struct Key {
     text: String,
     hex: String,
@@ -198,7 +206,7 @@ mod tests {
             .header("accept", "text/plain");
         let mut keys = Keys::default();
         keys.learn(&request.body(()).unwrap());
-        let texts: Vec<&str> = keys.0.iter().map(|key| key.text.as_str()).collect();
+        let texts: Vec<&str> = keys.0.iter().map(|key| &**key).collect();
         assert_eq!(texts, ["a-bearer", "x api key", "pass/word", "in-query"]);
     }
 }

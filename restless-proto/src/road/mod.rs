@@ -67,7 +67,7 @@ enum State {
     /// A request is out.
     Head { hop: Box<Hop>, wait: HeadWait },
     /// The answer is no, and its content comes in; it is not waited for long.
-    Refusal { refusal: Refusal, long_url: Option<usize> },
+    Refusal { refusal: Box<Refusal>, long_url: Option<usize> },
     /// The answer is the one that is wanted, and the machine's to read.
     Standing,
 }
@@ -173,7 +173,7 @@ impl Road {
     /// The answer that was wanted is not: reads its content for the error.
     pub(crate) fn refuse_type(&mut self, head: Box<Parts>) {
         let refusal = Refusal::of_wrong_type(head, &self.rules.limits, self.now);
-        self.state = State::Refusal { refusal, long_url: None };
+        self.state = State::Refusal { refusal: Box::new(refusal), long_url: None };
     }
 
     /// Takes an input in; what comes of it for the machine. What is late, repeated or of an older
@@ -381,6 +381,7 @@ impl Road {
             return None;
         }
         let refusal = Refusal::new(head, &self.rules.limits, self.rules.refusal, self.now);
+        let refusal = Box::new(refusal);
         self.state = State::Refusal { refusal, long_url: hop.long_url() };
         None
     }

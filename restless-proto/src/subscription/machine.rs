@@ -33,7 +33,7 @@ pub struct SubscriptionMachine {
     road: Road,
     state: State,
     /// What the user is to be told before the state is looked at again.
-    news: Option<Event>,
+    news: Option<Box<Event>>,
     /// Connects in a row that brought no event.
     reconnects: u32,
     last_heard: Option<Instant>,
@@ -195,11 +195,11 @@ impl SubscriptionMachine {
         self.last_heard = Some(since);
         self.position.answered(&head.headers);
         self.state = State::Streaming { feed, since, deadline: self.idle_deadline(), ended: None };
-        self.news = Some(Event::Opened(Opened {
+        self.news = Some(Box::new(Event::Opened(Opened {
             cursor: cursor::sent_to(hop.url()),
             request_id: request_id(&head.headers).map(|id| self.road.without_keys(id)),
             subprotocol: self.transport.subprotocol(head),
-        }));
+        })));
     }
 
     /// The peer was heard.
@@ -260,13 +260,13 @@ impl SubscriptionMachine {
         let retry_at = now + self.backoff.next_delay(floor, spell);
         let lost = Lost { reason, attempt: self.reconnects, retry_at };
         self.road.hang_up();
-        self.news = Some(Event::Lost(lost.clone()));
+        self.news = Some(Box::new(Event::Lost(lost.clone())));
         self.state = State::Waiting(lost);
     }
 
     fn end(&mut self, ended: Ended) {
         self.road.end();
-        self.news = Some(Event::Ended(ended.clone()));
+        self.news = Some(Box::new(Event::Ended(ended.clone())));
         self.state = State::Over(ended);
     }
 
@@ -297,7 +297,7 @@ impl SubscriptionMachine {
         };
         let (since, deadline) = (*since, *deadline);
         let fed = loop {
-            match feed.next(self.plan.signer.as_ref()) {
+            match feed.next(self.plan.signer.as_deref()) {
                 Fed::Moved(cursor) => self.position.move_to(&cursor),
                 fed => break fed,
             }
@@ -361,7 +361,7 @@ impl Machine for SubscriptionMachine {
                 return Output::Hangup;
             }
             if let Some(news) = self.news.take() {
-                return Output::Event(news);
+                return Output::Event(*news);
             }
             let output = match &self.state {
                 State::Travelling => match self.road.next() {

@@ -130,7 +130,7 @@ pub struct Subscription {
     head_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     limits: Limits,
-    signer: Option<Signer>,
+    signer: Option<Box<Signer>>,
     fields: CallerFields,
     overrides: Overrides,
     accept_encoding: bool,
@@ -298,7 +298,7 @@ impl Subscription {
     /// [`Item::Rejected`], not as an event. An error event without data bears no signature, and is
     /// an event without one. What is signed is the data: not the id, nor the time. Default: off.
     pub fn verify(mut self, signer: Signer) -> Self {
-        self.signer = Some(signer);
+        self.signer = Some(Box::new(signer));
         self
     }
 

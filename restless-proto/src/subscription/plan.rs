@@ -14,6 +14,6 @@ pub(super) struct Plan {
     pub(super) reconnect: bool,
     pub(super) max_reconnects: Option<u32>,
     pub(super) idle_timeout: Option<Duration>,
-    pub(super) signer: Option<Signer>,
+    pub(super) signer: Option<Box<Signer>>,
     pub(super) overrides: Overrides,
 }

@@ -145,7 +145,8 @@ impl Transport {
 
     /// What reads the content of a good answer; `None` where that is of the wrong type.
     pub(super) fn accept(&mut self, head: &Parts, now: Instant) -> Result<Option<Feed>, Error> {
-        Ok(match (&self.kind, &self.handshake) {
+        // Of no use to the connection, which may be there for months.
+        Ok(match (&self.kind, self.handshake.take()) {
             (Kind::EventStream { .. }, _) if !media_type::is_event_stream(&head.headers) => None,
             (Kind::EventStream { .. }, _) => {
                 let stream = EventStream::new(&head.headers, self.limits);
