@@ -32,6 +32,7 @@ Prints one JSON object a line for each event of a stream.
   --idle-seconds S         longest silence accepted                 (300)
   --limit N                stop after N events
   --subscriptions N        as many of the same, on one thread; byo-mio only (1)
+  --dedupe N               drop an event whose id was among the last N
   --verify SECRET          reject updates that are not signed with it; these go to
                            stderr and are not counted
   --help                   this text
@@ -101,6 +102,7 @@ struct Given {
     idle: Option<Duration>,
     limit: Option<u64>,
     subscriptions: Option<usize>,
+    dedupe: Option<usize>,
     verify: Option<String>,
 }
 
@@ -257,6 +259,7 @@ fn parse(
             Long("idle-seconds") => given.idle = Some(arguments.value()?.parse_with(seconds)?),
             Long("limit") => given.limit = Some(arguments.value()?.parse()?),
             Long("subscriptions") => given.subscriptions = Some(arguments.value()?.parse()?),
+            Long("dedupe") => given.dedupe = Some(arguments.value()?.parse()?),
             Long("verify") => given.verify = Some(arguments.value()?.parse_with(secret)?),
             Value(url) if given.url.is_none() => given.url = Some(url.string()?),
             _ => {
@@ -344,6 +347,10 @@ impl Given {
         if let Some(secret) = &self.verify {
             subscription = subscription.verify(Signer::new(secret.as_str()));
         }
-        subscription.reconnect(!self.no_reconnect)
+        if let Some(window) = self.dedupe {
+            subscription = subscription.dedupe(window);
+        }
+        // Each line of output says how its event follows.
+        subscription.continuity().reconnect(!self.no_reconnect)
     }
 }

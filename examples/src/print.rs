@@ -5,19 +5,21 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use restless_proto::event::Kind;
-use restless_proto::subscription::{Ended, Event, Item, LossReason, Rejected};
+use restless_proto::subscription::{Continuity, Ended, Event, Item, LossReason, Rejected};
 use restless_proto::{Error, StreamEvent};
 
 /// Prints events to stdout and everything else to stderr.
 #[derive(Debug)]
 pub struct Printer {
     left: Option<u64>,
+    /// How the next event follows the one before it, as far as it was told.
+    continuity: Option<Continuity>,
 }
 
 impl Printer {
     /// Stops after this many events.
     pub fn new(limit: Option<u64>) -> Self {
-        Self { left: limit }
+        Self { left: limit, continuity: None }
     }
 
     /// Whether the limit is reached before anything came.
@@ -29,8 +31,9 @@ impl Printer {
     /// when it is over or the limit is reached.
     pub fn print(&mut self, event: Event, cursor: Option<&str>) -> ControlFlow<u8> {
         match event {
+            Event::Continuity(continuity) => self.continuity = Some(continuity),
             Event::Item(Item::Event(event)) => {
-                if let Err(status) = write(&format!("{}\n", line(&event, cursor))) {
+                if let Err(status) = write(&(self.line(&event, cursor) + "\n")) {
                     return ControlFlow::Break(status);
                 }
                 if let Some(left) = &mut self.left {
@@ -81,6 +84,27 @@ impl Printer {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+
+    /// One JSON object, in one line. `data` is byte for byte what arrived, save that a line end,
+    /// which JSON allows only between tokens, becomes a space.
+    fn line(&self, event: &StreamEvent, cursor: Option<&str>) -> String {
+        let text = |value: Option<&str>| serde_json::json!(value).to_string();
+        let kind = event.kind().as_str();
+        let meta = serde_json::to_string(&event.meta()).unwrap_or_else(|_| "null".to_owned());
+        let (name, payload) = if event.kind() == Kind::Update {
+            ("data", event.data().map(|data| data.get().replace(['\n', '\r'], " ")))
+        } else {
+            ("error", event.error().and_then(|error| serde_json::to_string(&error).ok()))
+        };
+        format!(
+            r#"{{"type":"{kind}","event_id":{},"cursor":{},"continuity":{}{},"meta":{meta},"{name}":{}}}"#,
+            text(event.event_id()),
+            text(cursor),
+            text(self.continuity.as_ref().map(Continuity::as_str)),
+            self.continuity.as_ref().map(gap).unwrap_or_default(),
+            payload.unwrap_or_else(|| "null".to_owned()),
+        )
     }
 }
 
@@ -141,21 +165,13 @@ fn rejection(rejected: &Rejected) -> String {
     format!("{}: {excerpt}", causes(rejected))
 }
 
-/// One JSON object, in one line. `data` is byte for byte what arrived, save that a line end, which
-/// JSON allows only between tokens, becomes a space.
-fn line(event: &StreamEvent, cursor: Option<&str>) -> String {
-    let text = |value: Option<&str>| serde_json::json!(value).to_string();
-    let kind = event.kind().as_str();
-    let meta = serde_json::to_string(&event.meta()).unwrap_or_else(|_| "null".to_owned());
-    let (name, payload) = if event.kind() == Kind::Update {
-        ("data", event.data().map(|data| data.get().replace(['\n', '\r'], " ")))
-    } else {
-        ("error", event.error().and_then(|error| serde_json::to_string(&error).ok()))
-    };
-    format!(
-        r#"{{"type":"{kind}","event_id":{},"cursor":{},"meta":{meta},"{name}":{}}}"#,
-        text(event.event_id()),
-        text(cursor),
-        payload.unwrap_or_else(|| "null".to_owned()),
-    )
+/// The field that says which gap, where there is one.
+fn gap(continuity: &Continuity) -> String {
+    match continuity {
+        Continuity::Gap { from, to, why } => {
+            let gap = serde_json::json!({ "from": from, "to": to, "why": why.as_str() });
+            format!(r#","gap":{gap}"#)
+        }
+        _ => String::new(),
+    }
 }

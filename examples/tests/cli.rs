@@ -99,17 +99,17 @@ fn an_event_is_one_line_with_its_data_byte_for_byte(example: &'static str) {
         "id: 8\ndata: {\"type\":\"error\",\"error\":{\"message\":\"m\",\"code\":\"C\"},\n",
         "data: \"meta\":{\"timestamp\":\"2026-06-07T00:49:37Z\"}}\n\n",
     );
-    stage.emulator.inject(Fault::raw([script]));
+    stage.emulator.inject(dated(Fault::raw([script])));
     let run = stage.run(&["--limit", "2"]);
     let due = [
         concat!(
-            r#"{"type":"update","event_id":"7","cursor":"7","#,
+            r#"{"type":"update","event_id":"7","cursor":"7","continuity":"replayed","#,
             r#""meta":{"timestamp":"2026-06-07T00:49:36.562Z","attempt_id":null,"status":200,"#,
             r#""latency_ms":null,"payload_mode_fallback":null,"new":[1.0]},"#,
             r#""data":{"b" : 1.0, "a":1e5,"é":"\u00e9\/"}}"#,
         ),
         concat!(
-            r#"{"type":"error","event_id":"8","cursor":"8","#,
+            r#"{"type":"error","event_id":"8","cursor":"8","continuity":"replayed","#,
             r#""meta":{"timestamp":"2026-06-07T00:49:37Z","attempt_id":null,"status":null,"#,
             r#""latency_ms":null,"payload_mode_fallback":null},"#,
             r#""error":{"code":"C","message":"m"}}"#,
@@ -233,8 +233,10 @@ fn both_transports_print_the_same(example: &'static str) {
         let due = if source[0] == "--stream" { 4 } else { 1 };
         let limit = due.to_string();
         let [plain, over_websocket] = [&[][..], &["--ws"]].map(|transport| {
-            stage.emulator.inject(Fault::cut_after_events(2));
+            // Of the same second, for what is replayed is told by the date of the answer.
+            stage.emulator.inject(dated(Fault::cut_after_events(2)));
             stage.emulator.inject(Fault::refuse());
+            stage.emulator.inject(dated(Fault::none()));
             let common = ["--since", "0", "--retry-seconds", "0", "--limit", &limit];
             let run = stage.run_plain(&[&source, &common[..], transport].concat());
             assert_eq!((run.ids().len(), run.status), (due, Some(0)), "{}", run.err);
@@ -447,4 +449,9 @@ fn the_quickstart_says_that_a_disk_is_full() {
         assert_eq!(run.status, Some(1), "{arguments:?}: {}", run.err);
         assert!(run.err.contains("space"), "{}", run.err);
     }
+}
+
+/// With an answer that is later than any event.
+fn dated(fault: Fault) -> Fault {
+    fault.header("date", "Fri, 31 Dec 2100 00:00:00 GMT")
 }

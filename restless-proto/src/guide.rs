@@ -78,6 +78,15 @@
 //! | cookies, `Referer`, `Origin` | nothing here asks for them; `Origin` makes some servers refuse a WebSocket |
 //! | HTTP/2 for a request that says `Connection: Upgrade` | it can't be upgraded there |
 //!
+//! # What the user may do in between
+//!
+//! [`close`](crate::subscription::SubscriptionMachine::close) and
+//! [`ask_for_snapshot`](crate::subscription::SubscriptionMachine::ask_for_snapshot) are called between
+//! two polls, with the present time. The next poll says what comes of them, `Hangup` first where a
+//! connection is to be dropped; a driver that waits has to be woken for it. Where a subscription tells
+//! [continuity](crate::subscription::Continuity), that is an `Event` as any other, right before the
+//! item that it is about; it asks for nothing.
+//!
 //! # Stacks that call back
 //!
 //! Some stacks hand over bytes when they like, by calling a function. Rule 1 then needs a queue

@@ -458,6 +458,11 @@ pub(crate) fn without_since(url: &Url) -> Url {
     if value(url, "since").is_some() { with(url, "since", None) } else { url.clone() }
 }
 
+pub(crate) fn without_position(url: &Url) -> Url {
+    let url = without_since(url);
+    if value(&url, "cursor").is_some() { with(&url, "cursor", None) } else { url }
+}
+
 fn with(url: &Url, name: &str, value: Option<&str>) -> Url {
     let query = set_in(url.query().unwrap_or_default(), name, value);
     let mut url = url.clone();

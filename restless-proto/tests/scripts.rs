@@ -11,7 +11,7 @@
 //! is a server's frame in hexadecimal, and what is sent is told by its opcode.
 //!
 //! Inputs: `start`, `connected`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an update, whole),
-//! `< "BYTES"`, `frame HEX`, `end`, `fail KIND [RETRY-AFTER]`, `timeout` (of connecting), `elapsed`,
+//! `message ID DATA` (the same over WebSocket), `< "BYTES"`, `frame HEX`, `snapshot`, `end`, `fail KIND [RETRY-AFTER]`, `timeout` (of connecting), `elapsed`,
 //! `key KEY`, `no key`, `close`, and `old ` before any of the first ones to name the exchange
 //! before. Outputs are what the machine says until it waits;
 //! `wait SPAN` is compared only where the script names it. A retry is given as `FROM..TO` after now,
@@ -29,7 +29,7 @@ use bytes::Bytes;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::signature::Signer;
 use restless_proto::subscription::{
-    Ended, Event, Item, LossReason, RejectReason, SubscriptionMachine,
+    Continuity, Ended, Event, Item, LossReason, RejectReason, SubscriptionMachine,
 };
 use restless_proto::ws::{self, FrameHeader, Opcode};
 use restless_proto::{
@@ -61,6 +61,7 @@ trait Driven {
     fn handle(&mut self, input: Input, now: Instant);
     fn poll(&mut self, now: Instant) -> Output<String>;
     fn close(&mut self, now: Instant);
+    fn ask_for_snapshot(&mut self, now: Instant);
 }
 
 impl Driven for SubscriptionMachine {
@@ -74,6 +75,10 @@ impl Driven for SubscriptionMachine {
 
     fn close(&mut self, now: Instant) {
         self.close(now);
+    }
+
+    fn ask_for_snapshot(&mut self, now: Instant) {
+        self.ask_for_snapshot(now);
     }
 }
 
@@ -91,6 +96,10 @@ impl<T> Driven for CallMachine<T> {
 
     fn close(&mut self, _now: Instant) {
         panic!("a call is dropped, not closed");
+    }
+
+    fn ask_for_snapshot(&mut self, _now: Instant) {
+        panic!("a call has no snapshot");
     }
 }
 
@@ -191,6 +200,8 @@ fn subscription(settings: &str) -> Result<Box<dyn Driven>, String> {
             "head" => subscription.response_head_timeout(span(value)?),
             "message_limit" => subscription
                 .websocket_options(ws::Options::default().message_bytes(value.parse().unwrap())),
+            "continuity" if value == "true" => subscription.continuity(),
+            "dedupe" => subscription.dedupe(value.parse().unwrap()),
             "verify" => subscription.verify(Signer::new(value)),
             "event_limit" => {
                 subscription.limits(Limits::default().event_bytes(value.parse().unwrap()))
@@ -244,6 +255,10 @@ impl Replay {
                 self.machine.close(self.now);
                 return Ok(());
             }
+            "snapshot" => {
+                self.machine.ask_for_snapshot(self.now);
+                return Ok(());
+            }
             "elapsed" => Input::Elapsed,
             "connected" => Input::Connected { exchange: exchange()? },
             "key" => Input::Credentials(Ok(Some(ApiKey::new(rest)))),
@@ -259,6 +274,10 @@ impl Replay {
             "event" => {
                 let (id, data) = rest.split_once(' ').ok_or("event ID DATA")?;
                 Input::Data { exchange: exchange()?, bytes: update(id, data) }
+            }
+            "message" => {
+                let (id, data) = rest.split_once(' ').ok_or("message ID DATA")?;
+                Input::Data { exchange: exchange()?, bytes: message(id, data) }
             }
             "<" => Input::Data { exchange: exchange()?, bytes: unquote(rest)? },
             "end" => Input::Ended { exchange: exchange()?, why: End::Complete },
@@ -330,6 +349,11 @@ fn describe(event: &Event, now: Instant) -> String {
             Some(cursor) => format!("opened at {cursor}"),
             None => "opened".to_owned(),
         },
+        Event::Continuity(Continuity::Gap { from, to, why }) => {
+            let word = |cursor: &Option<String>| cursor.clone().unwrap_or_else(|| "-".to_owned());
+            format!("gap {} {} {}", word(from), word(to), why.as_str())
+        }
+        Event::Continuity(continuity) => continuity.as_str().to_owned(),
         Event::Item(Item::Event(event)) => {
             let id = event.event_id().unwrap_or("-").to_owned();
             let data = event.data().map(|data| data.get().to_owned());
@@ -379,6 +403,7 @@ fn matches(said: &str, due: &str) -> bool {
 fn reason(reason: &LossReason) -> String {
     match reason {
         LossReason::Complete => "complete".to_owned(),
+        LossReason::Snapshot => "snapshot".to_owned(),
         LossReason::Error(error) => failure(error),
         _ => "?".to_owned(),
     }
@@ -466,6 +491,16 @@ fn update(id: &str, data: &str) -> Bytes {
          \"data\":{data}}}\n\n"
     )
     .into()
+}
+
+/// The same as a text frame of a server's, the id in the text.
+fn message(id: &str, data: &str) -> Bytes {
+    let text = format!(
+        "{{\"type\":\"update\",\"meta\":{{\"timestamp\":\"1970-01-01T00:00:01Z\"}},\
+         \"event_id\":\"{id}\",\"data\":{data}}}"
+    );
+    let length = u8::try_from(text.len()).ok().filter(|length| *length < 126).unwrap();
+    [&[0x81, length], text.as_bytes()].concat().into()
 }
 
 fn unquote(text: &str) -> Result<Bytes, String> {

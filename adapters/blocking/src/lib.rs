@@ -33,6 +33,8 @@
 //! | --- | --- |
 //! | pause, and resume | Nothing is asked of a subscription for a while, or it is dropped, and the next one begins at its [`cursor`](Events::cursor). |
 //! | keep the cursor in a database | The event and [`cursor`](Events::cursor) go into one transaction, as in [`how_to`](restless_hyper::how_to#the-cursor-in-a-database). |
+//! | hold the present document | [`Document`](subscription::Document) and [`Events::ask_for_snapshot`], as in [`how_to`](restless_hyper::how_to#the-present-document). |
+//! | know what lies between two events, drop what comes twice | [`how_to`](restless_hyper::how_to#what-lies-between-two-events) |
 //! | follow 1,000 streams | Each takes a thread here: the async adapters do it in one task, as in [`how_to`](restless_hyper::how_to#a-thousand-subscriptions). |
 //! | shut down gracefully | A loop of [`next_timeout`](Events::next_timeout) looks at a flag that the signal sets; then [`close`](Events::close), and the loop goes on to the end. |
 //! | serve a stream on, with axum | axum is async: `restless-tokio` is made for it. |
@@ -97,7 +99,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use restless_hyper::Runtime;
-use restless_proto::subscription::{Event, Item, Status};
+use restless_proto::subscription::{Continuity, Event, Item, Status};
 use restless_smol::Smol;
 
 pub use restless_hyper::rustls;
@@ -258,6 +260,11 @@ impl Events {
         self.0.cursor()
     }
 
+    /// How the last item followed the one before it, as [`restless_hyper::Events::continuity`].
+    pub fn continuity(&self) -> Option<&Continuity> {
+        self.0.continuity()
+    }
+
     /// Where the subscription stands.
     pub fn status(&self) -> Status {
         self.0.status()
@@ -266,6 +273,12 @@ impl Events {
     /// A handle that watches the status from elsewhere, such as another thread.
     pub fn watch(&self) -> Watch {
         Watch(self.0.watch())
+    }
+
+    /// Asks for the present data instead of what follows, as
+    /// [`restless_hyper::Events::ask_for_snapshot`] does.
+    pub fn ask_for_snapshot(&mut self) {
+        self.0.ask_for_snapshot();
     }
 
     /// Ends the subscription, as [`restless_hyper::Events::close`] does: over WebSocket, the next

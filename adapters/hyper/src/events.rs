@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use restless_proto::Error;
-use restless_proto::subscription::{Event, Item, Status, SubscriptionMachine};
+use restless_proto::subscription::{Continuity, Event, Item, Status, SubscriptionMachine};
 use tokio::sync::watch;
 
 use crate::driver::Driver;
@@ -82,6 +82,12 @@ impl<R: Runtime> Events<R> {
         self.driver.machine.cursor()
     }
 
+    /// How the last item followed the one before it; `None` before the first, and where the
+    /// subscription was not [asked](restless_proto::Subscription::continuity) to tell it.
+    pub fn continuity(&self) -> Option<&Continuity> {
+        self.driver.machine.continuity()
+    }
+
     /// Where the subscription stands.
     pub fn status(&self) -> Status {
         self.driver.machine.status()
@@ -96,6 +102,15 @@ impl<R: Runtime> Events<R> {
             false
         });
         Watch { status: watched.subscribe(), origin: self.origin }
+    }
+
+    /// Asks for the present data instead of what follows, for a
+    /// [`Document`](restless_proto::subscription::Document) that is stale: drops the connection and
+    /// the cursor, and connects again, as
+    /// [`SubscriptionMachine::ask_for_snapshot`] says.
+    pub fn ask_for_snapshot(&mut self) {
+        let now = self.driver.now();
+        self.driver.machine.ask_for_snapshot(now);
     }
 
     /// Ends the subscription. What has not been handed out is not lost: it comes after

@@ -58,6 +58,61 @@
 //! This is for one worker: two that follow one stream would both store it. `restless-relay` has the
 //! rule for many workers, batches, and more stores. The program: `examples/how-to/one-transaction.rs`.
 //!
+//! # The present document
+//!
+//! A [`Document`](restless_proto::subscription::Document) takes all that happens and holds the
+//! present value, by full data or by patches. Where a patch does not fit, or may have been missed, it
+//! says that it is stale, and asks for a snapshot; once that has come it is right again.
+//!
+//! ```
+//! # use restless_hyper::{Client, Runtime, proto::{ConfigError, Subscription}};
+//! use restless_proto::model::PayloadMode;
+//! use restless_proto::subscription::{Change, Document};
+//!
+//! # async fn follow<R: Runtime>(client: Client<R>) -> Result<(), ConfigError> {
+//! // Gaps and repetitions are told, so that the document knows of them.
+//! let mut events = client.subscribe(Subscription::stream("stream_123").continuity())?;
+//! let mut document = Document::new(PayloadMode::JsonPatch);
+//! while let Some(event) = events.next_event().await {
+//!     if let Change::Value(paths) = document.take_event(&event) {
+//!         for path in paths {
+//!             println!("{path} is {:?} now", document.at(&path));
+//!         }
+//!     }
+//!     if document.wants_snapshot() {
+//!         println!("{:?}: a snapshot is asked for", document.stale());
+//!         events.ask_for_snapshot();
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What lies between two events
+//!
+//! [`continuity`](restless_proto::Subscription::continuity) says of each item how it follows the one
+//! before it: [live, replayed, repeated, or after a gap](restless_proto::subscription::Continuity),
+//! with the cursors around the gap and its reason.
+//! [`dedupe`](restless_proto::Subscription::dedupe) drops what is repeated.
+//!
+//! ```
+//! # use restless_hyper::{Client, Runtime, proto::{Error, Subscription}};
+//! use restless_proto::subscription::Continuity;
+//!
+//! # async fn follow<R: Runtime>(client: Client<R>) -> Result<(), Error> {
+//! let subscription = Subscription::stream("stream_123").dedupe(1_000);
+//! let mut events = client.subscribe(subscription)?;
+//! while let Some(item) = events.next().await {
+//!     let item = item?;
+//!     if let Some(Continuity::Gap { from, to, why }) = events.continuity() {
+//!         eprintln!("something may be missing between {from:?} and {to:?}: {why}");
+//!     }
+//!     println!("{:?}", item.event().map(|event| event.raw()));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # A thousand subscriptions
 //!
 //! One client follows any number of streams, and one task is enough: each subscription is polled only

@@ -27,6 +27,8 @@
 //! | --- | --- |
 //! | pause, and resume | [`how_to`](how_to#pause-and-resume) |
 //! | keep the cursor in a database, in one transaction with the event | [`how_to`](how_to#the-cursor-in-a-database) |
+//! | hold the present document | [`how_to`](how_to#the-present-document) |
+//! | know what lies between two events, drop what comes twice | [`how_to`](how_to#what-lies-between-two-events) |
 //! | follow 1,000 streams | [`how_to`](how_to#a-thousand-subscriptions) |
 //! | shut down gracefully | [`how_to`](how_to#shut-down-gracefully) |
 //! | serve a stream on, with axum | [`how_to`](how_to#serve-it-on) |

@@ -39,6 +39,8 @@ pub struct StreamEvent {
     parts: Parts,
     /// The event's id, where it is not in the text as it is.
     id: Option<Arc<str>>,
+    /// Whether that is of an earlier frame, so that other events may bear it too.
+    is_left_over: bool,
 }
 
 /// The id that comes with an event by SSE.
@@ -66,6 +68,7 @@ impl StreamEvent {
         let envelope = Envelope::parse(&text)?;
         let parts = envelope.parts();
         let in_json = envelope.event_id().filter(|id| !id.is_empty());
+        let is_left_over = matches!((id, &in_json), (SseId::Leftover(_), None));
         let id = match (id, in_json) {
             (SseId::Own(id), _) | (SseId::Leftover(id), None) if !id.is_empty() => {
                 Some(Arc::from(id))
@@ -73,7 +76,7 @@ impl StreamEvent {
             (_, Some(Cow::Owned(id))) => Some(Arc::from(id)),
             (_, Some(Cow::Borrowed(_)) | None) => None,
         };
-        Ok(Self { text, parts, id })
+        Ok(Self { text, parts, id, is_left_over })
     }
 
     /// The event's `type`: an update or an error.
@@ -114,6 +117,11 @@ impl StreamEvent {
             Some(id) => Some(id),
             None => self.parts.event_id.map(|id| id.of(&self.text)),
         }
+    }
+
+    /// The event's id where it is its own, and not empty: by it an event is known again.
+    pub(crate) fn own_id(&self) -> Option<&str> {
+        self.event_id().filter(|id| !id.is_empty() && !self.is_left_over)
     }
 
     /// The position after this event, to resume a stream from: its id, else its timestamp as Unix

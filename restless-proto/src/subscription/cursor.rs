@@ -9,7 +9,7 @@ use crate::event::StreamEvent;
 use crate::event::timestamp::unix_ms;
 use crate::kinds::ConfigError;
 use crate::query;
-use crate::runtime_url::{with_cursor, with_since, without_since};
+use crate::runtime_url::{with_cursor, with_since, without_position, without_since};
 use crate::semantics::date;
 
 /// The one owner of the position: the cursor, and until there is one, `since`.
@@ -23,6 +23,9 @@ pub(super) struct Position {
     since: Option<String>,
     /// Whether the caller's URL has a `since`, which then goes out with it.
     url_has_since: bool,
+    /// Whether the position was given up: until there is a cursor, none goes out, whatever the
+    /// caller's URL says.
+    given_up: bool,
 }
 
 /// Longest cursor, from the caller or from a stream; the service's are 13 digits.
@@ -49,13 +52,13 @@ impl Position {
             }
         }
         let url_has_since = query::value(url, "since").is_some_and(|since| !since.is_empty());
-        Ok(Self { cursor, since, url_has_since })
+        Ok(Self { cursor, since, url_has_since, given_up: false })
     }
 
     /// A good answer has come, with these fields: it is where to resume, as long as nothing else says
     /// so. Its `Date` is by the clock of the service, as the times of its events are.
     pub(super) fn answered(&mut self, fields: &HeaderMap) {
-        if self.cursor.is_some() || self.since.is_some() || self.url_has_since {
+        if self.given_up || self.cursor.is_some() || self.since.is_some() || self.url_has_since {
             return;
         }
         let since =
@@ -66,6 +69,19 @@ impl Position {
 
     pub(super) fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
+    }
+
+    /// Gives the position up, and returns the cursor that it had: the next connect names none, which
+    /// is the way to full data.
+    pub(super) fn give_up(&mut self) -> Option<String> {
+        self.since = None;
+        self.given_up = true;
+        self.cursor.take()
+    }
+
+    /// Whether it was given up, and nothing has moved it since.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up && self.cursor.is_none()
     }
 
     /// Moves behind an event that was handed out: to its [cursor](StreamEvent::cursor). An id that no
@@ -98,6 +114,7 @@ impl Position {
         match (&self.cursor, &self.since) {
             (Some(cursor), _) => with_cursor(&without_since(url), cursor),
             (None, Some(since)) => with_since(url, since),
+            (None, None) if self.given_up => without_position(url),
             (None, None) => url.clone(),
         }
     }
@@ -110,6 +127,11 @@ impl Position {
         let stays = says("cursor") || (self.cursor.is_none() && says("since"));
         if stays { url.clone() } else { self.place_in(url) }
     }
+}
+
+/// Whether a request to this URL names a position.
+pub(super) fn is_in(url: &Url) -> bool {
+    ["cursor", "since"].iter().any(|name| query::value(url, name).is_some_and(|it| !it.is_empty()))
 }
 
 /// The cursor that a request to this URL sends: ours, or the one that a redirect has put there.
@@ -232,6 +254,25 @@ mod tests {
                 Position::new(&url, Some(cursor.into()), Some(since.into())).unwrap();
             position.answered(&answer("Thu, 01 Jan 1970 00:00:07 GMT"));
             assert_eq!(position.place_in(&url).as_str(), due);
+        }
+    }
+
+    #[test]
+    fn a_position_that_is_given_up_is_named_no_more() {
+        for (url, due) in [
+            ("http://s/?streamId=a", "http://s/?streamId=a&cursor=8"),
+            ("http://s/?streamId=a&cursor=1&since=2", "http://s/?streamId=a&cursor=8"),
+        ] {
+            let url = Url::parse(url).unwrap();
+            let mut position = Position::new(&url, Some("7".into()), Some("5".into())).unwrap();
+            assert_eq!(position.give_up().as_deref(), Some("7"));
+            // Nor is it the time of the answer, as long as nothing has come of that.
+            position.answered(&answer("Thu, 01 Jan 1970 00:00:07 GMT"));
+            assert_eq!(position.place_in(&url).as_str(), "http://s/?streamId=a");
+            assert!(position.is_given_up());
+            position.move_to("8");
+            assert_eq!(position.place_in(&url).as_str(), due);
+            assert!(!position.is_given_up());
         }
     }
 

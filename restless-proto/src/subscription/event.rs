@@ -12,6 +12,8 @@ use crate::redact::text as redacted;
 use crate::signature;
 use crate::timing::Instant;
 
+use super::continuity::Continuity;
+
 /// What happened in a subscription, in order.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -23,6 +25,11 @@ pub enum Event {
     /// (`X-Accel-Buffering: no` in the response and `proxy_buffering off` in nginx prevent that).
     /// Comes once a connect at the most, and over event streams alone.
     Unanswered,
+    /// How the next item follows the one before it, where
+    /// [`continuity`](crate::Subscription::continuity) asks for that. Comes before the first item,
+    /// before each that follows in another way than the last one, and before each that comes after a
+    /// gap.
+    Continuity(Continuity),
     /// The stream said something.
     Item(Item),
     /// The connection is gone, and another one is planned.
@@ -163,6 +170,10 @@ pub enum LossReason {
     /// The server ended the stream in good order.
     #[error("the server ended the stream")]
     Complete,
+    /// [A snapshot was asked for](super::SubscriptionMachine::ask_for_snapshot): it takes a connect
+    /// that names no position.
+    #[error("a snapshot was asked for")]
+    Snapshot,
     /// Anything else.
     #[error(transparent)]
     Error(#[from] Error),
@@ -195,7 +206,8 @@ impl Ended {
     pub fn into_error(self) -> Option<Error> {
         match self {
             Self::Closed | Self::Complete | Self::NoContent => None,
-            Self::GaveUp { last: LossReason::Complete, .. } => None,
+            // A snapshot is nothing that is given up for.
+            Self::GaveUp { last: LossReason::Complete | LossReason::Snapshot, .. } => None,
             Self::GaveUp { reconnects, last: LossReason::Error(error) } => {
                 Some(Error::no_event(reconnects, error))
             }
@@ -217,6 +229,9 @@ pub struct Status {
     pub cursor: Option<String>,
     /// When the last bytes of a stream came, comments too; `None` before the first.
     pub last_heard: Option<Instant>,
+    /// How the last item followed the one before it; `None` before the first, and where
+    /// [`continuity`](crate::Subscription::continuity) was not asked for.
+    pub continuity: Option<Continuity>,
 }
 
 /// Without what looks like a key.
@@ -227,6 +242,7 @@ impl fmt::Debug for Status {
             .field("reconnects", &self.reconnects)
             .field("cursor", &self.cursor.as_deref().map(redacted))
             .field("last_heard", &self.last_heard)
+            .field("continuity", &self.continuity)
             .finish()
     }
 }

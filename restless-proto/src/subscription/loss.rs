@@ -53,7 +53,7 @@ impl Loss {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match &self.reason {
             LossReason::Error(error) => error.retry_after(),
-            LossReason::Complete => None,
+            LossReason::Complete | LossReason::Snapshot => None,
         }
     }
 

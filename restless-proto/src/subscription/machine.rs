@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::response::Parts;
 
+use super::continuity::{Continuity, GapReason, Tracker, Verdict};
 use super::cursor::{self, Position};
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Doing, Status};
 use super::feed::{Fed, Feed};
@@ -37,6 +38,11 @@ pub struct SubscriptionMachine {
     /// Connects in a row that brought no event.
     reconnects: u32,
     last_heard: Option<Instant>,
+    /// Where continuity is asked for: most subscriptions have none.
+    tracker: Option<Box<Tracker>>,
+    /// Whether this connect is for a snapshot. What comes of it does not set the back-off back, or a
+    /// document that no snapshot heals would have one after the other.
+    for_snapshot: bool,
 }
 
 /// ```text
@@ -77,6 +83,7 @@ impl SubscriptionMachine {
         position: Position,
         backoff: Backoff,
         road: Road,
+        tracker: Option<Tracker>,
     ) -> Self {
         let mut machine = Self {
             plan,
@@ -88,6 +95,8 @@ impl SubscriptionMachine {
             news: None,
             reconnects: 0,
             last_heard: None,
+            tracker: tracker.map(Box::new),
+            for_snapshot: false,
         };
         machine.set_out();
         machine
@@ -115,6 +124,36 @@ impl SubscriptionMachine {
         }
     }
 
+    /// Asks for the present data instead of what follows: the position is given up, the connection
+    /// dropped, and the next connect names neither a cursor nor a `since`, which is the service's way
+    /// to full data. For a [`Document`](super::Document) that is stale.
+    ///
+    /// Told as [`Event::Lost`] for [`LossReason::Snapshot`], with the delay of a first loss, and no
+    /// tight loop if it comes again and again; it counts for no limit, and is done where reconnecting
+    /// is off, too. Nothing that has arrived and was not handed out comes any more.
+    /// [`cursor`](Self::cursor) is none until an item has come. Where a snapshot is on its way
+    /// already, or the subscription is over, this changes nothing.
+    pub fn ask_for_snapshot(&mut self, now: Instant) {
+        self.road.advance(now);
+        let stood = match &self.state {
+            State::Closing { .. } | State::Over(_) => return,
+            State::Travelling | State::Waiting(_) if self.position.is_given_up() => return,
+            State::Travelling | State::Waiting(_) => None,
+            State::Streaming { since, .. } => Some(*since),
+        };
+        self.give_up_position(GapReason::Snapshot);
+        self.for_snapshot = true;
+        if !matches!(self.state, State::Waiting(_)) {
+            self.wait_to_connect(LossReason::Snapshot, None, stood);
+        }
+    }
+
+    /// How the last item that was handed out followed the one before it; `None` before the first, and
+    /// where [`continuity`](crate::Subscription::continuity) was not asked for.
+    pub fn continuity(&self) -> Option<&Continuity> {
+        self.tracker.as_ref().and_then(|tracker| tracker.last())
+    }
+
     /// The position to store, and to resume at: where the last item handed out has moved it, or
     /// the first cursor given.
     pub fn cursor(&self) -> Option<&str> {
@@ -136,6 +175,7 @@ impl SubscriptionMachine {
             reconnects: self.reconnects,
             cursor: self.cursor().map(str::to_owned),
             last_heard: self.last_heard,
+            continuity: self.continuity().cloned(),
         }
     }
 
@@ -194,6 +234,9 @@ impl SubscriptionMachine {
         let since = self.road.now();
         self.last_heard = Some(since);
         self.position.answered(&head.headers);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.stands(&head.headers, cursor::is_in(hop.url()));
+        }
         self.state = State::Streaming { feed, since, deadline: self.idle_deadline(), ended: None };
         self.news = Some(Box::new(Event::Opened(Opened {
             cursor: cursor::sent_to(hop.url()),
@@ -233,7 +276,11 @@ impl SubscriptionMachine {
     fn lose(&mut self, loss: impl Into<Loss>, since: Option<Instant>) {
         let mut loss = loss.into();
         let stood = since.or(loss.stood);
-        let (again, counts) = policy::after(&loss, &self.plan.overrides);
+        let (mut again, counts) = policy::after(&loss, &self.plan.overrides);
+        if again == Disposition::Stop && self.refuses_position(&loss) {
+            self.give_up_position(GapReason::Refused);
+            again = Disposition::Retry;
+        }
         let floor = match again {
             Disposition::Retry => loss.retry_after(),
             Disposition::RetryAfter(least) => loss.retry_after().max(Some(least)),
@@ -245,7 +292,7 @@ impl SubscriptionMachine {
         let reason = loss.reason;
         if again == Disposition::Stop || !self.plan.reconnect {
             return self.end(match reason {
-                LossReason::Complete => Ended::Complete,
+                LossReason::Complete | LossReason::Snapshot => Ended::Complete,
                 LossReason::Error(error) => Ended::Failed(error),
             });
         }
@@ -255,6 +302,17 @@ impl SubscriptionMachine {
             }
             self.reconnects = self.reconnects.saturating_add(1);
         }
+        self.for_snapshot &= self.position.is_given_up();
+        self.wait_to_connect(reason, floor, stood);
+    }
+
+    /// The connection is dropped, which stood since then, and another one is planned.
+    fn wait_to_connect(
+        &mut self,
+        reason: LossReason,
+        floor: Option<Duration>,
+        stood: Option<Instant>,
+    ) {
         let now = self.road.now();
         let spell = stood.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         let retry_at = now + self.backoff.next_delay(floor, spell);
@@ -264,8 +322,29 @@ impl SubscriptionMachine {
         self.state = State::Waiting(lost);
     }
 
+    /// Whether this refusal may be for the position alone, and whoever is told of gaps wants to go on
+    /// without it.
+    fn refuses_position(&self, loss: &Loss) -> bool {
+        let brought = self.tracker.as_ref().is_none_or(|tracker| tracker.has_brought());
+        let named = cursor::is_in(&self.position.place_in(&self.plan.url));
+        !(brought && loss.close.is_some())
+            && self.tracker.is_some()
+            && named
+            && policy::may_refuse_position(loss, &self.plan.overrides)
+    }
+
+    fn give_up_position(&mut self, why: GapReason) {
+        let from = self.position.give_up();
+        if let Some(tracker) = &mut self.tracker {
+            tracker.gave_up(why, from);
+        }
+    }
+
     fn end(&mut self, ended: Ended) {
         self.road.end();
+        if let Some(tracker) = &mut self.tracker {
+            tracker.let_go();
+        }
         self.news = Some(Box::new(Event::Ended(ended.clone())));
         self.state = State::Over(ended);
     }
@@ -274,13 +353,26 @@ impl SubscriptionMachine {
         self.plan.idle_timeout.map(|idle| self.road.now() + idle)
     }
 
+    /// An item is next: how it follows is told first, where that is asked for and is news. `None`
+    /// where it is not handed out.
+    fn judge(&mut self, item: Item) -> Option<Output<Event>> {
+        let Some(tracker) = &mut self.tracker else { return Some(self.hand_out(item)) };
+        match tracker.judge(item, self.position.cursor()) {
+            Verdict::Same(item) => Some(self.hand_out(item)),
+            Verdict::News(continuity) => Some(Output::Event(Event::Continuity(continuity))),
+            Verdict::Drop => None,
+        }
+    }
+
     /// An item comes out: the cursor moves, and an accepted event proves that the stream lives.
     fn hand_out(&mut self, mut item: Item) -> Output<Event> {
         match &mut item {
             Item::Event(event) => {
                 self.position.move_behind(event);
                 self.reconnects = 0;
-                self.backoff.reset();
+                if !self.for_snapshot {
+                    self.backoff.reset();
+                }
             }
             Item::Rejected(rejected) => {
                 rejected.reason.hide(self.road.keys());
@@ -296,9 +388,17 @@ impl SubscriptionMachine {
             return None;
         };
         let (since, deadline) = (*since, *deadline);
+        if let Some(item) = self.tracker.as_mut().and_then(|tracker| tracker.take()) {
+            return Some(self.hand_out(item));
+        }
         let fed = loop {
             match feed.next(self.plan.signer.as_deref()) {
-                Fed::Moved(cursor) => self.position.move_to(&cursor),
+                Fed::Moved(cursor) => {
+                    self.position.move_to(&cursor);
+                    if let Some(tracker) = &mut self.tracker {
+                        tracker.moved(&cursor);
+                    }
+                }
                 fed => break fed,
             }
         };
@@ -306,7 +406,7 @@ impl SubscriptionMachine {
             self.backoff.server_retry(retry);
         }
         let loss: Loss = match fed {
-            Fed::Item(item) => return Some(self.hand_out(item)),
+            Fed::Item(item) => return self.judge(item),
             Fed::Send(bytes) => return Some(Output::Send(bytes)),
             Fed::Broken(error) => error.into(),
             Fed::Closed(closed) => Loss::of_close(closed, ended.take()),

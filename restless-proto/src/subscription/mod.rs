@@ -19,6 +19,8 @@
 //!   seconds, so an event of that second may come twice.
 //! - A connection that ends, breaks, or falls silent is replaced, after a [delay](crate::Backoff).
 //!   See [`Event::Lost`].
+//! - Where [`Subscription::continuity`] asks for it, each item says how it follows the one before it:
+//!   live, replayed, repeated, or after a gap. See [`Continuity`].
 //!
 //! # When it connects again
 //!
@@ -59,6 +61,7 @@
 //! - The id of an earlier connection is not carried into the next one's events. Browsers do so; the
 //!   service's contract does not.
 
+mod continuity;
 mod cursor;
 mod document;
 mod event;
@@ -75,6 +78,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 use url::Url;
 
+pub use continuity::{Continuity, GapReason};
 pub use document::{Change, Document, DocumentLimits, PatchError, Stale};
 pub use event::{
     Ended, Event, Item, LossReason, Lost, Opened, RejectReason, Rejected, State, Status,
@@ -99,6 +103,7 @@ use crate::signature::Signer;
 use crate::timing::Backoff;
 use crate::timing::Instant;
 use crate::ws;
+use continuity::Tracker;
 use cursor::Position;
 use machine::{CREDENTIALS_WAIT, KEY_SPAN};
 use plan::Plan;
@@ -139,6 +144,8 @@ pub struct Subscription {
     subprotocols: Vec<String>,
     deflate: Option<ws::Deflate>,
     websocket_options: ws::Options,
+    continuity: bool,
+    dedupe: Option<usize>,
 }
 
 /// Names only, when printed: a value may be a secret.
@@ -217,6 +224,8 @@ impl Subscription {
             subprotocols: Vec::new(),
             deflate: Some(ws::Deflate::default()),
             websocket_options: ws::Options::default(),
+            continuity: false,
+            dedupe: None,
         }
     }
 
@@ -364,6 +373,32 @@ impl Subscription {
         self
     }
 
+    /// Tells how each item follows the one before it, over each transport: by
+    /// [`Event::Continuity`], by [`SubscriptionMachine::continuity`] and in [`Status`]. Default: off,
+    /// and then nothing is kept or looked at.
+    ///
+    /// A service that refuses the position with a request (status 400, 410, 416 or 422, or as close
+    /// code 4000 and that, before any item) is then asked again without one, as
+    /// [`ask_for_snapshot`](SubscriptionMachine::ask_for_snapshot) does, and what comes is told to
+    /// come after a [gap](GapReason::Refused). Without this, such a refusal is the end.
+    ///
+    /// The last 1,024 ids are remembered, each up to 4 KiB.
+    pub fn continuity(mut self) -> Self {
+        self.continuity = true;
+        self
+    }
+
+    /// Drops an event whose id was handed out already, among the last `window` of them (at least 1);
+    /// asks for [`continuity`](Self::continuity) too. Default: nothing is dropped. What is dropped
+    /// neither moves the cursor nor counts as an event that came.
+    ///
+    /// An event without an id of its own is never dropped, nor is what was rejected. After a gap for
+    /// which the service was asked for no position, or went back, the window begins anew.
+    pub fn dedupe(mut self, window: usize) -> Self {
+        self.dedupe = Some(window);
+        self
+    }
+
     /// Follows over WebSocket that the driver speaks, with a stack of its own: the request has a
     /// `ws` or `wss` URI and no fields of the handshake but `Sec-WebSocket-Protocol`, where there are
     /// subprotocols; the driver says
@@ -466,7 +501,9 @@ impl Subscription {
             overrides: self.overrides,
         };
         let road = Road::new(rules, now);
-        Ok(SubscriptionMachine::new(plan, transport, position, backoff, road))
+        let tracked = self.continuity || self.dedupe.is_some();
+        let tracker = tracked.then(|| Tracker::new(self.dedupe, position.cursor()));
+        Ok(SubscriptionMachine::new(plan, transport, position, backoff, road, tracker))
     }
 
     /// The URL, and whether it is followed over WebSocket. Its scheme is that of the requests, which

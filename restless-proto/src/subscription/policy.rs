@@ -269,6 +269,27 @@ pub(super) fn after(loss: &Loss, overrides: &Overrides) -> (Disposition, bool) {
     (own.unwrap_or(again), counts)
 }
 
+/// Whether a loss may be about the position that the request named, so that one that names none may be
+/// served: the server has no such thing any more, or can't make anything of the request. What the
+/// caller has decided about is left alone.
+pub(super) fn may_refuse_position(loss: &Loss, overrides: &Overrides) -> bool {
+    match (&loss.reason, loss.close) {
+        (_, Some(code)) => {
+            overrides.close.and_then(|decide| decide(code)).is_none()
+                && code.get().checked_sub(4000).is_some_and(|status| REFUSALS.contains(&status))
+        }
+        (LossReason::Error(Error::Refused(refused)), None) => {
+            let status = refused.status();
+            overrides.status.and_then(|decide| decide(status)).is_none()
+                && REFUSALS.contains(&status.as_u16())
+        }
+        _ => false,
+    }
+}
+
+/// Bad Request, Gone, Range Not Satisfiable, Unprocessable Content (RFC 9110 §15.5).
+const REFUSALS: [u16; 4] = [400, 410, 416, 422];
+
 #[cfg(test)]
 mod tests {
     use super::*;

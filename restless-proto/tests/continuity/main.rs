@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod coded;
+mod document;
 mod websocket;
 
 use std::sync::LazyLock;

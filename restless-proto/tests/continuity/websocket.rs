@@ -33,16 +33,28 @@ pub(crate) fn serve(request: &http::Request<Bytes>) -> (http::Response<()>, Vec<
             frame(&mut bytes, FIN | TEXT | compressed, &payload);
         }
     }
+    (accepted(request, "permessage-deflate"), bytes)
+}
+
+/// The answer that opens the WebSocket, with these extensions.
+pub(crate) fn accepted(request: &http::Request<Bytes>, extensions: &str) -> http::Response<()> {
     let key = request.headers()["sec-websocket-key"].as_bytes();
     let guid = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(guid).finalize());
-    let head = http::Response::builder()
+    let mut head = http::Response::builder()
         .status(101)
         .header("upgrade", "websocket")
         .header("connection", "Upgrade")
-        .header("sec-websocket-accept", accept)
-        .header("sec-websocket-extensions", "permessage-deflate");
-    (head.body(()).unwrap(), bytes)
+        .header("sec-websocket-accept", accept);
+    if !extensions.is_empty() {
+        head = head.header("sec-websocket-extensions", extensions);
+    }
+    head.body(()).unwrap()
+}
+
+/// A text message in one frame.
+pub(crate) fn message(to: &mut Vec<u8>, text: &str) {
+    frame(to, FIN | TEXT, text.as_bytes());
 }
 
 const FIN: u8 = 0x80;

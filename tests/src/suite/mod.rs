@@ -19,6 +19,7 @@ pub mod certificates;
 pub mod coding;
 pub mod connect;
 pub mod connection;
+pub mod continuity;
 pub mod credentials;
 pub mod environment;
 pub mod faults;
@@ -331,6 +332,16 @@ macro_rules! scenarios {
             the_states_are_connecting_open_and_closed,
             open_is_told_once_and_before_the_first_event,
         }
+        $crate::scenarios! { $run => continuity:
+            what_happened_before_the_answer_is_replayed,
+            what_comes_again_is_repeated,
+            what_comes_again_is_dropped_where_that_is_asked_for,
+            ids_that_went_back_are_a_gap,
+            a_refused_position_is_a_gap,
+            a_snapshot_in_the_place_of_patches_is_a_gap,
+            a_rejected_event_leaves_a_gap,
+            a_stale_document_heals,
+        }
         $crate::scenarios! { $run => websocket:
             a_stream_is_followed_over_websocket,
             a_rest_api_is_followed_directly_over_websocket,
@@ -412,6 +423,7 @@ mod tests {
         coding
         connect
         connection
+        continuity
         credentials
         environment
         faults

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use restless_proto::machine::{End, ExchangeId};
-use restless_proto::subscription::{Ended, Event, Item, LossReason};
+use restless_proto::subscription::{Continuity, Ended, Event, Item, LossReason};
 use restless_proto::{Instant, TransportError, redacted};
 use tracing::field::Empty;
 use tracing::span::Entered;
@@ -91,6 +91,13 @@ pub(crate) fn happened(event: &Event, now: Instant) {
             "no head of an answer within 10 s of a connection: something in between may hold it back \
              (X-Accel-Buffering: no, proxy_buffering off)"
         ),
+        Event::Continuity(Continuity::Gap { from, to, why }) => warn!(
+            from = from.as_deref().map(redacted),
+            to = to.as_deref().map(redacted),
+            why = %why,
+            "gap"
+        ),
+        Event::Continuity(continuity) => debug!(continuity = continuity.as_str(), "continuity"),
         Event::Item(Item::Event(event)) => {
             trace!(event_id = event.event_id().map(redacted), bytes = event.raw().len(), "event");
         }

@@ -7,7 +7,8 @@ mod pointer;
 
 use serde::de::DeserializeOwned;
 
-use super::event::Item;
+use super::continuity::{Continuity, GapReason};
+use super::event::{Event, Item};
 use crate::event::{self, Kind, StreamEvent};
 use crate::kinds::LimitError;
 use crate::model::PayloadMode;
@@ -25,8 +26,13 @@ pub use patch::PatchError;
 ///
 /// What it holds is right, or *stale*: where a patch does not fit, or may have been missed, the last
 /// value stays and says so, [`why`](Self::stale) with it. A subscription that connects without a
-/// cursor gets full data first, which heals it: [`wants_snapshot`](Self::wants_snapshot) says once
-/// that it is time for that.
+/// cursor gets full data first, which heals it: [`wants_snapshot`](Self::wants_snapshot) says when
+/// it is time for that, and
+/// [`ask_for_snapshot`](super::SubscriptionMachine::ask_for_snapshot) does it.
+///
+/// It is best told all that happens, by [`take_event`](Self::take_event), of a subscription that tells
+/// [`continuity`](crate::Subscription::continuity): then it knows of gaps and of patches that come
+/// twice, which may fit all the same.
 ///
 /// Numbers and strings keep their spelling, so nothing is rounded; members come sorted by name.
 ///
@@ -57,6 +63,10 @@ pub struct Document {
     stale: Option<Stale>,
     wants_snapshot: bool,
     error: Option<StreamEvent>,
+    /// Whether what comes was taken already.
+    repeated: bool,
+    /// Whether a connection stands that has brought no update.
+    fresh: bool,
 }
 
 /// What an item has done to a document.
@@ -109,6 +119,8 @@ impl Document {
             stale: None,
             wants_snapshot: false,
             error: None,
+            repeated: false,
+            fresh: false,
         }
     }
 
@@ -117,6 +129,36 @@ impl Document {
     pub fn limits(mut self, limits: DocumentLimits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Takes the next thing that happened in the subscription. A gap makes it stale, unless full data
+    /// follows it; what comes again changes nothing.
+    pub fn take_event(&mut self, event: &Event) -> Change {
+        match event {
+            Event::Opened(_) => self.fresh = true,
+            Event::Continuity(continuity) => {
+                self.repeated = *continuity == Continuity::Repeated;
+                if let Continuity::Gap { why, .. } = continuity {
+                    return self.pass(*why);
+                }
+            }
+            Event::Item(_) if self.repeated => {}
+            Event::Item(item) => return self.take_item(item),
+            Event::Unanswered | Event::Lost(_) | Event::Ended(_) => {}
+        }
+        Change::Value(Vec::new())
+    }
+
+    /// What a gap means to it.
+    fn pass(&mut self, why: GapReason) -> Change {
+        match why {
+            // What was rejected has been taken note of, and full data comes next.
+            GapReason::Rejected
+            | GapReason::OverLimit
+            | GapReason::Refused
+            | GapReason::Snapshot => Change::Value(Vec::new()),
+            GapReason::NoPosition | GapReason::WentBack => self.skipped(),
+        }
     }
 
     /// Takes the next item of the subscription. In full-data mode a rejected one changes nothing, for the
@@ -147,6 +189,7 @@ impl Document {
         match changed {
             Ok(paths) => {
                 self.error = None;
+                self.fresh = false;
                 Change::Value(paths)
             }
             Err(why) => self.spoil(why),
@@ -160,11 +203,13 @@ impl Document {
     }
 
     fn spoil(&mut self, why: Stale) -> Change {
-        // The first reason is the one to know; those after it follow from it.
-        if self.stale.is_none() {
-            self.stale = Some(why);
+        let wants = self.stale.is_none() || self.fresh;
+        self.fresh = false;
+        if wants {
             self.wants_snapshot = self.mode != PayloadMode::FullData;
         }
+        // The first reason is the one to know; those after it follow from it.
+        self.stale.get_or_insert(why);
         Change::Stale
     }
 
@@ -207,7 +252,9 @@ impl Document {
         self.stale.as_ref()
     }
 
-    /// Whether full data is to be asked for; `true` once for each time that it became stale.
+    /// Whether full data is to be asked for; `true` once for each time that it became stale, and once
+    /// more for each connection since, as far as it was [told](Self::take_event) of them, whose first
+    /// update did not heal it.
     pub fn wants_snapshot(&mut self) -> bool {
         std::mem::take(&mut self.wants_snapshot)
     }

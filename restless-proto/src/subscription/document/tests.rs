@@ -200,3 +200,64 @@ fn a_value_is_read_at_a_pointer_and_as_a_type() {
     let parsed: serde_json::Value = document.parse().unwrap().unwrap();
     assert_eq!(parsed["a"][0]["b"], 9_007_199_254_740_993_u64);
 }
+
+fn told(continuity: Continuity) -> Event {
+    Event::Continuity(continuity)
+}
+
+fn item(event: StreamEvent) -> Event {
+    Event::Item(Item::Event(event))
+}
+
+fn gap(why: GapReason) -> Event {
+    told(Continuity::Gap { from: None, to: None, why })
+}
+
+#[test]
+fn a_patch_that_comes_again_changes_nothing_though_it_fits() {
+    let mut document = holding("[1]");
+    let patch = item(update(r#"[{"op":"add","path":"/-","value":2}]"#, None));
+    document.take_event(&told(Continuity::Live));
+    document.take_event(&patch);
+    document.take_event(&told(Continuity::Repeated));
+    assert_eq!(document.take_event(&patch), Change::Value(Vec::new()));
+    assert_eq!(document.text().as_deref(), Some("[1,2]"));
+    document.take_event(&told(Continuity::Live));
+    document.take_event(&patch);
+    assert_eq!(document.text().as_deref(), Some("[1,2,2]"));
+}
+
+#[test]
+fn a_gap_makes_it_stale_unless_full_data_follows() {
+    for (why, due) in [
+        (GapReason::WentBack, Change::Stale),
+        (GapReason::NoPosition, Change::Stale),
+        (GapReason::Refused, Change::Value(Vec::new())),
+        (GapReason::Snapshot, Change::Value(Vec::new())),
+    ] {
+        let mut document = holding("[1]");
+        assert_eq!(document.take_event(&gap(why)), due, "{why}");
+        document.take_event(&item(update("[2]", Some("FULL_DATA"))));
+        assert_eq!((document.stale(), document.text().as_deref()), (None, Some("[2]")));
+    }
+}
+
+#[test]
+fn a_connection_that_did_not_heal_it_is_followed_by_another() {
+    let opened = || {
+        let opened =
+            crate::subscription::Opened { cursor: None, request_id: None, subprotocol: None };
+        Event::Opened(opened)
+    };
+    let patch = item(update(r#"[{"op":"remove","path":"/x"}]"#, None));
+    let mut document = holding("[1]");
+    document.take_event(&patch);
+    assert!(document.wants_snapshot());
+    for _ in 0..2 {
+        document.take_event(&opened());
+        document.take_event(&patch);
+        assert!(document.wants_snapshot(), "the connection brought no full data");
+        document.take_event(&patch);
+        assert!(!document.wants_snapshot(), "once a connection");
+    }
+}

@@ -1,0 +1,392 @@
+//! What is known of what lies between an item and the one before it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::HeaderMap;
+
+use super::event::{Item, RejectReason};
+use crate::event::timestamp::unix_ms;
+use crate::event::{Kind, StreamEvent};
+use crate::model::PayloadMode;
+use crate::redact::text as redacted;
+use crate::semantics::date;
+
+/// How an item follows the one before it: told where
+/// [`Subscription::continuity`](crate::Subscription::continuity) asks for it.
+///
+/// What is judged is what can be seen: ids, times, refusals, what was rejected. A service that leaves
+/// events out without a word, under ids that rise, is not found out: nothing in an event says which
+/// one it follows. (A [`Document`](super::Document) of patches notices most of that, by patches
+/// that do not fit.)
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Continuity {
+    /// It came as it happened, behind the one before it.
+    Live,
+    /// It had happened before the connection stood: the service sent it from its past. Its time is
+    /// before the `Date` of the answer, which is in whole seconds; where there is no `Date`, nothing
+    /// is called so.
+    Replayed,
+    /// An event of this id was handed out already, not longer ago than the
+    /// [window](crate::Subscription::dedupe), or by an earlier run whose cursor was this id.
+    Repeated,
+    /// Something may be missing between the item before it and this one.
+    Gap {
+        /// The cursor before the gap, where there was one.
+        from: Option<String>,
+        /// The cursor behind the item that comes after the gap, where it has one.
+        to: Option<String>,
+        /// What made it.
+        why: GapReason,
+    },
+}
+
+impl Continuity {
+    /// In a word, as the examples print it: `live`, `replayed`, `repeated`, `gap`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Replayed => "replayed",
+            Self::Repeated => "repeated",
+            Self::Gap { .. } => "gap",
+        }
+    }
+}
+
+/// Without what looks like a key.
+impl fmt::Debug for Continuity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Live => f.write_str("Live"),
+            Self::Replayed => f.write_str("Replayed"),
+            Self::Repeated => f.write_str("Repeated"),
+            Self::Gap { from, to, why } => f
+                .debug_struct("Gap")
+                .field("from", &from.as_deref().map(redacted))
+                .field("to", &to.as_deref().map(redacted))
+                .field("why", why)
+                .finish(),
+        }
+    }
+}
+
+/// What made a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum GapReason {
+    /// The service refused the position, and was asked again without one.
+    #[error("the service refused the position")]
+    Refused,
+    /// The service's ids went back, to one that is not known: its clock was set back, or its events
+    /// are others.
+    #[error("the service's ids went back")]
+    WentBack,
+    /// The item before it was rejected: what it would have said is not known.
+    #[error("an event was rejected")]
+    Rejected,
+    /// The item before it was larger than a limit allows.
+    #[error("an event was over a limit")]
+    OverLimit,
+    /// Full data took the place of patches: the service says so by `payload_mode_fallback`, or
+    /// [a snapshot was asked for](super::SubscriptionMachine::ask_for_snapshot).
+    #[error("a snapshot took the place of what lies before it")]
+    Snapshot,
+    /// There was no position to resume at: no event had given one, nor the first answer a `Date`.
+    #[error("there was no position to resume at")]
+    NoPosition,
+}
+
+impl GapReason {
+    /// In a word, as the examples print it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::WentBack => "went-back",
+            Self::Rejected => "rejected",
+            Self::OverLimit => "over-limit",
+            Self::Snapshot => "snapshot",
+            Self::NoPosition => "no-position",
+        }
+    }
+}
+
+/// What a subscription remembers to judge by, where it is asked to.
+pub(super) struct Tracker {
+    window: Window,
+    /// Whether what is repeated is dropped.
+    drops: bool,
+    /// The id that the last one has to be above, where they are numbers.
+    highest: Option<u64>,
+    /// A gap before the next item, and the cursor before it.
+    due: Option<(GapReason, Option<String>)>,
+    /// When the present connection was answered, by the service's clock, in Unix milliseconds.
+    answered_ms: Option<i64>,
+    has_stood: bool,
+    /// Whether the present connection has brought an item.
+    brought: bool,
+    /// What was told last, in whose place another one is news.
+    told: Option<Continuity>,
+    /// What comes next, behind the news of how it follows.
+    held: Option<Item>,
+}
+
+/// What is done with an item that was judged.
+pub(super) enum Verdict {
+    /// It is handed out: it follows as the one before it.
+    Same(Item),
+    /// How it follows is told first; then it is [taken](Tracker::take).
+    News(Continuity),
+    /// It is not handed out.
+    Drop,
+}
+
+/// How many ids are remembered unless [`dedupe`](crate::Subscription::dedupe) says another number.
+pub(super) const WINDOW: usize = 1024;
+
+impl Tracker {
+    /// `cursor`: where the caller resumes; that event was handed out by an earlier run.
+    pub(super) fn new(dedupe: Option<usize>, cursor: Option<&str>) -> Self {
+        let mut tracker = Self {
+            window: Window::new(dedupe.unwrap_or(WINDOW)),
+            drops: dedupe.is_some(),
+            highest: None,
+            due: None,
+            answered_ms: None,
+            has_stood: false,
+            brought: false,
+            told: None,
+            held: None,
+        };
+        if let Some(cursor) = cursor {
+            tracker.remember(cursor);
+        }
+        tracker
+    }
+
+    /// A connection stands, whose answer had these fields. `resumes`: its request named a position.
+    pub(super) fn stands(&mut self, fields: &HeaderMap, resumes: bool) {
+        let at = date::date(fields).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        self.answered_ms = at.and_then(|at| i64::try_from(at.as_millis()).ok());
+        self.brought = false;
+        if std::mem::replace(&mut self.has_stood, true) && !resumes {
+            self.due.get_or_insert((GapReason::NoPosition, None));
+        }
+    }
+
+    /// The position was given up, which was `from`: the next item comes after a gap, unless nothing
+    /// is known of anything before it.
+    pub(super) fn gave_up(&mut self, why: GapReason, from: Option<String>) {
+        self.held = None;
+        if from.is_some() || self.told.is_some() || why == GapReason::Refused {
+            self.due = Some((why, from));
+        }
+    }
+
+    /// An id came without an item.
+    pub(super) fn moved(&mut self, id: &str) {
+        // Behind it, but no event of this id was handed out.
+        self.rise(id);
+    }
+
+    /// How this item follows; `from` is the cursor before it.
+    pub(super) fn judge(&mut self, item: Item, from: Option<&str>) -> Verdict {
+        let continuity = match &item {
+            Item::Event(event) => self.judge_event(event, from),
+            Item::Rejected(rejected) => {
+                let to = rejected.id.clone();
+                let continuity = match (self.due_gap(to), &self.told) {
+                    (Some(gap), _) => gap,
+                    // Its time is not to be trusted, where it has one.
+                    (None, Some(Continuity::Replayed)) => Continuity::Replayed,
+                    (None, Some(_) | None) => Continuity::Live,
+                };
+                let why = match rejected.reason {
+                    RejectReason::TooLarge(_) => GapReason::OverLimit,
+                    RejectReason::Malformed(_) | RejectReason::Signature(_) => GapReason::Rejected,
+                };
+                self.due = Some((why, from.map(str::to_owned)));
+                continuity
+            }
+        };
+        self.brought = true;
+        if self.drops && continuity == Continuity::Repeated {
+            return Verdict::Drop;
+        }
+        let is_gap = matches!(continuity, Continuity::Gap { .. });
+        if !is_gap && self.told.as_ref() == Some(&continuity) {
+            return Verdict::Same(item);
+        }
+        self.told = Some(continuity.clone());
+        self.held = Some(item);
+        Verdict::News(continuity)
+    }
+
+    /// The item whose news was told.
+    pub(super) fn take(&mut self) -> Option<Item> {
+        self.held.take()
+    }
+
+    /// What is held will not be handed out: nobody is there to take it.
+    pub(super) fn let_go(&mut self) {
+        self.held = None;
+    }
+
+    /// How the last item followed the one before it; `None` before the first.
+    pub(super) fn last(&self) -> Option<&Continuity> {
+        self.told.as_ref()
+    }
+
+    /// Whether the present connection has brought an item.
+    pub(super) fn has_brought(&self) -> bool {
+        self.brought
+    }
+
+    fn judge_event(&mut self, event: &StreamEvent, from: Option<&str>) -> Continuity {
+        let id = event.own_id();
+        let to = || event.cursor().map(Cow::into_owned);
+        let rejection = |why| matches!(why, GapReason::Rejected | GapReason::OverLimit);
+        let starts_anew = self.due.as_ref().is_some_and(|(why, _)| !rejection(*why));
+        if !starts_anew && id.is_some_and(|id| self.window.has(id)) {
+            return Continuity::Repeated;
+        }
+        let went_back = id.and_then(number).zip(self.highest).is_some_and(|(id, last)| id < last);
+        if let Some(gap) = self.due_gap(to()) {
+            if starts_anew || went_back {
+                self.forget();
+            }
+            self.remember_own(id);
+            return gap;
+        }
+        let gap = |why| Continuity::Gap { from: from.map(str::to_owned), to: to(), why };
+        if went_back {
+            self.forget();
+            self.remember_own(id);
+            return gap(GapReason::WentBack);
+        }
+        self.remember_own(id);
+        if (self.told.is_some() || from.is_some()) && is_snapshot(event) {
+            return gap(GapReason::Snapshot);
+        }
+        let time = unix_ms(&event.meta().timestamp());
+        match time.zip(self.answered_ms) {
+            Some((time, answered)) if time < answered => Continuity::Replayed,
+            Some(_) | None => Continuity::Live,
+        }
+    }
+
+    fn due_gap(&mut self, to: Option<String>) -> Option<Continuity> {
+        let (why, from) = self.due.take()?;
+        Some(Continuity::Gap { from, to, why })
+    }
+
+    /// What came before is no measure of what comes: after a gap the same ids may be other events, or
+    /// the same ones, which a document that was set back has to take again.
+    fn forget(&mut self) {
+        self.window.clear();
+        self.highest = None;
+    }
+
+    fn remember_own(&mut self, id: Option<&str>) {
+        if let Some(id) = id {
+            self.remember(id);
+        }
+    }
+
+    fn remember(&mut self, id: &str) {
+        self.window.add(id);
+        self.rise(id);
+    }
+
+    fn rise(&mut self, id: &str) {
+        if let Some(number) = number(id) {
+            self.highest = Some(self.highest.unwrap_or_default().max(number));
+        }
+    }
+}
+
+/// Whether an update brings full data where a patch was due.
+fn is_snapshot(event: &StreamEvent) -> bool {
+    let mode = event.meta().payload_mode_fallback();
+    event.kind() == Kind::Update
+        && mode.is_some_and(|mode| PayloadMode::from(&*mode) == PayloadMode::FullData)
+}
+
+/// An id as a number, as the service's are: milliseconds.
+fn number(id: &str) -> Option<u64> {
+    id.parse().ok()
+}
+
+/// The last ids, so many of them.
+struct Window {
+    most: usize,
+    order: VecDeque<Arc<str>>,
+    ids: BTreeSet<Arc<str>>,
+}
+
+/// Longest id that is remembered, as of cursors.
+const MOST_ID_BYTES: usize = 4096;
+
+impl Window {
+    fn new(most: usize) -> Self {
+        Self { most: most.max(1), order: VecDeque::new(), ids: BTreeSet::new() }
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+
+    fn add(&mut self, id: &str) {
+        if id.is_empty() || id.len() > MOST_ID_BYTES || self.has(id) {
+            return;
+        }
+        if self.order.len() == self.most {
+            if let Some(oldest) = self.order.pop_front() {
+                self.ids.remove(&oldest);
+            }
+        }
+        let id: Arc<str> = id.into();
+        self.order.push_back(Arc::clone(&id));
+        self.ids.insert(id);
+    }
+
+    fn clear(&mut self) {
+        self.order.clear();
+        self.ids.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_forgets_the_oldest_id_first() {
+        let mut window = Window::new(2);
+        for id in ["1", "2", "2", "3", ""] {
+            window.add(id);
+        }
+        let held = ["", "1", "2", "3"].map(|id| window.has(id));
+        assert_eq!(held, [false, false, true, true]);
+        assert_eq!((window.order.len(), window.ids.len()), (2, 2));
+    }
+
+    #[test]
+    fn an_id_over_4_kib_takes_no_room() {
+        let mut window = Window::new(2);
+        window.add(&"1".repeat(MOST_ID_BYTES + 1));
+        assert!(window.order.is_empty());
+    }
+
+    #[test]
+    fn printed_it_shows_no_key() {
+        let key = format!("rs_{}", "ab".repeat(16));
+        let from = Some(key.clone());
+        let gap = Continuity::Gap { from, to: None, why: GapReason::Snapshot };
+        let shown = format!("{gap:?}");
+        assert!(!shown.contains(&key) && shown.contains("Snapshot"), "{shown}");
+    }
+}
