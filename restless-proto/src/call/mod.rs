@@ -79,6 +79,15 @@ pub(crate) enum OwnKey {
     Required,
 }
 
+/// Whether a request goes out with the client's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bears {
+    /// It does, or will once the user has given one.
+    Key,
+    /// There is no key.
+    NoKey,
+}
+
 /// All but the unreserved characters (RFC 3986 §2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -216,7 +225,7 @@ impl<T> Call<T> {
         service: &Service,
         key: Option<&ApiKey>,
     ) -> Result<Request<Bytes>, ConfigError> {
-        self.check(service, key.is_some())?;
+        self.check(service, if key.is_some() { Bears::Key } else { Bears::NoKey })?;
         let mut uri = format!("{}{}", service.api_base_url(), self.path);
         for (n, (name, value)) in self.query.iter().enumerate() {
             uri.push(if n == 0 { '?' } else { '&' });
@@ -249,7 +258,7 @@ impl<T> Call<T> {
     }
 
     /// What can be told of a call without its key.
-    pub(crate) fn check(&self, service: &Service, keyed: bool) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self, service: &Service, bears: Bears) -> Result<(), ConfigError> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
@@ -260,10 +269,11 @@ impl<T> Call<T> {
         let base = service.api_base_url();
         let mut fields = self.fields.clone();
         fields::fill(&mut fields, service.defaults());
-        let bears = |url: &Url| keyed || in_content || auth::has_credentials(&fields, url);
+        let keyed = bears == Bears::Key || in_content;
+        let has_credentials = |url: &Url| keyed || auth::has_credentials(&fields, url);
         // It was parsed before it was taken.
         let base_url = Url::parse(base).ok();
-        if base_url.is_none_or(|url| bears(&url) && !service.reach().includes(&url)) {
+        if base_url.is_none_or(|url| has_credentials(&url) && !service.reach().includes(&url)) {
             return Err(ConfigError::new("base_url", absolute::redact_url(base), auth::PRIVATE));
         }
         Ok(())

@@ -18,14 +18,14 @@ use crate::kinds::{CredentialsError, TimeoutError, Timer, TransportErrorKind};
 use crate::machine::{End, ExchangeId, Input};
 use crate::redact::Keys;
 use crate::secret::ApiKey;
-use crate::semantics::redirect::{self, Hop};
+use crate::semantics::redirect::Hop;
 use crate::semantics::retry_after::retry_after;
 use crate::service::Credentials;
 use crate::timing::Instant;
 use look::Look;
 use refusal::Refusal;
-use rules::HeadWait;
-pub(crate) use rules::{HEAD_WAIT, HeadTimer, Renewal, Rules, Take};
+pub(crate) use rules::{Answer, HEAD_WAIT, HeadTimer, Renewal, Rules, Take};
+use rules::{HeadWait, Verdict};
 
 /// The road of one machine, with all the exchanges that it opens, one at a time.
 ///
@@ -357,12 +357,13 @@ impl Road {
     fn head(&mut self, hop: Box<Hop>, head: Box<Parts>) -> Option<Step> {
         self.broken = 0;
         let status = head.status;
-        if (self.rules.accepts)(status) {
+        let verdict = self.rules.verdict(status);
+        if verdict == Verdict::Accepted {
             self.rejected_at = None;
             self.state = State::Standing;
             return Some(Step::Stands { hop, head });
         }
-        if self.rules.follows && redirect::is_redirect(status) {
+        if verdict == Verdict::Followed {
             // The server may ask to wait before it is followed (RFC 9110 §10.2.3).
             let wait = retry_after(&head.headers).unwrap_or_default();
             return Some(match hop.follow(&head, self.rules.reach) {

@@ -7,6 +7,7 @@ use http::StatusCode;
 use crate::kinds::Timer;
 use crate::limits::Limits;
 use crate::semantics::auth::Reach;
+use crate::semantics::redirect::is_redirect;
 use crate::service::Credentials;
 use crate::timing::Instant;
 
@@ -20,8 +21,8 @@ pub(crate) struct Rules {
     pub(crate) renewal: Renewal,
     /// Where credentials may go.
     pub(crate) reach: Reach,
-    /// Which status is the answer that the machine wants.
-    pub(crate) accepts: fn(StatusCode) -> bool,
+    /// The answer that the machine wants.
+    pub(crate) wants: Answer,
     /// Whether redirects are followed.
     pub(crate) follows: bool,
     /// How long the head of a response is waited for.
@@ -31,6 +32,28 @@ pub(crate) struct Rules {
     pub(crate) limits: Limits,
     /// Whether a request may be made twice.
     pub(crate) idempotent: bool,
+}
+
+/// The answer that a machine wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The reply to a call.
+    Content,
+    /// An event stream, or the word that there is none for this client (WHATWG HTML §9.2.3).
+    EventStream,
+    /// A connection that has become a WebSocket.
+    WebSocket,
+}
+
+/// What a status leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is the answer.
+    Accepted,
+    /// Another request follows.
+    Followed,
+    /// It is no answer, and no redirect that is followed.
+    Refused,
 }
 
 /// When the user is asked for other credentials.
@@ -87,6 +110,28 @@ pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(30);
 /// After this long on a connection that stands, the user is told that no head has come.
 const UNANSWERED: Duration = Duration::from_secs(10);
 
+impl Rules {
+    pub(super) fn verdict(&self, status: StatusCode) -> Verdict {
+        if self.wants.has(status) {
+            Verdict::Accepted
+        } else if self.follows && is_redirect(status) {
+            Verdict::Followed
+        } else {
+            Verdict::Refused
+        }
+    }
+}
+
+impl Answer {
+    fn has(self, status: StatusCode) -> bool {
+        match self {
+            Self::Content => status.is_success(),
+            Self::EventStream => matches!(status, StatusCode::OK | StatusCode::NO_CONTENT),
+            Self::WebSocket => status == StatusCode::SWITCHING_PROTOCOLS,
+        }
+    }
+}
+
 impl HeadTimer {
     /// The timer that counts, its span, and when it runs out.
     pub(super) fn lost(self, wait: HeadWait) -> Option<(Timer, Duration, Instant)> {
@@ -109,5 +154,44 @@ impl HeadTimer {
     pub(super) fn tells(self, wait: HeadWait) -> Option<Instant> {
         let tells = matches!(self, Self::Stream { .. }) && !wait.told;
         wait.stands.filter(|_| tells).map(|stands| stands + UNANSWERED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statuses(wants: Answer, follows: bool, verdict: Verdict) -> Vec<u16> {
+        let rules = Rules {
+            credentials: Credentials::None,
+            credentials_wait: None,
+            renewal: Renewal::Never,
+            reach: Reach::Private,
+            wants,
+            follows,
+            head: HeadTimer::None,
+            refusal: Take::Excerpt,
+            limits: Limits::default(),
+            idempotent: true,
+        };
+        let fits = |status: &u16| rules.verdict(StatusCode::from_u16(*status).unwrap()) == verdict;
+        (100..1000).filter(fits).collect()
+    }
+
+    #[test]
+    fn each_machine_accepts_its_own_statuses_and_no_other() {
+        let accepted = |wants| statuses(wants, true, Verdict::Accepted);
+        assert_eq!(accepted(Answer::Content), Vec::from_iter(200..300));
+        assert_eq!(accepted(Answer::EventStream), [200, 204]);
+        assert_eq!(accepted(Answer::WebSocket), [101]);
+    }
+
+    #[test]
+    fn five_statuses_are_followed_where_redirects_are() {
+        for wants in [Answer::Content, Answer::EventStream, Answer::WebSocket] {
+            let followed = |follows| statuses(wants, follows, Verdict::Followed);
+            assert_eq!(followed(true), [301, 302, 303, 307, 308], "{wants:?}");
+            assert!(followed(false).is_empty(), "{wants:?}");
+        }
     }
 }
