@@ -65,6 +65,11 @@ impl StreamEvent {
     pub fn parse(text: impl Into<Bytes>, id: SseId<'_>) -> Result<Self, Error> {
         let text = ByteString::try_from(text.into())
             .map_err(|error| Error::NotUtf8 { offset: error.valid_up_to() })?;
+        Self::from_text(text, id)
+    }
+
+    /// The same of a text that is known to be one.
+    pub(crate) fn from_text(text: ByteString, id: SseId<'_>) -> Result<Self, Error> {
         let envelope = Envelope::parse(&text)?;
         let parts = envelope.parts();
         let in_json = envelope.event_id().filter(|id| !id.is_empty());

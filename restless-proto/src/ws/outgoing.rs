@@ -158,7 +158,7 @@ impl Outgoing {
             return None;
         }
         if let Some(payload) = ping {
-            self.write(Opcode::Pong, false, payload);
+            self.write(Opcode::Pong, Coded::Plain, payload);
             self.unsent.extend_from_slice(&waiting);
             return Some(std::mem::take(&mut self.unsent).freeze());
         }
@@ -203,7 +203,7 @@ impl Outgoing {
                 Due::Nothing => self.keep_alive.deadline(),
                 Due::Ping => {
                     let payload = self.entropy.next_u64().to_be_bytes();
-                    self.write(Opcode::Ping, false, &payload);
+                    self.write(Opcode::Ping, Coded::Plain, &payload);
                     self.own_ping = Some(Bytes::copy_from_slice(&payload));
                     return None;
                 }
@@ -237,8 +237,8 @@ impl Outgoing {
         // Before it is compressed: a message that was compressed must be sent.
         self.check_room(payload.len())?;
         match self.deflater.as_mut().and_then(|deflater| deflater.compress(payload)) {
-            Some(compressed) => self.write(opcode, true, &compressed),
-            None => self.write(opcode, false, payload),
+            Some(compressed) => self.write(opcode, Coded::Compressed, &compressed),
+            None => self.write(opcode, Coded::Plain, payload),
         }
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Outgoing {
             return Err(ConfigError::new("payload", seen, accepted).into());
         }
         self.check_room(payload.len())?;
-        self.write(Opcode::Ping, false, payload);
+        self.write(Opcode::Ping, Coded::Plain, payload);
         Ok(())
     }
 
@@ -313,15 +313,18 @@ impl Outgoing {
             payload.extend_from_slice(&code.get().to_be_bytes());
             payload.extend_from_slice(close.reason().as_bytes());
         }
-        self.write(Opcode::Close, false, &payload);
+        self.write(Opcode::Close, Coded::Plain, &payload);
     }
 
     /// Appends a frame under a key of its own (§5.3).
-    fn write(&mut self, opcode: Opcode, compressed: bool, payload: &[u8]) {
+    fn write(&mut self, opcode: Opcode, coded: Coded, payload: &[u8]) {
         let key = self.entropy.next_key();
         let header = FrameHeader {
             fin: true,
-            reserved: if compressed { RSV1 } else { 0 },
+            reserved: match coded {
+                Coded::Plain => 0,
+                Coded::Compressed => RSV1,
+            },
             opcode,
             key: Some(key),
             length: payload.len() as u64,
@@ -347,6 +350,13 @@ pub enum SendError {
     /// A control frame can't carry this.
     #[error(transparent)]
     Payload(#[from] ConfigError),
+}
+
+/// How a frame's payload is written (RFC 7692 §6).
+#[derive(Clone, Copy, Debug)]
+enum Coded {
+    Plain,
+    Compressed,
 }
 
 #[derive(Clone, Copy, Debug)]
