@@ -52,7 +52,7 @@ impl Duplex {
         Self {
             socket,
             unsent_bytes: request.len(),
-            unsent: VecDeque::from([(own(request), Sender::User)]),
+            unsent: VecDeque::from([(owned(request), Sender::User)]),
             owed_bytes: 0,
             buffer: ReadBuffer::new(),
             rest: Bytes::new(),
@@ -80,7 +80,7 @@ impl Duplex {
             Some((last, same)) if *same == sender && last.len() + bytes.len() <= JOINED_BYTES => {
                 last.extend_from_slice(&bytes);
             }
-            _ => self.unsent.push_back((own(bytes), sender)),
+            _ => self.unsent.push_back((owned(bytes), sender)),
         }
     }
 
@@ -189,6 +189,6 @@ impl Duplex {
 }
 
 /// Without a copy where nobody else has them, as it is with what a machine sends.
-fn own(bytes: Bytes) -> BytesMut {
+fn owned(bytes: Bytes) -> BytesMut {
     bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
 }

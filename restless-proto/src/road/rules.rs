@@ -48,11 +48,11 @@ pub(crate) enum Answer {
 /// What a status leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is the answer.
+    /// The status of the wanted answer.
     Accepted,
-    /// Another request follows.
+    /// The status of a redirect that is followed.
     Followed,
-    /// It is no answer, and no redirect that is followed.
+    /// Any other status.
     Refused,
 }
 
@@ -72,13 +72,13 @@ pub(crate) enum Renewal {
 pub(crate) enum HeadTimer {
     /// A timer over all of it counts.
     None,
-    /// So long from the request on, connecting included.
+    /// A span from the request on, connecting included.
     Within(Duration),
     /// An event stream's, which much in between gives on with the first event only: silence before it
     /// is silence.
     Stream {
         /// The caller's, from the request on.
-        own: Option<Duration>,
+        caller: Option<Duration>,
         /// What silence is accepted from the connection on, `None` for any.
         idle: Option<Duration>,
     },
@@ -138,8 +138,8 @@ impl HeadTimer {
         let head = |span| Some((Timer::ResponseHead, span, wait.opened + span));
         match self {
             Self::None => None,
-            Self::Within(span) | Self::Stream { own: Some(span), .. } => head(span),
-            Self::Stream { own: None, idle } => {
+            Self::Within(span) | Self::Stream { caller: Some(span), .. } => head(span),
+            Self::Stream { caller: None, idle } => {
                 let idle = idle?;
                 match wait.stands {
                     Some(stands) => Some((Timer::Idle, idle, stands + idle)),

@@ -541,7 +541,7 @@ fn own_fields(
 ) -> Result<HeaderMap, ConfigError> {
     let mut own = HeaderMap::new();
     for (name, value) in given {
-        let (name, value) = fields::own(name, value)?;
+        let (name, value) = fields::checked(name, value)?;
         if name == header::AUTHORIZATION && !matches!(credentials, Credentials::None) {
             let accepted = "left to the client, which has a key";
             return Err(ConfigError::new("header", name.as_str(), accepted));

@@ -130,12 +130,12 @@ impl Transport {
         if self.is_websocket() { Answer::WebSocket } else { Answer::EventStream }
     }
 
-    /// How long the head is waited for; `own` is the caller's time for it.
-    pub(super) fn head_timer(&self, own: Option<Duration>, idle: Option<Duration>) -> HeadTimer {
+    /// How long the head is waited for; `caller` is the span that the caller has set.
+    pub(super) fn head_timer(&self, caller: Option<Duration>, idle: Option<Duration>) -> HeadTimer {
         if self.is_websocket() {
-            HeadTimer::Within(own.unwrap_or(HEAD_WAIT))
+            HeadTimer::Within(caller.unwrap_or(HEAD_WAIT))
         } else {
-            HeadTimer::Stream { own, idle }
+            HeadTimer::Stream { caller, idle }
         }
     }
 

@@ -10,7 +10,7 @@ use super::close_code::CloseCode;
 use super::deflate::{Deflate, Deflater};
 use super::error::Error;
 use super::frame::{FrameHeader, MAX_CONTROL_BYTES, RSV1};
-use super::keepalive::{Due, KeepAlive};
+use super::keepalive::{KeepAlive, Todo};
 use super::mask;
 use super::opcode::Opcode;
 use super::options::Options;
@@ -30,7 +30,7 @@ pub(crate) struct Outgoing {
     transport_ended: bool,
     keep_alive: KeepAlive,
     /// The payload of the last ping of the keep-alive.
-    own_ping: Option<Bytes>,
+    our_ping: Option<Bytes>,
     /// Frames that wait to be sent, masked.
     unsent: BytesMut,
 }
@@ -79,7 +79,7 @@ impl Outgoing {
             state: State::Open,
             transport_ended: false,
             keep_alive: KeepAlive::new(&options, now),
-            own_ping: None,
+            our_ping: None,
             unsent: BytesMut::new(),
         }
     }
@@ -168,7 +168,7 @@ impl Outgoing {
     /// Whether a pong with this payload answers the last ping of the keep-alive, which is then
     /// settled.
     pub(crate) fn settles_ping(&mut self, payload: &Bytes) -> bool {
-        self.own_ping.take_if(|own| own == payload).is_some()
+        self.our_ping.take_if(|own| own == payload).is_some()
     }
 
     /// The peer's Close frame has come, and is answered where it was first.
@@ -200,14 +200,14 @@ impl Outgoing {
         }
         let deadline = match &self.state {
             State::Open => match self.keep_alive.check(self.now) {
-                Due::Nothing => self.keep_alive.deadline(),
-                Due::Ping => {
+                Todo::Nothing => self.keep_alive.deadline(),
+                Todo::Ping => {
                     let payload = self.entropy.next_u64().to_be_bytes();
                     self.write(Opcode::Ping, Coded::Plain, &payload);
-                    self.own_ping = Some(Bytes::copy_from_slice(&payload));
+                    self.our_ping = Some(Bytes::copy_from_slice(&payload));
                     return None;
                 }
-                Due::Loss(within) => {
+                Todo::Loss(within) => {
                     self.state = State::Ended(Closed::Unresponsive { within });
                     None
                 }
