@@ -10,12 +10,13 @@
 //! Over WebSocket (a `ws` URL) a response with status 101 accepts the handshake by itself, `frame`
 //! is a server's frame in hexadecimal, and what is sent is told by its opcode.
 //!
-//! Inputs: `start`, `connected`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an update, whole),
-//! `message ID DATA` (the same over WebSocket), `< "BYTES"`, `frame HEX`, `snapshot`, `end`, `fail KIND [RETRY-AFTER]`, `timeout` (of connecting), `elapsed`,
-//! `key KEY`, `no key`, `close`, and `old ` before any of the first ones to name the exchange
-//! before. Outputs are what the machine says until it waits;
-//! `wait SPAN` is compared only where the script names it. A retry is given as `FROM..TO` after now,
-//! and a wait may be.
+//! Inputs: `start`, `connected`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an
+//! update, whole), `message ID DATA` (the same over WebSocket), `< "BYTES"`, `frame HEX`,
+//! `snapshot`, `end`, `fail KIND [RETRY-AFTER]`, `timeout` (of connecting), `elapsed`, `key KEY`,
+//! `no key`, `close`, and `old ` before any of the first ones to name the exchange before.
+//! `INPUT && INPUT` are handed in one behind the other before the machine is asked. Outputs are what
+//! the machine says until it waits; `wait SPAN` is compared only where the script names it. A retry
+//! is given as `FROM..TO` after now, and a wait may be.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -227,7 +228,9 @@ impl Replay {
         let at = Instant::ORIGIN + span(at)?;
         assert!(at >= self.now, "a script goes forward");
         self.now = at;
-        self.input(input.trim())?;
+        for input in input.split(" && ") {
+            self.input(input.trim())?;
+        }
         let said = self.outputs();
         let due: Vec<&str> =
             due.split(';').map(str::trim).filter(|word| !word.is_empty()).collect();

@@ -11,8 +11,7 @@ use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::Runtime;
 use crate::connect::Connector;
 use crate::credentials::{Asked, Provider};
-use crate::duplex::Sender;
-use crate::exchange::{Exchange, Purpose};
+use crate::exchange::Exchange;
 use crate::trace::Span;
 
 /// A machine, and all that it needs of the world. Everything happens while it is polled; all state
@@ -24,7 +23,7 @@ pub(crate) struct Driver<R: Runtime, M: Machine> {
     provider: Option<Provider>,
     /// The answer to `Authorize`, on its way.
     asked: Option<Asked>,
-    purpose: Purpose,
+    reuse: bool,
     origin: std::time::Instant,
     open: Option<(ExchangeId, Exchange<R>)>,
     alarm: Option<Alarm<R>>,
@@ -51,7 +50,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         machine: M,
         connector: Arc<Connector<R>>,
         provider: Option<Provider>,
-        purpose: Purpose,
+        reuse: bool,
         origin: std::time::Instant,
         span: Span,
     ) -> Self {
@@ -60,7 +59,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             connector,
             provider,
             asked: None,
-            purpose,
+            reuse,
             origin,
             open: None,
             alarm: None,
@@ -106,12 +105,12 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             match output {
                 Output::Open { exchange, request } => {
                     let connector = Arc::clone(&self.connector);
-                    let opened = Exchange::new(exchange, connector, *request, self.purpose);
+                    let opened = Exchange::new(exchange, connector, *request, self.reuse);
                     self.open = Some((exchange, opened));
                 }
                 Output::Send(bytes) => {
                     work += WORK_PER_SEND;
-                    self.send(bytes, Sender::Protocol);
+                    self.send(bytes, true);
                 }
                 Output::Hangup => self.open = None,
                 Output::Authorize { rejected } => match &self.provider {
@@ -143,7 +142,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         while self.event.is_none() {
             match self.machine.poll() {
                 Output::Send(bytes) => {
-                    self.send(bytes, Sender::User);
+                    self.send(bytes, false);
                     self.flush(cx);
                 }
                 Output::Event(event) => self.event = Some(event),
@@ -216,11 +215,11 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         }
     }
 
-    /// Hands bytes to the open exchange.
-    pub(crate) fn send(&mut self, bytes: Bytes, sender: Sender) {
+    /// Hands bytes to the open exchange. `owed`: by the protocol, because of what the peer sent.
+    pub(crate) fn send(&mut self, bytes: Bytes, owed: bool) {
         let Some((exchange, open)) = &mut self.open else { return };
         let exchange = *exchange;
-        if let Err(error) = open.send(bytes, sender) {
+        if let Err(error) = open.send(bytes, owed) {
             self.open = None;
             self.tell(Input::Ended { exchange, why: End::Failed(error) });
         }

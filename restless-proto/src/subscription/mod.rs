@@ -68,6 +68,7 @@ mod event;
 mod feed;
 mod loss;
 mod machine;
+mod plan;
 mod policy;
 mod transport;
 
@@ -104,7 +105,8 @@ use crate::timing::Instant;
 use crate::ws;
 use continuity::Tracker;
 use cursor::Position;
-use machine::{CREDENTIALS_WAIT, KEY_SPAN, Plan};
+use machine::{CREDENTIALS_WAIT, KEY_SPAN};
+use plan::Plan;
 use policy::Overrides;
 use transport::{Kind, Transport};
 
@@ -483,7 +485,7 @@ impl Subscription {
             credentials_wait: Some(CREDENTIALS_WAIT),
             renewal,
             reach: service.reach(),
-            wants: transport.wants(),
+            accepts: transport.accepts(),
             follows: true,
             head: transport.head_timer(self.head_timeout, self.idle_timeout),
             refusal: Take::Excerpt,
@@ -541,7 +543,7 @@ fn own_fields(
 ) -> Result<HeaderMap, ConfigError> {
     let mut own = HeaderMap::new();
     for (name, value) in given {
-        let (name, value) = fields::checked(name, value)?;
+        let (name, value) = fields::own(name, value)?;
         if name == header::AUTHORIZATION && !matches!(credentials, Credentials::None) {
             let accepted = "left to the client, which has a key";
             return Err(ConfigError::new("header", name.as_str(), accepted));

@@ -25,6 +25,11 @@ use crate::entropy::Entropy;
 /// event in each or not, no delay is shorter than 100 ms: so no setting makes a tight loop, nor does
 /// a server.
 ///
+/// The ceiling that follows: within a minute a subscription connects 61 times at most with the default
+/// reconnection time of a second, `60 s / base + 1` times with another one of 100 ms or more, and 604
+/// times with less, which is ten times a second. Each connect may follow ten redirects, and may do so
+/// once more with another key after a 401.
+///
 /// `Retry-After` is about one answer, and gets any wait that it asks for: `retry_at` in
 /// [`Lost`](crate::subscription::Lost) and in the status says how long that is. A `retry:` stays for
 /// good, so no more than a day of it counts: one odd line must not silence a feed for ever.

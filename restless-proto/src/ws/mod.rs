@@ -82,7 +82,6 @@ mod message;
 mod opcode;
 mod options;
 mod outgoing;
-mod promise;
 mod sequence;
 mod utf8;
 mod walk;

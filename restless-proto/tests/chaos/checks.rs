@@ -1,0 +1,366 @@
+//! What must hold, looked at from outside.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::Request;
+use restless_proto::TransportErrorKind;
+use restless_proto::machine::End;
+use restless_proto::subscription::{Ended, Event, Item, LossReason};
+
+use super::log::{Entry, Ms, unix_ms};
+use super::script::{Fate, Key, Setting, Start};
+use super::server::{Exchange, KEY};
+
+/// What the checks remember of one machine, and of those before it.
+pub(crate) struct Checks {
+    setting: Setting,
+    /// The cursor of the last item, stored by the user.
+    pub(crate) stored: Option<String>,
+    /// The `Date` of the first good answer of this machine, in milliseconds.
+    answered: Option<u64>,
+    /// When connects went out within the last minute.
+    connects: VecDeque<Ms>,
+    /// The shortest reconnection time that was ever in force.
+    shortest_retry: Ms,
+    /// Redirects that were followed in a row.
+    redirects: u32,
+    /// What has led here, where it was no new connect.
+    pub(crate) on_the_way: bool,
+    /// Whether a redirect has left the origin.
+    left_origin: bool,
+    pub(crate) closed_by_user: bool,
+    key_given: bool,
+    /// Whether the key that was given last was refused.
+    key_refused: bool,
+    /// The entries that were handed out, by their numbers.
+    pub(crate) handed_out: Vec<usize>,
+    /// Whether a machine was started without a cursor after another had run.
+    pub(crate) started_anew: bool,
+}
+
+impl Checks {
+    pub(crate) fn new(setting: &Setting, log: &[Entry]) -> Self {
+        let stored = match setting.start {
+            Start::Cursor(number) => Some(log[number].cursor()),
+            Start::Now | Start::Since(_) => None,
+        };
+        Self {
+            setting: setting.clone(),
+            stored,
+            answered: None,
+            connects: VecDeque::new(),
+            shortest_retry: setting.retry,
+            redirects: 0,
+            on_the_way: false,
+            left_origin: false,
+            closed_by_user: false,
+            key_given: false,
+            key_refused: false,
+            handed_out: Vec::new(),
+            started_anew: false,
+        }
+    }
+
+    /// Another machine starts, at the stored cursor.
+    pub(crate) fn restarted(&mut self) {
+        self.answered = None;
+        self.connects.clear();
+        self.shortest_retry = self.setting.retry;
+        self.on_the_way = false;
+        self.closed_by_user = false;
+        (self.key_given, self.key_refused) = (false, false);
+        self.started_anew |= self.stored.is_none();
+    }
+
+    pub(crate) fn key_given(&mut self, given: bool) {
+        (self.key_given, self.key_refused) = (given, false);
+    }
+
+    pub(crate) fn retry_came(&mut self, retry: Ms) {
+        self.shortest_retry = self.shortest_retry.min(retry);
+    }
+
+    /// A request goes out.
+    pub(crate) fn opens(
+        &mut self,
+        request: &Request<Bytes>,
+        before: Option<&Exchange>,
+        cursor: Option<&str>,
+        log: &[Entry],
+        now: Ms,
+    ) -> Result<(), String> {
+        let redirected = before.is_some_and(|it| {
+            it.head_came && matches!(it.plan.fate, Fate::Redirect { .. }) && it.end_came.is_none()
+        }) || (self.on_the_way && self.redirects > 0);
+        if before.is_some_and(|it| it.is_open) && !redirected {
+            return Err("opens an exchange beside another".to_owned());
+        }
+        if !self.on_the_way {
+            (self.redirects, self.left_origin) = (0, false);
+            self.connects(now)?;
+        }
+        self.moves_to(before, cursor, log)?;
+        self.asks_from(request, log)?;
+        self.shows_its_key_to(request)
+    }
+
+    /// The connects of any minute stay under the ceiling that `Backoff` tells.
+    fn connects(&mut self, now: Ms) -> Result<(), String> {
+        self.connects.push_back(now);
+        while self.connects.front().is_some_and(|at| at + 60_000 <= now) {
+            self.connects.pop_front();
+        }
+        let most = match self.shortest_retry {
+            0..100 => 604,
+            retry => 60_000 / retry + 1,
+        };
+        let seen = self.connects.len() as u64;
+        if seen > most { Err(format!("connects {seen} times within a minute")) } else { Ok(()) }
+    }
+
+    /// The cursor is that of the last item, or of an id behind it that came without one.
+    pub(crate) fn moves_to(
+        &mut self,
+        exchange: Option<&Exchange>,
+        cursor: Option<&str>,
+        log: &[Entry],
+    ) -> Result<(), String> {
+        if cursor == self.stored.as_deref() {
+            return Ok(());
+        }
+        let behind = exchange.into_iter().flat_map(|it| {
+            let arrived = it.served[..it.arrived()].iter().skip(it.handed_out);
+            arrived.map(|(number, _)| &log[*number]).take_while(|entry| entry.is_silent())
+        });
+        let known = behind.map(Entry::cursor).any(|it| cursor == Some(it.as_str()));
+        if !known {
+            return Err(format!("the cursor is {cursor:?}, and was {:?}", self.stored));
+        }
+        self.stored = cursor.map(str::to_owned);
+        Ok(())
+    }
+
+    fn asks_from(&self, request: &Request<Bytes>, log: &[Entry]) -> Result<(), String> {
+        let since = match (self.setting.start, self.answered) {
+            (Start::Since(number), _) => Some(unix_ms(log[number].at)),
+            (Start::Now | Start::Cursor(_), answered) => answered,
+        };
+        let due = match (&self.stored, since) {
+            (Some(cursor), _) => Some(format!("cursor={cursor}")),
+            (None, Some(since)) => Some(format!("since={since}")),
+            (None, None) => None,
+        };
+        let query = request.uri().query().unwrap_or_default();
+        let asked =
+            query.split('&').find(|pair| pair.starts_with("cursor=") || pair.starts_with("since="));
+        if asked == due.as_deref() {
+            return Ok(());
+        }
+        Err(format!("asks for {asked:?} where {due:?} is due"))
+    }
+
+    fn shows_its_key_to(&self, request: &Request<Bytes>) -> Result<(), String> {
+        let uri = request.uri();
+        let ours = uri.host() == Some("stream.test");
+        let shown = request.headers().contains_key("authorization")
+            || uri.to_string().contains(KEY)
+            || request.headers().values().any(|value| value.as_bytes().ends_with(KEY.as_bytes()));
+        let has_key = match self.setting.key {
+            Key::None => false,
+            Key::Fixed => true,
+            Key::OnDemand => self.key_given,
+        };
+        match (shown, ours && !self.left_origin) {
+            (true, true) if has_key => Ok(()),
+            (false, true) if !has_key => Ok(()),
+            (false, false) => Ok(()),
+            (true, _) => Err(format!("shows its key to {:?}", uri.host())),
+            (false, true) => Err("does not show its key".to_owned()),
+        }
+    }
+
+    /// What the user is told.
+    pub(crate) fn told(
+        &mut self,
+        event: &Event,
+        exchange: Option<&mut Exchange>,
+        log: &[Entry],
+        now: Ms,
+    ) -> Result<(), String> {
+        let printed = format!("{event:?}");
+        if printed.contains(KEY) {
+            return Err(format!("prints its key: {printed}"));
+        }
+        match event {
+            Event::Opened(_) => {
+                let exchange = exchange.ok_or("opened without an exchange")?;
+                if !exchange.head_came {
+                    return Err("opened before the head".to_owned());
+                }
+                let date = unix_ms(exchange.asked_at) / 1000 * 1000;
+                if self.setting.start == Start::Now && self.stored.is_none() {
+                    self.answered.get_or_insert(date);
+                }
+                self.on_the_way = false;
+                Ok(())
+            }
+            Event::Item(item) => {
+                let exchange = exchange.ok_or("an item without an exchange")?;
+                self.item(item, exchange, log)
+            }
+            Event::Lost(lost) => {
+                self.on_the_way = false;
+                let exchange = exchange.map(|it| &*it);
+                self.all_came_out(exchange, log)?;
+                if let Some(why) = exchange.and_then(is_final) {
+                    return Err(format!("{why} is no reason to connect again"));
+                }
+                let wait = (lost.retry_at.since_origin().as_millis() as u64).saturating_sub(now);
+                let asked = exchange.map_or(0, |it| asked_to_wait(it, lost.reason.clone()));
+                if wait + 1 < asked {
+                    return Err(format!("connects in {wait} ms, and was asked to wait {asked} ms"));
+                }
+                Ok(())
+            }
+            Event::Ended(ended) => self.ended(ended, exchange.map(|it| &*it), log),
+            _ => Ok(()),
+        }
+    }
+
+    /// An item is the next of what the server has sent, and has come whole.
+    fn item(&mut self, item: &Item, exchange: &mut Exchange, log: &[Entry]) -> Result<(), String> {
+        if self.closed_by_user {
+            return Err("an item after the user has closed it".to_owned());
+        }
+        let arrived = exchange.arrived();
+        let next = loop {
+            match exchange.served[..arrived].get(exchange.handed_out) {
+                Some((number, _)) if log[*number].is_silent() => exchange.handed_out += 1,
+                Some((number, _)) => break &log[*number],
+                None => return Err(format!("{item:?} is nothing that has come")),
+            }
+        };
+        if !next.is(item) {
+            return Err(format!("{item:?} is not what the server sent, {}", next.cursor()));
+        }
+        exchange.handed_out += 1;
+        self.handed_out.push(next.number);
+        self.stored = Some(next.cursor());
+        Ok(())
+    }
+
+    /// A loss comes after all that has come.
+    fn all_came_out(&self, exchange: Option<&Exchange>, log: &[Entry]) -> Result<(), String> {
+        let Some(exchange) = exchange else { return Ok(()) };
+        let left =
+            &exchange.served[exchange.handed_out..exchange.arrived().max(exchange.handed_out)];
+        match left.iter().find(|(number, _)| !log[*number].is_silent()) {
+            Some((number, _)) => Err(format!("{} has come and is lost", log[*number].cursor())),
+            None => Ok(()),
+        }
+    }
+
+    fn ended(
+        &self,
+        ended: &Ended,
+        exchange: Option<&Exchange>,
+        log: &[Entry],
+    ) -> Result<(), String> {
+        let why = exchange.and_then(is_final);
+        let due = match ended {
+            Ended::Closed => self.closed_by_user,
+            Ended::GaveUp { reconnects, .. } => {
+                self.all_came_out(exchange, log)?;
+                Some(*reconnects) == self.setting.max_reconnects
+            }
+            Ended::NoContent => why == Some("204"),
+            // One redirect after the other may come to too many.
+            Ended::Failed(_) if self.redirects >= 10 => true,
+            Ended::Failed(_) => {
+                self.all_came_out(exchange, log)?;
+                why.is_some()
+            }
+            _ => false,
+        };
+        if due { Ok(()) } else { Err(format!("there is no reason to end: {ended:?}")) }
+    }
+
+    /// The head of an exchange was handed in.
+    pub(crate) fn head_came(&mut self, exchange: &Exchange) {
+        match exchange.plan.fate {
+            Fate::Redirect { elsewhere, .. } => {
+                self.redirects += 1;
+                self.left_origin |= elsewhere;
+                self.on_the_way = true;
+            }
+            // Another key may do.
+            Fate::Status(401, _) if self.setting.key == Key::OnDemand && !self.left_origin => {
+                (self.on_the_way, self.key_refused) = (true, true);
+            }
+            _ => {}
+        }
+    }
+
+    /// A question for a key says whether the last one was refused.
+    pub(crate) fn asks_for_a_key(&mut self, rejected: bool) -> Result<(), String> {
+        if self.setting.key != Key::OnDemand {
+            return Err("asks for a key that it has".to_owned());
+        }
+        if rejected != self.key_refused {
+            return Err(format!("says of a key's refusal: {rejected}"));
+        }
+        self.redirects = 0;
+        self.left_origin = false;
+        Ok(())
+    }
+}
+
+/// Why nobody should connect again, by the table of the policy.
+fn is_final(exchange: &Exchange) -> Option<&'static str> {
+    use TransportErrorKind as Failure;
+    let closed = match &exchange.end_came {
+        Some(End::Closed { code, .. }) => Some(code.get()),
+        _ => exchange.close_came,
+    };
+    let stops = |code| {
+        matches!(
+            code,
+            1002 | 1003 | 1007..=1010 | 3000 | 3003 | 4400..=4407 | 4409..=4428 | 4430..=4499
+        )
+    };
+    if closed.is_some_and(stops) {
+        return Some("the code of its Close frame");
+    }
+    if let Some(End::Failed(error)) = &exchange.end_came {
+        let stops = matches!(
+            error.kind(),
+            Failure::Certificate | Failure::Unsupported | Failure::Proxy | Failure::Request
+        );
+        return stops.then_some("a failure that stays");
+    }
+    match exchange.plan.fate {
+        _ if !exchange.head_came => None,
+        Fate::Status(429 | 500..=599, _) => None,
+        Fate::Status(..) => Some("a refusal"),
+        Fate::WrongType => Some("a wrong type"),
+        Fate::WrongAccept => Some("no WebSocket"),
+        Fate::NoContent => Some("204"),
+        _ => None,
+    }
+}
+
+/// How long the peer asks to be left alone, in milliseconds.
+fn asked_to_wait(exchange: &Exchange, reason: LossReason) -> Ms {
+    let closed = match &exchange.end_came {
+        Some(End::Closed { code, .. }) => Some(code.get()),
+        _ => exchange.close_came,
+    };
+    match (closed, exchange.plan.fate, reason) {
+        (Some(1012 | 1013), ..) => 5000,
+        (_, Fate::Status(_, Some(seconds)), LossReason::Error(_)) if exchange.head_came => {
+            seconds * 1000
+        }
+        _ => 0,
+    }
+}

@@ -1,0 +1,383 @@
+//! The other end: what comes of a request, with the times at which it comes.
+
+use std::collections::VecDeque;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::response::Parts;
+use http::{Request, Response};
+use restless_proto::machine::{End, ExchangeId};
+use restless_proto::ws::CloseCode;
+use restless_proto::{TimeoutError, Timer, TransportErrorKind};
+use sha1::{Digest, Sha1};
+
+use super::log::{Entry, Ms, unix_ms};
+use super::script::{Ending, Fate, Plan, Serve, Setting, Transport};
+
+/// What the client shows of itself, and what no error may say again.
+pub(crate) const KEY: &str = "rs_0123456789abcdef";
+
+/// What comes to the driver.
+pub(crate) enum Coming {
+    Connected,
+    Head(Box<Parts>),
+    /// Content, and whether a frame ends with it.
+    Bytes(Bytes, Boundary),
+    Message(Bytes),
+    /// A Close frame, whole.
+    Close(Bytes, u16),
+    End(End),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Boundary {
+    Within,
+    End,
+}
+
+/// One exchange, seen from outside.
+pub(crate) struct Exchange {
+    pub(crate) id: ExchangeId,
+    pub(crate) plan: Plan,
+    /// What comes, in order.
+    pub(crate) coming: VecDeque<(Ms, Coming)>,
+    /// The entries that are sent, and how much content each of them ends at.
+    pub(crate) served: Vec<(usize, usize)>,
+    /// How much content has come so far, and how many entries were handed out of it.
+    pub(crate) came: usize,
+    pub(crate) handed_out: usize,
+    /// What has come beside content.
+    pub(crate) head_came: bool,
+    pub(crate) close_came: Option<u16>,
+    pub(crate) end_came: Option<End>,
+    /// When the server was asked, which is its `Date`.
+    pub(crate) asked_at: Ms,
+    /// Whether the driver has a connection for it.
+    pub(crate) is_open: bool,
+    /// Frames that the server owes to a ping or a Close frame, and whether one of its own is under way.
+    pub(crate) owed: VecDeque<Bytes>,
+    pub(crate) is_within_frame: bool,
+    /// What the client has sent and nobody has read.
+    pub(crate) sent: Vec<u8>,
+}
+
+impl Exchange {
+    /// How many entries have come whole.
+    pub(crate) fn arrived(&self) -> usize {
+        self.served.iter().take_while(|(_, end)| *end <= self.came).count()
+    }
+
+    /// Whether the peer says nothing any more.
+    pub(crate) fn is_mute(&self) -> bool {
+        let silence = matches!(self.plan.cut, Some((_, Ending::Silence))) && self.coming.is_empty();
+        silence || self.plan.fate == Fate::Silence
+    }
+
+    /// Whether this connection stays, and has all there is to have.
+    pub(crate) fn is_held(&self) -> bool {
+        self.plan.fate == Fate::Good && self.head_came && self.plan.cut.is_none()
+    }
+}
+
+/// A piece of content, with the time from which on it is there.
+struct Piece {
+    at: Ms,
+    bytes: Vec<u8>,
+    /// The entry that ends with it.
+    entry: Option<usize>,
+    boundary: Boundary,
+}
+
+/// What comes of this request.
+pub(crate) fn answer(
+    setting: &Setting,
+    log: &[Entry],
+    id: ExchangeId,
+    plan: Plan,
+    request: &Request<Bytes>,
+    now: Ms,
+) -> Result<Exchange, String> {
+    let mut exchange = Exchange {
+        id,
+        plan,
+        coming: VecDeque::new(),
+        served: Vec::new(),
+        came: 0,
+        handed_out: 0,
+        head_came: false,
+        close_came: None,
+        end_came: None,
+        asked_at: now + 1,
+        is_open: true,
+        owed: VecDeque::new(),
+        is_within_frame: false,
+        sent: Vec::new(),
+    };
+    let plan = exchange.plan.clone();
+    let (fate, head_at) = (plan.fate, now + 1 + plan.delay);
+    let coming = &mut exchange.coming;
+    let fails = |kind: TransportErrorKind| Coming::End(End::Failed(kind.into()));
+    let stands = !matches!(
+        fate,
+        Fate::ConnectTimeout
+            | Fate::Fails(TransportErrorKind::Connect)
+            | Fate::Fails(TransportErrorKind::Resolve)
+            | Fate::Fails(TransportErrorKind::Certificate)
+            | Fate::Fails(TransportErrorKind::Tls)
+    );
+    if stands && plan.tells {
+        coming.push_back((now + 1, Coming::Connected));
+    }
+    let head = match fate {
+        Fate::Good => {
+            let index = first(log, request, plan.serve, now + 1)?;
+            coming.push_back((head_at, Coming::Head(good(setting, request, now + 1, KEY_RIGHT))));
+            let pieces = content(setting, log, &plan, index, now + 1);
+            cut(setting, &mut exchange, pieces, head_at);
+            return Ok(exchange);
+        }
+        Fate::Fails(kind) => {
+            coming.push_back((head_at, fails(kind)));
+            return Ok(exchange);
+        }
+        Fate::ConnectTimeout => {
+            let late = TimeoutError::new(Timer::Connect, std::time::Duration::from_secs(10));
+            coming.push_back((now + 10_000, Coming::End(End::TimedOut(late))));
+            return Ok(exchange);
+        }
+        Fate::Silence => return Ok(exchange),
+        Fate::Nothing => {
+            coming.push_back((head_at, Coming::End(End::Complete)));
+            return Ok(exchange);
+        }
+        Fate::Status(status, wait) => {
+            let head = Response::builder().status(status);
+            match wait {
+                Some(seconds) => head.header("retry-after", seconds),
+                None => head,
+            }
+        }
+        Fate::Redirect { status, elsewhere, with_position, wait } => {
+            let origin = if elsewhere { "https://elsewhere.test" } else { "" };
+            let query = request.uri().query().filter(|_| with_position);
+            let to = format!("{origin}/moved?{}", query.unwrap_or("streamId=a"));
+            let head = Response::builder().status(status).header("location", to);
+            match wait {
+                Some(seconds) => head.header("retry-after", seconds),
+                None => head,
+            }
+        }
+        Fate::WrongType => {
+            let status = if setting.transport == Transport::EventStream { 200 } else { 426 };
+            Response::builder().status(status).header("content-type", "text/html")
+        }
+        Fate::NoContent => Response::builder().status(204),
+        Fate::WrongAccept => {
+            coming.push_back((head_at, Coming::Head(good(setting, request, now + 1, "wrong"))));
+            return Ok(exchange);
+        }
+    };
+    coming.push_back((head_at, Coming::Head(parts(head))));
+    // Who refuses says what was wrong with what it was shown.
+    let text = format!(r#"{{"message":"no, and not with {KEY}"}}"#);
+    coming.push_back((head_at + plan.gap, Coming::Bytes(text.into(), Boundary::End)));
+    if plan.tells {
+        coming.push_back((head_at + 2 * plan.gap, Coming::End(End::Complete)));
+    }
+    Ok(exchange)
+}
+
+/// The entry that a request is answered from.
+fn first(log: &[Entry], request: &Request<Bytes>, serve: Serve, now: Ms) -> Result<usize, String> {
+    let query = request.uri().query().unwrap_or_default();
+    let value = |name: &str| {
+        query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
+    };
+    let live = log.iter().take_while(|entry| entry.at <= now).count();
+    let honest = match (value("cursor"), value("since")) {
+        (Some((_, cursor)), _) => {
+            let entry = log.iter().position(|entry| entry.cursor() == cursor);
+            entry.ok_or_else(|| format!("asks from {cursor}, which nobody has said"))? + 1
+        }
+        (None, Some((_, since))) => {
+            let since: u64 = since.parse().map_err(|_| format!("asks since {since}"))?;
+            log.iter().take_while(|entry| unix_ms(entry.at) < since).count()
+        }
+        (None, None) => live,
+    };
+    Ok(match serve {
+        Serve::Honest | Serve::Twice => honest,
+        Serve::FromTheBeginning => 0,
+        Serve::FromNow => live,
+        Serve::Back(entries) => honest.saturating_sub(entries),
+    })
+}
+
+const KEY_RIGHT: &str = "";
+
+/// The head of a good answer.
+fn good(setting: &Setting, request: &Request<Bytes>, now: Ms, salt: &str) -> Box<Parts> {
+    let date = std::time::UNIX_EPOCH + std::time::Duration::from_millis(unix_ms(now));
+    let head = Response::builder().header("date", httpdate::fmt_http_date(date));
+    parts(match setting.transport {
+        Transport::EventStream => head.header("content-type", "text/event-stream"),
+        Transport::Messages => head.status(101),
+        Transport::Frames => {
+            let key = request.headers().get("sec-websocket-key").map(|key| key.as_bytes());
+            let guid = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+            let accept = Sha1::new().chain_update(key.unwrap_or_default()).chain_update(guid);
+            let accept = STANDARD.encode(accept.chain_update(salt).finalize());
+            let head = head.status(101).header("upgrade", "websocket");
+            head.header("connection", "Upgrade").header("sec-websocket-accept", accept)
+        }
+    })
+}
+
+fn parts(head: http::response::Builder) -> Box<Parts> {
+    Box::new(head.body(()).unwrap().into_parts().0)
+}
+
+/// All that a connection would bring, were it not cut.
+fn content(setting: &Setting, log: &[Entry], plan: &Plan, first: usize, now: Ms) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    if let (Transport::EventStream, Some(retry)) = (setting.transport, plan.retry) {
+        let bytes = format!("retry: {retry}\n\n").into();
+        pieces.push(Piece { at: now, bytes, entry: None, boundary: Boundary::End });
+    }
+    let mut heard = now;
+    for entry in &log[first.min(log.len())..] {
+        let at = entry.at.max(now);
+        beat(setting, &mut pieces, heard, at);
+        heard = at;
+        for _ in 0..if plan.serve == Serve::Twice { 2 } else { 1 } {
+            push_entry(setting, &mut pieces, entry, at);
+        }
+    }
+    // A while longer, in which nothing happens.
+    beat(setting, &mut pieces, heard, heard + 20 * setting.beat());
+    pieces
+}
+
+/// What says that the peer is there, from one time to the other.
+fn beat(setting: &Setting, pieces: &mut Vec<Piece>, from: Ms, to: Ms) {
+    let mut at = from + setting.beat();
+    while at < to {
+        let bytes = match setting.transport {
+            Transport::EventStream if at % 2 == 0 => b": still there\n\n".to_vec(),
+            Transport::EventStream => b"event: ping\ndata: not ours\n\n".to_vec(),
+            Transport::Frames => frame(FIN | PING, b"there?"),
+            Transport::Messages => Vec::new(),
+        };
+        pieces.push(Piece { at, bytes, entry: None, boundary: Boundary::End });
+        at += setting.beat();
+    }
+}
+
+fn push_entry(setting: &Setting, pieces: &mut Vec<Piece>, entry: &Entry, at: Ms) {
+    let number = Some(entry.number);
+    let mut push = |bytes, entry| {
+        pieces.push(Piece { at, bytes, entry, boundary: Boundary::End });
+    };
+    let message = entry.message();
+    match (setting.transport, entry.number % 3) {
+        (Transport::EventStream, _) => push(entry.block().into(), number),
+        (Transport::Messages, _) => push(message.to_vec(), number),
+        (Transport::Frames, 0) => push(frame(FIN | TEXT, &message), number),
+        (Transport::Frames, 1) => push(frame(FIN | BINARY, &message), number),
+        (Transport::Frames, _) => {
+            let (head, tail) = message.split_at(message.len() / 2);
+            push(frame(TEXT, head), None);
+            push(frame(FIN | PING, b""), None);
+            push(frame(FIN, tail), number);
+        }
+    }
+}
+
+/// Lets the content come in pieces, up to where it is cut.
+fn cut(setting: &Setting, exchange: &mut Exchange, pieces: Vec<Piece>, head_at: Ms) {
+    // A server that does not keep to its cursor is none to stay with.
+    if exchange.plan.serve != Serve::Honest && exchange.plan.cut.is_none() {
+        exchange.plan.cut = Some((usize::MAX, Ending::Complete));
+    }
+    let (plan, coming) = (&exchange.plan, &mut exchange.coming);
+    let most = plan.cut.map_or(usize::MAX, |(bytes, _)| bytes);
+    // A Close frame, and a message, are whole.
+    let whole = setting.transport == Transport::Messages
+        || matches!(
+            (setting.transport, plan.cut),
+            (Transport::Frames, Some((_, Ending::Close(_))))
+        );
+    let (mut at, mut sent) = (head_at, 0);
+    for Piece { at: from, bytes, entry, boundary } in pieces {
+        if sent >= most {
+            break;
+        }
+        at = at.max(from);
+        let take = if whole { bytes.len() } else { bytes.len().min(most - sent) };
+        let cut_short = take < bytes.len();
+        // A block is over with the CR of its last line end.
+        let enough = bytes.len() - usize::from(bytes.ends_with(b"\r\n"));
+        if let Some(entry) = entry.filter(|_| take >= enough) {
+            exchange.served.push((entry, sent + enough));
+        }
+        sent += take;
+        if setting.transport == Transport::Messages {
+            at += plan.gap;
+            coming.push_back((at, Coming::Message(bytes.into())));
+            continue;
+        }
+        let bytes = Bytes::from(bytes).slice(..take);
+        for start in (0..take).step_by(plan.piece.min(take.max(1))) {
+            at += plan.gap;
+            let end = start.saturating_add(plan.piece).min(take);
+            let boundary = if end == take && !cut_short { boundary } else { Boundary::Within };
+            coming.push_back((at, Coming::Bytes(bytes.slice(start..end), boundary)));
+        }
+    }
+    match (plan.cut, setting.transport) {
+        (None | Some((_, Ending::Silence)), _) => {}
+        (Some((_, Ending::Complete)), Transport::EventStream)
+        | (Some((_, Ending::Close(_))), Transport::EventStream) => {
+            coming.push_back((at + 1, Coming::End(End::Complete)));
+        }
+        (Some((_, Ending::Close(code))), Transport::Messages) => {
+            let (code, reason) = (CloseCode::new(code), "over".to_owned());
+            coming.push_back((at + 1, Coming::End(End::Closed { code, reason })));
+        }
+        (Some((_, Ending::Close(code))), Transport::Frames) => {
+            let mut payload = code.to_be_bytes().to_vec();
+            payload.extend(b"over");
+            coming.push_back((at + 1, Coming::Close(frame(FIN | CLOSE, &payload).into(), code)));
+            coming.push_back((at + 200, Coming::End(End::Complete)));
+        }
+        (Some((_, Ending::Complete)), Transport::Frames | Transport::Messages) => {
+            coming.push_back((at + 1, Coming::End(End::Complete)));
+        }
+        (Some((_, Ending::Broken)), _) => {
+            let why = End::Failed(TransportErrorKind::Broken.into());
+            coming.push_back((at + 1, Coming::End(why)));
+        }
+    }
+}
+
+pub(crate) const FIN: u8 = 0x80;
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
+
+/// A frame of a server's (RFC 6455 §5.2).
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match u8::try_from(payload.len()) {
+        Ok(length @ ..126) => bytes.push(length),
+        _ => {
+            bytes.push(126);
+            bytes.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+        }
+    }
+    bytes.extend(payload);
+    bytes
+}
