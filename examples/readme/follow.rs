@@ -13,11 +13,11 @@ async fn main() -> Result<(), Error> {
             Event::Unanswered => eprintln!("no answer yet: something in between may hold it back"),
             Event::Item(Item::Event(event)) => println!("{}", event.raw()),
             Event::Item(Item::Rejected(rejected)) => eprintln!("rejected: {rejected}"),
-            // Nothing is to be done: it connects again, and resumes where it was.
+            // The subscription connects again by itself, and resumes where it was.
             Event::Lost(lost) => {
                 eprintln!("lost: {}; reconnect {} follows", lost.reason, lost.attempt)
             }
-            // It can't go on, and says why.
+            // The subscription can go no further, and says why.
             Event::Ended(ended) => return ended.into_error().map_or(Ok(()), Err),
             _ => {}
         }

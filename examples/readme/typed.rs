@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let mut events = Client::from_env()?.subscribe(Subscription::stream(id).since("0"))?;
     while let Some(item) = events.next().await {
         let item = item?;
-        // None for an event of the kind `error`: the API could not be asked.
+        // An event of the kind `error` has no data: the API could not be asked.
         let Some(data) = item.event().and_then(|event| event.data()) else { continue };
         for Order { id, status, total } in data.parse::<Page>()?.orders {
             println!("order {id} over {total:.2} is {status}");

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 /// Pieces of input, in the order in which they came.
 ///
@@ -18,6 +18,7 @@ pub(crate) struct Chunks {
 
 impl Chunks {
     /// Takes the next piece. An empty one changes nothing.
+    #[inline]
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.first.is_empty() {
             self.first = chunk;
@@ -33,11 +34,24 @@ impl Chunks {
         &self.first
     }
 
+    /// Goes on in the first piece, behind so many of its bytes.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.first.advance(bytes.min(self.first.len()));
+        if self.first.is_empty() {
+            self.leave_first();
+        }
+    }
+
     /// Goes on to the next piece, and says whether there is one. The memory of the one that is left
     /// behind is free, unless somebody has a slice of it.
+    #[inline]
     pub(crate) fn leave_first(&mut self) -> bool {
-        self.first = self.later.pop_front().unwrap_or_default();
-        self.later_bytes -= self.first.len();
+        self.first = Bytes::new();
+        // Hardly ever is there another one, and moving one that may be there is slow.
+        if !self.later.is_empty() {
+            self.first = self.later.pop_front().unwrap_or_default();
+            self.later_bytes -= self.first.len();
+        }
         !self.first.is_empty()
     }
 
@@ -69,6 +83,19 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_piece_that_is_read_to_its_end_gives_way_to_the_next() {
+        let mut chunks = Chunks::default();
+        chunks.push(Bytes::from_static(b"abc"));
+        chunks.push(Bytes::from_static(b"d"));
+        chunks.advance(2);
+        assert_eq!(chunks.first(), "c");
+        chunks.advance(1);
+        assert_eq!(chunks.first(), "d");
+        chunks.advance(9);
+        assert_eq!((chunks.count(), chunks.held_bytes()), (0, 0));
+    }
 
     #[test]
     fn pieces_come_in_order_and_empty_ones_not_at_all() {

@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 /// A source of random numbers, from a seed that the driver draws from its operating system.
 ///
-/// This crate asks nobody for randomness. The numbers are SHA-256 of the seed and a counter, so
-/// whoever sees some of them can tell neither the others nor the seed, which masking keys need
-/// (RFC 6455 §10.3), and a seed in a recording repeats the run.
+/// The crate takes randomness from the driver alone. The numbers are SHA-256 of the seed and a
+/// counter, so whoever sees some of them can tell neither the others nor the seed, which masking
+/// keys need (RFC 6455 §10.3), and a seed in a recording repeats the run.
 ///
 /// ```
 /// use restless_proto::Entropy;
@@ -31,8 +31,8 @@ impl Entropy {
         Self { seed, counter: 0, words }
     }
 
-    /// Starts from a small seed, as tests and recordings have it. It is enough for jitter; where
-    /// the peer must not guess (masking keys), use [`from_bytes`](Self::from_bytes).
+    /// Starts from a small seed, as tests and recordings have it. Such a seed is enough for jitter.
+    /// Masking keys, which a peer must be unable to guess, take [`from_bytes`](Self::from_bytes).
     pub fn from_seed(seed: u64) -> Self {
         let mut bytes = [0; 32];
         for (to, from) in bytes.iter_mut().zip(seed.to_le_bytes()) {

@@ -42,9 +42,9 @@ use crate::ws::{self, HandshakeError};
 ///
 /// # From events
 ///
-/// No call and no subscription ends with [`Event`](Self::Event) or [`Signature`](Self::Signature):
-/// an event that can't be read is an item of its own. They are here for a caller's function that
-/// reads data and returns this type:
+/// Calls and subscriptions never end with [`Event`](Self::Event) or [`Signature`](Self::Signature):
+/// a malformed event is an item. The two variants are for a caller's function that reads data and
+/// returns this type:
 ///
 /// ```
 /// use restless_proto::{Error, StreamEvent};
@@ -83,7 +83,7 @@ pub enum Error {
     /// An event's data can't be read as what was asked for.
     #[error(transparent)]
     Event(#[from] event::Error),
-    /// A payload can't be signed, or its signature is not to be trusted.
+    /// A payload has no canonical form, or a signature that is missing or wrong.
     #[error(transparent)]
     Signature(#[from] signature::Error),
     /// A redirect could not be followed.

@@ -1,4 +1,4 @@
-//! Header fields of the caller's own, and those that go out with every request.
+//! Header fields that the caller sets, and those that go out with every request.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -22,13 +22,13 @@ const TAKEN: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// A field of the caller's own, as it can be sent. Its value is marked: it may be a secret, and
-/// nothing is lost by not printing it.
+/// Reads a field that the caller sets. The value is marked as sensitive, since a secret may stand
+/// there.
 ///
 /// # Errors
 ///
-/// Where HTTP can't carry it, and where it is not the caller's to set.
-pub(crate) fn own(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
+/// Where HTTP can't carry the field, and where the field is the client's to set.
+pub(crate) fn checked(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
     let Ok(name) = HeaderName::try_from(name) else {
         return Err(ConfigError::new("header", name, "a field name (RFC 9110 §5.1)"));
     };

@@ -1,8 +1,8 @@
 //! Writing a driver: how to run the machines of this crate over any I/O, without reading an adapter.
 //!
 //! A *machine* ([`CallMachine`], [`SubscriptionMachine`]) knows the protocol: what to send, when to
-//! reconnect, where to resume. A *driver* knows the world: sockets, time. The two meet in
-//! [`Machine`], [`Input`] and [`Output`](crate::machine::Output), and in nothing else.
+//! reconnect, where to resume. A *driver* knows the world: sockets and time. Machine and driver
+//! meet in [`Machine`], [`Input`] and [`Output`](crate::machine::Output) alone.
 //!
 //! # The loop
 //!
@@ -32,40 +32,41 @@
 //!
 //! # The rules
 //!
-//! 1. **Poll until `Wait` or `Done`** before reading more. Bytes that were handed in sit inside as
-//!    one chunk, and come out as events one by one. A driver that reads only at `Wait` has
-//!    back-pressure for free: a slow user slows the peer down.
-//! 2. **Bytes before time.** Where both are there, hand in the bytes: they may be what the deadline
-//!    was about. A driver that was not run for a while notices a deadline late, and the bytes that
-//!    have come meanwhile are still with the operating system. A machine with an open exchange that
-//!    hears of its deadline more than 20 ms late therefore asks to wait 20 ms more, once: that is a
-//!    `Wait` as any other, and no rule for a driver.
-//! 3. **Whatever fails is an [`End`]**: a name that can't be resolved, a refused connection, a bad
-//!    certificate, a reset. Say which with [`TransportErrorKind`], and put the cause into the
-//!    [`TransportError`]. The machine decides whether to try again.
+//! 1. **Poll until `Wait` or `Done`** before reading more. A machine keeps bytes that were handed
+//!    in as one chunk, and gives them out as events one by one. A driver that reads only at `Wait`
+//!    has back-pressure for free: a slow user slows the peer down.
+//! 2. **Bytes before time.** Where bytes have come and the deadline is reached, hand in the bytes:
+//!    the deadline may be about these very bytes. A driver that stood still for a while notices a
+//!    deadline late, and the bytes that have come meanwhile are still with the operating system. A
+//!    machine with an open exchange that hears of the deadline more than 20 ms late therefore asks
+//!    once to wait 20 ms more, by a `Wait` as any other.
+//! 3. **Whatever fails is an [`End`]**: an unknown name, a refused connection, a bad certificate, a
+//!    reset. [`TransportErrorKind`] says which failure it was, and the [`TransportError`] carries
+//!    the cause. The machine decides whether to try again.
 //! 4. **Never retry, redirect or time a request yourself**, save for the time that connecting takes
-//!    ([`Timer::Connect`], [`Timer::TlsHandshake`]), which a machine can't see. Switch these off in the HTTP client below.
-//! 5. **Time only moves forward.** Take an origin once, and pass the time since then. If a while has
-//!    gone by since the machine was made, say `Elapsed` before the first poll.
-//! 6. **The request is whole** but for `Host`, `Content-Length` and `Connection`. Send its fields as
-//!    they are. `Data` is content without the transfer coding, but with the content coding that
-//!    `Content-Encoding` names: switch an HTTP client's own decoding off, or see to it that the
-//!    field goes with the coding. Interim responses are not reported.
-//!    A response without `Date` gets the time of its receipt as one (RFC 9110 §6.6.1): a date in
-//!    `Retry-After` is read against it, and a machine has no clock to ask.
-//!    One that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of a 101 the
-//!    connection is the machine's: `Data` is whatever comes, and `Send` whatever goes.
-//!    The target that goes over the wire has a path: `/` where the URL has none (RFC 9112 §3.2.1).
-//!    Content of no bytes is none for GET and DELETE; a POST without content says
+//!    ([`Timer::Connect`], [`Timer::TlsHandshake`]), which a machine can't see. Switch redirects,
+//!    retries and timeouts off in the HTTP client below.
+//! 5. **Time only moves forward.** Take an origin once, and pass the time since the origin. If a
+//!    while has gone by since the machine was made, say `Elapsed` before the first poll.
+//! 6. **The request is whole** but for `Host`, `Content-Length` and `Connection`. Send the
+//!    request's fields as they are. `Data` is content without the transfer coding, but with the
+//!    content coding that `Content-Encoding` names: switch off the decoding of an HTTP client, or
+//!    see to it that the field goes with the coding. Interim responses stay with the driver. A
+//!    driver that gets a response without `Date` adds the time of receipt as `Date` (RFC 9110
+//!    §6.6.1), because a machine, which has no clock, reads a date in `Retry-After` against that
+//!    field. A request that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of
+//!    a 101 the connection is the machine's: `Data` is whatever comes, and `Send` whatever goes.
+//!    The target that goes over the wire has a path: `/` where the URL's path is empty (RFC 9112
+//!    §3.2.1). A GET or DELETE whose content is empty goes out without content; an empty POST says
 //!    `Content-Length: 0` (RFC 9110 §8.6).
-//! 7. **A question is open until something else comes out.** After `Authorize` comes `Wait`: wait for
-//!    the user's answer and for the deadline. Any other output but `Wait` takes the question back; an
-//!    answer that comes later does no harm. A service with a fixed key, or none, never asks.
-//! 8. **Dropping is closing.** A machine that is dropped in the middle leaves nothing behind.
+//! 7. **A question is open until something else comes out.** After `Authorize` comes `Wait`: wait
+//!    for the user's answer and for the deadline. Any output but `Wait` takes the question back; an
+//!    answer that comes later does no harm. Only a service with credentials on demand asks.
+//! 8. **Dropping is closing.** A machine may be dropped at any point, and leaves nothing behind.
 //!
 //! # What HTTP clients do by themselves
 //!
-//! Each of these is to be switched off, or the machine and the client work against each other:
+//! Switch each of these off, or the machine and the client work against each other:
 //!
 //! | what a client adds or does | why it must not |
 //! | --- | --- |
@@ -81,41 +82,47 @@
 //! # What the user may do in between
 //!
 //! [`close`](crate::subscription::SubscriptionMachine::close) and
-//! [`ask_for_snapshot`](crate::subscription::SubscriptionMachine::ask_for_snapshot) are called between
-//! two polls, with the present time. The next poll says what comes of them, `Hangup` first where a
-//! connection is to be dropped; a driver that waits has to be woken for it. Where a subscription tells
-//! [continuity](crate::subscription::Continuity), that is an `Event` as any other, right before the
-//! item that it is about; it asks for nothing.
+//! [`ask_for_snapshot`](crate::subscription::SubscriptionMachine::ask_for_snapshot) are called
+//! between two polls, with the present time. The next poll says what comes of the call, `Hangup`
+//! first where a connection is to be dropped; a driver that waits has to be woken for that poll.
+//! [Continuity](crate::subscription::Continuity) is an `Event` as any other, right before the item
+//! that the event is about.
 //!
 //! # Stacks that call back
 //!
 //! Some stacks hand over bytes when they like, by calling a function. Rule 1 then needs a queue
-//! between them and the machine, and the queue a bound: pause the stack (libcurl's
+//! between the stack and the machine, and the queue a bound: pause the stack (libcurl's
 //! `CURL_WRITEFUNC_PAUSE`, Node's `pause()`, a stream's reader that is not asked) once 64 KiB wait,
-//! and go on at `Wait`. A stack that can't be paused must be asked to hang up instead, and the
-//! machine be told `Ended`: it resumes at its cursor, and nothing is lost. To keep whatever comes is
-//! to let a fast server fill the memory.
+//! and go on at `Wait`. A driver asks a stack that lacks a pause to hang up instead, and tells the
+//! machine `Ended`: the machine resumes at the cursor, and nothing is lost. A queue without a bound
+//! would let a fast server fill the memory.
 //!
 //! # In a browser: `fetch`
 //!
-//! `fetch` follows redirects by itself and shows no `Location` (`redirect: "manual"` gives an answer
-//! without a status), decodes content and leaves `Content-Encoding` in place (take the field away),
-//! hides fields that `Access-Control-Expose-Headers` does not name (`Date`, `Retry-After` and
-//! `X-Request-Id` among them), and does not let `Host`, `Connection`, `Accept-Encoding` or, in some
-//! browsers, `User-Agent` be set. It says that a request failed and not why: `Connect` is the kind
-//! for that. It can't upgrade; over WebSocket the browser's own `WebSocket` is the stack, with
-//! [`whole_messages`](crate::Subscription::whole_messages), and it sets no `Authorization`: such a
-//! subscription needs a URL with its key in it, or a session.
+//! The stack of a browser differs from others in these points:
+//!
+//! - `fetch` follows redirects by itself, and hides `Location`; `redirect: "manual"` gives an
+//!   answer without a status.
+//! - `fetch` decodes content and leaves `Content-Encoding` in place: take the field away.
+//! - `fetch` shows `Date`, `Retry-After`, `X-Request-Id` and most other fields only where
+//!   `Access-Control-Expose-Headers` names them.
+//! - `fetch` sets `Host`, `Connection`, `Accept-Encoding` and, in some browsers, `User-Agent` by
+//!   itself.
+//! - `fetch` hides the reason for a failure: `Connect` is the kind for such a failure.
+//! - `fetch` can't upgrade. Over WebSocket the stack is the browser's `WebSocket`, with
+//!   [`whole_messages`](crate::Subscription::whole_messages). The browser's `WebSocket` sends no
+//!   `Authorization`: such a subscription needs a URL with a key in the URL, or a session.
 //!
 //! # A driver that is confused
 //!
-//! A late input of an older exchange does no harm, nor does `Elapsed` too early, nor an input that
-//! the state does not want: no order of calls is an error.
+//! Every order of calls is allowed: a late input of an older exchange, an early `Elapsed` and an
+//! input at the wrong time all do no harm.
 //!
 //! # A driver
 //!
-//! This one runs any machine to its end over a bare socket, in one thread. [`http1`](crate::http1)
-//! speaks HTTP; one over an HTTP stack differs in how it gets its inputs. It needs no other case.
+//! The driver below runs any machine to its end over a bare socket, in one thread.
+//! [`http1`](crate::http1) speaks HTTP; a driver over an HTTP stack differs in where the inputs
+//! come from, and needs the same cases.
 //!
 //! ```
 //! use std::io::{ErrorKind, Read as _, Write as _};
@@ -251,8 +258,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A call runs by the same loop. It tries again by itself, as [`CallMachine`] says, so the HTTP
-//! client below must not:
+//! A call runs by the same loop. A call tries again by itself, as [`CallMachine`] says, so that the
+//! HTTP client below must not:
 //!
 //! ```
 //! # use restless_proto::{CallOptions, Entropy, Instant, Service, streams};
@@ -275,14 +282,14 @@
 //!
 //! # WebSocket
 //!
-//! A subscription over WebSocket opens an exchange whose request says `Connection: Upgrade`. Its
-//! response's head, 101, turns the connection over: from then on every byte that comes is `Data`,
-//! and every [`Send`](crate::machine::Output::Send) is written as it is. The driver above needs nothing
-//! more for it.
+//! A subscription over WebSocket opens an exchange whose request says `Connection: Upgrade`. The
+//! head of a 101 turns the connection over: from then on every byte that comes is `Data`, and every
+//! [`Send`](crate::machine::Output::Send) is written as it is. The driver above needs nothing more
+//! for it.
 //!
 //! A driver whose HTTP stack turns the connection over reads into a
 //! [`ReadBuffer::for_websocket`](crate::ReadBuffer::for_websocket), and gives the machine slices of
-//! it: of a read that is not small, neither messages nor events are copied.
+//! the buffer: messages and events of a large read are lent, not copied.
 //!
 //! Who has a WebSocket stack already asks for
 //! [`whole_messages`](crate::Subscription::whole_messages) instead, and tells of

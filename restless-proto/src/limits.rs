@@ -1,15 +1,16 @@
-//! What one peer may make us hold in memory.
+//! The most memory that one peer may make a machine hold.
 
-/// The most bytes that one thing may take, each with a default that no honest peer reaches.
+/// The most bytes that a line, an event, a reply and an error's excerpt may take. An honest peer
+/// stays below each default.
 ///
-/// Every limit is a hard one: what would pass it yields a [`LimitError`](crate::LimitError), and
-/// memory stays within the limit, rounded up to a power of two, plus one chunk of input. All count what is left once a content
-/// coding is taken off, of which at most 16 KiB are decoded ahead.
+/// Input that would pass a limit yields a [`LimitError`](crate::LimitError). Memory stays within
+/// the limit, rounded up to a power of two, plus one chunk of input. A limit counts bytes after
+/// their content coding is taken off; at most 16 KiB are decoded ahead.
 ///
-/// A coded event stream has a limit more: within a minute it may decode to as much as a line and an
-/// event take together, and 32 MiB at least, and bring no event; a subscription ends with that, since
-/// it would come again. A few bytes can be coded to comments without end; but heartbeats, however
-/// well they are coded, come at their time.
+/// A coded event stream has one limit more: the bytes of one minute that decode to no event, at
+/// most the line's limit and the event's limit together, and no less than 32 MiB. A subscription
+/// that passes this limit ends, since the same bytes would come again: a few bytes can be coded to
+/// comments without end. Heartbeats stay far below the limit.
 ///
 /// ```
 /// use restless_proto::Limits;
@@ -37,29 +38,30 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Longest line of an event stream, in bytes without its end. Default 16 MiB.
+    /// Sets the longest line of an event stream, in bytes without the line's end. Default: 16 MiB.
     #[must_use]
     pub fn line_bytes(mut self, maximum: usize) -> Self {
         self.line_bytes = maximum;
         self
     }
 
-    /// Most data of one event, in bytes after its lines are joined. Default 16 MiB.
+    /// Sets the most data of one event, in bytes after the data's lines are joined. Default: 16
+    /// MiB.
     #[must_use]
     pub fn event_bytes(mut self, maximum: usize) -> Self {
         self.event_bytes = maximum;
         self
     }
 
-    /// Most content of one REST reply, in bytes. Default 16 MiB.
+    /// Sets the most content of one REST reply, in bytes. Default: 16 MiB.
     #[must_use]
     pub fn content_bytes(mut self, maximum: usize) -> Self {
         self.content_bytes = maximum;
         self
     }
 
-    /// Most of a refusal's content that an error keeps, in bytes. Default 8 KiB; what is over it
-    /// is cut off without an error.
+    /// Sets how much of a refusal's content an error keeps, in bytes. Default: 8 KiB. Longer
+    /// content is cut there, which is no error.
     #[must_use]
     pub fn excerpt_bytes(mut self, maximum: usize) -> Self {
         self.excerpt_bytes = maximum;

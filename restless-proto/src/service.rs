@@ -131,7 +131,7 @@ impl Service {
     /// read (`Accept`, `Connection`, `Host` and the like), and for `x-api-key`: see
     /// [`with_api_key`](Self::with_api_key).
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
-        let (name, value) = fields::own(name, value)?;
+        let (name, value) = fields::checked(name, value)?;
         auth::refuse_api_key(&name)?;
         Arc::make_mut(&mut self.defaults).insert(name, value);
         Ok(self)
@@ -148,7 +148,7 @@ impl Service {
         if user_agent.is_empty() {
             defaults.remove(header::USER_AGENT);
         } else {
-            let (name, mut value) = fields::own("user-agent", user_agent)?;
+            let (name, mut value) = fields::checked("user-agent", user_agent)?;
             value.set_sensitive(false);
             defaults.insert(name, value);
         }

@@ -18,6 +18,7 @@ use rustls::ClientConfig;
 use crate::connect::{Connector, Timeouts};
 use crate::credentials::{self, Provider};
 use crate::driver::Driver;
+use crate::exchange::Purpose;
 use crate::proxy::Proxies;
 use crate::tls::{Tls, Trust};
 use crate::trace::Span;
@@ -111,7 +112,14 @@ impl<R: Runtime> Client<R> {
         let origin = std::time::Instant::now();
         let machine = call.start(&inner.service, inner.options, entropy(), Instant::ORIGIN)?;
         let connector = Arc::clone(&inner.connector);
-        Ok(Driver::new(machine, connector, inner.provider.clone(), true, origin, Span::call()))
+        Ok(Driver::new(
+            machine,
+            connector,
+            inner.provider.clone(),
+            Purpose::Call,
+            origin,
+            Span::call(),
+        ))
     }
 
     /// Walks through a list to its end: all streams, from the list's offset on, with its limit as
@@ -131,7 +139,14 @@ impl<R: Runtime> Client<R> {
         let machine = subscription.start(&inner.service, entropy(), Instant::ORIGIN)?;
         let connector = Arc::clone(&inner.connector);
         let provider = inner.provider.clone();
-        let driver = Driver::new(machine, connector, provider, false, origin, Span::subscription());
+        let driver = Driver::new(
+            machine,
+            connector,
+            provider,
+            Purpose::Stream,
+            origin,
+            Span::subscription(),
+        );
         Ok(Events::new(driver, origin))
     }
 
@@ -161,7 +176,8 @@ impl<R: Runtime> Client<R> {
         let machine = WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
         let connector = Arc::clone(&self.inner.connector);
         let most_unsent = options.unsent();
-        let driver = Driver::new(machine, connector, None, false, origin, Span::websocket());
+        let driver =
+            Driver::new(machine, connector, None, Purpose::Stream, origin, Span::websocket());
         Ok(WebSocket::new(driver, most_unsent))
     }
 

@@ -11,7 +11,8 @@ use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use crate::Runtime;
 use crate::connect::Connector;
 use crate::credentials::{Asked, Provider};
-use crate::exchange::Exchange;
+use crate::duplex::Sender;
+use crate::exchange::{Exchange, Purpose};
 use crate::trace::Span;
 
 /// A machine, and all that it needs of the world. Everything happens while it is polled; all state
@@ -23,7 +24,7 @@ pub(crate) struct Driver<R: Runtime, M: Machine> {
     provider: Option<Provider>,
     /// The answer to `Authorize`, on its way.
     asked: Option<Asked>,
-    reuse: bool,
+    purpose: Purpose,
     origin: std::time::Instant,
     open: Option<(ExchangeId, Exchange<R>)>,
     alarm: Option<Alarm<R>>,
@@ -50,7 +51,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         machine: M,
         connector: Arc<Connector<R>>,
         provider: Option<Provider>,
-        reuse: bool,
+        purpose: Purpose,
         origin: std::time::Instant,
         span: Span,
     ) -> Self {
@@ -59,7 +60,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             connector,
             provider,
             asked: None,
-            reuse,
+            purpose,
             origin,
             open: None,
             alarm: None,
@@ -105,12 +106,12 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             match output {
                 Output::Open { exchange, request } => {
                     let connector = Arc::clone(&self.connector);
-                    let opened = Exchange::new(exchange, connector, *request, self.reuse);
+                    let opened = Exchange::new(exchange, connector, *request, self.purpose);
                     self.open = Some((exchange, opened));
                 }
                 Output::Send(bytes) => {
                     work += WORK_PER_SEND;
-                    self.send(bytes, true);
+                    self.send(bytes, Sender::Protocol);
                 }
                 Output::Hangup => self.open = None,
                 Output::Authorize { rejected } => match &self.provider {
@@ -142,7 +143,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         while self.event.is_none() {
             match self.machine.poll() {
                 Output::Send(bytes) => {
-                    self.send(bytes, false);
+                    self.send(bytes, Sender::User);
                     self.flush(cx);
                 }
                 Output::Event(event) => self.event = Some(event),
@@ -215,11 +216,11 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         }
     }
 
-    /// Hands bytes to the open exchange. `owed`: by the protocol, because of what the peer sent.
-    pub(crate) fn send(&mut self, bytes: Bytes, owed: bool) {
+    /// Hands bytes to the open exchange.
+    pub(crate) fn send(&mut self, bytes: Bytes, sender: Sender) {
         let Some((exchange, open)) = &mut self.open else { return };
         let exchange = *exchange;
-        if let Err(error) = open.send(bytes, owed) {
+        if let Err(error) = open.send(bytes, sender) {
             self.open = None;
             self.tell(Input::Ended { exchange, why: End::Failed(error) });
         }

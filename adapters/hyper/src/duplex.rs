@@ -15,8 +15,8 @@ use crate::connect::Socket;
 /// The two directions, and what waits to go out.
 pub(crate) struct Duplex {
     socket: Socket,
-    /// What waits to go out, and whether it is owed for something that was read.
-    unsent: VecDeque<(BytesMut, bool)>,
+    /// What waits to go out, and who sends it.
+    unsent: VecDeque<(BytesMut, Sender)>,
     owed_bytes: usize,
     unsent_bytes: usize,
     buffer: ReadBuffer,
@@ -26,6 +26,15 @@ pub(crate) struct Duplex {
     read_failed: Option<io::Error>,
     /// Nothing more can be sent.
     write_failed: Option<io::Error>,
+}
+
+/// Who sends bytes on a WebSocket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// The protocol, which owes them to the peer for what it sent.
+    Protocol,
+    /// The user.
+    User,
 }
 
 /// With more owed than this, nothing is read: a peer that makes us talk and does not listen is
@@ -43,7 +52,7 @@ impl Duplex {
         Self {
             socket,
             unsent_bytes: request.len(),
-            unsent: VecDeque::from([(own(request), false)]),
+            unsent: VecDeque::from([(owned(request), Sender::User)]),
             owed_bytes: 0,
             buffer: ReadBuffer::new(),
             rest: Bytes::new(),
@@ -58,20 +67,20 @@ impl Duplex {
         self.rest = rest;
     }
 
-    pub(crate) fn send(&mut self, bytes: Bytes, owed: bool) {
+    pub(crate) fn send(&mut self, bytes: Bytes, sender: Sender) {
         if self.write_failed.is_some() {
             return;
         }
         self.unsent_bytes += bytes.len();
-        if owed {
+        if sender == Sender::Protocol {
             self.owed_bytes += bytes.len();
         }
         // One write for many: a peer can make us send thousands of pongs, of a few bytes each.
         match self.unsent.back_mut() {
-            Some((last, same)) if *same == owed && last.len() + bytes.len() <= JOINED_BYTES => {
+            Some((last, same)) if *same == sender && last.len() + bytes.len() <= JOINED_BYTES => {
                 last.extend_from_slice(&bytes);
             }
-            _ => self.unsent.push_back((own(bytes), owed)),
+            _ => self.unsent.push_back((owned(bytes), sender)),
         }
     }
 
@@ -94,14 +103,14 @@ impl Duplex {
 
     /// Ready once everything is with the operating system.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some((bytes, owed)) = self.unsent.front_mut() {
+        while let Some((bytes, sender)) = self.unsent.front_mut() {
             let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             bytes.advance(written);
             self.unsent_bytes -= written;
-            if *owed {
+            if *sender == Sender::Protocol {
                 self.owed_bytes -= written;
             }
             if bytes.is_empty() {
@@ -180,6 +189,6 @@ impl Duplex {
 }
 
 /// Without a copy where nobody else has them, as it is with what a machine sends.
-fn own(bytes: Bytes) -> BytesMut {
+fn owned(bytes: Bytes) -> BytesMut {
     bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
 }

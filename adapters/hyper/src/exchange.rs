@@ -22,6 +22,7 @@ use restless_proto::machine::{End, ExchangeId, ForwardedBy, Input};
 use restless_proto::{TransportError, USER_AGENT};
 
 use crate::connect::{Connector, Route};
+use crate::duplex::Sender;
 use crate::trace::Span;
 use crate::{Runtime, date};
 use call::Call;
@@ -33,25 +34,32 @@ pub(crate) struct Exchange<R> {
     span: Span,
 }
 
+/// What an exchange is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    /// A call: an idle connection will do, and is kept for the next call.
+    Call,
+    /// A subscription or a WebSocket, which has a connection of its own.
+    Stream,
+}
+
 enum Kind<R> {
     Call(Box<Call<R>>),
     Stream(Stream<R>),
 }
 
 impl<R: Runtime> Exchange<R> {
-    /// Starts with the first poll. `reuse`: whether an idle connection will do, and this one is
-    /// kept for the next exchange; a subscription wants one of its own.
+    /// Starts with the first poll.
     pub(crate) fn new(
         id: ExchangeId,
         connector: Arc<Connector<R>>,
         request: Request<Bytes>,
-        reuse: bool,
+        purpose: Purpose,
     ) -> Self {
         let span = Span::exchange(id, &request);
-        let kind = if reuse {
-            Kind::Call(Box::new(Call::new(id, connector, request)))
-        } else {
-            Kind::Stream(Stream::new(id, connector, request))
+        let kind = match purpose {
+            Purpose::Call => Kind::Call(Box::new(Call::new(id, connector, request))),
+            Purpose::Stream => Kind::Stream(Stream::new(id, connector, request)),
         };
         Self { kind, span }
     }
@@ -79,10 +87,10 @@ impl<R: Runtime> Exchange<R> {
     /// Where it was not, or is over.
     ///
     /// [`poll_input`]: Self::poll_input
-    pub(crate) fn send(&mut self, bytes: Bytes, owed: bool) -> Result<(), TransportError> {
+    pub(crate) fn send(&mut self, bytes: Bytes, sender: Sender) -> Result<(), TransportError> {
         match &mut self.kind {
             Kind::Call(_) => Err(stream::not_upgraded()),
-            Kind::Stream(stream) => stream.send(bytes, owed),
+            Kind::Stream(stream) => stream.send(bytes, sender),
         }
     }
 

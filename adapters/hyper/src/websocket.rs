@@ -11,6 +11,7 @@ use restless_proto::ws::{CloseCode, SendError};
 
 use crate::Runtime;
 use crate::driver::Driver;
+use crate::duplex::Sender;
 
 /// A WebSocket connection of [`Client::websocket`](crate::Client::websocket).
 ///
@@ -105,7 +106,7 @@ impl<R: Runtime> WebSocket<R> {
         while self.driver.machine.unsent_bytes() > 0 {
             // With bytes to send, there is no other output.
             let Output::Send(bytes) = self.driver.machine.poll() else { return };
-            self.driver.send(bytes, false);
+            self.driver.send(bytes, Sender::User);
         }
         self.driver.flush(&mut cx);
     }

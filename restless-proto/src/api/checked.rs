@@ -7,8 +7,8 @@ use crate::call::Body;
 use crate::kinds::ConfigError;
 use crate::model::{HttpMethod, Json};
 
-/// A JSON object, or null for none: the service keeps `headers` and `body` as objects, and a stream
-/// with anything else there could not be read back.
+/// A JSON object, or null: the service keeps `headers` and `body` as objects, and could not read
+/// back a stream with anything else in these fields.
 pub(super) fn object(field: &'static str, value: impl Serialize) -> Result<Json, ConfigError> {
     let json = Json::new(value).map_err(|error| {
         let accepted = "a value that can be written as JSON";

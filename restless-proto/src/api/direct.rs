@@ -22,7 +22,7 @@ use serde::Serialize;
 use super::{body_builder, checked};
 use crate::call::Call;
 use crate::call::Segment::Literal;
-use crate::call::{Body, OwnKey};
+use crate::call::{Body, KeyInBody};
 use crate::kinds::ConfigError;
 use crate::model::{
     DirectSessionResponse, DirectSetupResponse, HttpMethod, Json, PayloadMode, PollingStrategy,
@@ -81,8 +81,8 @@ pub fn session(target: impl Into<Target>) -> Session {
     Session { body: target.into().into_body() }
 }
 
-/// Commands, URLs and code from a whole JSON object, for what this version does not know. Its names
-/// in snake_case go out in camelCase; the caller's own `headers` and `body` go out as they are.
+/// Commands, URLs and code from a whole JSON object, for what this version does not know. Names in
+/// snake_case go out in camelCase; the caller's `headers` and `body` go out as they are.
 pub fn setup_from(object: impl Serialize) -> Setup {
     Setup { body: Body::default() }.fields(object)
 }
@@ -266,7 +266,7 @@ impl Session {
 impl From<Setup> for Call<DirectSetupResponse> {
     fn from(setup: Setup) -> Self {
         Self::new(Method::POST, &[Literal("streams"), Literal("direct"), Literal("setup")])
-            .body(setup.body, OwnKey::Omitted)
+            .body(setup.body, KeyInBody::Omitted)
     }
 }
 
@@ -274,7 +274,7 @@ impl From<Session> for Call<DirectSessionResponse> {
     fn from(session: Session) -> Self {
         let deduped = session.body.says("dedupeKey");
         let path = [Literal("streams"), Literal("direct"), Literal("sessions")];
-        let call = Self::new(Method::POST, &path).body(session.body, OwnKey::Omitted);
+        let call = Self::new(Method::POST, &path).body(session.body, KeyInBody::Omitted);
         if deduped { call.idempotent() } else { call }
     }
 }

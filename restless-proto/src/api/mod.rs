@@ -15,11 +15,11 @@
 //! | `direct_session(..)` | [`direct::session`], [`direct::session_from`] |
 //! | `subscribe_sse(url)`, `subscribe_direct_sse(..)` | [`Subscription`](crate::Subscription) |
 //!
-//! What a builder is given can't fail there: a value that can't work is told by
-//! [`Call::request`](crate::Call::request), and so by `client.send(..)`.
+//! A builder takes every value. [`Call::request`](crate::Call::request), and so `client.send(..)`,
+//! refuses a value that can't work.
 //!
 //! What the service adds later goes into a builder's `field` or `fields`, or into the `query` of a
-//! list. The calls that are made of an id alone have no body, and so no such method.
+//! list. A call that is made of an id alone lacks a body, and therefore such a method.
 
 mod checked;
 pub mod direct;

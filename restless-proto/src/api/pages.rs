@@ -9,10 +9,10 @@ use crate::model::{Stream, StreamsResponse};
 /// All streams of a [`list`](super::streams::list), a page at a time: which call is next, and what
 /// its reply brings that is new.
 ///
-/// It starts at the list's offset, with its limit as the size of a page, and goes on from behind
-/// what has come. It is over when the service says that there is no next page, and also at a page
-/// that is empty or brings nothing new, whatever the service says: a service that answers with one
-/// page for ever does not keep us for ever. For that, the ids that have come are remembered.
+/// The walk starts at the list's offset, takes the list's limit as the size of a page, and goes on
+/// behind the streams that have come. The walk ends where the service says that the last page has
+/// come, and at a page that is empty or repeats streams, whatever the service says: a service that
+/// gives one page over and over holds nobody up. For that, the ids that have come are remembered.
 ///
 /// The service counts from the first stream anew for each page: a stream that is created meanwhile
 /// is not given twice, but one that is deleted meanwhile may make another one slip through.

@@ -5,7 +5,7 @@ use http::Method;
 use super::body_builder;
 use crate::call::Call;
 use crate::call::Segment::Literal;
-use crate::call::{Body, OwnKey};
+use crate::call::{Body, KeyInBody};
 use crate::model::ConnectionSnippetsResponse;
 
 /// URLs and code for a stream.
@@ -49,6 +49,6 @@ impl ConnectionSnippets {
 impl From<ConnectionSnippets> for Call<ConnectionSnippetsResponse> {
     fn from(snippets: ConnectionSnippets) -> Self {
         Self::new(Method::POST, &[Literal("streams"), Literal("connection-snippets")])
-            .body(snippets.body, OwnKey::Omitted)
+            .body(snippets.body, KeyInBody::Omitted)
     }
 }

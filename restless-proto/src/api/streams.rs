@@ -9,7 +9,7 @@ pub use super::pages::Pages;
 use super::{body_builder, checked};
 use crate::call::Call;
 use crate::call::Segment::{Id, Literal};
-use crate::call::{Body, OwnKey};
+use crate::call::{Body, KeyInBody};
 use crate::model::{
     BaseActionResponse, HttpMethod, PayloadMode, PollingStrategy, Stream, StreamStatus,
     StreamsResponse,
@@ -59,8 +59,8 @@ pub fn create(name: impl Into<String>, url: impl Into<String>) -> Create {
     Create { body }
 }
 
-/// Creates a stream from a whole JSON object, for what this version does not know. Its names in
-/// snake_case go out in camelCase; the caller's own `headers` and `body` go out as they are.
+/// Creates a stream from a whole JSON object, for what this version does not know. Names in
+/// snake_case go out in camelCase; the caller's `headers` and `body` go out as they are.
 pub fn create_from(object: impl Serialize) -> Create {
     Create { body: Body::default() }.fields(object)
 }
@@ -259,7 +259,7 @@ stream_fields!(Create);
 stream_fields!(Update);
 
 impl Update {
-    /// Its name.
+    /// Sets the stream's name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.body.set("name", name.into());
         self
@@ -304,14 +304,14 @@ impl Update {
 
 impl From<Create> for Call<Stream> {
     fn from(create: Create) -> Self {
-        Self::new(Method::POST, &[Literal("streams")]).body(create.body, OwnKey::Added)
+        Self::new(Method::POST, &[Literal("streams")]).body(create.body, KeyInBody::Added)
     }
 }
 
 impl From<Update> for Call<Stream> {
     fn from(update: Update) -> Self {
         Self::new(Method::PATCH, &[Literal("streams"), Id(&update.id)])
-            .body(update.body, OwnKey::Added)
+            .body(update.body, KeyInBody::Added)
     }
 }
 
@@ -338,6 +338,6 @@ impl ValidateApiKey {
 impl From<ValidateApiKey> for Call<BaseActionResponse> {
     fn from(validate: ValidateApiKey) -> Self {
         Self::new(Method::POST, &[Literal("streams"), Literal("validate-api-key")])
-            .body(validate.body, OwnKey::Required)
+            .body(validate.body, KeyInBody::Required)
     }
 }

@@ -6,12 +6,12 @@ use http::StatusCode;
 use http::response::Parts;
 
 use super::content::Content;
-use super::{Call, CallOptions};
+use super::{Bears, Call, CallOptions};
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::kinds::{ConfigError, TimeoutError, Timer};
 use crate::machine::{End, Input, Machine, Output};
-use crate::road::{HeadTimer, Next, No, Renewal, Road, Rules, Step, Take, error_of};
+use crate::road::{Answer, HeadTimer, Next, No, Renewal, Road, Rules, Step, Take, error_of};
 use crate::secret::ApiKey;
 use crate::semantics::absolute::http_url;
 use crate::semantics::redirect::{Hop, RedirectError};
@@ -21,8 +21,8 @@ use crate::timing::{Backoff, Instant};
 /// A [`Call`] on its way: credentials, redirects, further tries, one timer over all of it, the limit
 /// on the reply's content.
 ///
-/// It has one event, the answer, and is `Done` after it. Redirects are followed as RFC 9110 §15.4
-/// says, ten at the most; when the origin changes, the key stays behind.
+/// The machine has one event, the answer, and is `Done` after the event. Redirects are followed as
+/// RFC 9110 §15.4 says, ten at the most; when the origin changes, the key stays behind.
 ///
 /// # Further tries
 ///
@@ -95,7 +95,7 @@ impl<T> Call<T> {
             credentials_wait: None,
             renewal: Renewal::Once,
             reach: service.reach(),
-            accepts: |status| status.is_success(),
+            wants: Answer::Content,
             follows: true,
             head: HeadTimer::None,
             refusal: Take::Whole,
@@ -116,7 +116,7 @@ impl<T> Call<T> {
         match machine.road.begin() {
             Some(Step::Keyed(key)) => machine.set_out(key.as_ref())?,
             // What can be told without the key.
-            _ => machine.call.check(service, true)?,
+            _ => machine.call.check(service, Bears::Key)?,
         }
         Ok(machine)
     }

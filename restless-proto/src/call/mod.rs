@@ -1,4 +1,4 @@
-//! A REST call as a value: a request, and how its response becomes what is due.
+//! REST calls as values: a request, and how the response becomes a model.
 
 mod body;
 mod content;
@@ -59,7 +59,7 @@ pub struct Call<T> {
     path: String,
     query: Vec<(String, String)>,
     body: Option<Body>,
-    own_key: OwnKey,
+    key_in_body: KeyInBody,
     /// The caller's own.
     fields: HeaderMap,
     idempotent: bool,
@@ -70,13 +70,22 @@ pub struct Call<T> {
 
 /// Whether the client's own key goes into the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OwnKey {
+pub(crate) enum KeyInBody {
     /// No.
     Omitted,
     /// Unless the body has one, or there is none.
     Added,
     /// Unless the body has one; and one there must be.
     Required,
+}
+
+/// Whether a request goes out with the client's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bears {
+    /// The request has the key, or will have one once the user has given it.
+    Key,
+    /// The request goes out without a key.
+    NoKey,
 }
 
 /// All but the unreserved characters (RFC 3986 §2.3).
@@ -91,7 +100,7 @@ impl<T: DeserializeOwned> Call<T> {
             path: String::new(),
             query: Vec::new(),
             body: None,
-            own_key: OwnKey::Omitted,
+            key_in_body: KeyInBody::Omitted,
             fields: HeaderMap::new(),
             error: None,
             read: |_, text| serde_json::from_slice(text),
@@ -118,10 +127,10 @@ impl<T: DeserializeOwned> Call<T> {
         self
     }
 
-    pub(crate) fn body(mut self, body: Body, own_key: OwnKey) -> Self {
+    pub(crate) fn body(mut self, body: Body, key_in_body: KeyInBody) -> Self {
         self.error = self.error.or_else(|| body.error());
         self.body = Some(body);
-        self.own_key = own_key;
+        self.key_in_body = key_in_body;
         self
     }
 
@@ -146,7 +155,7 @@ impl<T: DeserializeOwned> Call<T> {
             path: self.path,
             query: self.query,
             body: self.body,
-            own_key: self.own_key,
+            key_in_body: self.key_in_body,
             fields: self.fields,
             idempotent: self.idempotent,
             error: self.error,
@@ -162,14 +171,15 @@ pub(crate) enum Segment<'a> {
 }
 
 impl<T> Call<T> {
-    /// With a field of the caller's own, after those that were given before. It goes before a
-    /// [default](Service::with_header) of that name. Default: none.
+    /// Adds a field of the caller's, after those that were given before. The field takes the place
+    /// of a [default](Service::with_header) of that name. Default: none.
     ///
-    /// One that [`Service::with_header`] would refuse is a [`ConfigError`] once the call is made.
+    /// A field that [`Service::with_header`] would refuse is a [`ConfigError`] once the call is
+    /// made.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        let own = fields::own(name, value);
-        match own.and_then(|(name, value)| auth::refuse_api_key(&name).map(|()| (name, value))) {
+        let field = fields::checked(name, value);
+        match field.and_then(|(name, value)| auth::refuse_api_key(&name).map(|()| (name, value))) {
             Ok((name, value)) => {
                 self.fields.append(name, value);
             }
@@ -194,15 +204,15 @@ impl<T> Call<T> {
 
     /// The request: absolute, with all fields but `Host` and `Content-Length`.
     ///
-    /// It asks for the content codings that [`response`](Self::response) takes off
-    /// (`Accept-Encoding`, RFC 9110 §12.5.3). Whoever reads the answer by other means takes that
-    /// field out.
+    /// The request asks for the content codings that [`response`](Self::response) takes off
+    /// (`Accept-Encoding`, RFC 9110 §12.5.3). A caller who reads the answer by other means takes
+    /// that field out.
     ///
     /// # Errors
     ///
-    /// When a value given to the builder can't work, the key can't stand in a field or is to be
-    /// asked for on demand, or credentials would go over plain http to another host: see
-    /// [`Service`].
+    /// Where a value that the builder was given can't work, where the key has a character that
+    /// fields forbid or comes on demand, and where credentials would go over plain http to another
+    /// host: see [`Service`].
     pub fn request(&self, service: &Service) -> Result<Request<Bytes>, ConfigError> {
         if service.asks_for_credentials() {
             let accepted = "a key, for nobody can be asked here: see Service::with_api_key";
@@ -216,7 +226,7 @@ impl<T> Call<T> {
         service: &Service,
         key: Option<&ApiKey>,
     ) -> Result<Request<Bytes>, ConfigError> {
-        self.check(service, key.is_some())?;
+        self.check(service, if key.is_some() { Bears::Key } else { Bears::NoKey })?;
         let mut uri = format!("{}{}", service.api_base_url(), self.path);
         for (n, (name, value)) in self.query.iter().enumerate() {
             uri.push(if n == 0 { '?' } else { '&' });
@@ -249,7 +259,7 @@ impl<T> Call<T> {
     }
 
     /// What can be told of a call without its key.
-    pub(crate) fn check(&self, service: &Service, keyed: bool) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self, service: &Service, bears: Bears) -> Result<(), ConfigError> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
@@ -260,10 +270,11 @@ impl<T> Call<T> {
         let base = service.api_base_url();
         let mut fields = self.fields.clone();
         fields::fill(&mut fields, service.defaults());
-        let bears = |url: &Url| keyed || in_content || auth::has_credentials(&fields, url);
+        let keyed = bears == Bears::Key || in_content;
+        let has_credentials = |url: &Url| keyed || auth::has_credentials(&fields, url);
         // It was parsed before it was taken.
         let base_url = Url::parse(base).ok();
-        if base_url.is_none_or(|url| bears(&url) && !service.reach().includes(&url)) {
+        if base_url.is_none_or(|url| has_credentials(&url) && !service.reach().includes(&url)) {
             return Err(ConfigError::new("base_url", absolute::redact_url(base), auth::PRIVATE));
         }
         Ok(())
@@ -272,10 +283,10 @@ impl<T> Call<T> {
     fn content(&self, key: Option<&ApiKey>) -> Result<Option<Bytes>, ConfigError> {
         let Some(body) = &self.body else { return Ok(None) };
         let mut body = body.clone();
-        if self.own_key != OwnKey::Omitted && !body.has("apiKey") {
+        if self.key_in_body != KeyInBody::Omitted && !body.has("apiKey") {
             match key {
                 Some(key) => body.set("apiKey", key.expose()),
-                None if self.own_key == OwnKey::Required => {
+                None if self.key_in_body == KeyInBody::Required => {
                     return Err(ConfigError::new("api_key", "", "one given, or the client's"));
                 }
                 None => {}
@@ -284,20 +295,20 @@ impl<T> Call<T> {
         Ok(Some(body.to_bytes()))
     }
 
-    /// What the answer means.
+    /// Reads the answer.
     ///
-    /// Its content is decoded as its `Content-Encoding` says. An HTTP stack that has done that takes
-    /// the field away; where one leaves it there, as `fetch` in browsers does, take it away before.
+    /// The content of the answer is decoded as the `Content-Encoding` field says. An HTTP stack
+    /// that decodes content takes the field away; a caller whose stack leaves the field there, as
+    /// `fetch` in browsers does, removes the field before.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] for a status outside 2xx, [`Error::Content`] for an answer that is not
-    /// what is due: nothing, no JSON, JSON of another form, or what can't be decoded.
-    /// [`Error::Limit`] where more comes of a coded content than [`Limits::content_bytes`] has as
-    /// its default.
+    /// [`Error::Refused`] for a status outside 2xx; [`Error::Content`] for content that is empty,
+    /// malformed, undecodable, or JSON of another form. [`Error::Limit`] where more comes of a
+    /// coded content than [`Limits::content_bytes`] has as its default.
     ///
-    /// Which key went out is not known here: an error prints no text that looks like one, but the
-    /// machine's, which knows, prints no key of its own whatever it looks like.
+    /// An error of this method hides text that looks like a key. An error of the
+    /// [machine](Self::start) also hides the very key that went out, which is known there alone.
     pub fn response(&self, head: &Parts, content: Bytes) -> Result<T, Error> {
         let limits = Limits::default();
         // What is here already is no danger to memory; what it decodes to may be.
@@ -341,7 +352,7 @@ impl<T> Clone for Call<T> {
             path: self.path.clone(),
             query: self.query.clone(),
             body: self.body.clone(),
-            own_key: self.own_key,
+            key_in_body: self.key_in_body,
             fields: self.fields.clone(),
             idempotent: self.idempotent,
             error: self.error.clone(),

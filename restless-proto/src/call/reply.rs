@@ -8,8 +8,8 @@ use http::{HeaderMap, StatusCode};
 
 use crate::semantics::request_id;
 
-/// The answer to a call that was made [with its head](crate::Call::with_head). It reads as the `T` in
-/// it.
+/// The answer to a call that was made [with its head](crate::Call::with_head). A reply derefs to
+/// the `T` in it.
 #[derive(Clone)]
 pub struct Reply<T> {
     head: Parts,

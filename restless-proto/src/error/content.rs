@@ -12,8 +12,8 @@ use crate::machine::ForwardedBy;
 use crate::redact::Keys;
 use crate::semantics::coding::CodingError;
 
-/// The first bytes of an answer. They may hold whatever the service says, a key among it, so
-/// `Debug` tells only how many they are.
+/// The first bytes of an answer. The bytes may hold a key, so that `Debug` tells only how many
+/// bytes there are.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Excerpt(Bytes);
 
@@ -80,8 +80,8 @@ pub enum ContentError {
         .seen.as_deref().unwrap_or("none"), OrProxy(.forwarded_by)
     )]
     NotAnEventStream {
-        /// The `Content-Type` field, `None` where there was none: at most 300 characters of it, and
-        /// without what looks like a key.
+        /// The first 300 characters of the `Content-Type` field, keys hidden; `None` where the
+        /// field was absent.
         seen: Option<String>,
         /// The first bytes of the content.
         excerpt: Excerpt,

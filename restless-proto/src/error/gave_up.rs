@@ -2,8 +2,8 @@
 
 use super::Error;
 
-/// Trying again has not helped as often as is allowed, or as time allows: the reconnects of a
-/// subscription brought no event, or the further tries of a call no answer.
+/// All tries are used up, or all the time for them: the reconnects of a subscription brought no
+/// event, or the further tries of a call failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("gave up after {retries} {what}")]
 pub struct GaveUp {

@@ -1,4 +1,4 @@
-//! A refusal, and what it says.
+//! Refusals, and what they say.
 
 use std::fmt;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl fmt::Display for Who<'_> {
     }
 }
 
-/// What the peer said, behind a colon, in one line, without keys; nothing if it said nothing.
+/// The peer's words behind a colon, in one line, keys hidden; empty where the peer was silent.
 pub(super) struct Message<'a>(pub(super) &'a str);
 
 impl fmt::Display for Message<'_> {
@@ -74,8 +74,8 @@ impl fmt::Debug for Refused {
 }
 
 impl Refused {
-    /// Reads a refusal: `content` is what has been read of it. Its message is as long as its excerpt
-    /// at the most.
+    /// Reads a refusal: `content` is what has been read of it. The message is cut at the excerpt's
+    /// limit.
     pub(crate) fn from_response(head: &Parts, content: &[u8], limits: &Limits) -> Self {
         let end = content.len().min(limits.excerpt_bytes);
         let mut message = message(&head.headers, content);

@@ -14,8 +14,8 @@ pub const DATA_LEVELS: u32 = 200;
 
 /// A JSON value as it arrived: a piece of the event's text, byte for byte, parsed when asked to be.
 ///
-/// It is known to be one JSON value, without white space around it, that nests at most
-/// [200 levels](super::DATA_LEVELS) deep.
+/// The text is one JSON value, white space around it cut off, that nests at most [200
+/// levels](super::DATA_LEVELS) deep.
 ///
 /// ```
 /// use restless_proto::event::Envelope;

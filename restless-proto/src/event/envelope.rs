@@ -39,8 +39,9 @@ pub struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// Reads an event's JSON text.
     ///
-    /// Keys are taken in snake_case and in camelCase; of such twins the one with a value counts (not
-    /// null, not an empty string), else the camelCase one. Of equal keys the last one counts.
+    /// Keys are read in snake_case and in camelCase. Of such twins the one with a value counts,
+    /// which null and an empty string are not; without any value the camelCase key counts. Of equal
+    /// keys the last one counts.
     ///
     /// # Errors
     ///

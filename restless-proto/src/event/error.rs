@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::json::error::JsonError;
 
-/// Text that is no event, or data that is not what the caller asked for.
+/// A text that is no event, or data of another type than the caller asked for.
 ///
 /// A field is given by its path in the event, such as `meta.attempt_id`, as the event spells it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum Error {
         /// How many bytes from the start are.
         offset: usize,
     },
-    /// The text is no JSON, or JSON that can't be used.
+    /// The text breaks the grammar of JSON, or is JSON that can't be used.
     #[error("the event is not JSON")]
     NotJson(#[source] JsonError),
     /// A field that every event has is absent.
@@ -36,7 +36,7 @@ pub enum Error {
         /// What it is.
         found: JsonType,
     },
-    /// The event's type is neither `update` nor `error`.
+    /// The event's type is another than `update` and `error`.
     #[error("the event's type is {found:?}, which is unknown")]
     UnknownType {
         /// The type, at most 64 characters of it, and without what looks like a key.

@@ -22,7 +22,7 @@ pub(super) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// This field, unless it has no value and its twin, spelt otherwise, has one.
+    /// The field, or its twin of the other spelling where the twin alone has a value.
     #[inline]
     pub(super) fn or_twin(self, path: &'static str, value: Option<Span>) -> Self {
         let twin = Self { path, value, ..self };

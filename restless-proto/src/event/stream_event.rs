@@ -20,8 +20,9 @@ use crate::redact::shown;
 /// An event that owns its text: cheap to clone and to send elsewhere, and its parts are slices of
 /// what arrived.
 ///
-/// Its id is, in this order: the `id` of its own SSE frame, the one in its JSON text, the one that
-/// an earlier frame left over (WHATWG HTML §9.2.6, last event ID), the first that is not empty.
+/// The event's id is the first text of these three that is not empty: the `id` field of the event's
+/// SSE frame, the id in the JSON text, the last event ID that an earlier frame left over (WHATWG
+/// HTML §9.2.6).
 ///
 /// ```
 /// use restless_proto::event::{Kind, SseId, StreamEvent};
@@ -65,6 +66,11 @@ impl StreamEvent {
     pub fn parse(text: impl Into<Bytes>, id: SseId<'_>) -> Result<Self, Error> {
         let text = ByteString::try_from(text.into())
             .map_err(|error| Error::NotUtf8 { offset: error.valid_up_to() })?;
+        Self::from_text(text, id)
+    }
+
+    /// The same, of bytes that were checked for UTF-8.
+    pub(crate) fn from_text(text: ByteString, id: SseId<'_>) -> Result<Self, Error> {
         let envelope = Envelope::parse(&text)?;
         let parts = envelope.parts();
         let in_json = envelope.event_id().filter(|id| !id.is_empty());

@@ -11,7 +11,7 @@
 /// | time | `10`, `10:20`, `1020`, `10:20:30`, `102030`, the seconds with a fraction after `.` or `,` |
 /// | zone | `Z`, `+05:30`, `+0530`, `+05`, or `-` likewise; UTC where there is none |
 ///
-/// Years are 0001 to 9999. A day has no hour 24 and a minute no second 60.
+/// Years are 0001 to 9999. Hours end at 23, and seconds at 59.
 ///
 /// ```
 /// use restless_proto::event::timestamp::unix_ms;

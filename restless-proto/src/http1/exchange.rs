@@ -19,7 +19,7 @@ use crate::machine::{End, ExchangeId, Input};
 pub struct Exchange {
     id: ExchangeId,
     head_limit: usize,
-    answers_head: bool,
+    method: Method,
     /// Nothing speaks against another exchange on this connection so far.
     persists: bool,
     /// What was fed and not polled for, a head that has begun included.
@@ -71,7 +71,7 @@ impl Exchange {
         Self {
             id,
             head_limit: HEAD_LIMIT,
-            answers_head: request.method() == Method::HEAD,
+            method: request.method().clone(),
             persists: !lists(request.headers(), &header::CONNECTION, "close"),
             unread: Bytes::new(),
             end: None,
@@ -244,7 +244,7 @@ impl Exchange {
                 searched = 0;
                 continue;
             }
-            let framing = Framing::of(&parts, self.answers_head)?;
+            let framing = Framing::of(&parts, &self.method)?;
             self.persists &= persists(&parts, framing);
             self.state = match framing {
                 Framing::Length(length) => State::Length(length),

@@ -3,7 +3,7 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, StatusCode, Version};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
 
 use super::error::ResponseError;
 
@@ -20,12 +20,12 @@ pub(super) enum Framing {
 
 impl Framing {
     /// The rules of §6.3, in their order.
-    pub(super) fn of(head: &Parts, answers_head: bool) -> Result<Self, ResponseError> {
+    pub(super) fn of(head: &Parts, method: &Method) -> Result<Self, ResponseError> {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Self::UntilEnd);
         }
         let empty = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if answers_head || empty {
+        if method == Method::HEAD || empty {
             return Ok(Self::Length(0));
         }
         let length = content_length(&head.headers)?;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn framing(fields: &[(&'static str, &str)]) -> Result<Framing, ResponseError> {
-        Framing::of(&head(Version::HTTP_11, fields), false)
+        Framing::of(&head(Version::HTTP_11, fields), &Method::GET)
     }
 
     fn length(values: &[&str]) -> Result<Framing, ResponseError> {
@@ -201,7 +201,7 @@ mod tests {
             head.headers.insert(TRANSFER_ENCODING, value);
             let coding = named.to_owned();
             assert_eq!(
-                Framing::of(&head, false),
+                Framing::of(&head, &Method::GET),
                 Err(ResponseError::TransferCoding { coding }),
                 "{named}"
             );
@@ -213,14 +213,14 @@ mod tests {
     #[test]
     fn some_responses_have_no_content_whatever_they_say() {
         let mut said = head(Version::HTTP_11, &[("content-length", "5")]);
-        assert_eq!(Framing::of(&said, true), Ok(Framing::Length(0)));
+        assert_eq!(Framing::of(&said, &Method::HEAD), Ok(Framing::Length(0)));
         said.headers.insert(TRANSFER_ENCODING, http::HeaderValue::from_static("gzip"));
         for status in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
             said.status = status;
-            assert_eq!(Framing::of(&said, false), Ok(Framing::Length(0)));
+            assert_eq!(Framing::of(&said, &Method::GET), Ok(Framing::Length(0)));
         }
         said.status = StatusCode::SWITCHING_PROTOCOLS;
-        assert_eq!(Framing::of(&said, false), Ok(Framing::UntilEnd));
+        assert_eq!(Framing::of(&said, &Method::GET), Ok(Framing::UntilEnd));
     }
 
     #[test]

@@ -5,17 +5,12 @@ use std::fmt::{self, Write};
 /// A number as it is spelt, known to be well-formed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
-    text: &'a str,
+    pub(crate) text: &'a str,
     /// Whether it has a fraction or an exponent: then it is a double, else an integer of any size.
-    float: bool,
+    pub(crate) float: bool,
 }
 
 impl<'a> Number<'a> {
-    /// Takes what was read.
-    pub(crate) fn new(text: &'a str, float: bool) -> Self {
-        Self { text, float }
-    }
-
     /// The number as Python writes it: an integer in full, a float as `repr` spells it, in the
     /// shortest form that reads back the same.
     pub(crate) fn canonical<'s>(self, buffer: &'s mut StackText) -> &'s str
@@ -147,7 +142,7 @@ mod tests {
         let (rest, float) =
             number_far(text.as_bytes()).map_err(|stop| stop.in_text(text).problem())?;
         assert_eq!(rest, b"");
-        Ok(Number::new(text, float))
+        Ok(Number { text, float })
     }
 
     fn canonical(text: &str) -> String {

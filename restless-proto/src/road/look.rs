@@ -1,25 +1,27 @@
-//! One more look at the network before time is up.
+//! One more look at the network before a deadline counts.
 
 use std::time::Duration;
 
 use crate::timing::Instant;
 
-/// A deadline that is noticed late was noticed late because nobody ran the driver. What has come
-/// meanwhile is still with the operating system: while an exchange is open, the driver waits a
-/// moment longer for it before it counts that nothing came.
+/// One more look at the network, for a deadline that the driver notices late. A driver is late
+/// because nobody ran it, and bytes that have come meanwhile are still with the operating system.
+/// While an exchange is open, the machine therefore asks the driver to wait a moment longer, before
+/// silence counts.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Look {
-    /// What the driver was told to wait for.
+    /// The deadline that the driver was told of.
     deadline: Option<Instant>,
-    /// Until when it looks once more.
+    /// The end of the further look, while there is one.
     until: Option<Instant>,
 }
 
-/// How late is late, and how long the look is: a turn of a reactor.
-const LATE: Duration = Duration::from_millis(20);
+/// The lateness from which a deadline is noticed late, and the length of the further look: a turn
+/// of a reactor.
+const TURN: Duration = Duration::from_millis(20);
 
 impl Look {
-    /// What the driver is to wait for, where the machine waits for this.
+    /// The deadline to tell the driver, where the machine's own deadline is this.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Option<Instant> {
         if deadline != self.deadline {
             *self = Self { deadline, until: None };
@@ -27,16 +29,16 @@ impl Look {
         self.until.or(deadline)
     }
 
-    /// Whether a driver that says at `now` that time is up is to look once more.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    /// Whether a driver that says at `now` that time is up has to look once more.
+    pub(super) fn is_again(&mut self, now: Instant) -> bool {
         match (self.until, self.deadline) {
             (Some(until), _) if now < until => true,
             (Some(_), _) => {
                 self.until = None;
                 false
             }
-            (None, Some(deadline)) if now > deadline + LATE => {
-                self.until = Some(now + LATE);
+            (None, Some(deadline)) if now > deadline + TURN => {
+                self.until = Some(now + TURN);
                 true
             }
             (None, _) => false,
@@ -56,25 +58,25 @@ mod tests {
     fn who_is_late_looks_once_more_and_only_once() {
         let mut look = Look::default();
         assert_eq!(look.wait(Some(at(100))), Some(at(100)));
-        assert!(look.is_due(at(150)));
+        assert!(look.is_again(at(150)));
         assert_eq!(look.wait(Some(at(100))), Some(at(170)));
-        assert!(look.is_due(at(160)), "it is too early");
-        assert!(!look.is_due(at(170)));
+        assert!(look.is_again(at(160)), "it is too early");
+        assert!(!look.is_again(at(170)));
     }
 
     #[test]
     fn who_is_in_time_does_not() {
         let mut look = Look::default();
         look.wait(Some(at(100)));
-        assert!(!look.is_due(at(100)) && !look.is_due(at(120)));
+        assert!(!look.is_again(at(100)) && !look.is_again(at(120)));
     }
 
     #[test]
     fn another_deadline_has_a_look_of_its_own() {
         let mut look = Look::default();
         look.wait(Some(at(100)));
-        assert!(look.is_due(at(150)));
+        assert!(look.is_again(at(150)));
         assert_eq!(look.wait(Some(at(300))), Some(at(300)));
-        assert!(!look.is_due(at(300)));
+        assert!(!look.is_again(at(300)));
     }
 }

@@ -18,14 +18,14 @@ use crate::kinds::{CredentialsError, TimeoutError, Timer, TransportErrorKind};
 use crate::machine::{End, ExchangeId, Input};
 use crate::redact::Keys;
 use crate::secret::ApiKey;
-use crate::semantics::redirect::{self, Hop};
+use crate::semantics::redirect::Hop;
 use crate::semantics::retry_after::retry_after;
 use crate::service::Credentials;
 use crate::timing::Instant;
 use look::Look;
 use refusal::Refusal;
-use rules::HeadWait;
-pub(crate) use rules::{HEAD_WAIT, HeadTimer, Renewal, Rules, Take};
+pub(crate) use rules::{Answer, HEAD_WAIT, HeadTimer, Renewal, Rules, Take};
+use rules::{HeadWait, Verdict};
 
 /// The road of one machine, with all the exchanges that it opens, one at a time.
 ///
@@ -66,7 +66,7 @@ enum State {
     Connect { hop: Box<Hop>, at: Instant },
     /// A request is out.
     Head { hop: Box<Hop>, wait: HeadWait },
-    /// The answer is no, and its content comes in; it is not waited for long.
+    /// The answer is no, and the content comes in, for a short while.
     Refusal { refusal: Box<Refusal>, long_url: Option<usize> },
     /// The answer is the one that is wanted, and the machine's to read.
     Standing,
@@ -74,13 +74,13 @@ enum State {
 
 /// What comes of the road for its machine.
 pub(crate) enum Step {
-    /// This is the key to go with: the machine makes its request, and [goes](Road::go).
+    /// The key to go with: the machine makes a request, and [goes](Road::go).
     Keyed(Option<ApiKey>),
     /// The way leads on: the machine [goes](Road::go) there, after so long.
     Redirect { hop: Box<Hop>, wait: Duration, status: StatusCode },
-    /// It stands: the answer is the one that is wanted.
+    /// The answer is the wanted one.
     Stands { hop: Box<Hop>, head: Box<Parts> },
-    /// It does not.
+    /// The answer is another one, or there is none.
     No(No),
     /// Content of what stands.
     Data(Bytes),
@@ -118,8 +118,8 @@ pub(crate) enum Next {
     Wait(Option<Instant>),
 }
 
-/// A connection that breaks without an answer may come from a box in between that stops at long URLs
-/// and says nothing; after so many in a row there is no doubt.
+/// The number of connections in a row that break without an answer, from which a long URL is taken
+/// for the reason: some boxes in between drop such requests silently.
 const MOST_BROKEN: u32 = 2;
 
 impl Road {
@@ -179,7 +179,7 @@ impl Road {
     /// Takes an input in; what comes of it for the machine. What is late, repeated or of an older
     /// exchange ends here.
     pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Option<Step> {
-        if matches!(input, Input::Elapsed) && self.open && self.look.is_due(now) {
+        if matches!(input, Input::Elapsed) && self.open && self.look.is_again(now) {
             return None;
         }
         self.advance(now);
@@ -358,12 +358,13 @@ impl Road {
     fn head(&mut self, hop: Box<Hop>, head: Box<Parts>) -> Option<Step> {
         self.broken = 0;
         let status = head.status;
-        if (self.rules.accepts)(status) {
+        let verdict = self.rules.verdict(status);
+        if verdict == Verdict::Accepted {
             self.rejected_at = None;
             self.state = State::Standing;
             return Some(Step::Stands { hop, head });
         }
-        if self.rules.follows && redirect::is_redirect(status) {
+        if verdict == Verdict::Followed {
             // The server may ask to wait before it is followed (RFC 9110 §10.2.3).
             let wait = retry_after(&head.headers).unwrap_or_default();
             return Some(match hop.follow(&head, self.rules.reach) {

@@ -1,4 +1,4 @@
-//! A response that says no, while the first bytes of its content come.
+//! Responses that say no, and the beginning of their content.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use crate::redact::shown;
 use crate::semantics::{coding, media_type};
 use crate::timing::Instant;
 
-/// Its content only goes into an error.
+/// A response that says no, whose content goes into an error.
 pub(super) struct Refusal {
     head: Box<Parts>,
     content: BytesMut,
     most: usize,
     limits: Limits,
     deadline: Instant,
-    /// The status is good, and the content is of another type than an event stream.
+    /// Whether the status is good, and the content is of another type than an event stream.
     wrong_type: bool,
 }
 
-/// How long the content is waited for.
+/// The longest wait for the content.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Refusal {
@@ -37,19 +37,19 @@ impl Refusal {
         Self { head, content, most, limits: *limits, deadline, wrong_type: false }
     }
 
-    /// Of an answer that is good but for its content's type.
+    /// Takes an answer with a good status whose content is of the wrong type.
     pub(super) fn of_wrong_type(head: Box<Parts>, limits: &Limits, now: Instant) -> Self {
         Self { wrong_type: true, ..Self::new(head, limits, Take::Excerpt, now) }
     }
 
-    /// Takes what is kept of it; true once there is no room for more.
+    /// Takes more of the content, as far as there is room. Returns true once the room is used up.
     pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
         let room = self.most.saturating_sub(self.content.len());
         self.content.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
         bytes.len() >= room
     }
 
-    /// When what has come has to do.
+    /// The time at which the error is made of whatever content has come.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }

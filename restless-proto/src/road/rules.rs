@@ -7,6 +7,7 @@ use http::StatusCode;
 use crate::kinds::Timer;
 use crate::limits::Limits;
 use crate::semantics::auth::Reach;
+use crate::semantics::redirect::is_redirect;
 use crate::service::Credentials;
 use crate::timing::Instant;
 
@@ -20,8 +21,8 @@ pub(crate) struct Rules {
     pub(crate) renewal: Renewal,
     /// Where credentials may go.
     pub(crate) reach: Reach,
-    /// Which status is the answer that the machine wants.
-    pub(crate) accepts: fn(StatusCode) -> bool,
+    /// The answer that the machine wants.
+    pub(crate) wants: Answer,
     /// Whether redirects are followed.
     pub(crate) follows: bool,
     /// How long the head of a response is waited for.
@@ -31,6 +32,28 @@ pub(crate) struct Rules {
     pub(crate) limits: Limits,
     /// Whether a request may be made twice.
     pub(crate) idempotent: bool,
+}
+
+/// The answer that a machine wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The reply to a call.
+    Content,
+    /// An event stream, or the word that there is none for this client (WHATWG HTML §9.2.3).
+    EventStream,
+    /// A connection that has become a WebSocket.
+    WebSocket,
+}
+
+/// What a status leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The status of the wanted answer.
+    Accepted,
+    /// The status of a redirect that is followed.
+    Followed,
+    /// Any other status.
+    Refused,
 }
 
 /// When the user is asked for other credentials.
@@ -49,13 +72,13 @@ pub(crate) enum Renewal {
 pub(crate) enum HeadTimer {
     /// A timer over all of it counts.
     None,
-    /// So long from the request on, connecting included.
+    /// A span from the request on, connecting included.
     Within(Duration),
     /// An event stream's, which much in between gives on with the first event only: silence before it
     /// is silence.
     Stream {
         /// The caller's, from the request on.
-        own: Option<Duration>,
+        caller: Option<Duration>,
         /// What silence is accepted from the connection on, `None` for any.
         idle: Option<Duration>,
     },
@@ -87,14 +110,36 @@ pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(30);
 /// After this long on a connection that stands, the user is told that no head has come.
 const UNANSWERED: Duration = Duration::from_secs(10);
 
+impl Rules {
+    pub(super) fn verdict(&self, status: StatusCode) -> Verdict {
+        if self.wants.has(status) {
+            Verdict::Accepted
+        } else if self.follows && is_redirect(status) {
+            Verdict::Followed
+        } else {
+            Verdict::Refused
+        }
+    }
+}
+
+impl Answer {
+    fn has(self, status: StatusCode) -> bool {
+        match self {
+            Self::Content => status.is_success(),
+            Self::EventStream => matches!(status, StatusCode::OK | StatusCode::NO_CONTENT),
+            Self::WebSocket => status == StatusCode::SWITCHING_PROTOCOLS,
+        }
+    }
+}
+
 impl HeadTimer {
     /// The timer that counts, its span, and when it runs out.
     pub(super) fn lost(self, wait: HeadWait) -> Option<(Timer, Duration, Instant)> {
         let head = |span| Some((Timer::ResponseHead, span, wait.opened + span));
         match self {
             Self::None => None,
-            Self::Within(span) | Self::Stream { own: Some(span), .. } => head(span),
-            Self::Stream { own: None, idle } => {
+            Self::Within(span) | Self::Stream { caller: Some(span), .. } => head(span),
+            Self::Stream { caller: None, idle } => {
                 let idle = idle?;
                 match wait.stands {
                     Some(stands) => Some((Timer::Idle, idle, stands + idle)),
@@ -109,5 +154,44 @@ impl HeadTimer {
     pub(super) fn tells(self, wait: HeadWait) -> Option<Instant> {
         let tells = matches!(self, Self::Stream { .. }) && !wait.told;
         wait.stands.filter(|_| tells).map(|stands| stands + UNANSWERED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statuses(wants: Answer, follows: bool, verdict: Verdict) -> Vec<u16> {
+        let rules = Rules {
+            credentials: Credentials::None,
+            credentials_wait: None,
+            renewal: Renewal::Never,
+            reach: Reach::Private,
+            wants,
+            follows,
+            head: HeadTimer::None,
+            refusal: Take::Excerpt,
+            limits: Limits::default(),
+            idempotent: true,
+        };
+        let fits = |status: &u16| rules.verdict(StatusCode::from_u16(*status).unwrap()) == verdict;
+        (100..1000).filter(fits).collect()
+    }
+
+    #[test]
+    fn each_machine_accepts_its_own_statuses_and_no_other() {
+        let accepted = |wants| statuses(wants, true, Verdict::Accepted);
+        assert_eq!(accepted(Answer::Content), Vec::from_iter(200..300));
+        assert_eq!(accepted(Answer::EventStream), [200, 204]);
+        assert_eq!(accepted(Answer::WebSocket), [101]);
+    }
+
+    #[test]
+    fn five_statuses_are_followed_where_redirects_are() {
+        for wants in [Answer::Content, Answer::EventStream, Answer::WebSocket] {
+            let followed = |follows| statuses(wants, follows, Verdict::Followed);
+            assert_eq!(followed(true), [301, 302, 303, 307, 308], "{wants:?}");
+            assert!(followed(false).is_empty(), "{wants:?}");
+        }
     }
 }

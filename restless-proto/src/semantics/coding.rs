@@ -19,12 +19,12 @@
 
 mod codec;
 
-use std::collections::VecDeque;
 use std::fmt;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::chunks::Chunks;
 use crate::redact::shown;
 use codec::{Codec, Outcome};
 
@@ -183,7 +183,7 @@ pub struct Decoder {
     coding: ContentCoding,
     codec: Codec,
     /// What was fed and is not decoded, in order.
-    source: VecDeque<Bytes>,
+    source: Chunks,
     /// There may be output that had no room.
     full: bool,
     place: Place,
@@ -216,7 +216,7 @@ impl Decoder {
         Ok(applied(fields)?.map(|coding| Self {
             coding,
             codec: Codec::new(coding),
-            source: VecDeque::new(),
+            source: Chunks::default(),
             full: false,
             place: Place::Start,
             failed: None,
@@ -227,10 +227,7 @@ impl Decoder {
 
     /// Takes the next bytes of the content, of any number.
     pub fn feed(&mut self, bytes: Bytes) {
-        // Some codecs take empty input for an error.
-        if !bytes.is_empty() {
-            self.source.push_back(bytes);
-        }
+        self.source.push(bytes);
     }
 
     /// Says that the content is complete.
@@ -261,7 +258,7 @@ impl Decoder {
 
     /// Nothing comes out before more goes in.
     fn is_idle(&self) -> bool {
-        self.source.is_empty() && !self.full && self.failed.is_none()
+        self.source.first().is_empty() && !self.full && self.failed.is_none()
     }
 
     /// Decodes some, and gives how much of the piece is filled. What was good comes before an error.
@@ -271,24 +268,26 @@ impl Decoder {
         if let Some(cause) = &self.failed {
             return Err(CodingError::Corrupt { coding: self.coding, cause: cause.clone() });
         }
-        let mut input = self.source.pop_front().unwrap_or_default();
         if self.place == Place::End {
             // Tapes, blocks and scripts pad what they hold; no coding begins with these.
-            let padding = input.iter().take_while(|byte| b"\0\r\n".contains(byte)).count();
-            input.advance(padding);
-            if input.is_empty() {
+            let ended = self.source.first().iter();
+            let padding = ended.take_while(|byte| b"\0\r\n".contains(byte)).count();
+            if padding == self.source.first().len() {
+                self.source.leave_first();
                 return Ok(0);
             }
+            self.source.advance(padding);
         }
-        if let (Place::End, Some(&first)) = (self.place, input.first()) {
+        if let (Place::End, Some(&first)) = (self.place, self.source.first().first()) {
             if !self.codec.restart(first) {
                 // Passing over it could lose events without a word.
                 self.failed = Some("more bytes follow its end".to_owned());
                 return Ok(0);
             }
         }
-        let run = self.codec.run(&input, &mut self.piece);
-        input.advance(run.taken.min(input.len()));
+        let run = self.codec.run(self.source.first(), &mut self.piece);
+        let left = self.source.first().len().saturating_sub(run.taken);
+        self.source.advance(run.taken);
         self.full = false;
         match run.outcome {
             Outcome::End => self.place = Place::End,
@@ -299,11 +298,8 @@ impl Decoder {
             }
             Outcome::Failed(cause) => self.failed = Some(cause),
         }
-        if !input.is_empty() {
-            if run.taken == 0 && run.given == 0 && self.failed.is_none() {
-                self.failed = Some("no end of it can be found".to_owned());
-            }
-            self.source.push_front(input);
+        if left > 0 && run.taken == 0 && run.given == 0 && self.failed.is_none() {
+            self.failed = Some("no end of it can be found".to_owned());
         }
         Ok(run.given.min(self.piece.len()))
     }

@@ -82,22 +82,37 @@ pub enum RedirectError {
 pub(crate) struct Hop {
     request: Request<Bytes>,
     url: Url,
-    /// Whether it is to open a WebSocket, for which a `ws` URL says the same as an `http` one.
-    websocket: bool,
+    goal: Goal,
     redirects: u8,
     left_origin: bool,
     became_get: bool,
 }
 
+/// What a chain of redirects is to end at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// The content of a response.
+    Content,
+    /// A WebSocket, for which a `ws` URL says the same as an `http` one.
+    WebSocket,
+}
+
 impl Hop {
     /// The first one. `url` is what the request's URI says.
     pub(crate) fn new(request: Request<Bytes>, url: Url) -> Self {
-        Self { request, url, websocket: false, redirects: 0, left_origin: false, became_get: false }
+        Self {
+            request,
+            url,
+            goal: Goal::Content,
+            redirects: 0,
+            left_origin: false,
+            became_get: false,
+        }
     }
 
     /// The same, on the way to a WebSocket.
     pub(crate) fn for_websocket(self) -> Self {
-        Self { websocket: true, ..self }
+        Self { goal: Goal::WebSocket, ..self }
     }
 
     pub(crate) fn request(&self) -> &Request<Bytes> {
@@ -177,7 +192,7 @@ impl Hop {
         if self.redirects == MOST_REDIRECTS {
             return Err(RedirectError::TooMany { limit: MOST_REDIRECTS });
         }
-        let to = location(&self.url, head, self.websocket)?;
+        let to = location(&self.url, head, self.goal)?;
         let becomes_get = match status {
             StatusCode::SEE_OTHER => self.request.method() != Method::HEAD,
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => {
@@ -216,7 +231,7 @@ impl Hop {
 }
 
 /// Where a redirect from this URL leads.
-fn location(from: &Url, head: &Parts, websocket: bool) -> Result<Url, RedirectError> {
+fn location(from: &Url, head: &Parts, goal: Goal) -> Result<Url, RedirectError> {
     let location = head
         .headers
         .get(header::LOCATION)
@@ -228,7 +243,7 @@ fn location(from: &Url, head: &Parts, websocket: bool) -> Result<Url, RedirectEr
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
     let mut to = from.join(location).map_err(|_| bad())?;
     to.set_fragment(None);
-    if websocket {
+    if goal == Goal::WebSocket {
         to = scheme::request_url(&to).ok_or_else(bad)?;
     }
     // One that is too long for a URI is bad too.

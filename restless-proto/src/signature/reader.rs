@@ -288,7 +288,7 @@ impl<'a> Reader<'a, '_> {
         let (rest, float) = number_far(number)?;
         let text = Span::between(self.text, number, rest).of(self.text);
         let mut buffer = StackText::default();
-        let due = Number::new(text, float).canonical(&mut buffer);
+        let due = Number { text, float }.canonical(&mut buffer);
         if due != text {
             self.replace(number, rest, due);
         }

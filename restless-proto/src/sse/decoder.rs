@@ -32,7 +32,7 @@ pub struct Decoder {
     /// The data of that block where bad UTF-8 in it was replaced.
     replaced: Bytes,
     /// An event turned out to be over its limit after its block had ended, and its ID is still due.
-    id_is_due: bool,
+    id_waits: bool,
 }
 
 /// What an event is lent from, to be let go of with the next call.
@@ -58,7 +58,7 @@ impl Decoder {
             lent: Lent::Nothing,
             held: Bytes::new(),
             replaced: Bytes::new(),
-            id_is_due: false,
+            id_waits: false,
         }
     }
 
@@ -119,7 +119,7 @@ impl Decoder {
             }
             Lent::Other => {
                 self.take_back();
-                if std::mem::take(&mut self.id_is_due) {
+                if std::mem::take(&mut self.id_waits) {
                     return Ok(Some(Block::Id(self.last_event_id())));
                 }
             }
@@ -144,7 +144,7 @@ impl Decoder {
         self.last_event_id.leave_chunk(self.lines.chunk().map_or(b"", |chunk| chunk));
         self.lines = Lines::default();
         self.interpreter.clear();
-        self.id_is_due = false;
+        self.id_waits = false;
     }
 
     /// The last event ID as of the last blank line: what a next request sends as `Last-Event-ID`
@@ -266,7 +266,7 @@ impl Decoder {
             None => {
                 self.lent = Lent::Other;
                 if let Some(error) = over_limit_when_replaced(bytes, &self.limits) {
-                    self.id_is_due = has_id;
+                    self.id_waits = has_id;
                     return Err(error);
                 }
                 let text = String::from_utf8_lossy(bytes).into_owned();

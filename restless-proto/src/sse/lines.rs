@@ -1,8 +1,8 @@
 //! Cuts chunks into lines (WHATWG HTML §9.2.5), without keeping a byte of them.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
+
+use crate::chunks::Chunks;
 
 /// The chunks that are not read yet, and how far the first of them is.
 ///
@@ -10,10 +10,9 @@ use bytes::Bytes;
 /// pieces, and whoever needs it whole keeps the pieces.
 #[derive(Default)]
 pub(super) struct Lines {
-    chunk: Option<Bytes>,
-    /// How much of `chunk` is read.
+    chunks: Chunks,
+    /// How much of the first of them is read.
     read: usize,
-    queue: VecDeque<Bytes>,
     edge: Edge,
 }
 
@@ -56,21 +55,14 @@ impl Lines {
     /// Adds a chunk behind those that are not read yet.
     #[inline]
     pub(super) fn feed(&mut self, chunk: Bytes) {
-        if chunk.is_empty() {
-            return;
-        }
-        if self.chunk.is_none() {
-            self.chunk = Some(chunk);
-        } else {
-            self.queue.push_back(chunk);
-        }
+        self.chunks.push(chunk);
     }
 
     /// Steps over what means nothing between blocks, where the last piece has ended its line: blank
     /// lines, and comments that end in this chunk. What ends at the chunk's end with a CR is left.
     #[inline]
     pub(super) fn skip_between_blocks(&mut self) {
-        let Some(chunk) = self.chunk.as_deref() else { return };
+        let chunk: &[u8] = self.chunks.first();
         while let Some(rest) = chunk.get(self.read..) {
             let length = match rest {
                 [b'\n', ..] => {
@@ -95,15 +87,10 @@ impl Lines {
     pub(super) fn next(&mut self) -> Option<Piece<'_>> {
         if self.edge != Edge::None {
             if let Some(bytes) = self.cross_edge() {
-                return Some(Piece {
-                    bytes,
-                    start: 0,
-                    ended: false,
-                    chunk: self.chunk.as_deref()?,
-                });
+                return Some(Piece { bytes, start: 0, ended: false, chunk: self.chunks.first() });
             }
         }
-        let chunk: &[u8] = self.chunk.as_deref()?;
+        let chunk: &[u8] = self.chunks.first();
         let start = self.read;
         let rest = chunk.get(start..)?;
         match rest {
@@ -132,12 +119,7 @@ impl Lines {
     #[inline]
     pub(super) fn next_chunk(&mut self) -> bool {
         self.read = 0;
-        self.chunk = None;
-        // Hardly ever is there another one, and moving one that may be there is slow.
-        if !self.queue.is_empty() {
-            self.chunk = self.queue.pop_front();
-        }
-        self.chunk.is_some()
+        self.chunks.leave_first()
     }
 
     /// The chunk being read, and where a line may start in it; `None` where the next byte may be
@@ -145,14 +127,17 @@ impl Lines {
     #[inline(always)]
     pub(super) fn line_start(&mut self) -> Option<(&[u8], &mut usize)> {
         match self.edge {
-            Edge::None => self.chunk.as_deref().map(|chunk| (chunk, &mut self.read)),
+            Edge::None => {
+                let chunk = Some(self.chunks.first()).filter(|chunk| !chunk.is_empty());
+                chunk.map(|chunk| (&chunk[..], &mut self.read))
+            }
             Edge::AfterCr | Edge::Bom(_) => None,
         }
     }
 
     /// All that is left of the chunk, which no line ends in.
     pub(super) fn rest(&mut self) -> Option<Piece<'_>> {
-        let chunk: &[u8] = self.chunk.as_deref()?;
+        let chunk: &[u8] = Some(self.chunks.first()).filter(|chunk| !chunk.is_empty())?;
         let start = std::mem::replace(&mut self.read, chunk.len());
         Some(Piece { bytes: chunk.get(start..)?, start, ended: false, chunk })
     }
@@ -160,19 +145,20 @@ impl Lines {
     /// Whether nothing is left of what was fed, and nothing but a line goes on.
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
-        self.chunk.is_none() && self.edge == Edge::None
+        self.chunks.first().is_empty() && self.edge == Edge::None
     }
 
     /// The chunk being read.
+    #[inline(always)]
     pub(super) fn chunk(&self) -> Option<&Bytes> {
-        self.chunk.as_ref()
+        Some(self.chunks.first()).filter(|chunk| !chunk.is_empty())
     }
 
     /// Steps over what is not part of a line. What looked like a byte order mark, in chunks now
     /// gone, and was none is the start of the first line, and given out.
     #[cold]
     fn cross_edge(&mut self) -> Option<&'static [u8]> {
-        let rest = self.chunk.as_ref()?.get(self.read..).filter(|rest| !rest.is_empty())?;
+        let rest = self.chunks.first().get(self.read..).filter(|rest| !rest.is_empty())?;
         match self.edge {
             Edge::None => {}
             Edge::AfterCr => {

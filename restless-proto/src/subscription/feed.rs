@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use super::event::{Item, RejectReason, Rejected};
 use crate::error::{ContentError, Error};
-use crate::event::{Kind, SseId, StreamEvent};
+use crate::event::{self, Kind, SseId, StreamEvent};
 use crate::kinds::LimitError;
 use crate::limits::Limits;
 use crate::machine::End;
@@ -16,7 +16,7 @@ use crate::semantics::coding::{self, CodingError};
 use crate::signature::Signer;
 use crate::sse::{self, Block};
 use crate::timing::Instant;
-use crate::ws::{self, CloseCode};
+use crate::ws::{self, CloseCode, Message};
 
 /// The content of one connection, on its way to items.
 pub(super) enum Feed {
@@ -126,10 +126,10 @@ impl Feed {
         match self {
             Self::EventStream(stream) => stream.next(signer),
             Self::Frames(connection) => loop {
-                match connection.poll() {
+                match connection.poll_shared() {
                     ws::Output::Send(bytes) => return Fed::Send(bytes),
                     ws::Output::Message(message) => {
-                        if let Some(fed) = from_message(message.into_bytes(), signer) {
+                        if let Some(fed) = from_message(message, signer) {
                             return fed;
                         }
                     }
@@ -145,6 +145,7 @@ impl Feed {
             Self::Messages(messages) => loop {
                 match messages.next() {
                     Ok(Some(message)) => {
+                        let message = Message::Binary(message.into());
                         if let Some(fed) = from_message(message, signer) {
                             return fed;
                         }
@@ -316,25 +317,55 @@ fn from_sse(sse: &sse::Event<'_>, signer: Option<&Signer>) -> Option<Fed> {
     let leftover = || SseId::Leftover(sse.last_event_id());
     let id = sse.id().map_or_else(leftover, SseId::Own);
     let ours = matches!(sse.event_type(), "message" | "update" | "error");
-    from_text(sse.data_bytes(), id, signer, ours)
+    let (data, name) = (sse.data_bytes(), if ours { Name::Ours } else { Name::Other });
+    let event = StreamEvent::parse(data.clone(), id);
+    item_of(data, event, id, signer, name)
+}
+
+/// Whether an event of an event stream bears a name of the service's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Ours,
+    Other,
 }
 
 /// Makes an item of a message; `None` for an empty one. There is no other place for an id than in
 /// the event.
-fn from_message(text: Bytes, signer: Option<&Signer>) -> Option<Fed> {
-    if text.is_empty() { None } else { from_text(text, SseId::None, signer, true) }
+fn from_message(message: Message<'static>, signer: Option<&Signer>) -> Option<Fed> {
+    if message.as_bytes().is_empty() {
+        return None;
+    }
+    let id = SseId::None;
+    let (data, event) = match message {
+        Message::Text(text) => {
+            let text = text.into_string();
+            (text.as_bytes().clone(), StreamEvent::from_text(text, id))
+        }
+        Message::Binary(payload) => {
+            let data = payload.into_bytes();
+            (data.clone(), StreamEvent::parse(data, id))
+        }
+    };
+    item_of(data, event, id, signer, Name::Ours)
 }
 
-fn from_text(text: Bytes, id: SseId<'_>, signer: Option<&Signer>, ours: bool) -> Option<Fed> {
+/// Makes an item of what was read of these bytes.
+fn item_of(
+    data: Bytes,
+    event: Result<StreamEvent, event::Error>,
+    id: SseId<'_>,
+    signer: Option<&Signer>,
+    name: Name,
+) -> Option<Fed> {
     let own_id = || match id {
         SseId::Own(id) => Some(id.to_owned()),
         SseId::None | SseId::Leftover(_) => None,
     };
-    let event = match StreamEvent::parse(text.clone(), id) {
+    let event = match event {
         Ok(event) => event,
-        Err(_) if !ours => return None,
+        Err(_) if name == Name::Other => return None,
         Err(error) => {
-            let rejected = Rejected { data: text, id: own_id(), reason: error.into() };
+            let rejected = Rejected { data, id: own_id(), reason: error.into() };
             return Some(Fed::Item(Item::Rejected(rejected)));
         }
     };
@@ -348,7 +379,7 @@ fn from_text(text: Bytes, id: SseId<'_>, signer: Option<&Signer>, ours: bool) ->
         Ok(()) => Item::Event(event),
         Err(error) => {
             // Nothing in it is to be trusted, its time least of all, which could skip years.
-            Item::Rejected(Rejected { data: text, id: own_id(), reason: error.into() })
+            Item::Rejected(Rejected { data, id: own_id(), reason: error.into() })
         }
     }))
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::response::Parts;
+use url::Url;
 
 use super::continuity::{Continuity, GapReason, Tracker, Verdict};
 use super::cursor::{self, Position};
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Doing, Status};
 use super::feed::{Fed, Feed};
 use super::loss::Loss;
-use super::plan::Plan;
-use super::policy::{self, Disposition};
+use super::policy::{self, Disposition, Overrides};
 use super::transport::Transport;
 use crate::error::Error;
 use crate::kinds::{TimeoutError, Timer};
@@ -20,6 +20,7 @@ use crate::road::{Next, Road, Step};
 use crate::secret::ApiKey;
 use crate::semantics::redirect::Hop;
 use crate::semantics::request_id;
+use crate::signature::Signer;
 use crate::timing::{Backoff, Instant};
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
@@ -43,6 +44,17 @@ pub struct SubscriptionMachine {
     /// Whether this connect is for a snapshot. What comes of it does not set the back-off back, or a
     /// document that no snapshot heals would have one after the other.
     for_snapshot: bool,
+}
+
+/// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked. It
+/// does not change.
+pub(super) struct Plan {
+    pub(super) url: Url,
+    pub(super) reconnect: bool,
+    pub(super) max_reconnects: Option<u32>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) signer: Option<Box<Signer>>,
+    pub(super) overrides: Overrides,
 }
 
 /// ```text

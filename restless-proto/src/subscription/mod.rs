@@ -68,7 +68,6 @@ mod event;
 mod feed;
 mod loss;
 mod machine;
-mod plan;
 mod policy;
 mod transport;
 
@@ -105,8 +104,7 @@ use crate::timing::Instant;
 use crate::ws;
 use continuity::Tracker;
 use cursor::Position;
-use machine::{CREDENTIALS_WAIT, KEY_SPAN};
-use plan::Plan;
+use machine::{CREDENTIALS_WAIT, KEY_SPAN, Plan};
 use policy::Overrides;
 use transport::{Kind, Transport};
 
@@ -485,7 +483,7 @@ impl Subscription {
             credentials_wait: Some(CREDENTIALS_WAIT),
             renewal,
             reach: service.reach(),
-            accepts: transport.accepts(),
+            wants: transport.wants(),
             follows: true,
             head: transport.head_timer(self.head_timeout, self.idle_timeout),
             refusal: Take::Excerpt,
@@ -543,7 +541,7 @@ fn own_fields(
 ) -> Result<HeaderMap, ConfigError> {
     let mut own = HeaderMap::new();
     for (name, value) in given {
-        let (name, value) = fields::own(name, value)?;
+        let (name, value) = fields::checked(name, value)?;
         if name == header::AUTHORIZATION && !matches!(credentials, Credentials::None) {
             let accepted = "left to the client, which has a key";
             return Err(ConfigError::new("header", name.as_str(), accepted));

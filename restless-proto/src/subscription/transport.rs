@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use url::Url;
 
 use super::feed::{EventStream, Feed, Messages};
@@ -15,7 +15,7 @@ use crate::error::{ContentError, Error};
 use crate::fields;
 use crate::kinds::ConfigError;
 use crate::limits::Limits;
-use crate::road::{HEAD_WAIT, HeadTimer};
+use crate::road::{Answer, HEAD_WAIT, HeadTimer};
 use crate::secret::ApiKey;
 use crate::semantics::auth::bearer;
 use crate::semantics::coding;
@@ -111,7 +111,7 @@ impl Transport {
     /// Makes a redirected request what this transport sends: a handshake is a new one.
     pub(super) fn redirect(&mut self, hop: &mut Hop) {
         if let Some(handshake) = &mut self.handshake {
-            handshake.redirect(&mut self.entropy, hop.has_left_origin());
+            handshake.redirect(&mut self.entropy, hop);
             hop.renew(handshake.request().headers());
         }
     }
@@ -126,20 +126,16 @@ impl Transport {
 
     /// Which status is good: 200, and 204, which is the server's way to say that a client is not to
     /// come back (WHATWG HTML §9.2.3); over WebSocket 101 (RFC 6455 §4.1).
-    pub(super) fn accepts(&self) -> fn(StatusCode) -> bool {
-        if self.is_websocket() {
-            |status| status == StatusCode::SWITCHING_PROTOCOLS
-        } else {
-            |status| matches!(status, StatusCode::OK | StatusCode::NO_CONTENT)
-        }
+    pub(super) fn wants(&self) -> Answer {
+        if self.is_websocket() { Answer::WebSocket } else { Answer::EventStream }
     }
 
-    /// How long the head is waited for; `own` is the caller's time for it.
-    pub(super) fn head_timer(&self, own: Option<Duration>, idle: Option<Duration>) -> HeadTimer {
+    /// How long the head is waited for; `caller` is the span that the caller has set.
+    pub(super) fn head_timer(&self, caller: Option<Duration>, idle: Option<Duration>) -> HeadTimer {
         if self.is_websocket() {
-            HeadTimer::Within(own.unwrap_or(HEAD_WAIT))
+            HeadTimer::Within(caller.unwrap_or(HEAD_WAIT))
         } else {
-            HeadTimer::Stream { own, idle }
+            HeadTimer::Stream { caller, idle }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::header;
 use url::Url;
 
 use crate::entropy::Entropy;
@@ -12,7 +12,7 @@ use crate::fields;
 use crate::kinds::{ConfigError, LimitError, Misuse};
 use crate::limits::Limits;
 use crate::machine::{Input, Machine, Output};
-use crate::road::{HEAD_WAIT, HeadTimer, Next, Renewal, Road, Rules, Step, Take};
+use crate::road::{Answer, HEAD_WAIT, HeadTimer, Next, Renewal, Road, Rules, Step, Take};
 use crate::semantics::auth::Reach;
 use crate::semantics::redirect::Hop;
 use crate::service::Credentials;
@@ -92,7 +92,7 @@ impl WebSocketMachine {
             credentials_wait: None,
             renewal: Renewal::Never,
             reach: Reach::Anywhere,
-            accepts: |status| status == StatusCode::SWITCHING_PROTOCOLS,
+            wants: Answer::WebSocket,
             follows: false,
             head: HeadTimer::Within(HEAD_WAIT),
             refusal: Take::Excerpt,

@@ -183,6 +183,23 @@ impl Connection {
         self.poll_any()
     }
 
+    /// The same, with messages in memory of their own: a text is checked for UTF-8 once, as it becomes
+    /// a string that is kept.
+    pub(crate) fn poll_shared(&mut self) -> Output<'static> {
+        let in_chunk = if self.flowing { self.incoming.next_in_chunk() } else { None };
+        match in_chunk.map_or_else(|| self.next(), Ok) {
+            Ok(whole) => match self.incoming.share(whole) {
+                Ok(message) => Output::Message(message),
+                Err(error) => {
+                    self.flowing = false;
+                    self.outgoing.fail(error.into());
+                    Self::rest(&mut self.outgoing)
+                }
+            },
+            Err(output) => output,
+        }
+    }
+
     /// Bytes of frames that wait to be sent. While there are any, the next output is
     /// [`Output::Send`].
     pub fn unsent_bytes(&self) -> usize {
@@ -205,40 +222,50 @@ impl Connection {
     /// The same where anything may be next.
     #[inline(never)]
     fn poll_any(&mut self) -> Output<'_> {
+        match self.next() {
+            Ok(whole) => self.lend(whole),
+            Err(output) => output,
+        }
+    }
+
+    /// What is next: a message, or something else.
+    #[inline(always)]
+    fn next(&mut self) -> Result<Whole, Output<'static>> {
         self.flowing = false;
-        let whole = loop {
+        loop {
             // What is owed to the peer goes before all that was read.
             if !(self.outgoing.is_quiet() && self.incoming.is_searched()) {
                 if let Some(bytes) = self.take_unsent() {
-                    return Output::Send(bytes);
+                    return Err(Output::Send(bytes));
                 }
             }
             if !self.outgoing.listens() {
                 self.incoming.discard();
-                return Self::rest(&mut self.outgoing);
+                return Err(Self::rest(&mut self.outgoing));
             }
             match self.incoming.read() {
-                Ok(Read::Message(whole)) => break whole,
-                Ok(Read::Ping(payload)) => return Output::Ping(payload),
+                Ok(Read::Message(whole)) => {
+                    self.flowing = matches!(whole, Whole::InChunk { .. });
+                    return Ok(whole);
+                }
+                Ok(Read::Ping(payload)) => return Err(Output::Ping(payload)),
                 Ok(Read::Pong(payload)) if self.outgoing.settles_ping(&payload) => {}
-                Ok(Read::Pong(payload)) => return Output::Pong(payload),
-                Ok(Read::TooLarge(error)) => return Output::TooLarge(error),
+                Ok(Read::Pong(payload)) => return Err(Output::Pong(payload)),
+                Ok(Read::TooLarge(error)) => return Err(Output::TooLarge(error)),
                 Ok(Read::Close(close)) => {
                     self.outgoing.take_close(close);
                     self.incoming.discard();
                 }
                 // Only now that all input is read can it be told what the time and the end mean.
                 Ok(Read::Starved) => match self.outgoing.next(self.incoming.is_within_message()) {
-                    Some(Next::Wait(deadline)) => return Output::Wait(deadline),
-                    Some(Next::Closed(closed)) => return Output::Closed(closed),
+                    Some(Next::Wait(deadline)) => return Err(Output::Wait(deadline)),
+                    Some(Next::Closed(closed)) => return Err(Output::Closed(closed)),
                     // We have to ping, so nothing has come for a while.
                     None => self.incoming.rest(),
                 },
                 Err(error) => self.fail(error),
             }
-        };
-        self.flowing = matches!(whole, Whole::InChunk { .. });
-        self.lend(whole)
+        }
     }
 
     /// Lends the message that was found, or fails where it is not what it should be.

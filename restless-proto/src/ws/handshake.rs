@@ -23,6 +23,7 @@ use crate::entropy::Entropy;
 use crate::kinds::ConfigError;
 use crate::redact::shown;
 use crate::semantics::absolute::has_user;
+use crate::semantics::redirect::Hop;
 use crate::semantics::{scheme, target};
 
 /// An opening handshake: its request, and the check of the response (RFC 6455 §4.1).
@@ -151,9 +152,9 @@ impl Handshake {
 
     /// Makes it the handshake of another connection, to where a redirect leads: with a new key, and
     /// without subprotocols at another origin than the first, for some use them for tokens.
-    pub(crate) fn redirect(&mut self, entropy: &mut Entropy, has_left_origin: bool) {
+    pub(crate) fn redirect(&mut self, entropy: &mut Entropy, hop: &Hop) {
         self.key = new_key(entropy);
-        if has_left_origin {
+        if hop.has_left_origin() {
             self.subprotocols.clear();
         }
     }

@@ -1,8 +1,10 @@
 //! From a server's bytes to messages and control frames (RFC 6455 §5.4, §5.5, §6.2).
 
 use std::ops::Range;
+use std::str::Utf8Error;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::close::Close;
 use super::deflate::{DeflateParameters, InflateError, Inflater};
@@ -12,6 +14,7 @@ use super::lookahead::Lookahead;
 use super::message::{Message, Payload, Text};
 use super::opcode::Opcode;
 use super::options::Options;
+use super::promise::{Promise, append};
 use super::sequence::{DataFrame, Sequence};
 use super::utf8::{self, NotUtf8};
 use super::walk::FrameWalk;
@@ -106,9 +109,9 @@ impl Incoming {
             message_limit: options.message_bytes,
             fragment_limit: options.fragments,
             chunks: Chunks::default(),
-            lookahead: Lookahead::new(deflate.is_some()),
+            lookahead: Lookahead::new(deflate),
             walk: FrameWalk::default(),
-            sequence: Sequence::new(deflate.is_some()),
+            sequence: Sequence::new(deflate),
             inflater: deflate.map(Inflater::new),
             frame: None,
             at: 0,
@@ -229,6 +232,31 @@ impl Incoming {
             }
             Whole::Joined { text } => self.lend_joined(text),
         }
+    }
+
+    /// The message that was found whole, in memory of its own: its text is checked as that is made,
+    /// and not before.
+    ///
+    /// # Errors
+    ///
+    /// Where its text is none.
+    pub(crate) fn share(&mut self, whole: Whole) -> Result<Message<'static>, NotUtf8> {
+        let (text, bytes) = match whole {
+            Whole::InChunk { text, payload } => {
+                let chunk = self.chunks.first();
+                (text, chunk.get(payload).map(|bytes| chunk.slice_ref(bytes)).unwrap_or_default())
+            }
+            Whole::Joined { text } if self.joined.len() > LARGEST_KEPT_BUFFER => {
+                (text, trimmed(std::mem::take(&mut self.joined)))
+            }
+            Whole::Joined { text } => (text, Bytes::copy_from_slice(&self.joined)),
+        };
+        Ok(if text {
+            let not_utf8 = |error: Utf8Error| NotUtf8 { at: error.valid_up_to() };
+            Message::Text(ByteString::try_from(bytes).map_err(not_utf8)?.into())
+        } else {
+            Message::Binary(bytes.into())
+        })
     }
 
     #[inline(never)]
@@ -490,32 +518,6 @@ impl Incoming {
     }
 }
 
-/// What the heads so far say about a message's size.
-#[derive(Clone, Copy)]
-struct Promise {
-    /// The message's size at the end of the frame at hand.
-    frame_end: usize,
-    /// Whether that is its last frame, or its first.
-    last: bool,
-    first: bool,
-    limit: usize,
-}
-
-impl Promise {
-    /// How much room to ask for, for `more` bytes behind `length` of them: for what heads have
-    /// promised; and for twice what there is, so that appending stays linear, but not for more than
-    /// can come. What is promised beyond 64 KiB is only believed as it comes.
-    #[cold]
-    fn room(self, length: usize, capacity: usize, more: usize) -> usize {
-        let most = if self.last { self.frame_end } else { self.limit };
-        // A first fragment says that there are more: most likely of its size.
-        let fragments = if self.first && !self.last { 4 } else { 1 };
-        let promised = self.frame_end.saturating_mul(fragments).min(PROMISED_BYTES).min(most);
-        let doubled = capacity.saturating_mul(2).min(most);
-        promised.max(doubled).max(length + more) - length
-    }
-}
-
 /// Begins a message, in the buffer of the one before it.
 #[inline]
 fn begin(data: DataFrame, begun: &mut Option<Begun>, joined: &mut Vec<u8>, large: &mut Bytes) {
@@ -531,14 +533,6 @@ fn begin(data: DataFrame, begun: &mut Option<Begun>, joined: &mut Vec<u8>, large
         received: 0,
         checked: 0,
     });
-}
-
-#[inline]
-fn append(joined: &mut Vec<u8>, piece: &[u8], promise: Promise) {
-    if joined.capacity() - joined.len() < piece.len() {
-        joined.reserve_exact(promise.room(joined.len(), joined.capacity(), piece.len()));
-    }
-    joined.extend_from_slice(piece);
 }
 
 /// What was made room for and did not come is not worth keeping.
@@ -574,9 +568,6 @@ const VAIN: &str = "compressed bytes that bring nothing";
 /// The buffer of a message up to here is used again for the next one; that of a larger one is given
 /// out with it, or given back.
 const LARGEST_KEPT_BUFFER: usize = 128 << 10;
-
-/// How much memory a head may ask for before its payload has come.
-const PROMISED_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -26,9 +26,9 @@ struct Answer {
     extended: bool,
 }
 
-/// What is due.
+/// What there is to do.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Due {
+pub(crate) enum Todo {
     Nothing,
     Ping,
     /// The peer had this long, and nothing was heard from it.
@@ -46,13 +46,13 @@ impl KeepAlive {
         self.answer = None;
     }
 
-    /// What is due now. Call it again until that is nothing.
-    pub(crate) fn check(&mut self, now: Instant) -> Due {
+    /// What there is to do now. The caller asks again until the answer is `Nothing`.
+    pub(crate) fn check(&mut self, now: Instant) -> Todo {
         if let (Some(answer), Some(within)) = (&mut self.answer, self.within) {
             if now >= answer.by {
                 let late = now.saturating_duration_since(answer.by) > NOT_WAITING;
                 if !late || answer.extended {
-                    return Due::Loss(within);
+                    return Todo::Loss(within);
                 }
                 *answer = Answer { by: now + within, extended: true };
             }
@@ -63,11 +63,11 @@ impl KeepAlive {
                 if self.answer.is_none() {
                     self.answer =
                         self.within.map(|span| Answer { by: now + span, extended: false });
-                    return Due::Ping;
+                    return Todo::Ping;
                 }
             }
         }
-        Due::Nothing
+        Todo::Nothing
     }
 
     /// When to check next.
@@ -103,8 +103,8 @@ mod tests {
         for ping in 1..5 {
             let due = at(20.0 * f64::from(ping));
             assert_eq!(keep_alive.deadline(), Some(due));
-            assert_eq!(keep_alive.check(due), Due::Ping);
-            assert_eq!(keep_alive.check(due), Due::Nothing);
+            assert_eq!(keep_alive.check(due), Todo::Ping);
+            assert_eq!(keep_alive.check(due), Todo::Nothing);
             keep_alive.heard();
         }
     }
@@ -112,36 +112,36 @@ mod tests {
     #[test]
     fn silence_after_a_ping_is_a_loss() {
         let mut keep_alive = seconds(20, 5);
-        assert_eq!(keep_alive.check(at(20.0)), Due::Ping);
+        assert_eq!(keep_alive.check(at(20.0)), Todo::Ping);
         assert_eq!(keep_alive.deadline(), Some(at(25.0)));
-        assert_eq!(keep_alive.check(at(24.9)), Due::Nothing);
-        assert_eq!(keep_alive.check(at(25.0)), Due::Loss(Duration::from_secs(5)));
+        assert_eq!(keep_alive.check(at(24.9)), Todo::Nothing);
+        assert_eq!(keep_alive.check(at(25.0)), Todo::Loss(Duration::from_secs(5)));
     }
 
     #[test]
     fn a_check_that_comes_late_gives_the_span_once_more_and_only_once() {
         let mut keep_alive = seconds(20, 5);
-        assert_eq!(keep_alive.check(at(20.0)), Due::Ping);
-        assert_eq!(keep_alive.check(at(39.0)), Due::Nothing);
-        assert_eq!(keep_alive.check(at(60.0)), Due::Loss(Duration::from_secs(5)));
+        assert_eq!(keep_alive.check(at(20.0)), Todo::Ping);
+        assert_eq!(keep_alive.check(at(39.0)), Todo::Nothing);
+        assert_eq!(keep_alive.check(at(60.0)), Todo::Loss(Duration::from_secs(5)));
     }
 
     #[test]
     fn no_second_ping_while_an_answer_is_due() {
         let mut keep_alive = seconds(2, 5);
-        assert_eq!(keep_alive.check(at(2.0)), Due::Ping);
-        assert_eq!(keep_alive.check(at(4.0)), Due::Nothing);
-        assert_eq!(keep_alive.check(at(6.0)), Due::Nothing);
-        assert_eq!(keep_alive.check(at(7.0)), Due::Loss(Duration::from_secs(5)));
+        assert_eq!(keep_alive.check(at(2.0)), Todo::Ping);
+        assert_eq!(keep_alive.check(at(4.0)), Todo::Nothing);
+        assert_eq!(keep_alive.check(at(6.0)), Todo::Nothing);
+        assert_eq!(keep_alive.check(at(7.0)), Todo::Loss(Duration::from_secs(5)));
     }
 
     #[test]
     fn each_half_can_be_switched_off() {
         let mut silent = spans(None, Some(5));
-        assert_eq!((silent.deadline(), silent.check(at(1e6))), (None, Due::Nothing));
+        assert_eq!((silent.deadline(), silent.check(at(1e6))), (None, Todo::Nothing));
         let mut patient = spans(Some(5), None);
         for ping in 1..5 {
-            assert_eq!(patient.check(at(5.0 * f64::from(ping))), Due::Ping);
+            assert_eq!(patient.check(at(5.0 * f64::from(ping))), Todo::Ping);
         }
     }
 }

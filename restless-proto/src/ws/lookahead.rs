@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::deflate::DeflateParameters;
 use super::frame::FrameHeader;
 use super::opcode::Opcode;
 use super::sequence::Sequence;
@@ -35,7 +36,7 @@ struct Ping {
 }
 
 impl Lookahead {
-    pub(crate) fn new(deflate: bool) -> Self {
+    pub(crate) fn new(deflate: Option<&DeflateParameters>) -> Self {
         Self {
             seen: 0,
             walk: FrameWalk::default(),
@@ -121,7 +122,7 @@ mod tests {
     /// What is found when each chunk is looked at before the next one comes; the same is found when
     /// all come at once.
     fn pings(chunks: &[&[u8]]) -> Vec<Bytes> {
-        let (mut one_by_one, mut at_once) = (Lookahead::new(false), Lookahead::new(false));
+        let (mut one_by_one, mut at_once) = (Lookahead::new(None), Lookahead::new(None));
         let (mut found, mut waiting) = (Vec::new(), Chunks::default());
         for chunk in chunks {
             waiting.push(Bytes::copy_from_slice(chunk));

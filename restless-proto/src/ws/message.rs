@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 /// A message, whole and decompressed (RFC 6455 §5.6).
 ///
@@ -58,8 +59,7 @@ enum Characters<'a> {
     In(&'a str, &'a Bytes),
     /// They were put together in a buffer that is used again.
     Joined(&'a str),
-    /// They were checked once.
-    Owned(Bytes),
+    Owned(ByteString),
 }
 
 impl<'a> Text<'a> {
@@ -71,14 +71,12 @@ impl<'a> Text<'a> {
         Self(Characters::Joined(text))
     }
 
-    /// The text. Of one that is lent, this costs nothing; of one in shared memory the bytes are
-    /// checked anew, which takes about as long as copying them would: the crate has no unsafe code to
-    /// skip it with. Take [`as_bytes`](Self::as_bytes) where bytes do.
+    /// The text.
     #[inline]
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Characters::In(text, _) | Characters::Joined(text) => text,
-            Characters::Owned(bytes) => simdutf8::basic::from_utf8(bytes).unwrap_or_default(),
+            Characters::Owned(text) => text,
         }
     }
 
@@ -87,7 +85,7 @@ impl<'a> Text<'a> {
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Characters::In(text, _) | Characters::Joined(text) => text.as_bytes(),
-            Characters::Owned(bytes) => bytes,
+            Characters::Owned(text) => text.as_bytes(),
         }
     }
 
@@ -96,30 +94,47 @@ impl<'a> Text<'a> {
         match self.0 {
             Characters::In(text, memory) => memory.slice_ref(text.as_bytes()),
             Characters::Joined(text) => Bytes::copy_from_slice(text.as_bytes()),
-            Characters::Owned(bytes) => bytes,
+            Characters::Owned(text) => text.into_bytes(),
         }
     }
 
-    /// The text for whoever keeps it.
+    /// The text for whoever keeps it. A slice of the input is checked for UTF-8 again as it becomes one
+    /// in shared memory, which takes about as long as copying it would: the crate has no unsafe code to
+    /// skip that with.
     pub fn into_owned(self) -> Text<'static> {
-        Text(Characters::Owned(self.into_bytes()))
+        Text(Characters::Owned(self.into_string()))
     }
+
+    /// The text in shared memory, at the cost that [`into_owned`](Self::into_owned) names.
+    pub(crate) fn into_string(self) -> ByteString {
+        match self.0 {
+            Characters::In(text, memory) => shared(text, memory),
+            Characters::Joined(text) => text.into(),
+            Characters::Owned(text) => text,
+        }
+    }
+}
+
+/// A text as a slice of the memory that it lies in.
+fn shared(text: &str, memory: &Bytes) -> ByteString {
+    // It was checked, so that the copy is never made.
+    ByteString::try_from(memory.slice_ref(text.as_bytes())).unwrap_or_else(|_| text.into())
 }
 
 /// A clone shares the memory of an owned text or of the input, and else is a copy.
 impl Clone for Text<'_> {
     fn clone(&self) -> Self {
         Self(Characters::Owned(match &self.0 {
-            Characters::In(text, memory) => memory.slice_ref(text.as_bytes()),
-            Characters::Joined(text) => Bytes::copy_from_slice(text.as_bytes()),
-            Characters::Owned(bytes) => bytes.clone(),
+            Characters::In(text, memory) => shared(text, memory),
+            Characters::Joined(text) => ByteString::from(*text),
+            Characters::Owned(text) => text.clone(),
         }))
     }
 }
 
 impl Default for Text<'_> {
     fn default() -> Self {
-        Self(Characters::Owned(Bytes::new()))
+        Self(Characters::Owned(ByteString::new()))
     }
 }
 
@@ -127,8 +142,13 @@ impl TryFrom<Bytes> for Text<'_> {
     type Error = std::str::Utf8Error;
 
     fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
-        std::str::from_utf8(&bytes)?;
-        Ok(Self(Characters::Owned(bytes)))
+        ByteString::try_from(bytes).map(Self::from)
+    }
+}
+
+impl From<ByteString> for Text<'_> {
+    fn from(text: ByteString) -> Self {
+        Self(Characters::Owned(text))
     }
 }
 
@@ -140,7 +160,7 @@ impl From<String> for Text<'_> {
 
 impl From<&str> for Text<'_> {
     fn from(text: &str) -> Self {
-        Self(Characters::Owned(Bytes::copy_from_slice(text.as_bytes())))
+        Self(Characters::Owned(text.into()))
     }
 }
 

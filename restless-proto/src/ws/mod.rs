@@ -82,6 +82,7 @@ mod message;
 mod opcode;
 mod options;
 mod outgoing;
+mod promise;
 mod sequence;
 mod utf8;
 mod walk;

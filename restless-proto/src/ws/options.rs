@@ -35,42 +35,43 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Largest message that is received, in bytes after decompression. Default 16 MiB. A larger
-    /// one is passed over, and told of with [`Output::TooLarge`](super::Output::TooLarge) as soon as
-    /// a frame's head or the decompressor shows it.
+    /// Sets the largest message to receive, in bytes after decompression. Default: 16 MiB. The
+    /// connection passes over a larger message, and tells of the message with
+    /// [`Output::TooLarge`](super::Output::TooLarge) as soon as a frame's head or the decompressor
+    /// shows its size.
     #[must_use]
     pub fn message_bytes(mut self, maximum: usize) -> Self {
         self.message_bytes = maximum;
         self
     }
 
-    /// Most fragments of one message, at least 1. Default 131,072. A message with more is passed
-    /// over, as one with too many bytes.
+    /// Sets the most fragments of one message, at least 1. Default: 131,072. The connection passes
+    /// over a message with more fragments, as it does with a message of too many bytes.
     #[must_use]
     pub fn fragments(mut self, maximum: usize) -> Self {
         self.fragments = maximum.max(1);
         self
     }
 
-    /// Most bytes that are handed in and not polled for, before the piece that comes last. Default
-    /// 16 MiB. A driver that reads only when it is told to wait never comes near; what passes it fails
-    /// the connection with [`Error::TooLarge`](super::Error::TooLarge).
+    /// Sets the most bytes that may wait to be polled when another piece is handed in. Default: 16
+    /// MiB. A driver that reads only when told to wait stays far below the limit. A piece over the
+    /// limit fails the connection with [`Error::TooLarge`](super::Error::TooLarge).
     #[must_use]
     pub fn unread_bytes(mut self, maximum: usize) -> Self {
         self.unread_bytes = maximum;
         self
     }
 
-    /// Most bytes of frames that wait to be sent. Default 32 MiB. What would pass it is refused
-    /// with [`SendError::Full`](super::SendError::Full) and nothing of it is sent.
+    /// Sets the most bytes of frames that may wait to be sent. Default: 32 MiB. A message that
+    /// would pass the limit is refused whole with [`SendError::Full`](super::SendError::Full).
     #[must_use]
     pub fn unsent_bytes(mut self, maximum: usize) -> Self {
         self.unsent_bytes = maximum;
         self
     }
 
-    /// Time from one ping of ours to the next (RFC 6455 §5.5.2). Default 20 s; `None` sends none, nor does
-    /// zero.
+    /// Sets the time from one ping of ours to the next (RFC 6455 §5.5.2). Default: 20 s. `None` and
+    /// zero switch pings off.
     #[must_use]
     pub fn ping_every(mut self, span: Option<Duration>) -> Self {
         // Pinging without a pause would be nothing but pings.
@@ -78,21 +79,22 @@ impl Options {
         self
     }
 
-    /// How long after a ping of ours nothing at all may be heard. Default 20 s; `None` waits for
-    /// ever. Then the connection ends with
+    /// Sets how long the peer may be silent after a ping of ours. Default: 20 s. `None` waits for
+    /// ever. A longer silence ends the connection with
     /// [`Closed::Unresponsive`](super::Closed::Unresponsive).
     ///
-    /// Any byte from the peer counts as an answer, not only the pong: a pong can stand behind
-    /// megabytes of messages that a slow reader has yet to take. If nobody polled at the time,
-    /// the peer gets the same span once more, since its answer may be waiting to be read.
+    /// Any byte from the peer counts as an answer, as a pong does: a pong can stand behind
+    /// megabytes of messages that a slow reader has yet to take. A driver that polls late gives the
+    /// peer the same span once more, since the peer's answer may be waiting in the socket.
     #[must_use]
     pub fn pong_within(mut self, span: Option<Duration>) -> Self {
         self.pong_within = span;
         self
     }
 
-    /// How long the peer has to answer our Close frame (RFC 6455 §7.1.2). Default 10 s. Then the
-    /// connection ends with [`Closed::CloseUnanswered`](super::Closed::CloseUnanswered).
+    /// Sets how long the peer has to answer our Close frame (RFC 6455 §7.1.2). Default: 10 s. A
+    /// peer that takes longer ends the connection with
+    /// [`Closed::CloseUnanswered`](super::Closed::CloseUnanswered).
     #[must_use]
     pub fn close_within(mut self, span: Duration) -> Self {
         self.close_within = span;

@@ -10,7 +10,7 @@ use super::close_code::CloseCode;
 use super::deflate::{Deflate, Deflater};
 use super::error::Error;
 use super::frame::{FrameHeader, MAX_CONTROL_BYTES, RSV1};
-use super::keepalive::{Due, KeepAlive};
+use super::keepalive::{KeepAlive, Todo};
 use super::mask;
 use super::opcode::Opcode;
 use super::options::Options;
@@ -30,7 +30,7 @@ pub(crate) struct Outgoing {
     transport_ended: bool,
     keep_alive: KeepAlive,
     /// The payload of the last ping of the keep-alive.
-    own_ping: Option<Bytes>,
+    our_ping: Option<Bytes>,
     /// Frames that wait to be sent, masked.
     unsent: BytesMut,
 }
@@ -79,7 +79,7 @@ impl Outgoing {
             state: State::Open,
             transport_ended: false,
             keep_alive: KeepAlive::new(&options, now),
-            own_ping: None,
+            our_ping: None,
             unsent: BytesMut::new(),
         }
     }
@@ -158,7 +158,7 @@ impl Outgoing {
             return None;
         }
         if let Some(payload) = ping {
-            self.write(Opcode::Pong, false, payload);
+            self.write(Opcode::Pong, Coded::Plain, payload);
             self.unsent.extend_from_slice(&waiting);
             return Some(std::mem::take(&mut self.unsent).freeze());
         }
@@ -168,7 +168,7 @@ impl Outgoing {
     /// Whether a pong with this payload answers the last ping of the keep-alive, which is then
     /// settled.
     pub(crate) fn settles_ping(&mut self, payload: &Bytes) -> bool {
-        self.own_ping.take_if(|own| own == payload).is_some()
+        self.our_ping.take_if(|own| own == payload).is_some()
     }
 
     /// The peer's Close frame has come, and is answered where it was first.
@@ -200,14 +200,14 @@ impl Outgoing {
         }
         let deadline = match &self.state {
             State::Open => match self.keep_alive.check(self.now) {
-                Due::Nothing => self.keep_alive.deadline(),
-                Due::Ping => {
+                Todo::Nothing => self.keep_alive.deadline(),
+                Todo::Ping => {
                     let payload = self.entropy.next_u64().to_be_bytes();
-                    self.write(Opcode::Ping, false, &payload);
-                    self.own_ping = Some(Bytes::copy_from_slice(&payload));
+                    self.write(Opcode::Ping, Coded::Plain, &payload);
+                    self.our_ping = Some(Bytes::copy_from_slice(&payload));
                     return None;
                 }
-                Due::Loss(within) => {
+                Todo::Loss(within) => {
                     self.state = State::Ended(Closed::Unresponsive { within });
                     None
                 }
@@ -237,8 +237,8 @@ impl Outgoing {
         // Before it is compressed: a message that was compressed must be sent.
         self.check_room(payload.len())?;
         match self.deflater.as_mut().and_then(|deflater| deflater.compress(payload)) {
-            Some(compressed) => self.write(opcode, true, &compressed),
-            None => self.write(opcode, false, payload),
+            Some(compressed) => self.write(opcode, Coded::Compressed, &compressed),
+            None => self.write(opcode, Coded::Plain, payload),
         }
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Outgoing {
             return Err(ConfigError::new("payload", seen, accepted).into());
         }
         self.check_room(payload.len())?;
-        self.write(Opcode::Ping, false, payload);
+        self.write(Opcode::Ping, Coded::Plain, payload);
         Ok(())
     }
 
@@ -313,15 +313,18 @@ impl Outgoing {
             payload.extend_from_slice(&code.get().to_be_bytes());
             payload.extend_from_slice(close.reason().as_bytes());
         }
-        self.write(Opcode::Close, false, &payload);
+        self.write(Opcode::Close, Coded::Plain, &payload);
     }
 
     /// Appends a frame under a key of its own (§5.3).
-    fn write(&mut self, opcode: Opcode, compressed: bool, payload: &[u8]) {
+    fn write(&mut self, opcode: Opcode, coded: Coded, payload: &[u8]) {
         let key = self.entropy.next_key();
         let header = FrameHeader {
             fin: true,
-            reserved: if compressed { RSV1 } else { 0 },
+            reserved: match coded {
+                Coded::Plain => 0,
+                Coded::Compressed => RSV1,
+            },
             opcode,
             key: Some(key),
             length: payload.len() as u64,
@@ -347,6 +350,13 @@ pub enum SendError {
     /// A control frame can't carry this.
     #[error(transparent)]
     Payload(#[from] ConfigError),
+}
+
+/// How a frame's payload is written (RFC 7692 §6).
+#[derive(Clone, Copy, Debug)]
+enum Coded {
+    Plain,
+    Compressed,
 }
 
 #[derive(Clone, Copy, Debug)]

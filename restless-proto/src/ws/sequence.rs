@@ -1,5 +1,6 @@
 //! Which frame may follow which (RFC 6455 §5.1, §5.2, §5.4; RFC 7692 §6).
 
+use super::deflate::DeflateParameters;
 use super::error::Error;
 use super::frame::{FrameHeader, RSV1};
 use super::opcode::Opcode;
@@ -72,8 +73,8 @@ impl DataFrame {
 }
 
 impl Sequence {
-    pub(crate) fn new(deflate: bool) -> Self {
-        let between = if deflate { BETWEEN_COMPRESSIBLE } else { BETWEEN };
+    pub(crate) fn new(deflate: Option<&DeflateParameters>) -> Self {
+        let between = if deflate.is_some() { BETWEEN_COMPRESSIBLE } else { BETWEEN };
         Self { place: between, between }
     }
 

@@ -1,7 +1,7 @@
 //! The emulator as a command: serves until it is interrupted.
 //!
-//! [`run`] takes what stands behind the program's name, so that the emulator can be a program of its
-//! own, and a subcommand of another:
+//! [`run`] takes what stands behind the program's name, so that the emulator can be a program of
+//! its own, and a subcommand of another:
 //!
 //! ```
 //! use restless_emulator::command;
@@ -17,16 +17,18 @@
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::prelude::*;
 
+use crate::filter::differences;
 use crate::{
     AddStreamError, Builder, DEFAULT_API_KEY, DEFAULT_HMAC_SECRET, Emulator, StartError, Upstream,
 };
 
-/// Does what `args` ask for: serves until SIGINT or SIGTERM, or prints the usage or the version. The
-/// name of the program is no argument; `program` is its name in what is printed.
+/// Does what `args` ask for: serves until SIGINT or SIGTERM, or prints the usage or the version.
+/// The name of the program is no argument; `program` is its name in what is printed.
 ///
 /// What a shell can paste goes to standard output, a line for each request to standard error. This
 /// blocks, on a runtime of its own: within an async program it wants a thread of its own.
@@ -54,7 +56,8 @@ where
 /// What `--help` prints, for a program of that name.
 #[must_use]
 pub fn usage(program: &str) -> String {
-    format!("Usage: {program} [OPTIONS]\n\n{OPTIONS}")
+    let differences = differences::plain();
+    format!("Usage: {program} [OPTIONS]\n\n{OPTIONS}\n{ENGINES}\n{differences}")
 }
 
 /// Why the command did not do what it was asked to.
@@ -103,9 +106,18 @@ Options:
   --api-key KEY            the API key to accept [default: rs_0123456789abcdef]
   --hmac-secret SECRET     the secret to sign with [default: emulator-secret]
   --heartbeat-seconds S    silence before a heartbeat comment [default: 15]
+  --jq PROGRAM             the jq to run filters in, a path or a name [default: $RESTLESS_JQ, else
+                           none: filters run in jaq]
   --demo                   also start an upstream with orders that change, and a stream of it
   --help                   print this
   --version                print the version
+";
+
+const ENGINES: &str = "\
+Filters: with a jq, each run of a filter is a process of its own, with no environment, at most 5
+seconds and 512 MiB. Without one, filters run in jaq 3.1, which differs from jq in the following; a
+filter that uses one of these is warned of it, in a field x-emulator-warning of the reply and on
+standard error.
 ";
 
 #[derive(Debug)]
@@ -114,6 +126,7 @@ struct Args {
     api_key: String,
     hmac_secret: String,
     heartbeat: Duration,
+    jq: Option<PathBuf>,
     demo: bool,
 }
 
@@ -143,6 +156,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
         api_key: DEFAULT_API_KEY.to_owned(),
         hmac_secret: DEFAULT_HMAC_SECRET.to_owned(),
         heartbeat: Duration::from_secs(15),
+        // Set to nothing it is as good as not set.
+        jq: std::env::var_os("RESTLESS_JQ").filter(|jq| !jq.is_empty()).map(PathBuf::from),
         demo: false,
     };
     while let Some(arg) = parser.next()? {
@@ -168,6 +183,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
                         .ok_or_else(|| "a heartbeat is more than 0 seconds".to_owned())
                 })?;
             }
+            Long("jq") => args.jq = Some(parser.value()?.into()),
             Long("demo") => args.demo = true,
             Short('h') | Long("help") => return Ok(Asked::Usage),
             Short('V') | Long("version") => return Ok(Asked::Version),
@@ -183,7 +199,11 @@ fn serve(args: Args) -> Result<(), Error> {
     let runtime = runtime.map_err(Error::Signals)?;
     let interrupted = runtime.block_on(async { interrupted() }).map_err(Error::Signals)?;
 
-    let emulator = Builder::default()
+    let mut builder = Builder::default();
+    if let Some(jq) = args.jq {
+        builder = builder.jq(jq);
+    }
+    let emulator = builder
         .port(args.port)
         .api_key(args.api_key)
         .hmac_secret(args.hmac_secret)
@@ -207,6 +227,7 @@ fn serve(args: Args) -> Result<(), Error> {
         lines.push_str(&demo.command);
         lines.push('\n');
     }
+    lines.push_str(&format!("# filters run in {}\n", emulator.filters_run_in()));
     say(&lines)?;
 
     runtime.block_on(async {
@@ -303,6 +324,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::jaq;
 
     #[test]
     fn quoted_text_is_one_word() {
@@ -312,9 +334,11 @@ mod tests {
     }
 
     #[test]
-    fn usage_names_the_defaults() {
+    fn usage_names_the_defaults_and_what_runs_filters() {
         let usage = usage("restless");
         assert!(usage.contains(DEFAULT_API_KEY) && usage.contains(DEFAULT_HMAC_SECRET));
+        assert!(usage.contains(jaq::NAME) && usage.contains("null is an empty text"), "{usage}");
+        assert!(usage.lines().all(|line| line.len() <= 100), "{usage}");
     }
 
     #[test]

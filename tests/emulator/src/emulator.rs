@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -14,6 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::Fault;
 use crate::fields::Fields;
+use crate::filter::Engine;
+use crate::filter::jq::Jq;
 use crate::hub::{Config, Hub};
 use crate::json::JsonError;
 use crate::log::{LoggedEvent, RecordedRequest};
@@ -32,8 +35,8 @@ const SHUTDOWN: Duration = Duration::from_millis(100);
 /// A running Restless Stream server on 127.0.0.1, on a thread of its own.
 ///
 /// Every method can be called from any thread, inside an async runtime too; none waits for the
-/// network. Dropping it closes every socket and joins the thread; a WebSocket gets Close 1001, and a
-/// moment to answer it.
+/// network. Dropping it closes every socket and joins the thread; a WebSocket gets Close 1001, and
+/// a moment to answer it.
 ///
 /// ```
 /// use restless_emulator::Emulator;
@@ -63,6 +66,7 @@ pub struct Builder {
     second: Duration,
     direct_linger: Duration,
     session_lifetime: Duration,
+    jq: Option<PathBuf>,
     log: bool,
 }
 
@@ -77,6 +81,7 @@ impl Default for Builder {
             second: Duration::from_secs(1),
             direct_linger: Duration::from_secs(60),
             session_lifetime: Duration::from_secs(3600),
+            jq: None,
             log: false,
         }
     }
@@ -134,7 +139,17 @@ impl Builder {
         self
     }
 
-    /// Whether each request is told in a line on standard error, without any key. Default no.
+    /// A jq to run filters in: a path, or a name to look for in `PATH`. Each run is a process of
+    /// its own, without the environment of this one, and is killed after 5 s. Default none: filters
+    /// run in jaq, a jq in Rust, which differs in some things. The crate's `README.md` lists these;
+    /// a filter that uses one is warned of it in a field `x-emulator-warning` of the reply.
+    pub fn jq(mut self, program: impl Into<PathBuf>) -> Self {
+        self.jq = Some(program.into());
+        self
+    }
+
+    /// Whether each request is told in a line on standard error, without any key, and each warning
+    /// of a filter. Default no.
     pub fn log_requests(mut self, log: bool) -> Self {
         self.log = log;
         self
@@ -143,8 +158,15 @@ impl Builder {
     /// Starts the emulator. When it returns, connections are accepted.
     ///
     /// # Errors
-    /// [`StartError`], if the port can't be bound or the thread can't be started.
+    /// [`StartError`], if the port can't be bound, the thread can't be started, or the jq is none.
     pub fn start(self) -> Result<Emulator, StartError> {
+        let engine = match self.jq {
+            Some(program) => {
+                let found = Jq::find(&program);
+                Engine::Jq(found.map_err(|why| StartError::Jq { program, why })?)
+            }
+            None => Engine::Jaq,
+        };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let (runtime, listener) = crate::listen(
             address,
@@ -165,6 +187,7 @@ impl Builder {
             second: self.second,
             direct_linger: self.direct_linger,
             session_lifetime: self.session_lifetime,
+            engine,
             log: self.log,
         };
         let hub = Hub::new(config, address, runtime.handle().clone());
@@ -223,6 +246,11 @@ impl Emulator {
     /// The secret that it signs with.
     pub fn hmac_secret(&self) -> &str {
         &self.hub.config.hmac_secret
+    }
+
+    /// What runs its filters, by name and version: `jq-1.6`, say, or `jaq 3.1`.
+    pub fn filters_run_in(&self) -> &str {
+        self.hub.config.engine.name()
     }
 
     // Streams without REST calls and without an upstream
@@ -445,6 +473,14 @@ pub enum StartError {
         address: SocketAddr,
         /// What the operating system says.
         source: io::Error,
+    },
+    /// The program that filters are to run in is no jq.
+    #[error("cannot run filters in {}: {why}", program.display())]
+    Jq {
+        /// The program that was asked for.
+        program: PathBuf,
+        /// What it is, or says.
+        why: String,
     },
     /// No thread, or no runtime for it.
     #[error("cannot start the emulator's thread")]

@@ -1,45 +1,84 @@
-//! jq filters, by the jaq crates, so that no filter harms the process: see [`guard`] and [`meter`].
+//! jq filters: in a real [`jq`] where the emulator is told of one, else in [`jaq`].
 
+pub(crate) mod differences;
 mod guard;
+pub(crate) mod jaq;
+pub(crate) mod jq;
 mod meter;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use jaq_core::load::{Arena, File, Loader, parse};
-use jaq_core::{Compiler, Ctx, Vars};
-use jaq_json::read;
+use std::time::Duration;
 
 use crate::json;
-use meter::{Meter, Metered, Run, Stop};
+use jq::Jq;
+use meter::Meter;
 
 /// Longest filter, in bytes: nesting costs stack, and is measured only once the text is read.
 const MAX_FILTER_BYTES: usize = 4 * 1024;
-/// The stack of the thread that a filter runs on, in bytes, of which only what is touched is memory:
-/// twice what the worst text of that length takes in a debug build.
+/// The stack of the thread that a filter runs on, in bytes, of which only what is touched is
+/// memory: twice what the worst text of that length takes in a debug build.
 pub(crate) const STACK: usize = 128 * 1024 * 1024;
-/// Most work of one run, and with it a bound of its memory: each value that goes from one step to
-/// the next costs one for every value in it, and one for every 16 bytes of text.
+/// Longest run.
+const MAX_RUN: Duration = Duration::from_secs(5);
+/// Most work of one run in jaq, and with it a bound of its memory: each value that goes from one
+/// step to the next costs one for every value in it, and one for every 16 bytes of text.
 const MAX_WORK: u64 = 10_000_000;
 /// Most outputs of one run, and most bytes of all of them.
 const MAX_OUTPUTS: usize = 10_000;
 const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
-/// The name that the filter is called by.
-const NAME: &str = "the_filter_itself";
 
-type Filter = jaq_core::Filter<Metered>;
-
-/// Whether `filter` compiles; the error says where it stopped making sense.
-pub(crate) async fn check(filter: &str) -> Result<(), String> {
-    let filter = filter.to_owned();
-    on_a_thread(move |_| compile(&filter).map(drop)).await
+/// What runs the filters.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Engine {
+    /// jaq, in this process.
+    #[default]
+    Jaq,
+    /// A jq, in a process of its own for each run.
+    Jq(Jq),
 }
 
-/// What `filter` makes of `document`: its output, an array of them where there are several, and
-/// `None` where there is none. The spelling of numbers that are passed through is kept.
-pub(crate) async fn apply(filter: &str, document: &str) -> Result<Option<String>, String> {
-    let (filter, document) = (filter.to_owned(), document.to_owned());
-    on_a_thread(move |cancelled| run(&filter, &document, &Meter::new(MAX_WORK, cancelled))).await
+impl Engine {
+    /// Its name and version.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Jaq => jaq::NAME,
+            Self::Jq(jq) => jq.version(),
+        }
+    }
+
+    /// What to warn of in `filter`, where it compiles; the error says where it stopped making
+    /// sense.
+    pub(crate) async fn check(&self, filter: &str) -> Result<Vec<String>, String> {
+        let (engine, filter) = (self.clone(), filter.to_owned());
+        on_a_thread(move |cancelled| {
+            if filter.len() > MAX_FILTER_BYTES {
+                return Err(format!("longer than {MAX_FILTER_BYTES} bytes"));
+            }
+            match engine {
+                Self::Jaq => jaq::check(&filter).map_err(|why| {
+                    format!("{why} (in {}, which runs filters here; see --jq)", jaq::NAME)
+                }),
+                Self::Jq(jq) => jq.check(&filter, &cancelled).map(|()| Vec::new()),
+            }
+        })
+        .await
+    }
+
+    /// What `filter` makes of `document`: its output, an array of them where there are several, and
+    /// `None` where there is none.
+    pub(crate) async fn apply(
+        &self,
+        filter: &str,
+        document: &str,
+    ) -> Result<Option<String>, String> {
+        let (engine, filter, document) = (self.clone(), filter.to_owned(), document.to_owned());
+        on_a_thread(move |cancelled| match engine {
+            Self::Jaq => jaq::run(&filter, &document, &Meter::new(MAX_WORK, cancelled)),
+            Self::Jq(jq) => jq.run(&filter, document, &cancelled),
+        })
+        .await
+    }
 }
 
 /// Runs `work` where it can block or panic without harm to the server. Who no longer waits for it
@@ -61,26 +100,15 @@ async fn on_a_thread<T: Send + 'static>(
     done.unwrap_or_else(|_panic| Err("the filter failed".to_owned()))
 }
 
-fn run(filter: &str, document: &str, meter: &Meter) -> Result<Option<String>, String> {
-    let filter = compile(filter)?;
-    let input = read::parse_single(document.as_bytes()).map_err(|error| error.to_string())?;
-    let context = Ctx::<Metered>::new(Run { lut: &filter.lut, meter }, Vars::new([]));
+/// The outputs of a run as one text.
+fn outputs(all: impl Iterator<Item = Result<String, String>>) -> Result<Option<String>, String> {
     let mut outputs = Vec::new();
     let mut bytes = 0;
-    for output in filter.id.run((context, input)) {
-        // Not `unwrap_valr`: that one ends the process when the filter says `halt`.
-        let output = match output {
-            Ok(value) => value.to_string(),
-            Err(exception) => {
-                let error = exception.get_err().map(|error| shortened(&error.to_string()));
-                let halted =
-                    || meter.stopped().map_or_else(|| "the filter halted".to_owned(), Stop::why);
-                return Err(error.unwrap_or_else(|_| halted()));
-            }
-        };
+    for output in all {
+        let output = output?;
         bytes += output.len();
         if outputs.len() == MAX_OUTPUTS || bytes > MAX_OUTPUT_BYTES {
-            return Err(format!("more than {MAX_OUTPUTS} outputs or {MAX_OUTPUT_BYTES} bytes"));
+            return Err(too_much());
         }
         outputs.push(output);
     }
@@ -89,43 +117,13 @@ fn run(filter: &str, document: &str, meter: &Meter) -> Result<Option<String>, St
         1 => outputs.swap_remove(0),
         _ => format!("[{}]", outputs.join(",")),
     };
-    // jaq writes NaN and binary text in ways that are not JSON.
+    // jaq writes binary text, and keys that are no text, in ways that are not JSON.
     json::parse(&text).map_err(|error| format!("the output is not JSON: {error}"))?;
     Ok(Some(text))
 }
 
-fn compile(filter: &str) -> Result<Filter, String> {
-    if filter.len() > MAX_FILTER_BYTES {
-        return Err(format!("longer than {MAX_FILTER_BYTES} bytes"));
-    }
-    let arena = Arena::default();
-    // Once for what is wrong with it, and once for what it says.
-    Loader::new([])
-        .load(&arena, File { code: filter, path: () })
-        .map_err(|errors| describe(errors.into_iter().map(|(_, error)| error)))?;
-    let term = parse(filter, |parser| parser.term()).ok_or("a filter has no modules")?;
-    let own = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    let definitions = own
-        .map(guard::guard_own)
-        .chain([guard::guard(NAME, term)])
-        .collect::<Result<Vec<_>, _>>()?;
-    let functions = jaq_core::funs()
-        .chain(jaq_std::funs())
-        .chain(jaq_json::funs())
-        // The server's environment is none of a filter's business.
-        .filter(|(name, ..)| !["env", "fromjson"].contains(name))
-        .chain(meter::functions());
-    let modules = Loader::new(definitions)
-        .load(&arena, File { code: NAME, path: () })
-        .map_err(|errors| describe(errors.into_iter().map(|(_, error)| error)))?;
-    Compiler::default()
-        .with_funs(functions)
-        .compile(modules)
-        .map_err(|errors| describe(errors.into_iter().map(|(_, error)| error)))
-}
-
-fn describe(errors: impl Iterator<Item = impl std::fmt::Debug>) -> String {
-    shortened(&errors.map(|error| format!("{error:?}")).collect::<Vec<_>>().join("; "))
+fn too_much() -> String {
+    format!("more than {MAX_OUTPUTS} outputs or {MAX_OUTPUT_BYTES} bytes")
 }
 
 fn shortened(text: &str) -> String {

@@ -16,6 +16,7 @@ use crate::emulator::PublishError;
 use crate::fault::Faults;
 use crate::feed::{Attempt, Feed, Form, Start, Subscription};
 use crate::fields::{Fields, Given, Invalid};
+use crate::filter::Engine;
 use crate::log::RecordedRequest;
 use crate::poll::{self, Life};
 use crate::signal::Signal;
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     /// How long a direct stream is kept after its last subscriber left.
     pub(crate) direct_linger: Duration,
     pub(crate) session_lifetime: Duration,
+    /// What runs the filters.
+    pub(crate) engine: Engine,
     /// Whether each request is told on standard error.
     pub(crate) log: bool,
 }
@@ -172,7 +175,7 @@ impl Hub {
         fields: Fields,
     ) -> Result<Record, Invalid> {
         let id = id.unwrap_or_else(|| format!("stream_{:016x}", crate::random()));
-        let record = Record::create(id, fields).await?;
+        let record = Record::create(&self.config.engine, id, fields).await?;
         let feed = self.feed(record.id.clone(), self.form(&record));
         let mut streams = self.streams();
         if streams.managed.contains_key(&record.id) {
@@ -210,7 +213,7 @@ impl Hub {
     ) -> Option<Result<Record, Invalid>> {
         let _changing = self.change.lock().await;
         let mut record = self.get(id)?;
-        if let Err(invalid) = record.update(fields).await {
+        if let Err(invalid) = record.update(&self.config.engine, fields).await {
             return Some(Err(invalid));
         }
         self.change(id, |old| *old = record).map(Ok)
@@ -408,7 +411,7 @@ impl Hub {
 }
 
 impl Record {
-    async fn create(id: String, mut fields: Fields) -> Result<Self, Invalid> {
+    async fn create(engine: &Engine, id: String, mut fields: Fields) -> Result<Self, Invalid> {
         let name =
             fields.take_text("name")?.value().ok_or_else(|| Invalid::new("name is required"))?;
         let now = time::model_timestamp(time::now_ms());
@@ -418,7 +421,7 @@ impl Record {
             name,
             description: None,
             status: Status::Active,
-            source: Source::create(&mut fields).await?,
+            source: Source::create(engine, &mut fields).await?,
             hmac_signature_enabled: false,
             created_at: now.clone(),
             updated_at: now,
@@ -430,12 +433,12 @@ impl Record {
                 fields.put(name, value);
             }
         }
-        record.update(fields).await?;
+        record.update(engine, fields).await?;
         Ok(record)
     }
 
     /// Applies what a body says. On an error the record is not to be used.
-    async fn update(&mut self, mut fields: Fields) -> Result<(), Invalid> {
+    async fn update(&mut self, engine: &Engine, mut fields: Fields) -> Result<(), Invalid> {
         // The service's own fields, and the key, are not the caller's to set.
         for name in ["id", "businessId", "createdAt", "updatedAt", "wsUrl", "sseUrl", "apiKey"] {
             fields.ignore(name);
@@ -457,7 +460,7 @@ impl Record {
         fields
             .take("hmacSignatureEnabled", "a boolean")?
             .store_required("hmacSignatureEnabled", &mut self.hmac_signature_enabled)?;
-        self.source.update(&mut fields).await?;
+        self.source.update(engine, &mut fields).await?;
         self.rest.extend(fields.rest());
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Which pages of a browser may use the emulator: those that this machine serves itself (WHATWG Fetch
-//! §3.3, CORS).
+//! Which pages of a browser may use the emulator: those that this machine serves itself (WHATWG
+//! Fetch §3.3, CORS).
 
 use bytes::Bytes;
 use http::header::{
@@ -47,12 +47,13 @@ pub(crate) fn preflight(parts: &Parts) -> Option<Reply> {
 pub(crate) fn allow(parts: &Parts, reply: &mut Reply) {
     let Some(origin) = of(&parts.headers).filter(|origin| is_loopback(origin)) else { return };
     reply.headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    let exposed = HeaderValue::from_static("x-request-id, retry-after");
+    let exposed = HeaderValue::from_static("x-request-id, retry-after, x-emulator-warning");
     reply.headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     reply.headers.append(VARY, HeaderValue::from_static("origin"));
 }
 
-/// The origin of the page that a browser makes this request for, where it is one that a browser makes.
+/// The origin of the page that a browser makes this request for, where it is one that a browser
+/// makes.
 pub(crate) fn of(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.get(ORIGIN)
 }

@@ -12,9 +12,10 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use crate::feed::{Attempt, Feed};
+use crate::filter::Engine;
 use crate::hub::Hub;
 use crate::source::Source;
-use crate::{filter, time};
+use crate::time;
 
 /// Longest time for one answer of the upstream.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,7 +38,7 @@ pub(crate) enum Life {
 /// Polls `source` into `feed` for as long as `life` says.
 pub(crate) async fn poll(hub: Arc<Hub>, feed: Arc<Feed>, source: Source, life: Life) {
     loop {
-        once(&feed, &source).await;
+        once(&hub.config.engine, &feed, &source).await;
         let seconds = u32::try_from(source.seconds_at(time::now_ms())).unwrap_or(u32::MAX);
         let next = Instant::now() + hub.config.second.saturating_mul(seconds);
         if !wait(&hub, &feed, life, next).await {
@@ -71,14 +72,14 @@ async fn wait(hub: &Hub, feed: &Arc<Feed>, life: Life, next: Instant) -> bool {
 }
 
 /// One poll.
-async fn once(feed: &Feed, source: &Source) {
+async fn once(engine: &Engine, feed: &Feed, source: &Source) {
     let started = Instant::now();
     let answer = tokio::time::timeout(TIMEOUT, fetch(source)).await.unwrap_or_else(|_| {
         Err(Failure::new("UPSTREAM_TIMEOUT", format!("no answer in {} s", TIMEOUT.as_secs())))
     });
     let latency_ms = u64::try_from(started.elapsed().as_millis()).ok();
     let (status, outcome) = match answer {
-        Ok((status, body)) => (Some(status), read(source, status, &body).await),
+        Ok((status, body)) => (Some(status), read(engine, source, status, &body).await),
         Err(failure) => (None, Err(failure)),
     };
     let attempt = Attempt { status: status.map(|status| status.as_u16()), latency_ms };
@@ -112,7 +113,12 @@ impl Failure {
 }
 
 /// The data in an answer, filtered; `None` where the filter lets nothing through.
-async fn read(source: &Source, status: StatusCode, body: &[u8]) -> Result<Option<String>, Failure> {
+async fn read(
+    engine: &Engine,
+    source: &Source,
+    status: StatusCode,
+    body: &[u8],
+) -> Result<Option<String>, Failure> {
     if !status.is_success() {
         return Err(Failure::new("UPSTREAM_STATUS", format!("upstream answered {status}")));
     }
@@ -121,7 +127,7 @@ async fn read(source: &Source, status: StatusCode, body: &[u8]) -> Result<Option
     crate::json::parse(text).map_err(|error| invalid(error.to_string()))?;
     match &source.jq_filter {
         Some(jq) if !jq.is_empty() => {
-            filter::apply(jq, text).await.map_err(|why| Failure::new("JQ_FILTER_FAILED", why))
+            engine.apply(jq, text).await.map_err(|why| Failure::new("JQ_FILTER_FAILED", why))
         }
         _ => Ok(Some(text.to_owned())),
     }

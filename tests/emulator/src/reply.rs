@@ -13,6 +13,9 @@ use crate::feed::Subscription;
 use crate::fields::{self, Invalid};
 use crate::websocket;
 
+/// What a filter is warned of: a field for each, over every transport.
+pub(crate) const WARNING: HeaderName = HeaderName::from_static("x-emulator-warning");
+
 /// Status, header fields, and where the content comes from.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -47,6 +50,14 @@ impl Reply {
 
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    /// With a field for each of `warnings`, which are visible ASCII.
+    pub(crate) fn warning_of(mut self, warnings: &[String]) -> Self {
+        for value in warnings.iter().filter_map(|text| HeaderValue::from_str(text).ok()) {
+            self.headers.append(WARNING, value);
+        }
         self
     }
 

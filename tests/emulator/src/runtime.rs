@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use crate::body::{self, Live};
 use crate::feed::{Start, Subscription, Transport};
 use crate::fields::Invalid;
+use crate::filter::Engine;
 use crate::hub::{self, Hub};
 use crate::reply::{Refused, Reply};
 use crate::source::{Source, query_value};
@@ -26,13 +27,27 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) async fn parse(query: &[(String, String)]) -> Result<Self, Invalid> {
+    pub(crate) async fn parse(
+        engine: &Engine,
+        query: &[(String, String)],
+    ) -> Result<Self, Invalid> {
         let value = |name| query_value(query, name);
         match (value("streamId"), value("sessionId"), value("url")) {
             (Some(id), None, None) => Ok(Self::Stream(id.to_owned())),
             (None, Some(id), None) => Ok(Self::Session(id.to_owned())),
-            (None, None, Some(_)) => Ok(Self::Direct(Box::new(Source::from_query(query).await?))),
+            (None, None, Some(_)) => {
+                let source = Source::from_query(engine, query).await?;
+                Ok(Self::Direct(Box::new(source)))
+            }
             _ => Err(Invalid::new("exactly one of streamId, sessionId and url is required")),
+        }
+    }
+
+    /// What the filter is warned of that this request brings.
+    fn warnings(&self) -> &[String] {
+        match self {
+            Self::Direct(source) => &source.warnings,
+            Self::Stream(_) | Self::Session(_) => &[],
         }
     }
 
@@ -68,9 +83,12 @@ pub(crate) fn respond(
         return Reply::error(StatusCode::UNAUTHORIZED, "Invalid or missing API key")
             .with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    let warnings = subject.as_ref().map_or_else(|_| Vec::new(), |one| one.warnings().to_vec());
     if transport(parts) == Transport::WebSocket {
         let subscribed = |accepted: Reply| match subscribe(hub, parts, query, subject) {
-            Ok(subscription) => accepted.upgrading(websocket::Source::Feed(Box::new(subscription))),
+            Ok(subscription) => accepted
+                .upgrading(websocket::Source::Feed(Box::new(subscription)))
+                .warning_of(&warnings),
             Err(refused) => Reply::from(refused),
         };
         return websocket::accept(parts).map_or_else(|refused| *refused, subscribed);
@@ -87,6 +105,7 @@ pub(crate) fn respond(
                 .with(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
                 // Tells nginx and its kin to hand each event on at once.
                 .with(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))
+                .warning_of(&warnings)
         }
         Err(refused) => Reply::from(refused),
     }

@@ -29,7 +29,7 @@ use crate::hub::Hub;
 use crate::log::RecordedRequest;
 use crate::origin;
 use crate::remote;
-use crate::reply::Reply;
+use crate::reply::{Reply, WARNING};
 use crate::rest;
 use crate::runtime::{self, Subject, WEBSOCKET_PATH};
 use crate::socket::{Control, Socket};
@@ -181,7 +181,7 @@ async fn exchange(
         sign(&parts, &mut reply);
         control.treat(Treatment::default());
         if hub.config.log {
-            log(&parts, &[], reply.status, started.elapsed());
+            log(&parts, &[], &reply, started.elapsed());
         }
         return Ok(response(reply, Plan::default(), control));
     }
@@ -194,7 +194,8 @@ async fn exchange(
 
     let is_runtime = matches!(parts.uri.path(), "/" | WEBSOCKET_PATH);
     let query = runtime::query(&parts);
-    let subject = if is_runtime { Some(Subject::parse(&query).await) } else { None };
+    let subject =
+        if is_runtime { Some(Subject::parse(&hub.config.engine, &query).await) } else { None };
     let transport = runtime::transport(&parts);
     let fault = match &subject {
         Some(subject) => {
@@ -256,7 +257,7 @@ async fn exchange(
             Some(Box::pin(session.serve(upgrade, source)));
     }
     if hub.config.log {
-        log(&parts, &query, reply.status, started.elapsed());
+        log(&parts, &query, &reply, started.elapsed());
     }
     Ok(response(reply, plan, control))
 }
@@ -318,8 +319,9 @@ fn hide_credentials(parts: &mut Parts) {
     }
 }
 
-/// One line for a request: of the query only what holds no key, no header and no content.
-fn log(parts: &Parts, query: &[(String, String)], status: StatusCode, took: Duration) {
+/// One line for a request, and one for each warning in the reply: of the query only what holds no
+/// key, no header and no content.
+fn log(parts: &Parts, query: &[(String, String)], reply: &Reply, took: Duration) {
     let mut target = parts.uri.path().to_owned();
     let shown = ["streamId", "sessionId", "cursor", "since", "limit", "offset"];
     for (index, (name, value)) in
@@ -330,7 +332,11 @@ fn log(parts: &Parts, query: &[(String, String)], status: StatusCode, took: Dura
     }
     // `escape_debug`: a line end in a value must not begin a line of its own.
     let target = target.escape_debug();
-    let line = format!("{} {target} {} {} ms\n", parts.method, status.as_u16(), took.as_millis());
+    let (status, took) = (reply.status.as_u16(), took.as_millis());
+    let mut lines = format!("{} {target} {status} {took} ms\n", parts.method);
+    for warning in reply.headers.get_all(WARNING).iter().filter_map(|value| value.to_str().ok()) {
+        lines.extend(["warning: ", warning, "\n"]);
+    }
     // Where standard error takes no more, there is nobody to tell, and the request is served.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let _ = std::io::stderr().write_all(lines.as_bytes());
 }

@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use crate::fields::{Fields, Given, Invalid};
+use crate::filter::Engine;
 use crate::json::{self, Kind};
-use crate::{filter, time};
+use crate::time;
 
 /// Seconds between polls where a request names none.
 pub(crate) const DEFAULT_INTERVAL: u64 = 60;
@@ -70,6 +71,9 @@ pub(crate) struct Source {
     pub(crate) jq_filter: Option<String>,
     pub(crate) polling_interval: u64,
     pub(crate) polling_strategies: Option<Vec<Strategy>>,
+    /// What its filter is warned of.
+    #[serde(skip)]
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Source {
@@ -84,11 +88,12 @@ impl Source {
             jq_filter: None,
             polling_interval: DEFAULT_INTERVAL,
             polling_strategies: None,
+            warnings: Vec::new(),
         })
     }
 
     /// Reads a new source from a body; `url` is required.
-    pub(crate) async fn create(fields: &mut Fields) -> Result<Self, Invalid> {
+    pub(crate) async fn create(engine: &Engine, fields: &mut Fields) -> Result<Self, Invalid> {
         let url =
             fields.take_text("url")?.value().ok_or_else(|| Invalid::new("url is required"))?;
         let mut source = Self::new(url)?;
@@ -98,13 +103,17 @@ impl Source {
                 fields.put(name, value);
             }
         }
-        source.update(fields).await?;
+        source.update(engine, fields).await?;
         Ok(source)
     }
 
     /// Takes the source's fields out of `fields` and applies them; on an error nothing is to be
     /// kept of `self`.
-    pub(crate) async fn update(&mut self, fields: &mut Fields) -> Result<(), Invalid> {
+    pub(crate) async fn update(
+        &mut self,
+        engine: &Engine,
+        fields: &mut Fields,
+    ) -> Result<(), Invalid> {
         fields.take_text("url")?.map(checked_url)?.store_required("url", &mut self.url)?;
         fields
             .take_text("method")?
@@ -125,15 +134,20 @@ impl Source {
             .map(checked_strategies)?
             .store(&mut self.polling_strategies);
         let jq = fields.take_text("jqFilter")?;
-        if let Given::Value(jq) = &jq {
-            check_filter(jq).await?;
+        match &jq {
+            Given::Value(jq) => self.warnings = check_filter(engine, jq).await?,
+            Given::Null => self.warnings.clear(),
+            Given::Absent => {}
         }
         jq.store(&mut self.jq_filter);
         Ok(())
     }
 
     /// Reads a direct stream from the query of its URL; a parameter that is empty says nothing.
-    pub(crate) async fn from_query(query: &[(String, String)]) -> Result<Self, Invalid> {
+    pub(crate) async fn from_query(
+        engine: &Engine,
+        query: &[(String, String)],
+    ) -> Result<Self, Invalid> {
         let value = |name| query_value(query, name);
         let mut source =
             Self::new(value("url").ok_or_else(|| Invalid::new("url is required"))?.to_owned())?;
@@ -147,7 +161,7 @@ impl Source {
             source.body = Some(raw("body", body)?);
         }
         if let Some(jq) = value("jq") {
-            check_filter(jq).await?;
+            source.warnings = check_filter(engine, jq).await?;
             source.jq_filter = Some(jq.to_owned());
         }
         if let Some(mode) = value("payloadMode") {
@@ -250,8 +264,8 @@ fn checked_strategies(strategies: Vec<Strategy>) -> Result<Vec<Strategy>, Invali
     Ok(strategies)
 }
 
-async fn check_filter(jq: &str) -> Result<(), Invalid> {
-    filter::check(jq).await.map_err(|why| Invalid(format!("jqFilter is not a jq filter: {why}")))
+async fn check_filter(engine: &Engine, jq: &str) -> Result<Vec<String>, Invalid> {
+    engine.check(jq).await.map_err(|why| Invalid(format!("jqFilter is not a jq filter: {why}")))
 }
 
 fn checked_headers(headers: Box<RawValue>) -> Result<Box<RawValue>, Invalid> {

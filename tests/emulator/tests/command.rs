@@ -9,6 +9,7 @@ use restless_emulator::Emulator;
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_restless-emulator"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_remove("RESTLESS_JQ");
     command
 }
 
@@ -142,6 +143,62 @@ fn log_that_finds_no_room_stops_nobody() {
 }
 
 #[test]
+fn last_line_says_what_runs_filters() {
+    let (_running, lines) = Running::start(&["--port", "0"], 5);
+    assert_eq!(lines[4], "# filters run in jaq 3.1");
+}
+
+#[test]
+fn jq_comes_from_its_argument_or_the_environment() {
+    let found = Command::new("jq").arg("--version").output();
+    let Ok(found) = found else { return eprintln!("skipped: no jq is installed") };
+    let due = format!("# filters run in {}\n", String::from_utf8_lossy(&found.stdout).trim());
+    for (args, value) in [(&["--jq", "jq"][..], "/no/such/jq"), (&[], "jq")] {
+        let mut command = command(&["--port", "0"]);
+        let mut child = command.args(args).env("RESTLESS_JQ", value).spawn().expect("a child");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout"));
+        let _running = Running(child);
+        let mut line = String::new();
+        while !line.starts_with("# filters") {
+            line.clear();
+            assert_ne!(stdout.read_line(&mut line).expect("a line"), 0, "{args:?}");
+        }
+        assert_eq!(line, due, "{args:?}");
+    }
+}
+
+#[test]
+fn jq_that_is_none_exits_1_and_says_so() {
+    let output = command(&["--port", "0", "--jq", "/no/such/jq"]).output().expect("an exit");
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    let due = "restless-emulator: cannot run filters in /no/such/jq: there is no such program\n";
+    assert_eq!(stderr, due);
+}
+
+#[cfg(unix)]
+#[test]
+fn warning_of_a_filter_is_on_standard_error() {
+    let (mut running, lines) = Running::start(&["--port", "0"], 4);
+    let address = lines[0].rsplit("//").next().expect("an address");
+    let mut socket = TcpStream::connect(address).expect("up");
+    socket
+        .write_all(
+            b"GET /?url=http%3A%2F%2F127.0.0.1%3A9%2F&apiKey=rs_0123456789abcdef&jq=join(%22-%22) HTTP/1.1\r\nhost: x\r\n\r\n",
+        )
+        .expect("sent");
+    let mut first = [0; 1];
+    socket.read_exact(&mut first).expect("a response");
+    running.signal("TERM");
+    running.0.wait().expect("an exit");
+    let mut log = String::new();
+    running.0.stderr.take().expect("stderr").read_to_string(&mut log).expect("a log");
+    let warning = log.lines().nth(1).expect("a second line");
+    assert!(warning.starts_with("warning: this filter runs in jaq 3.1"), "{log}");
+    assert!(warning.contains("`join`"), "{log}");
+}
+
+#[test]
 fn version_is_the_package_s() {
     let output = command(&["--version"]).output().expect("an exit");
     let due = format!("restless-emulator {}\n", env!("CARGO_PKG_VERSION"));
@@ -177,6 +234,7 @@ fn help_is_on_stdout_with_exit_0() {
     let usage = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(usage.starts_with("Usage: "));
     assert!(usage.contains("http://"), "what it can poll: {usage}");
+    assert!(usage.contains("--jq") && usage.contains("jaq 3.1"), "what runs filters: {usage}");
 }
 
 #[test]

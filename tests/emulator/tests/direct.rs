@@ -4,7 +4,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Ending, call, exchange, open, subscribe};
+use common::websocket::HANDSHAKE;
+use common::{Ending, Wire, call, exchange, open, subscribe};
 use restless_emulator::{Builder, Emulator, Upstream};
 use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
@@ -41,6 +42,22 @@ fn direct_url_polls_its_target() {
     assert_eq!(wire.event().data(), 1);
     upstream.set("2");
     assert_eq!(wire.event().data(), 2);
+}
+
+#[test]
+fn filter_of_a_direct_url_is_warned_of_in_the_head() {
+    let (emulator, upstream) = (start(), upstream("[]"));
+    let (url, filter) = (encode(&upstream.url()), encode("join(\",\")"));
+    let mut wire = open(&emulator, &format!("url={url}&jq={filter}"));
+    let handshake = format!("authorization: Bearer {}\r\n{HANDSHAKE}", emulator.api_key());
+    let target = format!("/ws?url={url}&jq={filter}");
+    let mut websocket = Wire::send(&emulator, "GET", &target, &handshake, "").expect("sent");
+    for (wire, due) in [(&mut wire, 200), (&mut websocket, 101)] {
+        let (status, headers) = wire.head().expect("a head");
+        let warning = headers.iter().find(|(name, _)| name == "x-emulator-warning");
+        assert_eq!(status, due);
+        assert!(warning.is_some_and(|(_, text)| text.contains("`join`")), "{headers:?}");
+    }
 }
 
 #[test]
@@ -98,7 +115,7 @@ fn key_in_a_direct_url_counts() {
     let (emulator, upstream) = (start(), upstream("1"));
     let get = |key: &str| {
         let target = format!("/?url={}&apiKey={key}", encode(&upstream.url()));
-        let mut wire = common::Wire::send(&emulator, "GET", &target, "", "").expect("a wire");
+        let mut wire = Wire::send(&emulator, "GET", &target, "", "").expect("a wire");
         wire.head().expect("a head").0
     };
     assert_eq!(get(emulator.api_key()), 200);

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::call;
-use restless_emulator::{Emulator, LoggedKind, Upstream};
+use restless_emulator::{Emulator, LoggedKind, StartError, Upstream};
 use serde_json::{Value, json};
 
 /// An emulator whose seconds are short.
@@ -22,6 +22,44 @@ fn stream(emulator: &Emulator, upstream: &Upstream, fields: Value) -> String {
     let mut body = json!({"name":"Orders","url":upstream.url(),"pollingInterval":1});
     body.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
     emulator.add_stream(&body.to_string()).expect("a stream")
+}
+
+#[test]
+fn filter_runs_in_a_real_jq_where_the_emulator_is_told_of_one() {
+    let builder = Emulator::builder().seconds_are(Duration::from_millis(5)).jq("jq");
+    let emulator = match builder.start() {
+        Err(StartError::Jq { why, .. }) => return eprintln!("skipped: no jq is installed: {why}"),
+        started => started.expect("an emulator"),
+    };
+    assert!(emulator.filters_run_in().starts_with("jq-"), "{}", emulator.filters_run_in());
+    let upstream = upstream(r#"{"ms":5000,"tags":["a",null,"b"]}"#);
+    // Each differs in jaq.
+    let filter = r#"{s: (.ms/1000), tags: (.tags | join(",")), left: (.tags | del(.[0,2]))}"#;
+    let id = stream(&emulator, &upstream, json!({"jqFilter":filter}));
+    emulator.until_logged(&id, 1).wait().expect("an event");
+    assert_eq!(data(&emulator, &id), [r#"{"s":5,"tags":"a,,b","left":[null]}"#]);
+    let response = call(&emulator, "GET", &format!("/streams/{id}"), "");
+    assert_eq!(response.header("x-emulator-warning"), None);
+    upstream.set("[]");
+    emulator.until_logged(&id, 2).wait().expect("an error");
+    let (code, message) = error(&emulator, &id);
+    assert_eq!(code, "JQ_FILTER_FAILED");
+    assert!(message.contains("Cannot index array"), "{message}");
+}
+
+#[test]
+fn emulator_does_not_start_with_what_is_no_jq() {
+    let started = Emulator::builder().jq("/no/such/jq").start();
+    let error = started.expect_err("nothing is there").to_string();
+    assert_eq!(error, "cannot run filters in /no/such/jq: there is no such program");
+}
+
+#[test]
+fn output_that_is_nan_is_null_and_no_error() {
+    let (emulator, upstream) = (start(), upstream("0"));
+    let id = stream(&emulator, &upstream, json!({"jqFilter":"[nan, infinite]"}));
+    emulator.until_logged(&id, 1).wait().expect("an event");
+    assert_eq!(data(&emulator, &id), ["[null,1.7976931348623157e308]"]);
 }
 
 /// The data of the events so far.

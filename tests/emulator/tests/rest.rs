@@ -118,6 +118,29 @@ fn bad_jq_filter_is_400() {
 }
 
 #[test]
+fn filter_that_meets_a_difference_from_jq_is_warned_of() {
+    let emulator = start();
+    let warned = |response: &common::Response| {
+        response.header("x-emulator-warning").is_some_and(|text| text.contains("`join`"))
+    };
+    let created = create(&emulator, json!({"jqFilter":".tags | join(\",\")"}));
+    assert_eq!(created.status, 201);
+    assert!(warned(&created), "{created:?}");
+    let id = created.json()["id"].as_str().expect("an id").to_owned();
+    let path = format!("/streams/{id}");
+    assert!(warned(&call(&emulator, "GET", &path, "")));
+    let direct = json!({"url":"http://127.0.0.1:9/","jqFilter":"join(\"-\")"}).to_string();
+    for call_path in ["/streams/direct/setup", "/streams/direct/sessions"] {
+        assert!(warned(&call(&emulator, "POST", call_path, &direct)), "{call_path}");
+    }
+    for filter in ["\".tags\"", "null"] {
+        call(&emulator, "PATCH", &path, r#"{"jqFilter":"join(\"-\")"}"#);
+        let updated = call(&emulator, "PATCH", &path, &format!(r#"{{"jqFilter":{filter}}}"#));
+        assert_eq!((updated.status, warned(&updated)), (200, false), "{filter}");
+    }
+}
+
+#[test]
 fn body_that_is_no_json_object_is_400() {
     let emulator = start();
     for body in ["{", "[]", "1", "\"a\""] {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Request, Uri, header};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use restless_proto::{
@@ -102,6 +102,21 @@ pub(crate) struct Origin {
     tls: bool,
     host: String,
     port: u16,
+}
+
+/// What a request wants of its connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// A response, which a proxy may forward.
+    Response,
+    /// Another protocol (RFC 9110 §7.8), for which a proxy has to tunnel.
+    Upgrade,
+}
+
+impl Wants {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        if request.headers().contains_key(header::UPGRADE) { Self::Upgrade } else { Self::Response }
+    }
 }
 
 /// A connection to an origin, TLS and proxies behind it.
@@ -233,11 +248,7 @@ impl<R: Runtime> Connector<R> {
     ///
     /// When the proxies that were set can't be; and when plain http to this machine, where
     /// credentials may go because nobody is on the way, would go by way of another one.
-    pub(crate) fn route(
-        &self,
-        origin: &Origin,
-        upgrade: bool,
-    ) -> Result<Route<'_>, TransportError> {
+    pub(crate) fn route(&self, origin: &Origin, wants: Wants) -> Result<Route<'_>, TransportError> {
         let proxies = self
             .proxies
             .as_ref()
@@ -249,7 +260,7 @@ impl<R: Runtime> Connector<R> {
         if exposed && !self.plain_http {
             return Err(proxy.reads_along());
         }
-        let forwards = proxy.forwards() && !origin.tls && !upgrade;
+        let forwards = proxy.forwards() && !origin.tls && wants == Wants::Response;
         Ok(if forwards { Route::Forward(proxy) } else { Route::Tunnel(proxy) })
     }
 
@@ -278,7 +289,7 @@ impl<R: Runtime> Connector<R> {
         let peer = OnceLock::new();
         let reaching = self.reach(origin, route, user_agent, &peer);
         let reached = self.within(Timer::Connect, timeouts.connect, reaching).await;
-        self.judge(&peer, reached.is_ok());
+        self.judge(&peer, &reached);
         let socket = reached.map_err(|why| match (why, route) {
             // It is the proxy that has not answered, and not the service.
             (End::TimedOut(late), Route::Forward(proxy) | Route::Tunnel(proxy)) => {
@@ -292,7 +303,7 @@ impl<R: Runtime> Connector<R> {
         let greeting = self.tls.connect(&origin.host, socket);
         let greeted = self.within(Timer::TlsHandshake, timeouts.tls_handshake, greeting).await;
         if let Route::Direct = route {
-            self.judge(&peer, greeted.is_ok());
+            self.judge(&peer, &greeted);
         }
         let stream = greeted.map_err(|why| match (why, route) {
             // Some say that a tunnel stands before they have tried to make it.
@@ -304,9 +315,9 @@ impl<R: Runtime> Connector<R> {
     }
 
     /// Remembers whether the address that took a connection got through the handshake on it.
-    fn judge(&self, peer: &OnceLock<SocketAddr>, good: bool) {
+    fn judge<T, E>(&self, peer: &OnceLock<SocketAddr>, outcome: &Result<T, E>) {
         match peer.get() {
-            Some(peer) if good => self.suspects.remove(*peer),
+            Some(peer) if outcome.is_ok() => self.suspects.remove(*peer),
             Some(peer) => self.suspects.add(*peer),
             None => {}
         }

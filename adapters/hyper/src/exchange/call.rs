@@ -16,7 +16,7 @@ use restless_proto::{TransportError, TransportErrorKind, http1};
 
 use super::{accept, user_agent};
 use crate::Runtime;
-use crate::connect::{Connection, Connector, Origin, Route, failure};
+use crate::connect::{Connection, Connector, Origin, Route, Wants, failure};
 
 pub(super) struct Call<R> {
     id: ExchangeId,
@@ -115,7 +115,7 @@ async fn send<R: Runtime>(
     connected: Connected,
 ) -> Result<Answer, End> {
     let origin = Origin::of(request.uri()).map_err(End::Failed)?;
-    let route = connector.route(&origin, false).map_err(End::Failed)?;
+    let route = connector.route(&origin, Wants::Response).map_err(End::Failed)?;
     let user_agent = user_agent(&request);
     let mut request = wire_form(request, route).map_err(End::Failed)?;
     while let Some(connection) = connector.reuse(&origin).await {

@@ -11,8 +11,8 @@ use restless_proto::machine::{End, ExchangeId, Input};
 use restless_proto::{TransportError, TransportErrorKind};
 
 use super::{accept, user_agent};
-use crate::connect::{Connector, Origin, Route};
-use crate::duplex::Duplex;
+use crate::connect::{Connector, Origin, Route, Wants};
+use crate::duplex::{Duplex, Sender};
 use crate::{Runtime, tls};
 
 pub(super) struct Stream<R> {
@@ -40,7 +40,7 @@ struct Open {
 
 struct Target {
     origin: Origin,
-    upgrade: bool,
+    wants: Wants,
 }
 
 impl<R: Runtime> Stream<R> {
@@ -80,9 +80,9 @@ impl<R: Runtime> Stream<R> {
         Poll::Ready(input)
     }
 
-    pub(super) fn send(&mut self, bytes: Bytes, owed: bool) -> Result<(), TransportError> {
+    pub(super) fn send(&mut self, bytes: Bytes, sender: Sender) -> Result<(), TransportError> {
         match &mut self.stage {
-            Stage::Upgraded(duplex) => duplex.send(bytes, owed),
+            Stage::Upgraded(duplex) => duplex.send(bytes, sender),
             // The machine will be told of the end that has come meanwhile.
             Stage::Over => {}
             Stage::Connect(_) | Stage::Http(_) => return Err(not_upgraded()),
@@ -106,9 +106,9 @@ impl<R: Runtime> Stream<R> {
     /// What is the driver's to know of an input before the machine gets it.
     fn check(&mut self, input: Input) -> Input {
         let Stage::Http(open) = &mut self.stage else { return input };
-        let Some(Target { origin, upgrade }) = &open.to else { return input };
+        let Some(Target { origin, wants }) = &open.to else { return input };
         // It was found before, and the proxies have not changed since.
-        let route = self.connector.route(origin, *upgrade).unwrap_or(Route::Direct);
+        let route = self.connector.route(origin, *wants).unwrap_or(Route::Direct);
         match input {
             Input::Response { exchange, mut head } => {
                 open.to = None;
@@ -162,8 +162,8 @@ async fn open<R: Runtime>(
     mut request: Request<Bytes>,
 ) -> Result<Open, End> {
     let origin = Origin::of(request.uri()).map_err(End::Failed)?;
-    let upgrade = request.headers().contains_key(header::UPGRADE);
-    let route = connector.route(&origin, upgrade).map_err(End::Failed)?;
+    let wants = Wants::of(&request);
+    let route = connector.route(&origin, wants).map_err(End::Failed)?;
     let form = match route {
         Route::Forward(proxy) => {
             if let Some(value) = proxy.authorization() {
@@ -176,7 +176,7 @@ async fn open<R: Runtime>(
     let to_write = request_bytes(&request, form).map_err(|error| End::Failed(error.into()))?;
     let socket = connector.open(&origin, route, &user_agent(&request)).await?;
     let wire = http1::Exchange::new(id, &request);
-    Ok(Open { duplex: Duplex::new(socket, to_write), wire, to: Some(Target { origin, upgrade }) })
+    Ok(Open { duplex: Duplex::new(socket, to_write), wire, to: Some(Target { origin, wants }) })
 }
 
 /// In TLS 1.3 a server refuses a client's certificate, or the lack of one, only when the handshake is

@@ -1,8 +1,8 @@
 //! Puts the [meter](super::meter) into a filter: between its steps, and before whatever could make
 //! much of little.
 //!
-//! Where a filter would take no end of stack, nothing can be counted in time: a definition that calls
-//! itself, and text that nests without end, are refused.
+//! Where a filter would take no end of stack, nothing can be counted in time: a definition that
+//! calls itself, and text that nests without end, are refused.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
@@ -12,7 +12,7 @@ use jaq_core::path::{Part, Path};
 use super::meter::{FACTOR, KEY, MATCHED, PASS, PATTERN, SQUARE, STEP};
 
 /// Deepest nesting of a filter's text. A pipe, a comma and an operator nest, too.
-const MAX_NESTING: usize = 200;
+pub(super) const MAX_NESTING: usize = 200;
 /// Where the right side of an update is kept.
 const UPDATE: &str = "$update!";
 

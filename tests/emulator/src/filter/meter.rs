@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jaq_core::box_iter::box_once;
 use jaq_core::data::HasLut;
@@ -12,10 +12,9 @@ use jaq_core::native::{Fun, v};
 use jaq_core::{Cv, DataT, Error, Exn, Lut, Native, ValX, ValXs};
 use jaq_json::{Num, Val, read};
 
+use super::MAX_RUN;
 use crate::json::{self, MAX_DEPTH};
 
-/// Longest run. The work is bounded anyway; this is for steps that take long.
-const MAX_RUN: Duration = Duration::from_secs(5);
 /// Longest text that a regular expression is matched against, and longest expression, in bytes.
 const MAX_MATCHED: usize = 64 * 1024;
 const MAX_PATTERN: usize = 256;
@@ -74,6 +73,7 @@ impl Meter {
         Self {
             left: Cell::new(work),
             updates: Cell::new(0),
+            // The work is bounded anyway; this is for steps that take long.
             deadline: Instant::now() + MAX_RUN,
             cancelled,
             stopped: Cell::new(None),
@@ -156,8 +156,8 @@ impl<'a> HasLut<'a, Metered> for Run<'a> {
     }
 }
 
-/// What this crate adds to jaq's functions. No name of these can be written in a filter, but that of
-/// `fromjson`, whose own here reads no deeper than others look.
+/// What this crate adds to jaq's functions. No name of these can be written in a filter, but that
+/// of `fromjson`, whose own here reads no deeper than others look.
 pub(super) fn functions() -> impl Iterator<Item = Fun<Metered>> {
     [
         (PASS, v(0), passing(|cv| checked(cv, |meter, value| meter.charge(meter.weigh(value)?)))),

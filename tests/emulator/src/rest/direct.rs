@@ -84,8 +84,9 @@ pub(super) async fn setup(hub: &Arc<Hub>, body: &[u8]) -> Answer {
     let mut fields = Fields::parse(body)?;
     check_body_key(hub, &mut fields)?;
     let language = snippets::language(&mut fields)?;
-    let source = Source::create(&mut fields).await?;
+    let source = Source::create(&hub.config.engine, &mut fields).await?;
     let query = source.to_query();
+    let warnings = source.warnings.clone();
     let sse_url = urls::sse(&hub.base_url(), &query);
     let websocket_url = urls::websocket(&hub.base_url(), &query);
     // The variable is the shell's to fill in, so it stands in the URL as it is.
@@ -118,7 +119,7 @@ pub(super) async fn setup(hub: &Arc<Hub>, body: &[u8]) -> Answer {
             polling_strategies: source.polling_strategies,
         },
     };
-    Ok(Reply::json(StatusCode::OK, &setup))
+    Ok(Reply::json(StatusCode::OK, &setup).warning_of(&warnings))
 }
 
 /// Creates a session, or gives the one that has the dedupe key, with the settings it was made with.
@@ -126,7 +127,8 @@ pub(super) async fn session(hub: &Arc<Hub>, body: &[u8]) -> Answer {
     let mut fields = Fields::parse(body)?;
     check_body_key(hub, &mut fields)?;
     let dedupe_key = fields.take_text("dedupeKey")?.value().filter(|key| !key.is_empty());
-    let source = Source::create(&mut fields).await?;
+    let source = Source::create(&hub.config.engine, &mut fields).await?;
+    let warnings = source.warnings.clone();
     let (session, created) = hub.session(dedupe_key, source);
     let query = [("sessionId", session.id.as_str())];
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
@@ -140,5 +142,6 @@ pub(super) async fn session(hub: &Arc<Hub>, body: &[u8]) -> Answer {
             dedupe_key: session.dedupe_key,
             session_id: session.id,
         },
-    ))
+    )
+    .warning_of(&warnings))
 }

@@ -63,7 +63,7 @@ pub(super) async fn create(hub: &Arc<Hub>, body: &[u8]) -> Answer {
     let mut fields = Fields::parse(body)?;
     check_body_key(hub, &mut fields)?;
     let record = hub.create(None, fields).await?;
-    Ok(Reply::json(StatusCode::CREATED, &Stream::new(hub, record)))
+    Ok(described(hub, StatusCode::CREATED, record))
 }
 
 pub(super) fn get(hub: &Hub, id: &str) -> Answer {
@@ -93,5 +93,10 @@ pub(super) fn delete(hub: &Hub, id: &str) -> Answer {
 
 fn found(hub: &Hub, record: Option<Record>) -> Answer {
     let record = record.ok_or_else(stream_not_found)?;
-    Ok(Reply::json(StatusCode::OK, &Stream::new(hub, record)))
+    Ok(described(hub, StatusCode::OK, record))
+}
+
+fn described(hub: &Hub, status: StatusCode, record: Record) -> Reply {
+    let warnings = record.source.warnings.clone();
+    Reply::json(status, &Stream::new(hub, record)).warning_of(&warnings)
 }
