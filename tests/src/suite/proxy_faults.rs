@@ -47,17 +47,18 @@ async fn errors<R: Runtime>(client: &Client<R>) -> Vec<Error> {
 /// in its place: a port that is none, and a password whose `#`, `/` or `?` ends the host.
 pub async fn a_proxy_s_url_that_can_t_be_one_is_an_error_at_once<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
-    for url in [
-        "http://h:abc",
-        "http://h:99999",
-        "http://h:-1",
-        "socks5://h:65536",
-        "http://user:12#canary@h:1",
-        "http://user:12/canary@h:1",
-        "socks5://user:12?canary@h:1",
+    for (url, wrong) in [
+        ("http://h:abc", "port"),
+        ("http://h:99999", "port"),
+        ("http://h:-1", "port"),
+        ("socks5://h:65536", "port"),
+        ("http://user:12#canary@h:1", "before its @"),
+        ("http://user:12/canary@h:1", "before its @"),
+        ("socks5://user:12?canary@h:1", "before its @"),
     ] {
         let error = builder(&rt, &emulator).proxy(url).build().expect_err(url);
         assert_eq!(error.field(), "proxy");
+        assert!(error.value().contains(wrong), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
     }
 }

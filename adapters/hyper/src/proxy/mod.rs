@@ -50,28 +50,36 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// When it is something else. The value is not in the error, for it may hold a password.
+    /// When it is something else. The error says what is wrong, and has no part of the value: any
+    /// part may be one of a password.
     pub(crate) fn parse(field: &'static str, url: &str) -> Result<Self, ConfigError> {
-        let bad = || ConfigError::new(field, "…", ACCEPTED);
+        let bad = |wrong: &str| ConfigError::hidden(field, wrong, ACCEPTED);
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let protocol = match scheme.to_ascii_lowercase().as_str() {
             "http" => Protocol::Http,
             // Names go to the proxy by either: only it can know what they mean in its network.
             "socks5" | "socks5h" => Protocol::Socks5,
-            _ => return Err(bad()),
+            "https" => return Err(bad("TLS to the proxy itself is not supported")),
+            "socks" | "socks4" | "socks4a" => {
+                return Err(bad("of SOCKS only version 5 is supported"));
+            }
+            _ => return Err(bad("its scheme is none of these")),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         // A path says nothing, as for curl; one with an `@` is the end of a password.
         if path.contains('@') {
-            return Err(bad());
+            return Err(bad("there is a #, / or ? before its @"));
         }
-        let authority: Authority = authority.parse().map_err(|_| bad())?;
+        let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        if place.is_empty() || (place.starts_with(':') && !place.starts_with("::")) {
+            return Err(bad("it has no host"));
+        }
+        let authority: Authority = authority
+            .parse()
+            .map_err(|_| bad("its host or its port has a character of no use there"))?;
         let host = bare(authority.host());
-        if host.is_empty() {
-            return Err(bad());
-        }
-        let port = port(&authority).ok_or_else(bad)?;
+        let port = port(&authority).ok_or_else(|| bad("its port is no such number"))?;
         let credentials = authority.as_str().rsplit_once('@').map(|(user, _)| {
             let (user, password) = user.split_once(':').unwrap_or((user, ""));
             let decode = |text| percent_decode_str(text).collect();
@@ -79,7 +87,7 @@ impl Proxy {
         });
         let fits = |part: &[u8]| part.len() <= 255;
         if credentials.as_ref().is_some_and(|c| !fits(&c.user) || !fits(&c.password)) {
-            return Err(bad());
+            return Err(bad("the user or the password is longer"));
         }
         Ok(Self { protocol, host: host.to_owned(), port, credentials })
     }
@@ -309,6 +317,30 @@ mod tests {
             ["", "ftp://proxy.test", "https://proxy.test", "http://", "http://a b", "socks4://a"]
         {
             assert!(Proxy::parse("proxy", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong_and_nothing_of_the_value() {
+        let long = format!("http://{}:canary@h", "u".repeat(256));
+        for (url, wrong) in [
+            ("https://canary:canary@h:1", "TLS to the proxy itself is not supported"),
+            ("socks4://canary@h", "only version 5"),
+            ("canary://h", "its scheme is none of these"),
+            ("http://u:canary?canary@h", "before its @"),
+            ("http://", "it has no host"),
+            ("http://u:canary@", "it has no host"),
+            ("http://u:canary@:80", "it has no host"),
+            // Where `@host` was forgotten, the port is a password.
+            ("http://h:canary", "its port"),
+            ("http://h:99999", "its port is no such number"),
+            ("http://can ary@h", "a character of no use there"),
+            (&long, "is longer"),
+        ] {
+            let error = Proxy::parse("http_proxy", url).unwrap_err().to_string();
+            assert!(error.starts_with("http_proxy must be a proxy's URL"), "{error}");
+            assert!(error.contains(wrong), "{url}: {error}");
+            assert!(!error.contains("canary") && !error.contains('…'), "{error}");
         }
     }
 
