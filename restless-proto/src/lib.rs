@@ -2,10 +2,10 @@
 //!
 //! [Restless Stream](https://restlessapi.stream) turns REST APIs into live streams of events. This
 //! crate builds the requests, reads the replies, decodes the event streams as their bytes come, and
-//! drives reconnecting and cursors. It opens no socket, reads no clock, starts no thread, draws no
-//! randomness, and compiles for any target: a *driver* does these things for it. Ready-made drivers
-//! are the adapters, `restless-tokio` and its siblings; [Writing a driver](guide) tells how to make
-//! one, over any HTTP stack.
+//! drives reconnecting and cursors. The crate compiles for any target, since a *driver* opens
+//! sockets, reads the clock, starts threads and draws randomness for it. Ready-made drivers are the
+//! adapters, `restless-tokio` and its siblings; [Writing a driver](guide) tells how to make one,
+//! over any HTTP stack.
 //!
 //! # What is in it
 //!
@@ -119,8 +119,9 @@ pub use timing::{Backoff, Instant};
 pub mod url {
     //! The URLs of the runtime, where streams are followed.
     //!
-    //! Subscriptions make these themselves. They are here for who hands a URL to somebody else. A user
-    //! and a password in a base stay where they are; a subscription that is given such a URL refuses it.
+    //! Subscriptions make these themselves. This module is for a program that hands a URL to
+    //! somebody else. A user and a password in a base stay where they are; a subscription that is
+    //! given such a URL refuses it.
     //!
     //! ```
     //! let url = restless_proto::url::sse().stream_id("stream_123").cursor("42").build()?;

@@ -16,16 +16,16 @@ use crate::ws::CloseCode;
 /// whichever is first, tells the machine by [`handle`](Self::handle), and polls again. The guide
 /// [Writing a driver](crate::guide) walks through it.
 ///
-/// The same inputs give the same outputs: a machine reads no clock and draws no randomness.
+/// The same inputs give the same outputs: time and randomness come from the driver.
 pub trait Machine {
     /// What the user of this machine gets.
     type Event;
 
     /// Takes one input, and the time it came in.
     ///
-    /// May be called any number of times, in any state, and never fails: what is late, repeated or
-    /// of an older exchange changes nothing. `now` must not go back; if it does, the latest one
-    /// counts.
+    /// May be called any number of times, in any state, and never fails: input that is late,
+    /// repeated or of an older exchange is passed over. `now` must not go back; if it does, the
+    /// latest one counts.
     fn handle(&mut self, input: Input, now: Instant);
 
     /// The next thing to do or to know. To be asked until it is `Wait` or `Done`.
@@ -109,7 +109,7 @@ pub enum Input {
     Message {
         /// The exchange that it belongs to.
         exchange: ExchangeId,
-        /// Its payload, of a text or a binary message.
+        /// The payload of a text or a binary message.
         message: Bytes,
     },
     /// The exchange is over, and its connection no longer the machine's.
@@ -119,7 +119,8 @@ pub enum Input {
         /// How it ended.
         why: End,
     },
-    /// The answer to [`Output::Authorize`]: a key, none, or why there is no telling.
+    /// The answer to [`Output::Authorize`]: a key, `None` to go without one, or the reason why the
+    /// function failed.
     Credentials(Result<Option<ApiKey>, CredentialsError>),
     /// The deadline of the last [`Output::Wait`] has passed. Too early or too often does no harm.
     Elapsed,
@@ -167,7 +168,7 @@ pub enum End {
 
 /// What a machine wants done, or known.
 ///
-/// Exhaustive on purpose: a duty that a driver has never heard of must not compile.
+/// Exhaustive on purpose: the compiler stops a driver that a new duty is missing in.
 #[must_use = "each output is a duty"]
 #[expect(clippy::exhaustive_enums, reason = "a new duty must not be ignorable")]
 pub enum Output<E> {
@@ -196,7 +197,7 @@ pub enum Output<E> {
     /// Nothing to do until the network has something, or until this time where there is one: then
     /// [`Input::Elapsed`] is due. Bytes that are there by then go in before it.
     Wait(Option<Instant>),
-    /// It is over, and stays so.
+    /// The machine is over, and stays so.
     Done,
 }
 

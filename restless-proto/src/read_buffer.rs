@@ -1,11 +1,11 @@
-//! Memory that a driver reads into.
+//! The memory that a driver reads into.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::ws::FrameWalk;
 
-/// What a driver reads its socket into, so that a machine gets slices of it and not copies, save of
-/// small reads.
+/// The memory that a driver reads its socket into. A machine gets slices of a large read, and a
+/// copy of a small one.
 ///
 /// ```
 /// # use std::io::{self, Read};
@@ -21,11 +21,12 @@ use crate::ws::FrameWalk;
 /// # assert_eq!(read(&mut "d".as_bytes(), &mut buffer).unwrap(), "d");
 /// ```
 ///
-/// Who reads without blocking goes on while [`advance`](Self::advance) says that it pays, and takes
-/// all of it at once: what lies in one piece then is not copied. For a WebSocket, such a piece ends
-/// between two frames where it can ([`for_websocket`](Self::for_websocket)).
+/// A driver that reads without blocking goes on while [`advance`](Self::advance) says that reading
+/// on pays, and takes all bytes at once: a message that lies in one piece is lent, and never
+/// copied. For a WebSocket, a piece ends between two frames where possible
+/// ([`for_websocket`](Self::for_websocket)).
 ///
-/// How large the block is that it reads into:
+/// The size of the block that is read into:
 ///
 /// | when | plain | for a WebSocket |
 /// | --- | --- | --- |
@@ -36,29 +37,35 @@ use crate::ws::FrameWalk;
 /// | each time that no more than half of it was filled | | of more than 128 KiB half |
 /// | at rest ([`rest`](Self::rest)), once that is down to 16 KiB | none | none |
 ///
-/// A frame that needs more than 1 MiB comes in pieces. What fills less than a quarter of the block is
-/// handed over as a copy of its own size, and keeps nothing else in memory; of what fills more, each
-/// slice keeps the whole block. The block that was handed over last may be kept until then, to be read
-/// into again.
+/// The memory that a read keeps:
+///
+/// | read | handed over as | kept in memory by a slice |
+/// | --- | --- | --- |
+/// | less than a quarter of the block | a copy | the copy |
+/// | more | the block | the whole block |
+/// | a frame of more than 1 MiB | pieces | the blocks of the pieces |
+///
+/// The buffer may keep the block that was handed over last, to read into that block again.
 #[derive(Debug)]
 pub struct ReadBuffer {
-    /// What is read into now: empty before the first one is asked for, and else as far as was asked
-    /// for, since what is not read into need not be cleared. It has room for `size` bytes.
+    /// The block that is read into now, empty before the first call of `space`. The block has room
+    /// for `size` bytes, and as much of the room is cleared as was asked for.
     block: BytesMut,
     filled: usize,
     size: usize,
-    /// The block that was handed over last. Once nobody else has a slice of it, it is read into
-    /// again, as it is: it needs no clearing.
+    /// The block that was handed over last. Once every slice of the block is dropped, the block is
+    /// read into again, as it is.
     lent: Bytes,
-    /// What came last would have found room in a quarter of the smallest block, or nothing has come.
+    /// Whether the last read would have found room in a quarter of the smallest block, or is yet to
+    /// come.
     scarce: bool,
     /// Where the frames end, for a WebSocket.
     frames: Option<FrameWalk>,
 }
 
 const LEAST_BYTES: usize = 16 << 10;
-/// With this much it does not read on, save to the end of a frame. More would be slower: it would
-/// leave the processor's cache before it is looked at.
+/// The amount with which a buffer stops reading on, save to the end of a frame. More bytes would
+/// leave the processor's cache before they are looked at, and so cost time.
 const GOOD_BLOCK_BYTES: usize = 64 << 10;
 const MOST_BYTES: usize = 1 << 20;
 
@@ -66,7 +73,7 @@ const MOST_BYTES: usize = 1 << 20;
 const GOOD_READ_BYTES: usize = 8 << 10;
 
 impl ReadBuffer {
-    /// An empty one, which takes its memory when it is first used.
+    /// An empty buffer, which takes memory at the first use.
     pub fn new() -> Self {
         Self {
             block: BytesMut::new(),
@@ -78,19 +85,18 @@ impl ReadBuffer {
         }
     }
 
-    /// An empty one for the bytes of a WebSocket, from the first behind the opening handshake on.
+    /// An empty buffer for the bytes of a WebSocket, from the first byte behind the opening
+    /// handshake on.
     ///
-    /// It reads frames' heads (RFC 6455 §5.2) to ask for bytes up to the end of a frame, and no
-    /// further, once it has enough: a message that two blocks shared would have to be copied. What
-    /// came with the response's head is put into its [`space`](Self::space) first, or else it doesn't
-    /// know where frames end. Bytes that are no frames, or not all there, come out as they are, cut
-    /// anywhere.
+    /// The buffer reads frames' heads (RFC 6455 §5.2) to end a block between two frames, because a
+    /// message that two blocks shared would have to be copied. A driver puts bytes that came with
+    /// the response's head into [`space`](Self::space) first, so that the buffer knows where frames
+    /// begin. Bytes that are no frames come out as they are, cut anywhere.
     pub fn for_websocket() -> Self {
         Self { frames: Some(FrameWalk::default()), ..Self::new() }
     }
 
-    /// Where to read into; never empty before [`take`](Self::take) while
-    /// [`advance`](Self::advance) says to go on.
+    /// The space to read into, which has room as long as [`advance`](Self::advance) says to go on.
     pub fn space(&mut self) -> &mut [u8] {
         if self.block.is_empty() {
             self.block = match std::mem::take(&mut self.lent).try_into_mut() {
@@ -106,7 +112,7 @@ impl ReadBuffer {
     }
 
     /// States that a read has put this many bytes at the beginning of [`space`](Self::space).
-    /// Whether it pays to read on, if that can be had without waiting: there is space, and the
+    /// Returns whether reading on pays, as long as a read does not wait: there is space, and the
     /// socket is likely to have more.
     pub fn advance(&mut self, length: usize) -> bool {
         let asked = self.aim().min(self.block.len());
@@ -126,8 +132,8 @@ impl ReadBuffer {
         self.filled < self.aim()
     }
 
-    /// Gives the block back, where what came last would not have filled a quarter of the smallest:
-    /// for a driver whose socket has nothing for now, and which reads what comes first into memory of
+    /// Gives the block back after a last read of less than a quarter of the smallest block. A
+    /// driver whose socket is silent for now calls this, and reads the next bytes into memory of
     /// its own ([`is_at_rest`](Self::is_at_rest)). Does nothing before [`take`](Self::take).
     pub fn rest(&mut self) {
         if self.scarce && self.is_empty() {
@@ -136,15 +142,15 @@ impl ReadBuffer {
         }
     }
 
-    /// Whether it holds no memory, and is likely to be asked for little: a few KiB on the stack do
-    /// for the next read, for [`put`](Self::put).
+    /// Whether the buffer is free of memory, and the next read is likely to be small: a few KiB on
+    /// the stack do for that read, for [`put`](Self::put).
     pub fn is_at_rest(&self) -> bool {
         self.scarce && self.block.is_empty() && self.lent.is_empty()
     }
 
-    /// Takes what was read into other memory, where nothing waits to be taken. Of less than 4 KiB it
-    /// keeps a copy of their own size, and says that it does not pay to read on; more is the start of
-    /// a block.
+    /// Takes bytes that were read into other memory, while the buffer is empty. Less than 4 KiB are
+    /// kept as a copy of their size, and the answer is that reading on does not pay; more bytes are
+    /// the start of a block.
     pub fn put(&mut self, read: &[u8]) -> bool {
         let much = read.len() >= LEAST_BYTES / 4;
         self.size = self.size.max(read.len());
@@ -160,7 +166,7 @@ impl ReadBuffer {
         self.filled == 0
     }
 
-    /// What has been read since the last time.
+    /// Takes the bytes that have been read since the last time.
     pub fn take(&mut self) -> Bytes {
         if self.block.is_empty() {
             return Bytes::new();

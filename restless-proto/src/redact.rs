@@ -1,4 +1,4 @@
-//! What of a text may be printed: everything but keys, and what may hold them.
+//! What may be printed of a text: everything but keys, and texts that may hold keys.
 
 mod keys;
 mod unit;
@@ -13,11 +13,11 @@ pub(crate) use keys::Keys;
 /// Stands where something was left out.
 const HIDDEN: &str = "…";
 
-/// A text of the service's as it may be printed and logged: what looks like a key, or stands where
-/// keys do, is left out. It may be escaped as JSON, `Debug` or a URL does it.
+/// A text of the service's as it may be printed and logged, without words that look like a key or
+/// stand where keys do. The text may be escaped as in JSON, in `Debug` or in a URL.
 ///
-/// This is how errors and events print themselves; it is for who prints a field of theirs, such as
-/// a request's id or a cursor.
+/// Errors and events print themselves in this way. The function is for a program that prints a
+/// field of an error or an event, such as a request's id or a cursor.
 ///
 /// ```
 /// assert_eq!(restless_proto::redacted("no key rs_0123abcd"), "no key rs_…");

@@ -81,9 +81,9 @@ pub fn set_since(url: impl AsRef<str>, since: &str) -> String {
     parts.to_string()
 }
 
-/// A URL of the runtime. It may hold a key, so it has no `Display`, and `Debug` hides all that could
-/// be one: its text leaves this type by [`expose`](Self::expose), as a `String`, or as what takes a
-/// text by `AsRef<str>`.
+/// A URL of the runtime. The URL may hold a key. `Display` is therefore missing, and `Debug` hides
+/// all that could be a key: the text leaves this type by [`expose`](Self::expose), as a `String`,
+/// or by `AsRef<str>`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RuntimeUrl(String);
 
@@ -200,8 +200,8 @@ impl ManagedUrl {
     ///
     /// # Errors
     ///
-    /// When there is not exactly one of a stream and a session, or the base is not http, https,
-    /// ws or wss.
+    /// When both a stream and a session are named, or neither; and when the base is of another
+    /// scheme than http, https, ws and wss.
     pub fn build(self) -> Result<RuntimeUrl, ConfigError> {
         let mut parts = base(&self.base)?;
         match (self.stream_id.as_str(), self.session_id.as_str()) {
@@ -259,8 +259,8 @@ impl DirectUrl {
     ///
     /// # Errors
     ///
-    /// When the target has no URL or a value that is no JSON, or the base is not http, https,
-    /// ws or wss.
+    /// When the target's URL is missing, a value of the target can't be JSON, or the base is of
+    /// another scheme than http, https, ws and wss.
     pub fn build(self) -> Result<RuntimeUrl, ConfigError> {
         let target = self.target;
         if let Some(error) = target.error {
@@ -418,7 +418,7 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, KEPT).to_string().replace(' ', "+")
 }
 
-/// JSON without white space between its tokens, and with no character but ASCII's printable ones.
+/// JSON in printable ASCII, without white space between the tokens.
 fn ascii_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut in_string, mut escaped) = (false, false);

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An API key: `rs_` and hexadecimal digits, never checked here.
 ///
-/// `Debug` shows nothing of it, there is no `Display`, and it leaves this type only through
+/// `Debug` hides the key, `Display` is missing, and the text leaves this type only through
 /// [`expose`](Self::expose). An empty key counts as no key wherever one is taken.
 ///
 /// `==` compares as texts do, in a time that tells where they differ: it is for a caller's own keys,
@@ -28,7 +28,7 @@ impl ApiKey {
         &self.0
     }
 
-    /// Whether there is no text in it, which means: no key.
+    /// Whether the text is empty, which stands for "no key".
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

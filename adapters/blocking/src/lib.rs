@@ -16,15 +16,15 @@
 //! # }
 //! ```
 //!
-//! It is the client of `restless-smol`, whose futures the calling thread polls while it waits. No
-//! thread and no runtime belongs to a client; it may be used on any thread, a worker of an async
-//! runtime included, which it then blocks. So no future that it waits for, a
-//! [`credentials`](ClientBuilder::credentials) function's above all, may wait for a task of the
-//! very thread: on a runtime of one thread, such as tokio's `current_thread`, that only ends by a
-//! timeout.
+//! The client is that of `restless-smol`, whose futures the calling thread polls while the thread
+//! waits. A client has neither a thread nor a runtime, may be used on any thread, a worker of an
+//! async runtime included, and blocks that thread. A future that the client waits for, a
+//! [`credentials`](ClientBuilder::credentials) function's above all, must not wait for a task of
+//! the same thread: on a runtime of one thread, such as tokio's `current_thread`, only a timeout
+//! ends such a wait.
 //!
-//! A subscription moves only within a call of its methods. With nobody to poll it, a WebSocket's pings
-//! go unanswered: who does other things in between for long takes up [`Events::next_timeout`] again
+//! A subscription moves only within a call of its methods, and in between leaves a WebSocket's
+//! pings unanswered. A program that does other things for long calls [`Events::next_timeout`] again
 //! and again, or gives the subscription a thread.
 //!
 //! # How do I …
@@ -45,7 +45,7 @@
 //! | read data as a type of my own | [`RawJson::parse`](event::RawJson::parse) |
 //! | read the fields of a good reply: request id, rate limits | [`Call::with_head`] |
 //!
-//! A pause, and an end in good order:
+//! The program below pauses, and ends in good order:
 //!
 //! ```no_run
 //! use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,7 +145,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When `RESTLESS_API_KEY` is not set, or a variable's value can't work. Nothing is sent before.
+    /// When `RESTLESS_API_KEY` is missing, or a variable's value can't work. Nothing is sent
+    /// before.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::builder().environment()?.build()
     }
@@ -301,8 +302,7 @@ impl FusedIterator for Events {}
 
 /// The status of a subscription, for a health check or a display. Cheap to clone.
 ///
-/// It shows what the subscription knew when it was last asked for events: one that nobody asks
-/// stands still.
+/// The status is as of the last call for events: a subscription that nobody asks stands still.
 #[derive(Clone, Debug)]
 pub struct Watch(restless_hyper::Watch);
 

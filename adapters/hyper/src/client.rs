@@ -24,12 +24,12 @@ use crate::tls::{Tls, Trust};
 use crate::trace::Span;
 use crate::{Events, Pages, Runtime, WebSocket};
 
-/// A client of the service. Cheap to clone; clones share their idle connections.
+/// A client of the service. A clone is cheap; clones share their idle connections.
 ///
-/// Those are of calls, eight at the most. Nothing is spawned, so one that the server has closed, or
-/// that was idle for 60 s, stays open until a clone is next used: with a call, or with any connect
-/// of a subscription or a WebSocket. With the last clone, and the last subscription of one, they
-/// go.
+/// Calls leave up to eight idle connections. A client works only while a clone is used, and spawns
+/// no task. An idle connection that the server has closed, or that was idle for 60 s, therefore
+/// stays open until the next call, or the next connect of a subscription or a WebSocket. The idle
+/// connections are dropped with the last clone and its last subscription.
 pub struct Client<R> {
     inner: Arc<Inner<R>>,
 }
@@ -54,7 +54,8 @@ impl<R: Runtime + Default> Client<R> {
     ///
     /// # Errors
     ///
-    /// When `RESTLESS_API_KEY` is not set, or a variable's value can't work. Nothing is sent before.
+    /// When `RESTLESS_API_KEY` is missing, or a variable's value can't work. The check comes before
+    /// the network.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::builder().environment()?.build()
     }
@@ -85,10 +86,10 @@ impl<R: Runtime> Client<R> {
     /// A failure that may pass is tried again, twice at the most unless
     /// [set otherwise](ClientBuilder::max_retries): see [`CallMachine`](restless_proto::CallMachine).
     ///
-    /// Each try goes over a connection that an earlier call has left, where there is one. If that
-    /// turns out to be dead, the try moves to a new one, once: with any call where nothing of it was
-    /// sent, else with one whose method is idempotent (RFC 9112 §9.3.1). This is no further try, for
-    /// the service is not known to have failed.
+    /// Each try goes over a connection that an earlier call has left, where there is one. A try
+    /// that finds that connection dead moves to a new connection, once: any call does whose request
+    /// is still unsent, and otherwise a call whose method is idempotent (RFC 9112 §9.3.1). The move
+    /// does not count as a further try, because the failure says little about the service.
     ///
     /// # Errors
     ///
@@ -151,8 +152,8 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Opens any WebSocket, not only the service's: the handshake says where, and with which
-    /// fields. Nothing is sent before it is polled. Of the client's own, the `User-Agent` goes out where
-    /// the handshake has none; neither the key nor other fields do.
+    /// fields. Nothing is sent before it is polled. Of the client's fields the `User-Agent` alone
+    /// goes out, where the handshake has none.
     ///
     /// # Errors
     ///
@@ -218,8 +219,8 @@ impl<R> fmt::Debug for Client<R> {
     }
 }
 
-/// Settings of a [`Client`], in the words of the official SDK. `C` is what is built: a client, or
-/// what an adapter makes of one.
+/// Settings of a [`Client`], in the words of the official SDK. `C` is the type to build: a client,
+/// or an adapter's wrapper of a client.
 #[must_use]
 pub struct ClientBuilder<R, C = Client<R>> {
     runtime: R,
@@ -265,24 +266,25 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         }
     }
 
-    /// Goes out as `x-api-key` with REST calls, and as `Authorization: Bearer` with
-    /// subscriptions. Default: none. Takes the place of [`credentials`](Self::credentials).
+    /// Sets the key, which goes out as `x-api-key` with REST calls, and as `Authorization: Bearer`
+    /// with subscriptions. Default: none. Takes the place of [`credentials`](Self::credentials).
     pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
         self.api_key = Some(key.into());
         self.provider = None;
         self
     }
 
-    /// Where keys come from, for keys that change: the function is asked by each call and each
-    /// connect of a subscription, with `false`; and once more, with `true`, when the key it gave was
-    /// refused with 401, so that it must get another one. If that is refused too, the 401 is the
-    /// end. An empty key is none. Default: none. Takes the place of [`api_key`](Self::api_key).
+    /// Sets a function that gives keys, for keys that change. Each call, and each connect of a
+    /// subscription, asks the function with `false`, and once more with `true` after the service
+    /// has refused the key with 401: the function then has to get another key. A second 401 ends
+    /// the call or the subscription. An empty key stands for no key. Default: none. Takes the place
+    /// of [`api_key`](Self::api_key).
     ///
-    /// Its future is polled as part of the call or the subscription that asks, and dropped with it;
-    /// nothing is spawned. It is given the time of the call, or 30 s by a subscription. Its error
-    /// ends a call; a subscription asks again after the delay of a loss. Who asks at the same time
-    /// asks for themselves: a function that fetches keys should keep the last one, and share one
-    /// fetch among those who wait.
+    /// The function's future is polled as part of the call or the subscription that asks, and
+    /// dropped with the call or the subscription. The future has the time of the call, or 30 s for
+    /// a subscription. An error of the function ends a call; a subscription asks again after the
+    /// delay of a loss. Calls that run at the same time each ask the function: a function that
+    /// fetches keys should keep the last key, and share one fetch among all that wait.
     ///
     /// ```
     /// # async fn fetch() -> std::io::Result<String> { Ok(String::new()) }
@@ -304,11 +306,10 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// The service that the environment names. `RESTLESS_API_KEY` is the key,
-    /// `RESTLESS_API_BASE_URL` where REST calls go, `RESTLESS_STREAM_BASE_URL` where subscriptions
-    /// go: the emulator prints all three when it starts. A variable that is empty counts as one
-    /// that is not set. What is set takes the place of an earlier setting, and gives way to a later
-    /// one.
+    /// Takes the service that the environment names: `RESTLESS_API_KEY` is the key, REST calls go
+    /// to `RESTLESS_API_BASE_URL`, subscriptions go to `RESTLESS_STREAM_BASE_URL`. The emulator
+    /// prints all three variables at the start. An empty variable counts as missing. A variable
+    /// takes the place of an earlier setting, and a later setting takes the place of the variable.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -321,7 +322,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     ///
     /// # Errors
     ///
-    /// When there is no key, neither there nor from an earlier setting; or a value is no text.
+    /// When a key is missing, both there and among earlier settings; or when a value is no text.
     pub fn environment(mut self) -> Result<Self, ConfigError> {
         if let Some(key) = variable(API_KEY, "an API key in the environment")? {
             self = self.api_key(key);
@@ -337,81 +338,85 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         Ok(self)
     }
 
-    /// Where REST calls go. Default: the public service.
+    /// Sets the base URL of REST calls. Default: the public service.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
-    /// Where subscriptions go. Default: the public service.
+    /// Sets the base URL of subscriptions. Default: the public service.
     pub fn stream_base_url(mut self, url: impl Into<String>) -> Self {
         self.stream_base_url = Some(url.into());
         self
     }
 
-    /// What goes out as `User-Agent` (RFC 9110 §10.1.5) with each call, each connect of a
-    /// subscription, each WebSocket, and each CONNECT to a proxy. With an empty one, calls and
-    /// subscriptions send none. Default: [`USER_AGENT`](restless_proto::USER_AGENT). A value that no field can carry is an error of
-    /// [`build`](Self::build).
+    /// Sets the `User-Agent` (RFC 9110 §10.1.5) of each call, each connect of a subscription, each
+    /// WebSocket, and each CONNECT to a proxy. An empty text leaves the field out of calls and
+    /// subscriptions. Default: [`USER_AGENT`](restless_proto::USER_AGENT). A value that no field
+    /// can carry is an error of [`build`](Self::build).
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
         self
     }
 
-    /// A header field for each call and each connect of a subscription, such as a tenant's name. A
-    /// field of that name goes before it that a call ([`Call::header`]) or a subscription
-    /// ([`Subscription::header`]) has itself. Of two with one name, the later counts. Default: none.
+    /// Adds a header field to each call and each connect of a subscription, such as a tenant's
+    /// name. A field of the same name that a call ([`Call::header`]) or a subscription
+    /// ([`Subscription::header`]) sets takes the place of this one. Of two fields with one name,
+    /// the later counts. Default: none.
     ///
-    /// What [`Service::with_header`] refuses is an error of [`build`](Self::build).
+    /// A field that [`Service::with_header`] refuses is an error of [`build`](Self::build).
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.fields.push((name.into(), value.into()));
         self
     }
 
-    /// Longest time for a REST call: credentials, redirects, every try and the delays between them.
-    /// Default: 30 s. Subscriptions have timers of their own.
+    /// Sets the longest time for a REST call: credentials, redirects, all tries and the delays
+    /// between tries. Default: 30 s. Subscriptions have other timers.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options = self.options.timeout(timeout);
         self
     }
 
-    /// The most further tries of a REST call after a failure that may pass: which those are stands
-    /// at [`CallMachine`](restless_proto::CallMachine). Default: 2; 0 for none.
+    /// Sets the most further tries of a REST call after a failure that may pass:
+    /// [`CallMachine`](restless_proto::CallMachine) lists such failures. Default: 2. 0 switches
+    /// further tries off.
     pub fn max_retries(mut self, most: u32) -> Self {
         self.options = self.options.max_retries(most);
         self
     }
 
-    /// Longest time for a way to stand, a proxy on it included: the name, then its addresses, each 250 ms
-    /// after the one before (RFC 8305). Default: 10 s. Reaching it is a timeout of
-    /// [`Timer::Connect`](restless_proto::Timer::Connect); with a proxy on the way, one within a
-    /// failure of [`TransportErrorKind::Connect`](restless_proto::TransportErrorKind::Connect) that
-    /// names it.
+    /// Sets the longest time for connecting, a proxy on the way included: the name is resolved, and
+    /// the addresses are tried 250 ms apart (RFC 8305). Default: 10 s. A connect that takes longer
+    /// is a timeout of [`Timer::Connect`](restless_proto::Timer::Connect). With a proxy on the way,
+    /// the timeout is the cause of a failure of
+    /// [`TransportErrorKind::Connect`](restless_proto::TransportErrorKind::Connect) that names the
+    /// proxy.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.connect = timeout;
         self
     }
 
-    /// Longest time for the TLS handshake from then on. Default: 10 s. Reaching it is a timeout of
-    /// [`Timer::TlsHandshake`](restless_proto::Timer::TlsHandshake).
+    /// Sets the longest time for the TLS handshake, once connected. Default: 10 s. A handshake that
+    /// takes longer is a timeout of [`Timer::TlsHandshake`](restless_proto::Timer::TlsHandshake).
     pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.tls_handshake = timeout;
         self
     }
 
-    /// What the reply to a REST call may make us hold in memory.
+    /// Sets how much memory the reply to a REST call may take.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.options = self.options.limits(limits);
         self
     }
 
-    /// Trusts these certificates beside those that the client trusts anyway: of an authority, or of
-    /// a server that has signed its own (with `CA:FALSE`, as rustls asks). In PEM, as many as there
-    /// are in it; each call adds to the ones before. Default: the platform's roots alone.
+    /// Trusts further certificates, in PEM: of an authority, or of a server that signs its
+    /// certificate itself (with `CA:FALSE`, as rustls asks). A PEM text may hold any number of
+    /// certificates, and each call adds more. Default: the platform's roots alone.
     ///
-    /// What is no certificate in PEM is an error of [`build`](Self::build), and so is any beside
-    /// [`tls_config`](Self::tls_config), which says by itself whom to trust. On Android the
-    /// platform's verifier takes none, so they go with `webpki_roots` alone.
+    /// A text that is no certificate in PEM is an error of [`build`](Self::build). A certificate
+    /// beside [`tls_config`](Self::tls_config), which says by itself whom to trust, is an error of
+    /// `build` as well. On Android, where the platform's verifier refuses further roots,
+    /// certificates go with `webpki_roots` alone.
     ///
     /// ```
     /// # fn with<R: restless_hyper::Runtime>(builder: restless_hyper::ClientBuilder<R>)
@@ -424,13 +429,12 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// A ready-made TLS configuration, for what the methods beside this one can't say: a client's
-    /// certificate, a verifier of the caller's own. Of the protocols that it offers (ALPN), where
-    /// there are any, `http/1.1` goes out alone: it is what is spoken. Default: the platform's
-    /// verifier, with the ring provider.
+    /// Takes a ready-made TLS configuration, for a client's certificate or for another verifier.
+    /// Where the configuration offers protocols (ALPN), `http/1.1` alone goes out, the protocol
+    /// that this client speaks. Default: the platform's verifier, with the ring provider.
     ///
-    /// The configuration names its provider: the process default, which `ClientConfig::builder`
-    /// asks for, is none where two providers are compiled in.
+    /// The configuration names its provider: `ClientConfig::builder` asks for the process default,
+    /// which is missing where two providers are compiled in.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -461,62 +465,69 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// Takes the provider aws-lc-rs in the place of ring, for this client: it knows keys on P-521,
-    /// and signatures by P-384 with SHA-512. Takes a C compiler when it is built. An error of
-    /// [`build`](Self::build) beside [`tls_config`](Self::tls_config), which names its own provider.
+    /// Takes the provider aws-lc-rs in the place of ring, for this client: aws-lc-rs knows keys on
+    /// P-521, and signatures by P-384 with SHA-512. The build takes a C compiler. An error of
+    /// [`build`](Self::build) beside [`tls_config`](Self::tls_config), which names its own
+    /// provider.
     #[cfg(feature = "aws-lc-rs")]
     pub fn aws_lc_rs(mut self) -> Self {
         self.trust.take_aws_lc_rs();
         self
     }
 
-    /// Trusts Mozilla's roots, as they were when this was built, and not what the platform does:
-    /// for an image without a trust store, or for the same answer on every machine. Takes the place
-    /// of [`tls_config`](Self::tls_config).
+    /// Trusts Mozilla's roots, as of the build, in the place of the platform's: for an image that
+    /// lacks a trust store, or for the same answer on every machine. Takes the place of
+    /// [`tls_config`](Self::tls_config).
     #[cfg(feature = "webpki-roots")]
     pub fn webpki_roots(mut self) -> Self {
         self.trust.take_mozilla();
         self
     }
 
-    /// The proxy for everything, whatever the environment says: `http://`, `socks5://` or
+    /// Sets the proxy for everything, whatever the environment says: `http://`, `socks5://` or
     /// `socks5h://`, then `[user[:password]@]host[:port]`, with percent-encoding in user and
-    /// password, and port 1080 where there is none, as in curl.
+    /// password. The default port is 1080, as in curl.
     ///
-    /// Default: by the environment when the client is built, much as curl does. For https
-    /// `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; for http `http_proxy`, `HTTP_PROXY`
-    /// (not where `REQUEST_METHOD` is set: in a CGI program, a client could set it), `all_proxy`,
-    /// `ALL_PROXY`: the first that is set and not empty. `no_proxy`, else `NO_PROXY`, exempts
-    /// hosts: `*`, or names (with all below them), addresses and networks such as `10.0.0.0/8`, of
-    /// which `0.0.0.0/0` is all of IPv4, and `::/0` of IPv6. Unlike curl, this machine itself
-    /// (`localhost`, loopback addresses) takes none from there.
+    /// Default: the environment when the client is built, much as with curl. The first variable
+    /// that is set to a text counts:
     ///
-    /// Through an HTTP proxy, https and WebSockets take a tunnel (CONNECT), so it sees the host and
-    /// no more; requests to plain http are sent to it whole. Through SOCKS5, all take a tunnel.
-    /// Names are the proxy's to resolve. Its credentials go to it alone.
+    /// | for | variables |
+    /// | --- | --- |
+    /// | https, wss | `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` |
+    /// | http, ws | `http_proxy`, `HTTP_PROXY` (passed over where `REQUEST_METHOD` is set: in a CGI program, a client could set this variable), `all_proxy`, `ALL_PROXY` |
+    /// | exempt hosts | `no_proxy`, `NO_PROXY`: `*`, or names (with all names below), addresses, and networks such as `10.0.0.0/8`; `0.0.0.0/0` is all of IPv4, `::/0` all of IPv6 |
     ///
-    /// Plain http to this machine goes by way of a proxy on this machine only: another one would
-    /// read the credentials in it. Such a way is an error of
+    /// Unlike with curl, the environment's proxies are passed by for this machine itself
+    /// (`localhost`, loopback addresses).
+    ///
+    /// Through an HTTP proxy, https and WebSockets take a tunnel (CONNECT), in which the proxy sees
+    /// host and port alone; requests to plain http are sent to the proxy whole. Through SOCKS5, all
+    /// requests take a tunnel. The proxy resolves names. The proxy's credentials go to the proxy
+    /// alone.
+    ///
+    /// Plain http to this machine goes by way of a proxy on this machine only: a proxy elsewhere
+    /// would read the credentials. A request by way of a proxy elsewhere is an error of
     /// [`TransportErrorKind::Request`](restless_proto::TransportErrorKind::Request) before anything
     /// is sent, unless [allowed](Self::allow_credentials_over_plain_http).
     ///
-    /// A proxy that refuses is an error of
-    /// [`TransportErrorKind::Proxy`](restless_proto::TransportErrorKind::Proxy), and is not asked
-    /// again; one that can't reach the host is one of `Connect`.
+    /// The answer of a proxy that refuses is an error of
+    /// [`TransportErrorKind::Proxy`](restless_proto::TransportErrorKind::Proxy), and final. A proxy
+    /// that fails to reach the host is an error of `Connect`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.way = Way::Proxy(url.into());
         self
     }
 
-    /// No proxy, whatever the environment says.
+    /// Goes without a proxy, whatever the environment says.
     pub fn no_proxy(mut self) -> Self {
         self.way = Way::Direct;
         self
     }
 
     /// Lets credentials go over plain http to any host, where everybody on the way can read and
-    /// keep them. Without it they go over https or to this machine itself, and what would send
-    /// them elsewhere is an error before anything is sent: see [`Service`].
+    /// keep the credentials. By default, credentials go over https or to this machine itself, and a
+    /// request that would send credentials elsewhere is an error before anything is sent: see
+    /// [`Service`].
     pub fn allow_credentials_over_plain_http(mut self) -> Self {
         self.plain_http = true;
         self
@@ -526,8 +537,9 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     ///
     /// # Errors
     ///
-    /// When a base URL is not http or https, a proxy's URL can't be one, a field can't be sent, or what
-    /// [`add_root_certificates`](Self::add_root_certificates) was given is no certificate.
+    /// When a base URL is of another scheme than http and https, a proxy's URL is malformed, a
+    /// field is malformed, or [`add_root_certificates`](Self::add_root_certificates) was given
+    /// something else than a certificate.
     pub fn build(mut self) -> Result<C, ConfigError> {
         self.way = Way::Settled(self.way.proxies()?);
         self.trust.settle()?;

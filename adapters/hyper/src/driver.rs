@@ -15,8 +15,8 @@ use crate::duplex::Sender;
 use crate::exchange::{Exchange, Purpose};
 use crate::trace::Span;
 
-/// A machine, and all that it needs of the world. Everything happens while it is polled; all state
-/// is in it, so a poll that is not followed by another loses nothing.
+/// A machine, and all that it needs of the world. Everything happens while the driver is polled;
+/// all state is in the driver, so that a caller may stop after any poll and lose nothing.
 pub(crate) struct Driver<R: Runtime, M: Machine> {
     pub(crate) machine: M,
     connector: Arc<Connector<R>>,
@@ -39,8 +39,8 @@ struct Alarm<R: Runtime> {
     sleep: Pin<Box<R::Sleep>>,
 }
 
-/// How much is done in one poll before the task makes way for others, in bytes that came: a peer that
-/// floods us with comments must not starve them, nor one that makes us answer pings without end.
+/// How much is done in one poll before the task makes way for others, in bytes that came: neither a
+/// flood of comments nor a flood of pings may starve other tasks.
 const WORK_PER_POLL: usize = 1 << 20;
 /// What an input and an answer cost at least.
 const WORK_PER_INPUT: usize = 16 << 10;

@@ -37,9 +37,8 @@ pub(crate) enum Sender {
     User,
 }
 
-/// With more owed than this, nothing is read: a peer that makes us talk and does not listen is
-/// slowed down, not obeyed. What the user sends is no reason not to read: the peer may be waiting
-/// for us to.
+/// With more owed than this, reading pauses: a peer that makes us talk, and does not listen, is
+/// slowed down. Bytes of the user's leave reading alone: the peer may be waiting for us to read.
 const MOST_OWED: usize = 64 << 10;
 /// What is read on the stack, where that is likely to do.
 const FIRST_READ_BYTES: usize = 4 << 10;

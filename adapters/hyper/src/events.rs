@@ -18,8 +18,8 @@ use crate::{Runtime, Watch};
 
 /// The events of a [`Subscription`](restless_proto::Subscription), as they come.
 ///
-/// It is a [`Stream`] of items, and moves only while it is polled: reading slowly slows the server
-/// down (TCP), and nothing is queued. To keep it moving beside other work, give it a task:
+/// A subscription is a [`Stream`] of items, and moves only while it is polled: reading slowly slows
+/// the server down (TCP), without a queue. To keep it moving beside other work, give it a task:
 ///
 /// ```
 /// # use restless_hyper::{Events, Runtime};
@@ -57,8 +57,8 @@ impl<R: Runtime> Events<R> {
     ///
     /// # Errors
     ///
-    /// When the subscription can't go on: refused, an error that would come back the same, or as
-    /// many reconnects without an event as are allowed. It is the last thing to come.
+    /// When the subscription has to end: after a refusal, an error that would repeat itself, or all
+    /// the reconnects in a row that are allowed. The error is the last item.
     ///
     /// # Cancel safety
     ///
@@ -113,8 +113,8 @@ impl<R: Runtime> Events<R> {
         self.driver.machine.ask_for_snapshot(now);
     }
 
-    /// Ends the subscription. What has not been handed out is not lost: it comes after
-    /// [`cursor`](Self::cursor) the next time.
+    /// Ends the subscription. The next subscription from [`cursor`](Self::cursor) gets the items
+    /// that were not handed out.
     ///
     /// An event stream's connection is closed at once. Over WebSocket the peer is told; then
     /// [`next`](Self::next) waits for its answer, 10 s at the most, and gives `None`. Whoever does

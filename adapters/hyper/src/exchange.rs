@@ -2,13 +2,13 @@
 //!
 //! There are two kinds, on connections that are made the same way.
 //!
-//! - A *call* goes by hyper. It is short, and it shares connections with the calls before and after
-//!   it: which one still stands, whose request was not sent, and what else happens between two
-//!   requests on one connection are cases that hyper knows from many users.
-//! - A *stream*, of events or of a WebSocket, goes by [`restless_proto::http1`]. It has its
+//! - A *call* goes by hyper. A call is short, and shares connections with the calls before and
+//!   after: which connection still stands, whose request is unsent, and what else happens between
+//!   two requests on one connection are cases that hyper knows from many users.
+//! - A *stream*, of events or of a WebSocket, goes by [`restless_proto::http1`]. A stream has a
 //!   connection for itself, for months: the buffers and channels of a client that does everything
-//!   would be most of its memory, and of each event's time; and it reads what hyper refuses and
-//!   browsers read, such as chunk extensions without end.
+//!   would be most of a stream's memory, and of each event's time. `http1` also reads what hyper
+//!   refuses and browsers read, such as chunk extensions without end.
 
 mod call;
 mod stream;

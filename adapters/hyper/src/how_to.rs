@@ -3,12 +3,13 @@
 //!
 //! # Pause and resume
 //!
-//! A subscription moves only while it is polled. For a short pause, nothing is asked of it: the
-//! server is slowed down (TCP), and what it sends meanwhile comes afterwards. A WebSocket that is not
-//! polled answers no ping, so the server may cut it; then the next poll connects again, at the cursor.
+//! A subscription moves only while it is polled. For a short pause, a program stops polling: TCP
+//! slows the server down, and events of the meantime come afterwards. A WebSocket at rest leaves
+//! pings unanswered, so that the server may cut the connection; the next poll then connects again,
+//! at the cursor.
 //!
-//! For a long pause the cursor is kept and the connection given back. The next subscription goes on
-//! behind it, for as long as the service keeps what came in between.
+//! For a long pause, a program keeps the cursor and drops the subscription. The next subscription
+//! goes on behind the cursor, for as long as the service keeps the events in between.
 //!
 //! ```
 //! # use restless_hyper::{Client, Events, Runtime, proto::{Error, Subscription}};
@@ -28,10 +29,10 @@
 //!
 //! # The cursor in a database
 //!
-//! The event and the cursor go into the database in one transaction. Then no crash comes between
-//! them: no event is missing, and none is there twice. `store` is called with each item and
-//! [`Events::cursor`](crate::Events::cursor) behind it; at the start, the row's cursor goes into the
-//! subscription.
+//! The event and the cursor go into the database in one transaction, so that after a crash every
+//! event is there exactly once. `store` is called with each item and with
+//! [`Events::cursor`](crate::Events::cursor), the position behind the item; at the start, the row's
+//! cursor goes into the subscription.
 //!
 //! ```
 //! # use restless_hyper::proto::subscription::Item;
@@ -55,14 +56,16 @@
 //! }
 //! ```
 //!
-//! This is for one worker: two that follow one stream would both store it. `restless-relay` has the
-//! rule for many workers, batches, and more stores. The program: `examples/how-to/one-transaction.rs`.
+//! The program is for one worker: two workers that follow one stream would both store each event.
+//! `restless-relay` has the rule for many workers, batches, and more stores. The program:
+//! `examples/how-to/one-transaction.rs`.
 //!
 //! # The present document
 //!
 //! A [`Document`](restless_proto::subscription::Document) takes all that happens and holds the
-//! present value, by full data or by patches. Where a patch does not fit, or may have been missed, it
-//! says that it is stale, and asks for a snapshot; once that has come it is right again.
+//! present value, by full data or by patches. Where a patch does not fit, or may have been missed,
+//! the document says that it is stale, and wants a snapshot; the snapshot makes the document right
+//! again.
 //!
 //! ```
 //! # use restless_hyper::{Client, Runtime, proto::{ConfigError, Subscription}};
@@ -115,11 +118,11 @@
 //!
 //! # A thousand subscriptions
 //!
-//! One client follows any number of streams, and one task is enough: each subscription is polled only
-//! when something has come for it. Each takes a socket, so the limit for open files has to be above
-//! their number (`ulimit -n`), and memory for what it reads
-//! ([`ReadBuffer`](restless_proto::ReadBuffer)): 25 KiB each were seen, with 1,000 over plain http
-//! and small events; TLS takes more.
+//! One client follows any number of streams, and one task is enough: each subscription is polled
+//! only when something has come for it. Each subscription takes a socket, so that the limit for
+//! open files (`ulimit -n`) has to be above the number of subscriptions, and memory for reading
+//! ([`ReadBuffer`](restless_proto::ReadBuffer)): 1,000 subscriptions over plain http, with small
+//! events, took 25 KiB each; TLS takes more.
 //!
 //! ```
 //! # use futures_util::{StreamExt as _, stream::SelectAll};
@@ -143,8 +146,8 @@
 //! # Shut down gracefully
 //!
 //! [`Events::close`](crate::Events::close) ends a subscription, and `next` goes on to the end: over
-//! WebSocket it waits for the service's answer, 10 s at the most. What was not handed out by then is
-//! not lost. It comes after the cursor at the next start.
+//! WebSocket `next` waits for the service's answer, 10 s at the most. Items that were not handed
+//! out by then come at the next start, behind the cursor.
 //!
 //! ```
 //! # use restless_hyper::{Events, Runtime, proto::Error};
@@ -174,9 +177,9 @@
 //!
 //! # Serve it on
 //!
-//! One subscription feeds any number of browsers. The last events are kept with their cursors as ids,
-//! so that a browser that connects again, and sends `Last-Event-ID` by itself, goes on behind its last
-//! one. With axum:
+//! One subscription feeds any number of browsers. A feed keeps the last events, with their cursors
+//! as ids, so that a browser that connects again, and sends `Last-Event-ID` by itself, goes on
+//! behind its last event. With axum:
 //!
 //! ```
 //! # use std::{convert::Infallible, sync::Arc};
@@ -211,8 +214,8 @@
 //!
 //! # See what happens
 //!
-//! With the feature `tracing`, a client tells of each exchange, loss and end; the table of it is on
-//! the front page of `restless-hyper`. Any subscriber takes it:
+//! With the feature `tracing`, a client tells of each exchange, loss and end; the front page of
+//! `restless-hyper` has a table of the spans and events. Any subscriber takes them:
 //!
 //! ```no_run
 //! tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).init();

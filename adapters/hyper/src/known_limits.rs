@@ -1,11 +1,10 @@
-//! What other clients read or do, and this one does not, with the reason.
+//! Answers that other clients read and this one does not, with the reasons.
 //!
-//! Calls go by hyper (these lines are of 1.12) and TLS by rustls 0.23, and some of what they refuse
-//! can't be mended above them. Event streams and WebSockets go by
-//! [`restless_proto::http1`], which has a table of its own. Where an answer
-//! would come back the same, a call fails with
-//! [`TransportErrorKind::Unsupported`](restless_proto::TransportErrorKind::Unsupported) and a
-//! subscription ends with it; the error says in words what it was.
+//! Calls go by hyper (the table is of 1.12) and TLS by rustls 0.23; an answer that these refuse is
+//! out of reach for the layers above. Event streams and WebSockets go by [`restless_proto::http1`],
+//! which has another table. An answer that would come back the same is an error of
+//! [`TransportErrorKind::Unsupported`](restless_proto::TransportErrorKind::Unsupported), with which
+//! a call fails and a subscription ends; the error says in words what the answer was.
 //!
 //! | what comes | what happens | why |
 //! | --- | --- | --- |

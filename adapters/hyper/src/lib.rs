@@ -1,20 +1,21 @@
 //! The one driver for [`restless-proto`](restless_proto), over hyper and rustls.
 //!
-//! It knows no runtime and spawns nothing: a [`Runtime`] resolves names, connects sockets and
-//! sleeps, and everything else happens while a call or a subscription is polled. Most users want
-//! an adapter, such as `restless-tokio`; who has a runtime of their own implements [`Runtime`] and
-//! has the same [`Client`].
+//! A [`Runtime`] resolves names, connects sockets and sleeps; everything else happens while a call
+//! or a subscription is polled, without spawned tasks. Most users want an adapter, such as
+//! `restless-tokio`. A program with another runtime implements [`Runtime`], and has the same
+//! [`Client`].
 //!
 //! [`how_to`] answers what most programs ask next, from pausing to testing without a network.
-//! What other clients read and this one does not stands in [`known_limits`].
+//! [`known_limits`] lists what other clients read and this one does not.
 //!
 //! # Features
 //!
 //! - `zstd` (off): the content coding of that name; its decoder is in C.
 //! - `webpki-roots` (off): `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots
-//!   and not the platform's.
-//! - `aws-lc-rs` (off): `ClientBuilder::aws_lc_rs`, by which a client takes that provider and not
-//!   ring. It is never a process default; with it, rustls has none (see `ClientBuilder::tls_config`).
+//!   in the place of the platform's.
+//! - `aws-lc-rs` (off): `ClientBuilder::aws_lc_rs`, by which a client takes that provider in the
+//!   place of ring. With this feature rustls lacks a process default (see
+//!   `ClientBuilder::tls_config`).
 //! - `futures-io` (off): `FuturesIo`, for runtimes whose sockets speak those traits.
 //! - `tracing` (off): spans and events of what the client does.
 //!
@@ -28,9 +29,9 @@
 //! | `DEBUG` | how an exchange ended | `error` |
 //! | `TRACE` | `event`: one was handed out | `event_id`, `bytes` |
 //!
-//! The names with a dot are those of OpenTelemetry's conventions for HTTP. Queries, fields, content
-//! and the data of events are in none of them, so no key is; errors, ids and cursors are told without
-//! what looks like one, errors without the keys that went out besides.
+//! The names with a dot are those of OpenTelemetry's conventions for HTTP. Spans and events leave
+//! out queries, fields, content and the data of events, and so every key in there. Errors, ids and
+//! cursors are told without words that look like a key, and errors without the keys that went out.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

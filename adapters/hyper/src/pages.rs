@@ -34,7 +34,7 @@ impl<R: Runtime> Pages<R> {
     ///
     /// # Errors
     ///
-    /// As [`Client::send`]. It is the last thing to come.
+    /// As [`Client::send`]. The error is the last item.
     ///
     /// # Cancel safety
     ///

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 /// The status of a subscription, for a health check or a display. Cheap to clone.
 ///
-/// It shows what the subscription knew when it was last polled: one that nobody polls stands still.
+/// The status is as of the last poll: a subscription that nobody polls stands still.
 #[derive(Clone, Debug)]
 pub struct Watch {
     pub(crate) status: watch::Receiver<Status>,

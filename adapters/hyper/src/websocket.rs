@@ -15,9 +15,9 @@ use crate::duplex::Sender;
 
 /// A WebSocket connection of [`Client::websocket`](crate::Client::websocket).
 ///
-/// It moves only while [`next`](Self::next) is polled: reading slowly slows the peer down. What is
-/// sent goes out at once as far as the socket takes it, and else while `next` is polled. Dropping
-/// it closes its connection.
+/// A WebSocket moves only while [`next`](Self::next) is polled: reading slowly slows the peer down.
+/// What is sent goes out at once as far as the socket takes it, and else while `next` is polled.
+/// Dropping it closes its connection.
 ///
 /// Memory: what [`restless_proto::ws::Connection`] says, and what it reads into
 /// ([`ReadBuffer`](restless_proto::ReadBuffer)): nothing while little comes, 16 KiB to 128 KiB once more

@@ -1,7 +1,7 @@
 //! Restless Stream on smol.
 //!
-//! It takes its reactor, `async-io`, and no executor: its futures run on whatever polls them,
-//! `smol::block_on` and `futures::executor::LocalPool` alike.
+//! A client takes smol's reactor, `async-io`, and any executor: a client's futures run on whatever
+//! polls them, `smol::block_on` and `futures::executor::LocalPool` alike.
 //!
 //! ```no_run
 //! use restless_smol::{Client, Subscription, streams};
@@ -50,7 +50,8 @@
 //! - `tracing`: spans and events of what the client does; the table of them is on the front page of
 //!   [`restless_hyper`].
 //!
-//! What other clients read and this one does not stands in [known limits](restless_hyper::known_limits).
+//! [Known limits](restless_hyper::known_limits) lists what other clients read and this one does
+//! not.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

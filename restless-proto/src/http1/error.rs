@@ -69,10 +69,10 @@ pub enum RequestError {
     /// `CONNECT` asks for a tunnel, which is no exchange (RFC 9110 §9.3.6).
     #[error("CONNECT asks for a tunnel, which is no exchange")]
     Connect,
-    /// The URI has no scheme or no host.
+    /// The URI lacks a scheme or a host.
     #[error("the URI is not absolute")]
     NotAbsolute,
-    /// The URI's path or query has a byte that is not ASCII, and so no URI's (RFC 3986 §2).
+    /// The URI's path or query has a byte outside ASCII, which RFC 3986 §2 forbids.
     #[error("the URI has a byte that must be percent-encoded")]
     Target,
     /// A field's value has CR, LF or NUL in it (RFC 9110 §5.5).

@@ -12,9 +12,9 @@ use crate::machine::{End, ExchangeId, Input};
 
 /// What comes over the connection after a request, as a machine's [`Input`]s.
 ///
-/// Feed it what was read, then [`poll`](Self::poll) until there is nothing left in it. It keeps a
-/// head that is not all there, and of anything else no byte: content comes out as slices of what
-/// was fed.
+/// Feed it what was read, then [`poll`](Self::poll) until there is nothing left in it. The exchange
+/// keeps the beginning of a head until the head is whole, and nothing else: content comes out as
+/// slices of the bytes that were fed.
 #[derive(Debug)]
 pub struct Exchange {
     id: ExchangeId,
@@ -123,8 +123,8 @@ impl Exchange {
     }
 
     /// Whether the connection may be used for another exchange (RFC 9112 §9.3): the response is
-    /// complete, its head and its framing allow it, nothing in it was read by leave only, and not a
-    /// byte came behind it.
+    /// complete and strictly well-formed, its head and its framing allow another exchange, and its
+    /// last byte is the last that came.
     pub fn is_reusable(&self) -> bool {
         let quiet = self.unread.is_empty() && self.end.is_none();
         matches!(self.state, State::Complete) && self.persists && quiet
@@ -210,8 +210,8 @@ impl Exchange {
     }
 
     /// Takes the head once it is there, and the interim ones before it (RFC 9110 §15.2). Each byte
-    /// is looked at a bounded number of times, however they are cut: nothing is parsed before its
-    /// end has come, and what was searched for that is not searched again.
+    /// is looked at a bounded number of times, whatever the cuts: a head is parsed once its end has
+    /// come, and the search for the end goes on where the last one stopped.
     fn read_head(
         &mut self,
         (mut passed, mut searched): (usize, usize),

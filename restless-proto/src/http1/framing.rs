@@ -10,7 +10,7 @@ use super::error::ResponseError;
 /// What tells the end of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// So many bytes.
+    /// A number of bytes.
     Length(u64),
     /// The last chunk. A `Content-Length` beside it has to agree.
     Chunked { claimed: Option<u64> },

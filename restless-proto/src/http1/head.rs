@@ -11,11 +11,11 @@ use super::error::ResponseError;
 
 /// What each response of HTTP/1 begins with.
 const VERSION: &[u8] = b"HTTP/1.";
-/// So many fields are parsed without memory of their own.
+/// The number of fields that are parsed on the stack.
 const USUAL_FIELDS: usize = 128;
 
-/// Whether this can be the beginning of a response. Who speaks another protocol is told so at once,
-/// not at the limit of a head, or never.
+/// Whether this can be the beginning of a response. A peer that speaks another protocol is an error
+/// at once, long before the limit of a head.
 pub(super) fn looks_like_http(received: &[u8]) -> bool {
     let start = VERSION.len().min(received.len());
     received.get(..start) == VERSION.get(..start)
@@ -47,8 +47,8 @@ pub(super) fn parse(head: &[u8]) -> Result<Parts, ResponseError> {
     }
 }
 
-/// The head without what no parser need know: a line that is folded becomes one line (RFC 9112
-/// §5.2), and a minor version above 1 becomes 1, which it includes (RFC 9110 §2.5).
+/// Makes a head simpler for the parser: a folded line becomes one line (RFC 9112 §5.2), and a minor
+/// version above 1 becomes 1, which every higher one includes (RFC 9110 §2.5).
 fn plain(head: &[u8]) -> Result<Bytes, ResponseError> {
     let mut head = BytesMut::from(head);
     if let Some(minor @ b'2'..=b'9') = head.get_mut(VERSION.len()) {

@@ -1,5 +1,5 @@
-//! HTTP/1.1 without I/O (RFC 9112): one exchange on one connection, for who has a socket and no
-//! HTTP stack.
+//! HTTP/1.1 without I/O (RFC 9112): one exchange on one connection, for a driver that has a bare
+//! socket.
 //!
 //! A request goes out as bytes ([`request_bytes`]), and what comes back becomes a machine's inputs
 //! ([`Exchange`]): the response's head; its content by length, in chunks or until the end of the
@@ -31,9 +31,9 @@
 //! ```
 //!
 //! An [`Exchange`] is made for responses that last for months: content comes out as slices of what
-//! was read, and between two reads nothing is kept of it. So one [`ReadBuffer`](crate::ReadBuffer)
-//! does for all the connections of a thread. What is the driver's: sockets, TLS, proxies, time, and
-//! which connections are kept ([`Exchange::is_reusable`]).
+//! was read, and between two reads nothing is kept of it. One [`ReadBuffer`](crate::ReadBuffer)
+//! therefore does for all the connections of a thread. What is the driver's: sockets, TLS, proxies,
+//! time, and which connections are kept ([`Exchange::is_reusable`]).
 //!
 //! What it holds to:
 //!

@@ -22,11 +22,12 @@ pub enum TargetForm {
 /// Whoever parses the bytes gets what was given: the method, the target, the fields in their order
 /// and the content. Four things are this function's:
 ///
-/// - `Host` comes from the URI, in place of one among the fields, and without user information.
-/// - `Content-Length` is written where there is content, and for `POST`, `PUT` and `PATCH` without
-///   any (RFC 9110 §8.6).
+/// - `Host` comes from the URI, in the place of a `Host` among the fields, and leaves user
+///   information out.
+/// - `Content-Length` is written where there is content, and for an empty `POST`, `PUT` or `PATCH`
+///   (RFC 9110 §8.6).
 /// - An empty path is written as `/`.
-/// - White space around a field's value is left out, because nobody would read it (§5.5).
+/// - White space around a field's value is left out, since a reader drops such white space (§5.5).
 ///
 /// # Errors
 ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Text that is not JSON, or not JSON that can be used here: what is wrong, and where.
+/// The fault of a text that breaks the grammar of JSON or the rules below, and its place.
 ///
 /// Beyond the grammar of RFC 8259, text is refused whose strings are no Unicode text (half a
 /// surrogate pair, RFC 8259 §8.2), whose floats are beyond a double's range (§6), and which nests
@@ -57,7 +57,7 @@ pub enum JsonProblem {
     Escape,
     /// An escape gives one half of a surrogate pair without the other (§8.2).
     LoneSurrogate,
-    /// It nests deeper than is read (§9).
+    /// The text nests deeper than the reader goes (§9).
     TooDeep,
     /// The text is 4 GiB or longer (§9).
     TooLong,

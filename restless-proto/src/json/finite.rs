@@ -1,4 +1,4 @@
-//! Writing JSON, without floats that it has no spelling for (RFC 8259 §6).
+//! Writing JSON, and refusing floats that lack a spelling in JSON (RFC 8259 §6).
 
 use serde::ser::{self, Error as _, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};

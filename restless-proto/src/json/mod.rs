@@ -1,10 +1,10 @@
-//! JSON text (RFC 8259), read where it lies: nothing is copied, nothing is built.
+//! JSON text (RFC 8259), read in place, without a copy or a tree.
 //!
 //! Events and signatures need the text itself: `data` is handed out byte for byte, and what was
-//! signed depends on how each number is spelt. So both read with the functions of this room, which
-//! are strict (the grammar, no more), take no memory of their own, and stop at a depth that the
-//! stack bears. A place in the text is what is left of it: each function takes that, and answers
-//! with what is left behind what it has read.
+//! signed depends on how each number is spelt. Both therefore read with the functions of this room,
+//! which are strict (the grammar, and nothing besides), work in constant memory, and stop at a
+//! depth that the stack bears. A place in the text is what is left of it: each function takes that,
+//! and answers with what is left behind what it has read.
 //!
 //! | file | knows |
 //! | --- | --- |

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU64;
 
-/// A piece of the text, in bytes. It starts and ends between characters, and never ends at 0: a
-/// piece or none fits into 64 bits.
+/// A piece of the text, in bytes. A piece starts and ends between characters, and ends above 0, so
+/// that an optional piece fits into 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(NonZeroU64);
 

@@ -13,7 +13,7 @@ pub struct CredentialsError {
 }
 
 impl CredentialsError {
-    /// States the cause. It is printed as it is: it must not hold the key.
+    /// States the cause. The cause is printed as it is, and must leave the key out.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: Arc::from(source.into()) }
     }

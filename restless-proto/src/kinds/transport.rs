@@ -25,7 +25,7 @@ pub enum TransportErrorKind {
     Protocol,
     /// The peer speaks a form of HTTP or TLS that is not supported here, and would do so again.
     Unsupported,
-    /// This request can't be sent, now or later (no host in its URL, say).
+    /// The request can never be sent, such as one whose URL lacks a host.
     Request,
 }
 

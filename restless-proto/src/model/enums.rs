@@ -64,9 +64,9 @@ macro_rules! wire_enum {
 wire_enum! {
     /// Whether a stream polls its REST API.
     StreamStatus {
-        /// It does.
+        /// The stream polls.
         Active = "ACTIVE",
-        /// It is stopped.
+        /// The stream is stopped.
         Inactive = "INACTIVE",
     }
 }

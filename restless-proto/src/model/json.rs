@@ -65,7 +65,7 @@ impl PartialEq for Json {
 
 impl Eq for Json {}
 
-/// Its length: whose JSON it is knows whether there are secrets in it.
+/// Prints the length alone: only the owner of the JSON knows whether secrets are in there.
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Json({} bytes)", self.get().len())

@@ -1,9 +1,9 @@
 //! What the service answers.
 //!
-//! A model keeps what it does not know: unknown fields, at every level, are in `extra` and are
-//! written back, and a value that an enum does not know is its `Other`. A field in snake_case is
-//! read as its camelCase twin; of both, the one with a value counts, and snake_case if both
-//! have one. Whole numbers may be spelt as floats. A field that may be absent may be null.
+//! A model keeps fields and values of later versions: unknown fields, at every level, are in
+//! `extra` and are written back, and an enum reads an unknown value as `Other`. A field in
+//! snake_case is read as its camelCase twin; of both, the one with a value counts, and snake_case
+//! if both have one. Whole numbers may be spelt as floats. A field that may be absent may be null.
 //!
 //! `Debug` hides what looks like a key, the query of the caller's own API, and the caller's own JSON. Models are read and written by
 //! `serde_json`, not by other formats.

@@ -83,9 +83,9 @@ model! {
 model! {
     /// A language of snippets.
     SnippetLanguage {
-        /// Its name for people.
+        /// The language's name for people.
         label: String = required "label",
-        /// Its name in calls.
+        /// The language's name in calls.
         value: String = required "value",
     }
 }
@@ -153,7 +153,7 @@ model! {
 model! {
     /// Where the key goes.
     DirectAuth {
-        /// Such as `header`.
+        /// The place of the key, such as `header`.
         api_key_location: String = required "apiKeyLocation",
         /// What the field looks like.
         header_example: String = required "headerExample",
@@ -185,7 +185,7 @@ model! {
 model! {
     /// A direct session: a URL that stays.
     DirectSessionResponse {
-        /// Its id.
+        /// The session's id.
         session_id: String = required "sessionId",
         /// Where to follow it over WebSocket.
         ws_url: String = required "wsUrl",

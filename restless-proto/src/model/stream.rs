@@ -5,11 +5,11 @@ use super::{HttpMethod, Json, PayloadMode, StreamStatus};
 model! {
     /// A stream: a REST API that the service polls.
     Stream {
-        /// Its id.
+        /// The stream's id.
         id: String = required "id",
         /// Whose it is.
         business_id: Option<String> = optional "businessId",
-        /// Its name.
+        /// The stream's name.
         name: String = required "name",
         /// What it is for.
         description: Option<String> = optional "description",

@@ -89,7 +89,7 @@ fn referenced(text: &str) -> Option<(char, usize)> {
 /// In bytes, such as `#x0000022;`.
 const LONGEST_REFERENCE: usize = 12;
 
-/// What a key can hold that is no letter and no digit, by its name in HTML.
+/// The characters of keys beside letters and digits, by their names in HTML.
 const NAMED: &[(&str, char)] = &[
     ("amp", '&'),
     ("apos", '\''),

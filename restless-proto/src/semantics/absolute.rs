@@ -9,8 +9,8 @@ use crate::redact;
 ///
 /// # Errors
 ///
-/// When it is not an absolute http or https URL, or has a user or a password: some HTTP stacks make
-/// a field of those, others leave them out without a word.
+/// When the text is another thing than an absolute http or https URL, or has a user or a password:
+/// some HTTP stacks make a field of user and password, others drop both silently.
 pub(crate) fn http_url(field: &'static str, text: &str) -> Result<Url, ConfigError> {
     let accepted = "an absolute http or https URL without user and password";
     of(field, text, &["http", "https"], accepted).and_then(|url| without_user(field, url, accepted))

@@ -1,8 +1,9 @@
 //! Content codings (RFC 9110 §8.4.1): what `Content-Encoding` says, and a decoder to pull from.
 //!
-//! A name in that field that no registry has changes nothing: the bytes are read as they are.
+//! Bytes under an unregistered name are read as they are.
 //!
-//! Calls and subscriptions decode on their own. This is for whoever reads a response by other means.
+//! Calls and subscriptions decode on their own. The module is for a program that reads a response
+//! by other means.
 //!
 //! ```
 //! use restless_proto::coding::Decoder;
@@ -60,8 +61,8 @@ impl fmt::Display for ContentCoding {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodingError {
-    /// It is not what its coding allows, or goes on after its end with more than zeros and line
-    /// ends.
+    /// The content breaks the rules of its coding, or goes on behind its end with more than zeros
+    /// and line ends.
     #[error("the content's {coding} coding is broken: {cause}")]
     Corrupt {
         /// The coding.
@@ -69,21 +70,21 @@ pub enum CodingError {
         /// What is wrong, as the decoder tells it.
         cause: String,
     },
-    /// It ended too early, though in good order as far as HTTP goes.
+    /// The content ended too early, though in good order as far as HTTP goes.
     #[error("the content ended in the middle of its {coding} coding")]
     Truncated {
         /// The coding.
         coding: ContentCoding,
     },
-    /// It is in a registered coding that is not understood here, or in several, and was not asked
-    /// for.
+    /// The content is in a registered coding that the decoder lacks, or in several codings, and the
+    /// request asked for neither.
     #[error("the content is in a coding that is not understood: {coding}")]
     Unknown {
         /// The codings' names, as the registry spells them: at most 300 characters of them.
         coding: String,
     },
-    /// It came in a transfer coding beside `chunked`, which was not asked for either (RFC 9112 §7).
-    /// HTTP stacks pass over it, and hand out the coded bytes.
+    /// The content came in a transfer coding beside `chunked`, which the request did not ask for
+    /// (RFC 9112 §7). HTTP stacks pass over it, and hand out the coded bytes.
     #[error("the response is in a transfer coding that is not understood: {coding}")]
     Transfer {
         /// The codings' names, as the registry spells them: at most 300 characters of them.
@@ -102,12 +103,12 @@ pub(crate) fn accepted() -> HeaderValue {
 
 /// The coding that was applied (RFC 9110 §8.4).
 ///
-/// A name that no registry has says nothing of the bytes: many a server means a charset or a
-/// storage format by it (`utf-8`, `binary`, `none`, `aws-chunked`). It is passed over.
+/// An unregistered name is passed over: many a server means a charset or a storage format by such a
+/// name (`utf-8`, `binary`, `none`, `aws-chunked`).
 ///
-/// One coding at the most. Nobody codes twice with profit, and two codings multiply: 20 kB can be
-/// made to stand for 20 GB of a coding in which nothing is said, which no limit on what comes out
-/// would count.
+/// One coding at the most. A second coding brings no profit, and two codings multiply: 20 kB can
+/// stand for 20 GB of an inner coding that decodes to nothing, and a limit counts decoded bytes
+/// only.
 fn applied(fields: &HeaderMap) -> Result<Option<ContentCoding>, CodingError> {
     let transfer = registered(fields, &header::TRANSFER_ENCODING, TRANSFER_CODINGS);
     if !transfer.is_empty() {
@@ -138,7 +139,7 @@ fn registered(
         .collect()
 }
 
-/// The IANA registry of content codings, without `identity`, which is none.
+/// The names in the IANA registry of content codings, save `identity`, which stands for no coding.
 const CONTENT_CODINGS: &[&str] = &[
     "aes128gcm",
     "br",
@@ -172,13 +173,13 @@ fn known(name: &str) -> Option<ContentCoding> {
 /// Decodes the content of one response, piece by piece as it is asked for.
 ///
 /// [`feed`](Self::feed) it what has come, then [`poll`](Self::poll) until there is nothing left.
-/// What the peer has flushed comes out without waiting for more. It holds what was fed and is not
-/// decoded yet, one piece, and the window of the coding: 32 KiB for `gzip` and `deflate`, up to
-/// 16 MiB for `br` where the content is as long, up to 8 MiB for `zstd`. However much comes of a few
-/// bytes, it only comes as fast as it is polled; and where nothing comes of many, a `poll` costs no
-/// more than they are long, which at worst is some 0.3 µs a byte.
+/// What the peer has flushed comes out without waiting for more. The decoder holds bytes that were
+/// fed and wait to be decoded, one piece of output, and the window of the coding: 32 KiB for `gzip`
+/// and `deflate`, up to 16 MiB for `br` where the content is as long, up to 8 MiB for `zstd`.
+/// Output comes only as fast as the decoder is polled, however much a few bytes decode to. A `poll`
+/// that decodes many bytes to nothing takes time in their number, some 0.3 µs a byte at worst.
 ///
-/// No content at all is none in any coding, and no error.
+/// Empty content is empty in every coding, and allowed.
 pub struct Decoder {
     coding: ContentCoding,
     codec: Codec,
@@ -305,7 +306,7 @@ impl Decoder {
     }
 }
 
-/// Its coding.
+/// Prints the coding.
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Decoder({})", self.coding)

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, header};
 
 /// Whether the content is an event stream: the essence is `text/event-stream` without regard to
-/// case; parameters, a charset among them, change nothing (WHATWG HTML §9.2.3; an event stream is
+/// case; parameters, a charset among them, are passed over (WHATWG HTML §9.2.3; an event stream is
 /// always UTF-8, §9.2.5).
 pub(crate) fn is_event_stream(fields: &HeaderMap) -> bool {
     MimeType::of(fields).is_some_and(|found| found.essence == "text/event-stream")
@@ -90,8 +90,7 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A parameter's value, `None` where there is nothing; what stands behind a closing quote is not of
-/// it.
+/// A parameter's value, `None` for an empty one. The value ends at its closing quote.
 fn unquote(value: &str) -> Option<String> {
     let Some(quoted) = value.strip_prefix('"') else {
         let text = value.trim_end_matches(BLANK);

@@ -30,7 +30,7 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
     )
 }
 
-/// A redirect that leads nowhere (RFC 9110 §15.4).
+/// A redirect that can't be followed (RFC 9110 §15.4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectError {
@@ -40,26 +40,27 @@ pub enum RedirectError {
         /// The redirect's status.
         status: StatusCode,
     },
-    /// `Location` can't be read, or is not http or https.
+    /// `Location` is unreadable, or of another scheme than http and https.
     #[error("a redirect leads to {location:?}, which is no http or https URL")]
     BadLocation {
         /// The field's value, at most 300 characters of it.
         location: String,
     },
-    /// It would take the request's content, which may hold a key, to another origin.
+    /// The redirect would take the request's content, which may hold a key, to another origin.
     #[error("a redirect with status {status} would take the request's content to another origin")]
     ContentElsewhere {
         /// The redirect's status.
         status: StatusCode,
     },
-    /// It would make credentials go over plain http to another host: see
+    /// The redirect would make credentials go over plain http to another host: see
     /// [`Service`](crate::Service).
     #[error("a redirect with status {status} would send credentials over plain http")]
     PlainHttp {
         /// The redirect's status.
         status: StatusCode,
     },
-    /// It asks to wait beyond the time that the call has (`Retry-After`, RFC 9110 §10.2.3).
+    /// The redirect asks to wait beyond the time that the call has (`Retry-After`, RFC 9110
+    /// §10.2.3).
     #[error(
         "a redirect with status {status} asks to wait for {wait:?}, and the call has less time"
     )]
@@ -174,18 +175,19 @@ impl Hop {
     /// - 303 turns any method but HEAD into GET without content; 301 and 302 do so to POST; 307 and
     ///   308 keep both (RFC 9110 §15.4.2 to §15.4.9).
     /// - When the origin changes, or https becomes http on it, credentials stay behind, and with
-    ///   them every field of the caller's own, which may be one, and subprotocols, which some use for
-    ///   tokens. Those in the query of the old URL are not in the new one unless the server put them
-    ///   there.
-    /// - Content, which may hold a key, is not carried to another origin: that is an error. So is
-    ///   a redirect beyond the reach of credentials with some in it, as in the query of `Location`.
+    ///   them every field of the caller's own, which may be one, and subprotocols, which some use
+    ///   for tokens. Credentials in the query of the old URL are in the new URL only where the
+    ///   server put them there.
+    /// - Content, which may hold a key, stays at its origin: a redirect of content to another
+    ///   origin is an error. A redirect with credentials, as in the query of `Location`, to where
+    ///   credentials must not go is an error as well.
     /// - On the way to a WebSocket, `ws` and `wss` are `http` and `https`.
-    /// - A fragment of the old URL is not carried on: it never goes over the wire.
+    /// - A fragment of the old URL is dropped, since a fragment never goes over the wire.
     ///
     /// # Errors
     ///
-    /// When [`MOST_REDIRECTS`] led here already; when there is no `Location`, an empty one, or one
-    /// that is no http or https URL; or when content would leave the origin, or credentials their
+    /// When [`MOST_REDIRECTS`] led here already; when `Location` is missing, empty, or of another
+    /// scheme than http and https; or when content would leave the origin, or credentials their
     /// reach.
     pub(crate) fn follow(mut self, head: &Parts, reach: Reach) -> Result<Self, RedirectError> {
         let status = head.status;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use http::Uri;
 use http::uri::Authority;
 
-/// Host and port, as `Host` has them: without the user information that nobody may send (RFC 9110
-/// §4.2.4). `None` where there is no host.
+/// Host and port, as `Host` has them. User information is left out (RFC 9110 §4.2.4). `None` where
+/// there is no host.
 pub fn host(uri: &Uri) -> Option<&str> {
     let authority = uri.authority().map(Authority::as_str)?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

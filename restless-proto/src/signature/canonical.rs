@@ -1,7 +1,8 @@
 //! Canonical JSON, written straight from the text.
 //!
-//! Most of the canonical text stands in the original as it is due. So a payload is read once, into
-//! a chain of pieces of itself, and the chain is written once: as a text, or into an HMAC.
+//! Most of the canonical text stands in the original as it is due. A payload is therefore read
+//! once, into a chain of pieces of itself, and the chain is written once: as a text, or into an
+//! HMAC.
 
 use std::borrow::Cow;
 

@@ -1,11 +1,11 @@
 //! Signatures of payloads: HMAC-SHA256 over canonical JSON.
 //!
 //! The service signs the `data` of an event with a stream's secret. Both sides write the payload as
-//! *canonical JSON* first, so that neither white space nor the order of keys counts:
+//! *canonical JSON* first, so that white space and the order of keys are left out of account:
 //!
 //! - the keys of an object sorted by code point; of equal keys the last one counts;
-//! - no white space;
-//! - in strings no escapes but `\"`, `\\`, `\b`, `\f`, `\n`, `\r`, `\t` and, for other characters
+//! - tokens without white space between them;
+//! - in strings the escapes `\"`, `\\`, `\b`, `\f`, `\n`, `\r`, `\t` and, for other characters
 //!   below U+0020, `\u00xx` in lower case; everything else as UTF-8;
 //! - integers in full, of any length; floats in the shortest form that reads back the same, spelt
 //!   as Python's `repr` spells them (`1.0`, `1e+16`, `1e-07`, `-0.0`).
@@ -49,7 +49,7 @@ use reader::Scratch;
 /// event's data is at most [200 levels](crate::event::DATA_LEVELS) deep.
 pub const PAYLOAD_LEVELS: u32 = MOST_LEVELS;
 
-/// Why a payload can't be signed, or its signature not be trusted.
+/// A payload that lacks a canonical form, or a signature that is missing, malformed or wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -101,8 +101,8 @@ pub fn compute(secret: impl AsRef<[u8]>, payload: &str) -> Result<String, Error>
     Signer::new(secret).sign(payload).map(|signature| signature.to_string())
 }
 
-/// Whether the signature is that of the payload, compared in constant time. What is not even a
-/// signature, or not even JSON, is no match; [`Signer::verify`] tells which.
+/// Whether the signature is that of the payload, compared in constant time. A malformed signature
+/// and malformed JSON count as a mismatch; [`Signer::verify`] tells which.
 pub fn verify(secret: impl AsRef<[u8]>, payload: &str, signature: &str) -> bool {
     Signer::new(secret).verify(payload, signature).is_ok()
 }
@@ -138,8 +138,9 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// [`Error::Payload`] where the payload has no canonical form, [`Error::Malformed`] for what
-    /// is not 64 lower-case hexadecimal digits, [`Error::Mismatch`] for a wrong signature.
+    /// [`Error::Payload`] where the payload lacks a canonical form, [`Error::Malformed`] for a
+    /// signature that is something else than 64 lower-case hexadecimal digits, [`Error::Mismatch`]
+    /// for a wrong signature.
     pub fn verify(&self, payload: &str, signature: &str) -> Result<(), Error> {
         let mac = self.mac(payload)?;
         let claimed = from_hex(signature).ok_or(Error::Malformed)?;
@@ -188,10 +189,10 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// A payload's signature. It prints as 64 lower-case hexadecimal digits.
+/// A payload's signature, which prints as 64 lower-case hexadecimal digits.
 ///
-/// It can't be compared with `==`, which would tell an attacker by its timing how much of a guess
-/// was right: see [`Signer::verify`].
+/// `==` is left out, since its timing would tell an attacker how much of a guess was right: see
+/// [`Signer::verify`].
 #[derive(Clone, Copy)]
 pub struct Signature([u8; 32]);
 

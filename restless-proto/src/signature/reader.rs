@@ -1,9 +1,10 @@
 //! Reads a payload once, and finds the pieces of its canonical form.
 //!
-//! One flat loop, as `json::value` has it. It grows a *run*, the piece of the text that is due next
-//! as it is, and cuts it where the canonical text goes on elsewhere: at white space, at what is
-//! spelt otherwise, and around each member, in case that its object turns out not to be sorted. An
-//! object in which nothing was amiss gives its cuts back: canonical text ends up as one run.
+//! One flat loop, as `json::value` has it. The reader grows a *run*, the piece of the text that
+//! comes next as it is, and cuts the run where the canonical text goes on elsewhere: at white
+//! space, at other spellings, and around each member, in case that the object turns out to be
+//! unsorted. An object in which nothing was amiss gives its cuts back: canonical text ends up as
+//! one run.
 
 use super::PAYLOAD_LEVELS;
 use super::members::{Mark, Members};

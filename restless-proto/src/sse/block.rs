@@ -25,7 +25,7 @@ pub struct Event<'a> {
     /// What `data` is a part of, where that can be shared.
     pub(super) holder: Option<&'a Bytes>,
     pub(super) last_event_id: &'a LastEventId,
-    /// The chunk that the ID may lie in. It becomes a text for who asks.
+    /// The chunk that the ID may lie in. The bytes become a text on demand.
     pub(super) chunk: Option<&'a Bytes>,
     /// Whether this event's own block set the last event ID.
     pub(super) has_id: bool,
@@ -43,9 +43,9 @@ impl<'a> Event<'a> {
         self.data
     }
 
-    /// The same data to keep, in UTF-8. It shares the chunk that it came in, and keeps that in
-    /// memory. Where it was joined of several lines or pieces, up to 64 KiB are copied, and more
-    /// is given out with its buffer, which may be up to twice as large.
+    /// The same data to keep, in UTF-8. The slice shares the chunk that the data came in, and keeps
+    /// that chunk in memory. Where it was joined of several lines or pieces, up to 64 KiB are
+    /// copied, and more is given out with its buffer, which may be up to twice as large.
     pub fn data_bytes(&self) -> Bytes {
         let data = self.data.as_bytes();
         self.holder.map_or_else(|| Bytes::copy_from_slice(data), |holder| holder.slice_ref(data))

@@ -277,8 +277,9 @@ impl Buffers {
         std::mem::take(&mut self.data)
     }
 
-    /// The joined data with its buffer, where that is too large to be used again. It may be up to
-    /// twice as large as the data: to move that would cost as much again as to read it.
+    /// The joined data with its buffer, where that is too large to be used again. The buffer may be
+    /// up to twice as large as the data: moving the data would cost as much again as reading the
+    /// data.
     pub(super) fn take_large(&mut self) -> Option<Bytes> {
         (self.joined.len() > LARGEST_KEPT_BUFFER)
             .then(|| Bytes::from(std::mem::take(&mut self.joined)))

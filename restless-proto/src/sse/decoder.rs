@@ -17,10 +17,11 @@ use crate::limits::Limits;
 /// Decodes an event stream (WHATWG HTML §9.2.5 and §9.2.6), and after a [`reset`](Self::reset) the
 /// next one.
 ///
-/// [`feed`](Self::feed) it a chunk, then [`poll`](Self::poll) until there is nothing left in it.
-/// It holds that chunk, the data of one event, at most [`Limits::event`] bytes, and one line, one
-/// event type and one ID, at most [`Limits::line`] bytes each. Buffers grow by doubling, so one can
-/// take up to twice what is in it; data that came whole in an earlier chunk keeps that chunk.
+/// A caller [`feed`](Self::feed)s a chunk, then [`poll`](Self::poll)s until the chunk is used up. A
+/// decoder holds that chunk, the data of one event, at most [`Limits::event`] bytes, and one line,
+/// one event type and one ID, at most [`Limits::line`] bytes each. Buffers grow by doubling, so
+/// that a buffer can take up to twice its content; data that came whole in an earlier chunk keeps
+/// that chunk.
 pub struct Decoder {
     limits: Limits,
     lines: Lines,
@@ -31,7 +32,8 @@ pub struct Decoder {
     held: Bytes,
     /// The data of that block where bad UTF-8 in it was replaced.
     replaced: Bytes,
-    /// An event turned out to be over its limit after its block had ended, and its ID is still due.
+    /// Whether the ID of an event that turned out to be over its limit after its block had ended is
+    /// still to be given out.
     id_waits: bool,
 }
 
@@ -94,13 +96,13 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// A [`LimitError`] as soon as a line turns out longer than [`Limits::line`], or an event's data
-    /// longer than [`Limits::event`]; one for each block, and the stream goes on with the next
-    /// `poll`. Of that block only further `id` and `retry` fields count. At its end it comes out as
-    /// [`Block::Id`] if it had one, never as an event, so that whoever resumes at the last event ID
-    /// gets past it.
+    /// A [`LimitError`] as soon as a line turns out longer than [`Limits::line`], or an event's
+    /// data longer than [`Limits::event`]; one for each block, and the stream goes on with the next
+    /// `poll`. Of that block only further `id` and `retry` fields count. A block over a limit that
+    /// has an `id` comes out at its end as [`Block::Id`], never as an event, so that a client that
+    /// resumes at the last event ID gets past the block.
     ///
-    /// Comments and fields that mean nothing may be of any length, because nothing of them is kept.
+    /// Comments and unknown fields may be of any length, because the decoder drops their bytes.
     #[inline]
     pub fn poll(&mut self) -> Result<Option<Block<'_>>, LimitError> {
         // Between two chunks: as often as not where an event comes in each.
@@ -148,7 +150,7 @@ impl Decoder {
     }
 
     /// The last event ID as of the last blank line: what a next request sends as `Last-Event-ID`
-    /// where it is not empty. It can hold any character but NUL, LF and CR.
+    /// where it is not empty. The ID can hold any character but NUL, LF and CR.
     pub fn last_event_id(&self) -> &str {
         self.last_event_id.text(self.lines.chunk())
     }
@@ -160,8 +162,8 @@ impl Decoder {
         self.interpreter.reconnection_time
     }
 
-    /// Whether a block has begun and not ended. A stream that ends here loses that block. Comments
-    /// and fields that mean nothing begin none.
+    /// Whether a block has begun and not ended. A stream that ends here loses that block. A comment
+    /// or an unknown field leaves the decoder between two blocks.
     pub fn is_mid_block(&self) -> bool {
         self.interpreter.is_mid_block()
     }

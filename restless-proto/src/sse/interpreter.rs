@@ -29,7 +29,7 @@ enum Line {
     Start,
     /// Too little has come to tell which field it is. Held.
     Open,
-    /// A `data` line. Its value goes straight to the data buffer.
+    /// A `data` line. The value of a `data` field goes straight to the data buffer.
     Data {
         /// How many bytes of the line stand before its value.
         before_value: usize,

@@ -142,7 +142,7 @@ impl Lines {
         Some(Piece { bytes: chunk.get(start..)?, start, ended: false, chunk })
     }
 
-    /// Whether nothing is left of what was fed, and nothing but a line goes on.
+    /// Whether all that was fed is read, and the next byte can only be of a line.
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
         self.chunks.first().is_empty() && self.edge == Edge::None

@@ -1,7 +1,7 @@
 //! Event streams, decoded as their bytes come (WHATWG HTML §9.2.5 and §9.2.6).
 //!
-//! A [`Decoder`] knows neither HTTP nor time. It takes the content of a response in whatever
-//! chunks it comes, and lends out its [`Block`]s, one at a time:
+//! A [`Decoder`] takes the content of a response in whatever chunks the content comes, and lends
+//! out [`Block`]s, one at a time. HTTP and time are left to others.
 //!
 //! ```
 //! use restless_proto::Limits;
@@ -21,21 +21,20 @@
 //! # Ok::<(), restless_proto::LimitError>(())
 //! ```
 //!
-//! What it promises:
+//! A decoder promises:
 //!
-//! - **Any cut gives the same blocks.** Each byte is looked at twice at most, so the time is linear
-//!   in their number, even for one huge line that comes byte by byte.
-//! - **Nothing waits.** A CR ends its line at once; an LF that follows, be it in the next chunk,
-//!   belongs to it.
+//! - **Any cut gives the same blocks.** Each byte is looked at twice at most, so that the time is
+//!   linear in the number of bytes, even for one huge line that comes byte by byte.
+//! - **Nothing waits.** A CR ends its line at once; an LF that follows the CR, be it in the next
+//!   chunk, belongs to the CR.
 //! - **Nothing is copied that lies in one chunk.** The data of an event with one `data` line is lent
 //!   out of the chunk that the line is in, without an allocation where the event ends there too.
-//! - **Memory is bounded**, and what passes a limit costs one block, never the stream: see
+//! - **Memory is bounded**, and a block over a limit leaves the rest of the stream readable: see
 //!   [`Decoder::poll`].
-//! - **Bad UTF-8 becomes U+FFFD** where the Encoding standard puts it, and is never cut differently
-//!   because of a chunk's end.
+//! - **Bad UTF-8 becomes U+FFFD** where the Encoding standard puts it, wherever chunks end.
 //!
-//! When the stream ends, whatever stands after the last blank line is dropped: the standard
-//! dispatches nothing for a block that is not complete.
+//! When the stream ends, lines after the last blank line are dropped: the standard dispatches
+//! complete blocks only.
 
 mod block;
 mod buffers;

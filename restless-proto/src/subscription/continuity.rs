@@ -1,4 +1,4 @@
-//! What is known of what lies between an item and the one before it.
+//! How an item follows the item before it, as far as a client can know.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
@@ -15,21 +15,21 @@ use crate::model::PayloadMode;
 use crate::redact::text as redacted;
 use crate::semantics::date;
 
-/// How an item follows the one before it: told where
-/// [`Subscription::continuity`](crate::Subscription::continuity) asks for it.
+/// How an item follows the item before it. A subscription tells so where
+/// [`Subscription::continuity`](crate::Subscription::continuity) asks for this.
 ///
-/// What is judged is what can be seen: ids, times, refusals, what was rejected. A service that leaves
-/// events out without a word, under ids that rise, is not found out: nothing in an event says which
-/// one it follows. (A [`Document`](super::Document) of patches notices most of that, by patches
-/// that do not fit.)
+/// The judgement rests on what a client sees: ids, times, refusals and rejected items. A service
+/// that leaves events out silently, under ids that rise, escapes the judgement, because an event
+/// does not name the event before. (A [`Document`](super::Document) of patches notices most of such
+/// gaps, by patches that do not fit.)
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Continuity {
-    /// It came as it happened, behind the one before it.
+    /// The item came as it happened, behind the item before it.
     Live,
-    /// It had happened before the connection stood: the service sent it from its past. Its time is
-    /// before the `Date` of the answer, which is in whole seconds; where there is no `Date`, nothing
-    /// is called so.
+    /// The item had happened before the connection stood: the service sent the item from its past.
+    /// The item's time is before the `Date` of the answer, which is in whole seconds; after an
+    /// answer without `Date` every item counts as live.
     Replayed,
     /// An event of this id was handed out already, not longer ago than the
     /// [window](crate::Subscription::dedupe), or by an earlier run whose cursor was this id.
@@ -40,7 +40,7 @@ pub enum Continuity {
         from: Option<String>,
         /// The cursor behind the item that comes after the gap, where it has one.
         to: Option<String>,
-        /// What made it.
+        /// What made the gap.
         why: GapReason,
     },
 }
@@ -95,7 +95,8 @@ pub enum GapReason {
     /// [a snapshot was asked for](super::SubscriptionMachine::ask_for_snapshot).
     #[error("a snapshot took the place of what lies before it")]
     Snapshot,
-    /// There was no position to resume at: no event had given one, nor the first answer a `Date`.
+    /// The position to resume at was missing: neither an event nor the `Date` of the first answer
+    /// had given one.
     #[error("there was no position to resume at")]
     NoPosition,
 }

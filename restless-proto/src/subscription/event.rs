@@ -20,8 +20,8 @@ use super::continuity::Continuity;
 pub enum Event {
     /// A connection stands. Comes once a connection, before its first item.
     Opened(Opened),
-    /// A connection has stood for 10 s, and no head of an answer has come over it: something in
-    /// between may hold it back until there is an event, or until there are some kilobytes
+    /// A connection has stood for 10 s, and the head of an answer is still missing: a box in
+    /// between may hold the head back until there is an event, or until some kilobytes have come
     /// (`X-Accel-Buffering: no` in the response and `proxy_buffering off` in nginx prevent that).
     /// Comes once a connect at the most, and over event streams alone.
     Unanswered,
@@ -34,7 +34,7 @@ pub enum Event {
     Item(Item),
     /// The connection is gone, and another one is planned.
     Lost(Lost),
-    /// It is over. Comes once, and is the last.
+    /// The subscription is over. Comes once, and is the last.
     Ended(Ended),
 }
 
@@ -93,8 +93,8 @@ impl Item {
     }
 }
 
-/// An event that was not accepted. Its id has moved the cursor all the same, so that one bad event
-/// is not sent again for ever.
+/// An event that was not accepted. The item's id has moved the cursor all the same: otherwise one
+/// bad event would be sent again for ever.
 ///
 /// Of an event that was too large, an event stream's id is known, where it has an `id` field that is
 /// not too large itself. A WebSocket message has its id in its text, which nobody has read: the cursor
@@ -128,15 +128,16 @@ impl fmt::Debug for Rejected {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RejectReason {
-    /// It is not an event of the service.
+    /// The bytes are no event of the service.
     #[error(transparent)]
     Malformed(#[from] event::Error),
-    /// It is an update, a secret was given, and the signature is missing or wrong.
+    /// A secret was given, and the update's signature is missing or wrong.
     #[error(transparent)]
     Signature(#[from] signature::Error),
-    /// It is larger than [`Limits`](crate::Limits) allow, or over WebSocket larger than
+    /// The event is larger than [`Limits`](crate::Limits) allow, or over WebSocket larger than
     /// [`message_bytes`](crate::ws::Options::message_bytes) or in more
-    /// [`fragments`](crate::ws::Options::fragments) than the options allow. It was passed over.
+    /// [`fragments`](crate::ws::Options::fragments) than the options allow. The event was passed
+    /// over.
     #[error(transparent)]
     TooLarge(#[from] LimitError),
 }
@@ -258,10 +259,10 @@ pub enum State {
     Unanswered,
     /// A connection stands.
     Open,
-    /// It was closed, and the peer is told.
+    /// The subscription was closed, and the peer is told.
     Closing,
     /// The last connection is gone, and the next one is planned.
     Waiting(Lost),
-    /// It is over.
+    /// The subscription is over.
     Ended(Ended),
 }

@@ -17,7 +17,7 @@ pub(super) struct Loss {
     pub(super) close: Option<CloseCode>,
     /// Since when a connection stood, where silence on it is all that happened.
     pub(super) stood: Option<Instant>,
-    /// It would come again, whatever the error.
+    /// Whether the same loss would come again, whatever the error.
     pub(super) hopeless: bool,
 }
 

@@ -24,7 +24,7 @@ pub enum Disposition {
     Stop,
 }
 
-/// The caller's own rows before the tables.
+/// The rows that the caller puts before the table.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Overrides {
     pub(super) status: Option<fn(StatusCode) -> Option<Disposition>>,
@@ -48,11 +48,11 @@ enum Case {
     Complete,
     /// The code of the peer's Close frame (RFC 6455 §7.4.1 and the IANA registry).
     Close(RangeInclusive<u16>),
-    /// A status that is not the good one, and no redirect.
+    /// A status beside the accepted ones and the redirects.
     Status(RangeInclusive<u16>),
     /// A failure of the transport's, of this kind.
     Transport(TransportErrorKind),
-    /// It would come again, as was seen.
+    /// A failure that was seen to repeat itself.
     Hopeless,
     /// Any other failure of this kind.
     Error(fn(&Error) -> bool),

@@ -15,15 +15,17 @@ use crate::entropy::Entropy;
 /// | 0 | `base` | `base` and a quarter |
 /// | 1, 2, … | `base` | `max(base, 100 ms) × 2ⁿ`, but no more than the bound (1 minute unless set, and never less than 100 ms), or `base` and a quarter |
 ///
-/// so it is never shorter than what the server asked for (WHATWG HTML §9.2.3: the wait may be
-/// longer, never shorter; RFC 9110 §10.2.3), and clients that lost the same server do not come back
-/// in the same instant. A connection that stood ten times as long as the reconnection time (100 ms
-/// where that is less) was no failed attempt, event or not: the loss after it is the first in a row
-/// again. So a stream that something in between cuts every 15 s is connected nine tenths of the time.
-/// A `base` of zero connects at once the first time, and backs off from
-/// 100 ms if that brings nothing. After three connections in a row of less than a second each, an
-/// event in each or not, no delay is shorter than 100 ms: so no setting makes a tight loop, nor does
-/// a server.
+/// The delay is at least as long as the server asked for (WHATWG HTML §9.2.3, RFC 9110 §10.2.3),
+/// and clients that lost the same server come back at different instants.
+///
+/// A connection that stood ten times as long as the reconnection time (as 100 ms where that is
+/// longer) counts as a success, even without an event: the loss after such a connection is the
+/// first in a row again. A stream that a box in between cuts every 15 s is therefore connected nine
+/// tenths of the time.
+///
+/// A `base` of zero connects at once the first time, and backs off from 100 ms if the first connect
+/// brings nothing. After three connections in a row of less than a second each, even with an event
+/// in each, every delay is at least 100 ms: neither a setting nor a server can make a tight loop.
 ///
 /// The ceiling that follows: within a minute a subscription connects 61 times at most with the default
 /// reconnection time of a second, `60 s / base + 1` times with another one of 100 ms or more, and 604
@@ -31,8 +33,8 @@ use crate::entropy::Entropy;
 /// once more with another key after a 401.
 ///
 /// `Retry-After` is about one answer, and gets any wait that it asks for: `retry_at` in
-/// [`Lost`](crate::subscription::Lost) and in the status says how long that is. A `retry:` stays for
-/// good, so no more than a day of it counts: one odd line must not silence a feed for ever.
+/// [`Lost`](crate::subscription::Lost) and in the status says how long that is. A `retry:` stays
+/// for good, and counts up to one day: one odd line must not silence a feed for ever.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     reconnection_time: Duration,
@@ -45,11 +47,11 @@ pub struct Backoff {
 }
 
 const LONGEST_RETRY: Duration = Duration::from_secs(24 * 3600);
-/// A connection that stood this long is no part of a loop.
+/// A connection that stood this long breaks a tight loop.
 const STABLE_SPELL: Duration = Duration::from_secs(1);
 const MOST_SHORT_SPELLS: u32 = 3;
-/// So many times as long as the reconnection time is well longer: with one delay to each, connected
-/// nine tenths of the time.
+/// A connection that stood this many times as long as the reconnection time counts as a success:
+/// with one delay to each connection, the stream is connected nine tenths of the time.
 const WELL_LONGER: u32 = 10;
 const LEAST_STEP: Duration = Duration::from_millis(100);
 

@@ -11,8 +11,8 @@
 //! | [`Pong`](crate::Timer::Pong) | by a ping of ours, every 20 s over WebSocket | by any bytes | 20 s | a loss, then a reconnect |
 //! | [`Close`](crate::Timer::Close) | by our Close frame | by the peer's | 10 s | the connection is dropped |
 //!
-//! The delay before a reconnect is a deadline too: see [`Backoff`]. So are the 5 s that the content of
-//! a refusal is waited for; what has come by then is all that the error has.
+//! The delay before a reconnect is a deadline too: see [`Backoff`]. A further deadline ends the
+//! wait for the content of a refusal after 5 s; the error has the content that has come by then.
 
 mod backoff;
 

@@ -31,20 +31,21 @@ pub enum Event {
     Message(Message<'static>),
     /// A message over a limit came, and is passed over, as [`ws::Output::TooLarge`] says.
     TooLarge(LimitError),
-    /// A ping came, with this payload. Its pong has gone out, unless the transport has ended.
+    /// A ping came, with this payload. The pong has gone out, unless the transport has ended.
     Ping(Bytes),
     /// A pong came that answers no ping of the keep-alive.
     Pong(Bytes),
-    /// It is over. The last event, unless it failed.
+    /// The connection, which stood, is over. The last event.
     Closed(Closed),
-    /// It never stood: no connection, a refusal, or no WebSocket there. The last event.
+    /// The connection never stood: connecting failed, the server refused, or its answer opened no
+    /// WebSocket. The last event.
     Failed(Error),
 }
 
 /// A WebSocket connection, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
 ///
-/// It connects once. A [`Subscription`](crate::Subscription) reconnects, and is made of the same
-/// [`Handshake`] and [`Connection`].
+/// The machine connects once. A [`Subscription`](crate::Subscription) reconnects, and is made of
+/// the same [`Handshake`] and [`Connection`].
 ///
 /// ```
 /// use restless_proto::machine::{Machine, Output};
@@ -74,7 +75,7 @@ pub struct WebSocketMachine {
 enum State {
     /// On the road to the response.
     Travelling,
-    /// It stands, and the user is to be told.
+    /// The connection stands, and the user is to be told.
     Accepted(Accepted, Box<Connection>),
     Open(Box<Connection>),
     /// The user is to be told how it ended.

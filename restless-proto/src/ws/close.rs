@@ -52,7 +52,7 @@ impl Close {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 pub enum Side {
-    /// This one.
+    /// Our side.
     Local,
     /// The other one.
     Peer,
@@ -93,8 +93,9 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// The close code of the connection (RFC 6455 §7.1.5): that of the peer's Close frame,
-    /// [`CloseCode::NO_STATUS`] where it had none, [`CloseCode::ABNORMAL`] without one.
+    /// The close code of the connection (RFC 6455 §7.1.5): the code of the peer's Close frame,
+    /// [`CloseCode::NO_STATUS`] for a Close frame without a code, [`CloseCode::ABNORMAL`] where the
+    /// peer sent no Close frame.
     pub fn code(&self) -> CloseCode {
         match self {
             Self::Clean { close, .. } => close.code(),

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// Whether it says nothing but that the connection is over, or was never in a frame.
+    /// Whether the code only says that the connection is over, or never stands in a frame.
     pub(crate) fn is_good_order(self) -> bool {
         matches!(self, Self::NORMAL | Self::GOING_AWAY | Self::NO_STATUS | Self::ABNORMAL)
     }
@@ -25,7 +25,7 @@ impl CloseCode {
     pub const NO_STATUS: Self = Self(1005);
     /// 1006: there was no Close frame. Never on the wire.
     pub const ABNORMAL: Self = Self(1006);
-    /// 1007: data that is not what its message says, such as text that is not UTF-8.
+    /// 1007: data that contradicts the type of its message, such as a text that breaks UTF-8.
     pub const INVALID_DATA: Self = Self(1007);
     /// 1008: against the endpoint's policy.
     pub const POLICY_VIOLATION: Self = Self(1008);

@@ -22,18 +22,18 @@ use crate::timing::Instant;
 pub enum Output<'a> {
     /// Send these bytes to the peer before polling again.
     Send(Bytes),
-    /// A message came. It is lent until the next poll.
+    /// A message came, which is lent until the next poll.
     Message(Message<'a>),
     /// A message over a limit came ([`message_bytes`](Options::message_bytes) or
-    /// [`fragments`](Options::fragments)): it is passed over, and the next one is read. This comes as
-    /// soon as the message has passed the limit, once a message; nothing of its payload is kept or
-    /// looked at, so text in it may be none. Who won't have it closes with
-    /// [`CloseCode::TOO_BIG`].
+    /// [`fragments`](Options::fragments)): the connection passes over the message, and reads the
+    /// next one. This output comes once for such a message, as soon as the limit is passed. The
+    /// payload is dropped unread, even where a text breaks UTF-8. A caller who won't put up with
+    /// such messages closes with [`CloseCode::TOO_BIG`].
     TooLarge(LimitError),
-    /// A ping came, with this payload. Its pong is sent already, unless the transport has ended.
+    /// A ping came, with this payload. The pong is sent already, unless the transport has ended.
     Ping(Bytes),
-    /// A pong came that answers no ping of the keep-alive: the answer to a
-    /// [`ping`](Connection::ping) of the caller's, or one that nobody asked for.
+    /// A pong came that answers another ping than the keep-alive's: a [`ping`](Connection::ping) of
+    /// the caller's, or a ping that was never sent.
     Pong(Bytes),
     /// Nothing to do until bytes come, the transport ends, or this time is reached.
     Wait(Option<Instant>),
@@ -117,7 +117,7 @@ impl Connection {
         self.outgoing.advance(now);
     }
 
-    /// Takes note that the transport has ended: no more bytes will come, and none can be sent.
+    /// Takes note that the transport has ended, in both directions.
     pub fn ended(&mut self, now: Instant) {
         self.flowing = false;
         self.outgoing.advance(now);
@@ -206,7 +206,8 @@ impl Connection {
         self.outgoing.unsent_bytes()
     }
 
-    /// Whether messages can be sent: no Close frame went either way, and nothing failed or ended.
+    /// Whether messages can be sent: the connection is open in both directions, before any Close
+    /// frame, failure or end.
     pub fn is_open(&self) -> bool {
         self.outgoing.is_open()
     }

@@ -20,9 +20,9 @@ use crate::kinds::{ConfigError, LimitError};
 /// | sending, 15 window bits | 372 KiB | nothing between messages |
 /// | sending, 9 window bits | 246 KiB | nothing between messages |
 ///
-/// Before that a connection holds nothing for compression: one that only listens never pays for
-/// sending. To hold nothing at all at rest, ask for
-/// [`server_no_context_takeover`](Self::server_no_context_takeover) and set
+/// Before its first compressed message, a direction takes no memory: a connection that only listens
+/// never pays for sending. A connection takes no memory for compression at rest with
+/// [`server_no_context_takeover`](Self::server_no_context_takeover) and
 /// [`client_no_context_takeover`](Self::client_no_context_takeover); messages that resemble each
 /// other then come out larger.
 ///
@@ -66,7 +66,8 @@ impl Deflate {
 
     /// Asks the server for a window of at most two to the power of this, in bytes (RFC 7692
     /// §7.1.2.1). Default 15, which asks for nothing. A server that can't do it declines
-    /// compression. This saves the server memory; the decompressor here takes the same for each.
+    /// compression. A smaller window saves the server memory; the decompressor here takes the same
+    /// memory for each window.
     ///
     /// # Errors
     ///
@@ -309,7 +310,7 @@ impl Inflater {
 
     /// Decompresses the next piece of a message that is passed over: `window` comes to hold the end
     /// of it, as far as the next block or message can refer to it, and what is decompressed next.
-    /// Where no message refers to another, nothing is done.
+    /// Does nothing where messages are compressed one by one.
     pub(crate) fn pass(
         &mut self,
         mut input: &[u8],

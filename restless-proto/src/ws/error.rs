@@ -87,8 +87,8 @@ pub enum Error {
     /// A compressed message can't be decompressed (RFC 7692 §7.2.2).
     #[error("a compressed message is not valid DEFLATE data")]
     Deflate,
-    /// A limit was passed that no message can be passed over for: input that nobody polled for, or
-    /// compressed bytes that bring nothing, as the error says.
+    /// A limit was passed that ends the connection: input that waits to be polled, or compressed
+    /// bytes that bring nothing, as the error says.
     #[error(transparent)]
     TooLarge(#[from] LimitError),
 }

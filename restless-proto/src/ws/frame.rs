@@ -44,10 +44,10 @@ impl FrameHeader {
     ///
     /// # Errors
     ///
-    /// What no peer and no extension may send: a reserved opcode, a control frame that is
-    /// fragmented or longer than 125 bytes, a length that is not in its shortest form or not below
-    /// 2⁶³. Whether the reserved bits and the mask are right depends on who sent the frame and on
-    /// what was agreed, and is left to the caller.
+    /// For a frame that every peer and every extension is forbidden to send: a reserved opcode, a
+    /// control frame that is fragmented or longer than 125 bytes, a length in a longer form than
+    /// its shortest or from 2⁶³ on. Whether the reserved bits and the mask are right depends on who
+    /// sent the frame and on what was agreed, and is left to the caller.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };

@@ -67,7 +67,7 @@ impl fmt::Debug for Handshake {
 
 impl Handshake {
     /// Prepares a handshake with this `ws`, `wss`, `http` or `https` URL, offering
-    /// [compression](Deflate) and no subprotocol. Its key is drawn from `entropy` (§4.1, 7.).
+    /// [compression](Deflate) and no subprotocol. The key is drawn from `entropy` (§4.1, 7.).
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl Handshake {
     }
 
     /// The request: a `GET` of HTTP/1.1 with all its fields, to an absolute `http` or `https` URI.
-    /// It must not go out on an HTTP/2 connection.
+    /// The request must not go out on an HTTP/2 connection.
     ///
     /// Whoever writes it out by hand sends the URI's path and query as the target.
     pub fn request(&self) -> Request<()> {
@@ -304,8 +304,8 @@ fn check_extensions(
     Ok(accepted)
 }
 
-/// All fields of a name as one, as RFC 9110 §5.3 joins them. What is not text becomes `�`, which
-/// no rule accepts.
+/// All fields of a name as one, as RFC 9110 §5.3 joins them. Bytes that are no text become `�`,
+/// which every rule refuses.
 fn joined(fields: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Vec<_> =
         fields.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();

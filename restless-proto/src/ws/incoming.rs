@@ -148,7 +148,7 @@ impl Incoming {
         self.lookahead.stop();
     }
 
-    /// Forgets input that has not been read, and takes no notice of what was begun.
+    /// Drops unread input, and the message that has begun.
     pub(crate) fn discard(&mut self) {
         self.stop_search();
         self.chunks.clear();
@@ -535,7 +535,7 @@ fn begin(data: DataFrame, begun: &mut Option<Begun>, joined: &mut Vec<u8>, large
     });
 }
 
-/// What was made room for and did not come is not worth keeping.
+/// Gives back room that a message was promised and did not use.
 fn trimmed(mut bytes: Vec<u8>) -> Bytes {
     if bytes.len() < bytes.capacity() / 2 {
         bytes.shrink_to_fit();

@@ -13,11 +13,11 @@ use crate::chunks::Chunks;
 /// each message must not keep the peer waiting for its pongs (RFC 6455 §5.5.2: "as soon as is
 /// practical").
 ///
-/// It reads heads only. At one that breaks a rule it stops for good, and
-/// [`Incoming`](super::incoming::Incoming) says what is wrong when it comes there. What is wrong with
-/// a payload, or too much of it, it does not see: a ping behind that may be answered before the
-/// connection fails, where both came at once. At a Close frame it stops too, which is answered in its
-/// turn.
+/// The search reads heads only. At one that breaks a rule it stops for good, and
+/// [`Incoming`](super::incoming::Incoming) says what is wrong when it comes there. What is wrong
+/// with a payload, or too much of it, it does not see: a ping behind that may be answered before
+/// the connection fails, where both came at once. At a Close frame it stops too, which is answered
+/// in its turn.
 #[derive(Debug)]
 pub(crate) struct Lookahead {
     /// How many of the pieces that wait have been looked at.

@@ -42,7 +42,8 @@ impl Message<'_> {
         }
     }
 
-    /// The message for whoever keeps it. It costs what [`into_bytes`](Self::into_bytes) does.
+    /// The message for a caller who keeps it, at the cost of [`into_bytes`](Self::into_bytes) and
+    /// of [`Text::into_owned`].
     pub fn into_owned(self) -> Message<'static> {
         match self {
             Self::Text(text) => Message::Text(text.into_owned()),
@@ -55,9 +56,9 @@ impl Message<'_> {
 pub struct Text<'a>(Characters<'a>);
 
 enum Characters<'a> {
-    /// They lie in this piece of memory, which can be shared.
+    /// A slice of this piece of memory, which can be shared.
     In(&'a str, &'a Bytes),
-    /// They were put together in a buffer that is used again.
+    /// The content of a buffer that is used again.
     Joined(&'a str),
     Owned(ByteString),
 }
@@ -208,13 +209,14 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// The payload of a binary message; lent, as [`Message`] says, or shared. It is a slice of bytes.
+/// The payload of a binary message, which is a slice of bytes; lent, as [`Message`] says, or
+/// shared.
 pub struct Payload<'a>(Octets<'a>);
 
 enum Octets<'a> {
-    /// They lie in this piece of memory, which can be shared.
+    /// A slice of this piece of memory, which can be shared.
     In(&'a [u8], &'a Bytes),
-    /// They were put together in a buffer that is used again.
+    /// The content of a buffer that is used again.
     Joined(&'a [u8]),
     Owned(Bytes),
 }

@@ -100,7 +100,7 @@ impl Sequence {
     ///
     /// # Errors
     ///
-    /// Where the frame may not come next, or not from a server.
+    /// Where the frame is forbidden at this place, or to a server.
     pub(crate) fn take(&mut self, header: &FrameHeader) -> Result<Option<DataFrame>, Error> {
         let &FrameHeader { reserved, opcode, .. } = header;
         let compressible = self.between == BETWEEN_COMPRESSIBLE && opcode.begins_message();

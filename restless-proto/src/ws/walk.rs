@@ -27,8 +27,8 @@ pub(crate) struct WholeFrame {
 }
 
 impl FrameWalk {
-    /// The next frame, where it lies whole in this chunk without a mask, as most do; it is not
-    /// stepped over. What else is there, is for [`next`](Self::next).
+    /// The next frame, where the frame lies whole in this chunk and is unmasked, as most are.
+    /// [`pass`](Self::pass) steps over the frame. What else is there, is for [`next`](Self::next).
     #[inline]
     pub(crate) fn whole(&self, chunk: &[u8]) -> Option<WholeFrame> {
         whole_frame(chunk, usize::try_from(self.at).ok()?)
@@ -52,8 +52,8 @@ impl FrameWalk {
         }
     }
 
-    /// The next head that is whole in this chunk, which may have grown since the last call. It is
-    /// stepped over, and its payload.
+    /// The next head that is whole in this chunk, which may have grown since the last call. The
+    /// frame is stepped over, payload and all.
     ///
     /// # Errors
     ///
@@ -125,9 +125,8 @@ impl FrameWalk {
 /// Behind the end of any chunk.
 const NOWHERE: u64 = u64::MAX;
 
-/// The frame at this place of the chunk, if it lies whole in it without a mask. It takes a dozen
-/// instructions, where [`FrameHeader::decode`], which has a word for all that can be wrong, takes
-/// fifty.
+/// The frame at this place of the chunk, if it lies whole in it without a mask. This reading takes
+/// a dozen instructions. [`FrameHeader::decode`], which names every fault, takes fifty.
 #[inline(always)]
 fn whole_frame(chunk: &[u8], at: usize) -> Option<WholeFrame> {
     let head = chunk.get(at..)?;

@@ -36,8 +36,8 @@ pub(crate) struct Connector<R> {
     runtime: R,
     tls: Tls,
     timeouts: Timeouts,
-    /// Settled when the client was built. What is wrong there is told by each connect: to go
-    /// without a proxy instead would be to go where nobody allowed it.
+    /// Settled when the client was built. Each connect tells what is wrong there: going past the
+    /// proxy instead would go where nobody allowed a way.
     proxies: Result<Proxies, ConfigError>,
     /// Credentials may go over plain http to any host, and so by way of any.
     plain_http: bool,
@@ -140,7 +140,7 @@ pub(crate) struct Connection {
 impl Origin {
     /// # Errors
     ///
-    /// When the URI is not absolute, or neither http nor https.
+    /// When the URI is relative, or of another scheme than http and https.
     pub(crate) fn of(uri: &Uri) -> Result<Self, TransportError> {
         let refuse = |why: &str| TransportError::new(TransportErrorKind::Request, why);
         let tls = match uri.scheme_str() {
@@ -241,13 +241,13 @@ impl<R: Runtime> Connector<R> {
         idle.push(Idle { origin, connection, since: std::time::Instant::now() });
     }
 
-    /// The way to an origin. It is the same each time, so that an idle connection of that origin
-    /// has taken it; those of streams are never idle.
+    /// The way to an origin. The way is the same each time, so that an idle connection of that
+    /// origin has taken this way; connections of streams are never idle.
     ///
     /// # Errors
     ///
-    /// When the proxies that were set can't be; and when plain http to this machine, where
-    /// credentials may go because nobody is on the way, would go by way of another one.
+    /// When the settings of the proxies are malformed; and when plain http to this machine, where
+    /// credentials may go because nobody is on the way, would go by way of another machine.
     pub(crate) fn route(&self, origin: &Origin, wants: Wants) -> Result<Route<'_>, TransportError> {
         let proxies = self
             .proxies

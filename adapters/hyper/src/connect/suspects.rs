@@ -17,7 +17,7 @@ const SPAN: Duration = Duration::from_secs(600);
 const MOST: usize = 16;
 
 impl Suspects {
-    /// It took a connection, and got no further.
+    /// Notes an address that took a connection, and got no further.
     pub(super) fn add(&self, address: SocketAddr) {
         let mut known = self.lock();
         known.retain(|(known, _)| *known != address);
@@ -27,7 +27,7 @@ impl Suspects {
         known.push_back((address, Instant::now()));
     }
 
-    /// It is as good as any.
+    /// Notes an address that is as good as any.
     pub(super) fn remove(&self, address: SocketAddr) {
         self.lock().retain(|(known, _)| *known != address);
     }

@@ -185,7 +185,7 @@ fn broken(error: std::io::Error) -> TransportError {
     TransportError::new(tls::kind(&error), error)
 }
 
-/// Bytes can't follow a request whose response has not turned its connection over.
+/// The error for bytes on a connection that no response has turned over.
 pub(super) fn not_upgraded() -> TransportError {
     let why = "bytes can't follow the request of an exchange that is not upgraded";
     TransportError::new(TransportErrorKind::Request, why)

@@ -67,7 +67,7 @@ fn request(proxy: &Proxy, host: &str, port: u16, user_agent: &HeaderValue) -> Ve
 
 struct Answer {
     status: u16,
-    /// Those that say when to come back.
+    /// The statuses that say when to come back.
     fields: HeaderMap,
 }
 

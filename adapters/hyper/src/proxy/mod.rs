@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use rules::Proxies;
 
-/// One proxy. Its credentials are for itself only.
+/// One proxy. A proxy's credentials are for the proxy only.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Proxy {
     protocol: Protocol,

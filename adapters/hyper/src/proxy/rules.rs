@@ -14,7 +14,7 @@ pub(crate) struct Proxies {
     https: Option<Proxy>,
     /// `NO_PROXY`, as it came.
     except: String,
-    /// This machine itself is reached without one.
+    /// Whether this machine itself is reached without a proxy.
     spare_loopback: bool,
 }
 
@@ -33,8 +33,8 @@ impl Proxies {
     /// What the environment says. A variable that is empty is one that is not set; lower case comes
     /// first; `HTTP_PROXY` is not read in a CGI program, where a client's `Proxy` field sets it.
     ///
-    /// Unlike curl's, none of them is for loopback: credentials may go there in the clear because
-    /// nobody is on the way.
+    /// Unlike with curl, loopback is exempt from every proxy: credentials may go to loopback in the
+    /// clear because nobody is on the way.
     pub(crate) fn from_environment(
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
@@ -64,9 +64,9 @@ impl Proxies {
 /// Whether `NO_PROXY` has this host: `*` for all; else names, each with all below it, and addresses
 /// or networks, with commas or spaces between them. Ports are not part of it.
 ///
-/// Unlike for curl 7.88, a network of no bits is all addresses of its family and not one; networks
-/// of IPv6 count, and so do brackets around an address; blanks around a `*` do not; and a network
-/// whose bits are no number is none.
+/// Unlike for curl 7.88, a network of zero bits is all addresses of its family; networks of IPv6
+/// count, and so do brackets around an address; blanks around a `*` are dropped; and a network
+/// whose bits are no number is passed over.
 fn is_exempt(except: &str, host: &str) -> bool {
     if except.trim() == "*" {
         return true;

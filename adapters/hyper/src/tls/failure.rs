@@ -10,7 +10,8 @@ use rustls::{
 
 use super::store::Fault;
 
-/// A connection that breaks before the handshake is over is none: nothing was sent on it.
+/// A connection that breaks before the end of the handshake counts as a failed connect: the request
+/// is unsent.
 pub(super) fn of_handshake(error: io::Error, fault: Option<&Fault>) -> TransportError {
     let kind = match kind(&error) {
         TransportErrorKind::Broken => TransportErrorKind::Connect,

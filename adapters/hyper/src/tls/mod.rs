@@ -35,8 +35,8 @@ impl Tls {
         Self { trust, settled: OnceLock::new() }
     }
 
-    /// What can't be set up now can't be later: it is settled once, and is an error of a request
-    /// that can't be sent.
+    /// The configuration is made once. A failure there is final, and is an error of each request,
+    /// which can't be sent.
     fn settled(&self) -> Result<&Settled, TransportError> {
         let settle = || {
             let fault = self.trust.asks_the_platform().then(store::fault).flatten();

@@ -29,9 +29,9 @@ pub(super) struct Run {
 pub(super) enum Outcome {
     /// The coding is at an end; what is left of the input is not of it.
     End,
-    /// It needs more input.
+    /// The codec needs more input.
     Starved,
-    /// It has filled the output, and may have more.
+    /// The codec has filled the output, and may have more.
     Full,
     /// The input is none of its kind, for this reason.
     Failed(String),
@@ -96,9 +96,9 @@ impl Codec {
     }
 }
 
-/// Tells zlib's format from bare DEFLATE. The former begins with an 8 in these four bits (RFC 1950
-/// §2.2); in the latter that would be a stored block with a padding that is not zero (RFC 1951
-/// §3.2.4), which no compressor writes.
+/// Tells zlib's format from bare DEFLATE. The zlib format begins with an 8 in these four bits (RFC
+/// 1950 §2.2). In bare DEFLATE such an 8 would be a stored block with padding other than zero (RFC
+/// 1951 §3.2.4), which no compressor writes.
 fn is_zlib(first: u8) -> bool {
     first & 0x0f == 8
 }

@@ -20,21 +20,22 @@ pub use patch::PatchError;
 
 /// The present value of what a stream's REST API answers.
 ///
-/// It takes a subscription's items in order. In [`PayloadMode::FullData`] each update takes the place
-/// of the last one; in [`PayloadMode::JsonPatch`] it is a patch (RFC 6902), all of it or nothing,
-/// unless `payload_mode_fallback` says that it is full data.
+/// A document takes a subscription's items in order. In [`PayloadMode::FullData`] each update takes
+/// the place of the last one; in [`PayloadMode::JsonPatch`] an update is a patch (RFC 6902), which
+/// applies whole or not at all, unless `payload_mode_fallback` marks the update as full data.
 ///
-/// What it holds is right, or *stale*: where a patch does not fit, or may have been missed, the last
-/// value stays and says so, [`why`](Self::stale) with it. A subscription that connects without a
-/// cursor gets full data first, which heals it: [`wants_snapshot`](Self::wants_snapshot) says when
-/// it is time for that, and
-/// [`ask_for_snapshot`](super::SubscriptionMachine::ask_for_snapshot) does it.
+/// The value is right, or *stale*: where a patch does not fit, or may have been missed, the last
+/// value stays, and [`stale`](Self::stale) gives the reason. A subscription that connects without a
+/// cursor gets full data first, which heals the document: [`wants_snapshot`](Self::wants_snapshot)
+/// says when it is time for a snapshot, and
+/// [`ask_for_snapshot`](super::SubscriptionMachine::ask_for_snapshot) asks for the snapshot.
 ///
-/// It is best told all that happens, by [`take_event`](Self::take_event), of a subscription that tells
-/// [`continuity`](crate::Subscription::continuity): then it knows of gaps and of patches that come
-/// twice, which may fit all the same.
+/// A document does best with every event of a subscription that tells
+/// [`continuity`](crate::Subscription::continuity), by [`take_event`](Self::take_event): the
+/// document then knows of gaps, and of patches that come twice, which may fit all the same.
 ///
-/// Numbers and strings keep their spelling, so nothing is rounded; members come sorted by name.
+/// Numbers and strings keep their spelling, so that numbers stay exact; members come sorted by
+/// name.
 ///
 /// ```
 /// use restless_proto::event::{SseId, StreamEvent};

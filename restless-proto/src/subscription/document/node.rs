@@ -162,9 +162,10 @@ fn write_name(name: &str, out: &mut String) {
     out.push('"');
 }
 
-/// A number as its sign, its digits without zeros around them, and the exponent of the last digit, so
-/// that no comparison rounds: 1, 1.0 and 10e-1 are one number, 2^53 and 2^53 + 1 are two. `None` where
-/// the exponent has more than 38 digits: such numbers are equal where they are spelt alike.
+/// A number as its sign, its digits stripped of zeros at both ends, and the exponent of the last
+/// digit, so that comparisons are exact: 1, 1.0 and 10e-1 are one number, 2^53 and 2^53 + 1 are
+/// two. `None` where the exponent has more than 38 digits: such numbers are equal where they are
+/// spelt alike.
 fn decimal(text: &str) -> Option<(bool, String, i128)> {
     let (negative, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

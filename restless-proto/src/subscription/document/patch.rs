@@ -9,13 +9,13 @@ use crate::kinds::LimitError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatchError {
-    /// It is no array of operations (§3, §4).
+    /// The patch is another thing than an array of operations (§3, §4).
     #[error("the data is no JSON Patch: operation {operation} is malformed")]
     Malformed {
         /// Which operation, from 0.
         operation: usize,
     },
-    /// An operation names a place that is not there, or can't be (§4).
+    /// An operation names a place that is missing or impossible (§4).
     #[error("operation {operation} names a place that is not in the document")]
     NoSuchPlace {
         /// Which operation, from 0.
@@ -27,7 +27,7 @@ pub enum PatchError {
         /// Which operation, from 0.
         operation: usize,
     },
-    /// It would make the document larger than is allowed, or is too much work.
+    /// The patch would make the document larger than is allowed, or is too much work.
     #[error(transparent)]
     Limit(#[from] LimitError),
 }
@@ -224,7 +224,7 @@ impl Patching<'_> {
         Ok(self.limits.check_bytes(self.bytes)?)
     }
 
-    /// §4.2. The whole document can't be removed: no value would be left to hand out.
+    /// §4.2. The whole document can't be removed, since a document always has a value to hand out.
     fn remove(&mut self, path: Vec<String>) -> Result<(), Fault> {
         let (last, parents) = path.split_last().ok_or(Fault::NoSuchPlace)?;
         let (node, own, in_array) = match find_mut(self.root, parents).ok_or(Fault::NoSuchPlace)? {

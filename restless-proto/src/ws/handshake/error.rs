@@ -26,7 +26,8 @@ pub enum HandshakeError {
         /// The field's value.
         seen: Option<String>,
     },
-    /// `Sec-WebSocket-Accept` does not answer our key: a cache, or no WebSocket server.
+    /// `Sec-WebSocket-Accept` does not answer our key: the answer is a cache's, or of a server that
+    /// lacks WebSocket.
     #[error("expected the field sec-websocket-accept to be {expected}, got {}", Seen(.seen))]
     Accept {
         /// The only right value.
@@ -57,7 +58,7 @@ pub enum HandshakeError {
         offered: String,
         /// The parameter's name.
         name: String,
-        /// Its value.
+        /// The value of the field.
         seen: Option<String>,
         /// What was expected.
         rule: &'static str,
