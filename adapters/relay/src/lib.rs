@@ -26,6 +26,7 @@
 //! | --- | --- | --- |
 //! | [`Sqlite`] | one transaction, `synchronous=FULL` in WAL mode | `sqlite` (on) |
 //! | `Postgres` | one transaction, and a compare-and-set of the position | `postgres` |
+//! | `Nats` | a message at an expected sequence of its subject, in JetStream | `nats` |
 //! | [`Ndjson`] | a whole line; a torn one is cut off at the next start | `ndjson` (on) |
 //!
 //! Any other store is a [`Sink`]: two methods.
@@ -51,6 +52,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod feed;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "ndjson")]
 pub mod ndjson;
 #[cfg(feature = "postgres")]
@@ -63,6 +66,8 @@ mod sink;
 pub mod sqlite;
 
 pub use feed::{Feed, Options};
+#[cfg(feature = "nats")]
+pub use nats::Nats;
 #[cfg(feature = "ndjson")]
 pub use ndjson::Ndjson;
 #[cfg(feature = "postgres")]

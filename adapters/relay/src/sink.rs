@@ -9,7 +9,9 @@ use crate::{Batch, Position};
 /// A store of feeds.
 ///
 /// [`store`](Self::store) is one atomic step: either all records of a batch are stored durably and
-/// the feed's position is moved, or nothing has changed. That is all that a relay builds on.
+/// the feed's position is moved, or nothing has changed. A store without transactions may break off
+/// in the middle of a batch, as long as each record moves the position by one atomic step: then it
+/// holds the batch's beginning, and says so. That is all that a relay builds on.
 pub trait Sink: Send {
     /// How far a feed is stored; [`Position::default`] for one that the store has never seen.
     fn position(&mut self, feed: &str) -> impl Future<Output = Result<Position, SinkError>> + Send;

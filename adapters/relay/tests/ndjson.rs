@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use restless_relay::proto::StreamEvent;
@@ -107,4 +108,48 @@ fn a_folder_that_is_open_elsewhere_is_refused() {
     let _first = Ndjson::open(folder.path()).unwrap();
     let error = Ndjson::open(folder.path()).unwrap_err();
     assert!(error.to_string().contains("another process"), "{error}");
+}
+
+/// A small file system in memory, where this machine lets a test have one.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(folder.path());
+        if mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        println!("no file system may be mounted here: not tried on a full disk");
+        None
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_may_pass_and_loses_nothing() {
+    let Some(small) = Small::mount() else { return };
+    let folder = small.0.path();
+    let filler = folder.join("filler");
+    let mut sink = Ndjson::open(folder).unwrap();
+    let _ = sink.store(batch(Position::default(), &[10])).await.unwrap();
+    let position = sink.position("orders").await.unwrap();
+    let _ = fs::write(&filler, vec![b'x'; 64 << 10]);
+    let ids: Vec<u64> = (11..110).collect();
+    let error = sink.store(batch(position, &ids)).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    fs::remove_file(filler).unwrap();
+    // What there was room for is stored, as far as its lines are whole.
+    let position = sink.position("orders").await.unwrap();
+    let stored = usize::try_from(position.sequence).unwrap() - 1;
+    assert!(stored < ids.len(), "{stored} were stored");
+    assert_eq!(sink.store(batch(position, &ids[stored..])).await.unwrap(), Stored::Stored);
+    let numbers: Vec<_> = lines(folder, 1).iter().map(|line| line["sequence"].clone()).collect();
+    assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
 }

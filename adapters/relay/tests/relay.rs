@@ -1,5 +1,6 @@
 //! The loop between a subscription and a store, over a store that fails where a test wants it to.
 
+#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use std::sync::{Arc, Mutex};

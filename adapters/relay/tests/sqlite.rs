@@ -1,6 +1,6 @@
 //! Rules of the SQLite store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use restless_relay::proto::StreamEvent;
 use restless_relay::proto::event::SseId;
@@ -85,4 +85,38 @@ async fn what_is_no_database_is_refused_at_once() {
     )
     .unwrap();
     assert!(!Sqlite::open(&path).unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn durability_is_set_by_name_whatever_the_connection_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = Connection::open(folder.path().join("feeds.db")).unwrap();
+    connection.execute_batch("PRAGMA journal_mode=DELETE; PRAGMA synchronous=OFF").unwrap();
+    let seen = Arc::new(Mutex::new(None));
+    let shown = Arc::clone(&seen);
+    let mut sink = Sqlite::with(connection).unwrap().each(move |transaction, _, _| {
+        let pragma = |name| transaction.query_row(name, [], |row| row.get(0));
+        let level: i64 = transaction.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+        let mode: String = pragma("PRAGMA journal_mode").unwrap();
+        *shown.lock().unwrap() = Some((level, mode));
+        Ok(())
+    });
+    let _ = sink.store(batch(Position::default(), &[10])).await.unwrap();
+    // FULL is 2: with 1, WAL mode may lose the last transactions with the power.
+    assert_eq!(*seen.lock().unwrap(), Some((2, "wal".to_owned())));
+}
+
+#[tokio::test]
+async fn a_full_database_may_pass_and_nothing_of_the_batch_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeds.db");
+    let connection = Connection::open(&path).unwrap();
+    drop(Sqlite::open(&path).unwrap());
+    connection.execute_batch("PRAGMA max_page_count=10").unwrap();
+    let mut sink = Sqlite::with(connection).unwrap();
+    let ids: Vec<u64> = (10..1_000).collect();
+    let error = sink.store(batch(Position::default(), &ids)).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(sink.position("orders").await.unwrap(), Position::default());
+    assert_eq!(count(&Connection::open(&path).unwrap(), "restless_events"), 0);
 }

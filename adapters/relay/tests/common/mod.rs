@@ -1,5 +1,10 @@
 //! What the tests of this crate share.
 
+#[cfg(feature = "nats")]
+pub(crate) mod nats;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+
 use restless_emulator::Emulator;
 use restless_relay::proto::Subscription;
 use restless_relay::{Feed, Record};
@@ -34,4 +39,9 @@ pub(crate) fn texts(records: &[Record]) -> Vec<String> {
 /// The server's truth.
 pub(crate) fn log(emulator: &Emulator, id: &str) -> Vec<String> {
     emulator.log(id).into_iter().map(|event| event.envelope).collect()
+}
+
+/// A number that a variable of the environment says, or the usual one.
+pub(crate) fn asked(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |number| number.parse().unwrap())
 }

@@ -1,0 +1,408 @@
+//! NATS JetStream: a subject for each feed, for any number of machines.
+
+mod bucket;
+mod lease;
+mod names;
+mod worker;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::{Context, PublishError, PublishErrorKind};
+use async_nats::jetstream::kv::{Store, UpdateErrorKind};
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, StorageType, Stream};
+use async_nats::jetstream::{self, ErrorCode};
+use bytes::Bytes;
+
+use crate::{Batch, Content, Position, Record, Sink, SinkError, Stored};
+
+use bucket::Bucket;
+
+pub use async_nats;
+pub use worker::{Worker, WorkerHandle};
+
+/// A store in a stream of NATS JetStream, with a subject for each feed; any number of feeds and of
+/// workers share it.
+///
+/// | message of subject `restless.feeds.NAME` | |
+/// | --- | --- |
+/// | content | the event's text, as it came; of a dead letter what came |
+/// | `Restless-Sequence` | the record's number in the feed, from 1 |
+/// | `Restless-Cursor` | the cursor behind it |
+/// | `Restless-Event-Id` | the event's id, where it has one |
+/// | `Restless-Dead` | of a dead letter, and of nothing else: why it was not accepted |
+///
+/// Values of headers are percent-encoded where they are more than visible ASCII. In a name, what is
+/// no letter, digit, `-` or `_` is `=` and two hexadecimal digits.
+///
+/// Each message is published with `Nats-Expected-Last-Subject-Sequence`, and that is the atomic step:
+/// the server takes it only where the subject's last message is the one before it. Where the server
+/// says that another one is (10071), that one is read: the same record means that it is stored, by
+/// this worker whose answer was lost, or by another one; any other means that the feed was moved. A
+/// batch that breaks off in the middle has stored its beginning, with the position behind that.
+///
+/// `Nats-Msg-Id` plays no part: the server keeps one window of those for a whole stream, so two feeds
+/// whose ids are milliseconds would swallow each other's events; and the window ends.
+///
+/// A subject whose messages are all gone, by the stream's limits, has 0 as its last sequence. So the position
+/// also stands in a bucket (`restless-positions`), and the later of both counts.
+///
+/// A message is stored once the server says so. What a server has that loses its power is a matter of
+/// its `sync_interval` (2 minutes unless set) and of the stream's replicas. A process that is killed
+/// loses nothing.
+///
+/// It wants a tokio runtime, as its client does.
+#[derive(Clone)]
+pub struct Nats {
+    client: async_nats::Client,
+    stream: String,
+    subjects: String,
+    bucket: String,
+    replicas: usize,
+    open: Option<Open>,
+    feeds: HashMap<Arc<str>, Known>,
+}
+
+/// What was found or made on the server.
+#[derive(Clone)]
+struct Open {
+    context: Context,
+    stream: Stream,
+    positions: Store,
+}
+
+/// What is known of a feed, until the server says otherwise.
+#[derive(Clone, Debug)]
+struct Known {
+    position: Position,
+    /// The sequence in the stream of the subject's last message; 0 where there is none.
+    last: u64,
+    /// The revision of the position in the bucket; 0 where there is none.
+    revision: u64,
+}
+
+const SEQUENCE: &str = "Restless-Sequence";
+const CURSOR: &str = "Restless-Cursor";
+const EVENT_ID: &str = "Restless-Event-Id";
+const DEAD: &str = "Restless-Dead";
+
+/// What a message needs beside its content, at most: a cursor and an id of 4 KiB, percent-encoded,
+/// and a reason.
+const MOST_HEADER_BYTES: usize = 32 << 10;
+
+/// What is kept of a reason, in bytes before it is encoded.
+const MOST_REASON_BYTES: usize = 1024;
+
+impl Nats {
+    /// A store by this connection. Nothing is asked of the server before the first step; what is
+    /// missing there is made then, a stream and a bucket in files.
+    pub fn new(client: async_nats::Client) -> Self {
+        Self {
+            client,
+            stream: "RESTLESS".to_owned(),
+            subjects: "restless.feeds".to_owned(),
+            bucket: "restless-positions".to_owned(),
+            replicas: 1,
+            open: None,
+            feeds: HashMap::new(),
+        }
+    }
+
+    /// Into the stream of this name. Default: `RESTLESS`. One that is there already is taken as it is,
+    /// with its limits and replicas.
+    #[must_use]
+    pub fn stream(mut self, name: impl Into<String>) -> Self {
+        self.stream = name.into();
+        self
+    }
+
+    /// Under subjects that begin with this. Default: `restless.feeds`.
+    #[must_use]
+    pub fn subjects(mut self, beginning: impl Into<String>) -> Self {
+        self.subjects = beginning.into();
+        self
+    }
+
+    /// With positions in the bucket of this name. Default: `restless-positions`.
+    #[must_use]
+    pub fn bucket(mut self, name: impl Into<String>) -> Self {
+        self.bucket = name.into();
+        self
+    }
+
+    /// How many servers have a copy of what this makes. Default: 1.
+    #[must_use]
+    pub fn replicas(mut self, count: usize) -> Self {
+        self.replicas = count.max(1);
+        self
+    }
+
+    async fn open(&mut self) -> Result<&Open, SinkError> {
+        if self.open.is_none() {
+            let context = jetstream::new(self.client.clone());
+            let config = stream::Config {
+                name: self.stream.clone(),
+                subjects: vec![format!("{}.*", self.subjects)],
+                num_replicas: self.replicas,
+                ..stream::Config::default()
+            };
+            let stream = context.get_or_create_stream(config).await;
+            let stream = stream.map_err(|e| away("the stream of", e))?;
+            let bucket = Bucket {
+                name: &self.bucket,
+                max_age: Duration::ZERO,
+                storage: StorageType::File,
+                replicas: self.replicas,
+            };
+            let positions = bucket.open(&context).await?;
+            self.open = Some(Open { context, stream, positions });
+        }
+        self.open.as_ref().ok_or_else(|| SinkError::may_pass("no connection to NATS"))
+    }
+
+    fn subject(&self, feed: &str) -> Result<String, SinkError> {
+        Ok(format!("{}.{}", self.subjects, names::token(feed)?))
+    }
+
+    /// What the server says of a feed.
+    async fn look(&mut self, feed: &str) -> Result<Known, SinkError> {
+        let (subject, key) = (self.subject(feed)?, names::token(feed)?);
+        let open = self.open().await?;
+        // First the bucket, which comes second when something is stored: a position in it is one of a
+        // message that is there, or has gone.
+        let entry = format!("{}{key}", open.positions.prefix);
+        let entry = last_of(&open.positions.stream, &entry).await?;
+        let message = last_of(&open.stream, &subject).await?;
+        let (revision, noted) = match &entry {
+            Some(entry) => (entry.sequence, noted(&entry.payload).unwrap_or_default()),
+            None => (0, Position::default()),
+        };
+        let (last, stored) = match &message {
+            Some(message) => (message.sequence, position_of(message)?),
+            None => (0, Position::default()),
+        };
+        let position = if noted.sequence > stored.sequence { noted } else { stored };
+        Ok(Known { position, last, revision })
+    }
+
+    /// Publishes a batch from what is known of its feed.
+    async fn publish(&mut self, batch: &Batch, known: &mut Known) -> Result<Stored, SinkError> {
+        let (subject, most) = (self.subject(&batch.feed)?, self.most_content_bytes());
+        let open = self.open().await?;
+        for (index, (number, record)) in batch.numbered().enumerate() {
+            let (mut headers, content) = message(number, record, most);
+            if content.len() > most {
+                let what = format!("{} bytes, and NATS takes {most}", content.len());
+                return Err(SinkError::record(index, what));
+            }
+            let expected = async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+            headers.insert(expected, known.last.to_string().as_str());
+            let sent = open.context.publish_with_headers(subject.clone(), headers, content.clone());
+            let answer = match sent.await {
+                Ok(answer) => answer.await,
+                Err(error) => Err(error),
+            };
+            known.last = match answer {
+                Ok(stored) => stored.sequence,
+                Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
+                    match last_of(&open.stream, &subject).await? {
+                        Some(last) if is_same(&last, number, record, &content) => last.sequence,
+                        Some(_) | None => return Ok(Stored::Moved),
+                    }
+                }
+                Err(error) if is_about_size(&error) => {
+                    return Err(
+                        SinkError::record(index, "NATS does not take it").with_source(error)
+                    );
+                }
+                Err(error) => return Err(away("publishing to", error)),
+            };
+        }
+        known.position = batch.position();
+        Ok(Stored::Stored)
+    }
+
+    /// Notes a position in the bucket, unless a later one stands there.
+    async fn note(&mut self, feed: &str, known: &mut Known) -> Result<(), SinkError> {
+        let key = names::token(feed)?;
+        let value = note_of(&known.position);
+        let open = self.open().await?;
+        loop {
+            let updated = open.positions.update(&key, value.clone(), known.revision).await;
+            match updated {
+                Ok(revision) => {
+                    known.revision = revision;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                    let entry = format!("{}{key}", open.positions.prefix);
+                    let entry = last_of(&open.positions.stream, &entry).await?;
+                    known.revision = entry.as_ref().map_or(0, |entry| entry.sequence);
+                    let noted = entry.and_then(|entry| noted(&entry.payload)).unwrap_or_default();
+                    if noted.sequence >= known.position.sequence {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(away("noting the position in", error)),
+            }
+        }
+    }
+
+    /// The most bytes of content that a message may have here.
+    fn most_content_bytes(&self) -> usize {
+        let of_server = self.client.server_info().max_payload;
+        let of_stream = self.open.as_ref().map(|open| open.stream.cached_info());
+        let of_stream = of_stream.map(|info| info.config.max_message_size);
+        let of_stream = of_stream.and_then(|most| usize::try_from(most).ok());
+        let limits = [Some(of_server), of_stream].into_iter().flatten().filter(|most| *most > 0);
+        let most = limits.min().unwrap_or(1 << 20);
+        most.saturating_sub(MOST_HEADER_BYTES).max(most / 2)
+    }
+}
+
+impl Sink for Nats {
+    async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
+        let known = self.look(feed).await?;
+        let position = known.position.clone();
+        self.feeds.insert(feed.into(), known);
+        Ok(position)
+    }
+
+    async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
+        let expected = batch.expected.sequence;
+        let known = self.feeds.remove(&batch.feed);
+        let known = known.filter(|known| known.position.sequence == expected && known.last > 0);
+        let mut known = match known {
+            Some(known) => known,
+            // With nothing on the subject its sequence is no fence against a worker that is far behind:
+            // the bucket is.
+            None => self.look(&batch.feed).await?,
+        };
+        if known.position.sequence != expected {
+            return Ok(Stored::Moved);
+        }
+        let stored = self.publish(&batch, &mut known).await?;
+        if stored == Stored::Stored {
+            self.note(&batch.feed, &mut known).await?;
+            self.feeds.insert(Arc::clone(&batch.feed), known);
+        }
+        Ok(stored)
+    }
+
+    fn most_record_bytes(&self) -> Option<usize> {
+        Some(self.most_content_bytes())
+    }
+}
+
+/// A record as a message: its headers and its content, of which no more than `most` bytes.
+fn message(number: u64, record: &Record, most: usize) -> (HeaderMap, Bytes) {
+    let mut headers = HeaderMap::new();
+    headers.insert(SEQUENCE, number.to_string().as_str());
+    if let Some(cursor) = &record.cursor {
+        headers.insert(CURSOR, &*names::value(cursor));
+    }
+    let content = match &record.content {
+        Content::Event(event) => {
+            // One that is longer than any cursor is in the content alone.
+            if let Some(id) = event.event_id().filter(|id| !id.is_empty() && id.len() <= 4096) {
+                headers.insert(EVENT_ID, &*names::value(id));
+            }
+            Bytes::copy_from_slice(event.raw().as_bytes())
+        }
+        Content::Dead(letter) => {
+            let reason = letter.reason.char_indices();
+            let reason = reason.take_while(|(at, _)| *at < MOST_REASON_BYTES).map(|(_, c)| c);
+            headers.insert(DEAD, &*names::value(&reason.collect::<String>()));
+            letter.data.slice(..letter.data.len().min(most))
+        }
+    };
+    (headers, content)
+}
+
+/// The last message of a subject.
+async fn last_of(stream: &Stream, subject: &str) -> Result<Option<StreamMessage>, SinkError> {
+    match stream.get_last_raw_message_by_subject(subject).await {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(away("reading from", error)),
+    }
+}
+
+fn header<'a>(message: &'a StreamMessage, name: &str) -> Option<&'a str> {
+    message.headers.get(name).map(async_nats::HeaderValue::as_str)
+}
+
+fn position_of(message: &StreamMessage) -> Result<Position, SinkError> {
+    let number = header(message, SEQUENCE).and_then(|number| number.parse().ok());
+    let Some(number) = number else {
+        let what = format!("message {} of subject {}", message.sequence, message.subject);
+        return Err(SinkError::will_not_pass(format!("{what} is none of a relay's")));
+    };
+    Ok(Position::new(number, header(message, CURSOR).and_then(names::text)))
+}
+
+/// Whether a message is the one that was about to be published.
+fn is_same(message: &StreamMessage, number: u64, record: &Record, content: &Bytes) -> bool {
+    let position = position_of(message).ok();
+    let is_dead = header(message, DEAD).is_some();
+    position == Some(Position::new(number, record.cursor.clone()))
+        && is_dead == record.event().is_none()
+        && message.payload == *content
+}
+
+/// A position as a value in the bucket: its number, and the cursor where there is one.
+fn note_of(position: &Position) -> Bytes {
+    match &position.cursor {
+        Some(cursor) => format!("{} {}", position.sequence, names::value(cursor)).into(),
+        None => position.sequence.to_string().into(),
+    }
+}
+
+fn noted(value: &[u8]) -> Option<Position> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (number, cursor) = match text.split_once(' ') {
+        Some((number, cursor)) => (number, Some(names::text(cursor)?)),
+        None => (text, None),
+    };
+    Some(Position::new(number.parse().ok()?, cursor))
+}
+
+/// Whether the server refused a message for its size.
+fn is_about_size(error: &PublishError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
+    source.is_some_and(|error| error.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
+}
+
+/// A server that is away, busy or full comes back.
+fn away(what: &str, error: impl Error + Send + Sync + 'static) -> SinkError {
+    SinkError::may_pass(format!("{what} NATS")).with_source(error)
+}
+
+impl fmt::Debug for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nats")
+            .field("stream", &self.stream)
+            .field("subjects", &self.subjects)
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_noted_position_comes_back() {
+        for cursor in [None, Some("a b\n".to_owned())] {
+            let position = Position::new(7, cursor);
+            assert_eq!(noted(&note_of(&position)), Some(position));
+        }
+        assert_eq!(noted(b"x 7"), None);
+    }
+}

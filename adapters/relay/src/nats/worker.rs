@@ -1,0 +1,382 @@
+//! One of several workers that share a list of feeds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::kv::{Entry, Watch};
+use futures_core::Stream;
+use restless_hyper::{Client, Runtime};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+use super::lease::Leases;
+use super::names;
+use crate::{Ended, Feed, Handle, Relay, RelayError, Sink, SinkError};
+
+/// One of any number of workers, on any number of machines, that share a list of feeds: each feed is
+/// relayed by one of them.
+///
+/// Who works on what stands in a bucket of NATS as leases, which are created, renewed, and run out.
+/// Feeds are spread evenly, and move when a worker joins, leaves or dies: within two lease times
+/// after that each has its relay. A worker that can't renew its leases stops at their end.
+///
+/// Leases only save work. What keeps it right is the store's compare-and-set: two workers on one
+/// feed, by a clock that stands still or a network that is cut, store each event once. So any
+/// [`Sink`] will do.
+///
+/// ```no_run
+/// use restless_relay::nats::{Nats, Worker, async_nats};
+/// use restless_relay::Feed;
+/// # use restless_hyper::{Client, Runtime};
+/// # async fn run<R: Runtime>(client: Client<R>) -> Result<(), Box<dyn std::error::Error>> {
+/// use restless_hyper::proto::Subscription;
+///
+/// let nats = async_nats::connect("nats://127.0.0.1:4222").await?;
+/// let feeds = ["stream_1", "stream_2"].map(|id| Feed::new(id, Subscription::stream(id).since("0")));
+/// let store = Nats::new(nats.clone());
+/// // The same list on each machine, and an id that no other worker has.
+/// Worker::new(client, nats, "host-17", feeds, move |_| store.clone()).run().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a worker does nothing until it is run"]
+pub struct Worker<R: Runtime, S> {
+    client: Client<R>,
+    nats: async_nats::Client,
+    id: String,
+    feeds: BTreeMap<Arc<str>, Feed>,
+    sink: Box<dyn Fn(&Feed) -> S + Send + Sync>,
+    lease: Duration,
+    bucket: String,
+    held: watch::Sender<BTreeMap<Arc<str>, Handle>>,
+    stop: watch::Sender<bool>,
+}
+
+/// A handle to a worker that runs elsewhere: what it works on, and how to end it.
+#[derive(Clone, Debug)]
+pub struct WorkerHandle {
+    held: watch::Receiver<BTreeMap<Arc<str>, Handle>>,
+    stop: watch::Sender<bool>,
+}
+
+impl WorkerHandle {
+    /// The feeds that it works on now, each with the handle of its relay.
+    pub fn feeds(&self) -> BTreeMap<Arc<str>, Handle> {
+        self.held.borrow().clone()
+    }
+
+    /// Waits until it works on others; `None` once the worker is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future misses nothing.
+    pub async fn changed(&mut self) -> Option<BTreeMap<Arc<str>, Handle>> {
+        self.held.changed().await.ok()?;
+        Some(self.held.borrow_and_update().clone())
+    }
+
+    /// Ends the worker: each relay stores what it has read, and the leases are given back.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl<R, S> Worker<R, S>
+where
+    R: Runtime,
+    S: Sink + Sync + 'static,
+    Relay<R, S>: Send + Sync,
+{
+    /// A worker on these feeds; all workers have the same list. `id` is its own, such as the host's
+    /// name and the process's number. `sink` makes the store for a feed's relay.
+    pub fn new(
+        client: Client<R>,
+        nats: async_nats::Client,
+        id: impl Into<String>,
+        feeds: impl IntoIterator<Item = Feed>,
+        sink: impl Fn(&Feed) -> S + Send + Sync + 'static,
+    ) -> Self {
+        let feeds = feeds.into_iter().map(|feed| (Arc::clone(&feed.name), feed)).collect();
+        Self {
+            client,
+            nats,
+            id: id.into(),
+            feeds,
+            sink: Box::new(sink),
+            lease: Duration::from_secs(10),
+            bucket: "restless-leases".to_owned(),
+            held: watch::Sender::default(),
+            stop: watch::Sender::default(),
+        }
+    }
+
+    /// How long a lease holds that is not renewed; the same for all workers. Default: 10 s, at least
+    /// 1 s. Each is renewed four times in that.
+    pub fn lease(mut self, span: Duration) -> Self {
+        self.lease = span.max(Duration::from_secs(1));
+        self
+    }
+
+    /// With leases in the bucket of this name. Default: `restless-leases`. It is made in memory: with
+    /// the server the leases are gone, and are taken anew.
+    pub fn bucket(mut self, name: impl Into<String>) -> Self {
+        self.bucket = name.into();
+        self
+    }
+
+    /// A handle that watches and ends it from elsewhere.
+    pub fn handle(&self) -> WorkerHandle {
+        WorkerHandle { held: self.held.subscribe(), stop: self.stop.clone() }
+    }
+
+    /// Works until it is [stopped](WorkerHandle::stop). A server that goes away is waited for; a relay
+    /// that ends with an error is run again after a lease's time, and says why in its
+    /// [progress](crate::Progress) until then.
+    ///
+    /// # Errors
+    ///
+    /// Where the bucket's leases last another time, or a name is empty or over 1,000 bytes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops all relays, and the leases run out.
+    pub async fn run(self) -> Result<(), SinkError> {
+        // What makes no key could never be leased.
+        self.feeds.keys().try_for_each(|name| names::token(name).map(drop))?;
+        names::token(&self.id)?;
+        let mut stop = self.stop.subscribe();
+        let opened = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            opened = self.open() => opened,
+        };
+        let (mut leases, mut watch) = opened?;
+        let names: Vec<Arc<str>> = self.feeds.keys().cloned().collect();
+        let mut relays = Relays::default();
+        // The first turn only says that it is here, and waits for the others to be known.
+        let mut is_known = false;
+        let mut turn = tokio::time::interval(leases.pause());
+        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let happened = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                entry = next(&mut watch) => Happened::Seen(entry),
+                ended = relays.next() => Happened::Ended(ended),
+                _ = turn.tick() => Happened::Turn,
+            };
+            let plans = match happened {
+                Happened::Seen(Some(entry)) => leases.note(&entry, Instant::now()) && is_known,
+                Happened::Seen(None) => {
+                    tokio::time::sleep(leases.pause()).await;
+                    if let Ok(again) = leases.watch().await {
+                        watch = again;
+                    }
+                    false
+                }
+                Happened::Ended(feed) => {
+                    if let Some(feed) = relays.over(feed, Instant::now() + self.lease) {
+                        leases.release(&feed).await;
+                    }
+                    false
+                }
+                Happened::Turn => {
+                    for feed in leases.renew().await {
+                        relays.drop(&feed);
+                    }
+                    std::mem::replace(&mut is_known, true)
+                }
+            };
+            if plans {
+                for feed in leases.surplus(names.len(), Instant::now()) {
+                    if let Some(feed) = relays.stop(&feed) {
+                        leases.release(&feed).await;
+                    }
+                }
+                for feed in leases.acquire(&names).await {
+                    self.start(&feed, &mut relays);
+                }
+                for feed in relays.due(Instant::now()) {
+                    self.start(&feed, &mut relays);
+                }
+            }
+            self.tell(&relays);
+        }
+        self.end(relays, leases).await;
+        Ok(())
+    }
+
+    /// The leases, however long the server needs to have them.
+    async fn open(&self) -> Result<(Leases, Watch), SinkError> {
+        loop {
+            match Leases::open(&self.nats, &self.bucket, &self.id, self.lease).await {
+                Err(error) if error.is_transient() => tokio::time::sleep(self.lease / 4).await,
+                opened => return opened,
+            }
+        }
+    }
+
+    fn start(&self, name: &Arc<str>, relays: &mut Relays) {
+        if let Some(feed) = self.feeds.get(name) {
+            let relay = Relay::new(self.client.clone(), feed.clone(), (self.sink)(feed));
+            relays.start(Arc::clone(name), relay.handle(), relay.run());
+        }
+    }
+
+    fn tell(&self, relays: &Relays) {
+        self.held.send_if_modified(|held| {
+            let same = held.keys().eq(relays.running.keys());
+            if !same {
+                held.clone_from(&relays.handles());
+            }
+            !same
+        });
+    }
+
+    /// Lets each relay store what it has read, and gives the leases back.
+    async fn end(self, mut relays: Relays, mut leases: Leases) {
+        leases.leave().await;
+        let names: Vec<Arc<str>> = relays.running.keys().cloned().collect();
+        for feed in &names {
+            if let Some(feed) = relays.stop(feed) {
+                leases.release(&feed).await;
+            }
+        }
+        let mut turn = tokio::time::interval(leases.pause());
+        while !relays.tasks.is_empty() {
+            tokio::select! {
+                ended = relays.next() => {
+                    if let Some(feed) = relays.over(ended, Instant::now()) {
+                        leases.release(&feed).await;
+                    }
+                }
+                // The last batches may take a while.
+                _ = turn.tick() => {
+                    for feed in leases.renew().await {
+                        relays.drop(&feed);
+                    }
+                }
+            }
+        }
+        leases.leave().await;
+        self.tell(&relays);
+    }
+}
+
+enum Happened {
+    Seen(Option<Entry>),
+    Ended((Id, Option<Result<Ended, RelayError>>)),
+    Turn,
+}
+
+/// The next change of the leases; `None` where the watch has broken off.
+async fn next(watch: &mut Watch) -> Option<Entry> {
+    poll_fn(|cx| Pin::new(&mut *watch).poll_next(cx)).await?.ok()
+}
+
+/// The relays of a worker.
+#[derive(Default)]
+struct Relays {
+    tasks: JoinSet<Result<Ended, RelayError>>,
+    names: HashMap<Id, Arc<str>>,
+    running: BTreeMap<Arc<str>, Running>,
+}
+
+struct Running {
+    handle: Handle,
+    state: State,
+}
+
+enum State {
+    Runs(AbortHandle),
+    /// Told to stop, for its feed goes to another worker.
+    Stops(AbortHandle),
+    /// Ended with an error, and is run again at this time.
+    Rests(Instant),
+    /// The stream is over.
+    Over,
+}
+
+impl Relays {
+    fn start(
+        &mut self,
+        name: Arc<str>,
+        handle: Handle,
+        relay: impl Future<Output = Result<Ended, RelayError>> + Send + 'static,
+    ) {
+        let task = self.tasks.spawn(relay);
+        self.names.insert(task.id(), Arc::clone(&name));
+        self.running.insert(name, Running { handle, state: State::Runs(task) });
+    }
+
+    /// The next relay that ends, and how; without an answer where it was dropped or has panicked.
+    async fn next(&mut self) -> (Id, Option<Result<Ended, RelayError>>) {
+        match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ended))) => (id, Some(ended)),
+            Some(Err(error)) => (JoinError::id(&error), None),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes note of its end. What is returned is to be given back.
+    fn over(
+        &mut self,
+        (id, ended): (Id, Option<Result<Ended, RelayError>>),
+        again: Instant,
+    ) -> Option<Arc<str>> {
+        let name = self.names.remove(&id)?;
+        let running = self.running.get_mut(&name)?;
+        match &running.state {
+            State::Runs(task) if task.id() == id => {
+                running.state = match ended {
+                    Some(Ok(_)) => State::Over,
+                    Some(Err(_)) | None => State::Rests(again),
+                };
+                None
+            }
+            State::Stops(task) if task.id() == id => {
+                self.running.remove(&name);
+                Some(name)
+            }
+            // An earlier one of this feed's.
+            State::Runs(_) | State::Stops(_) | State::Rests(_) | State::Over => None,
+        }
+    }
+
+    /// Tells the relay of a feed to stop. Where it does not run, its feed is to be given back at once.
+    fn stop(&mut self, name: &Arc<str>) -> Option<Arc<str>> {
+        let Some(running) = self.running.get_mut(name) else { return Some(Arc::clone(name)) };
+        match &running.state {
+            State::Runs(task) | State::Stops(task) => {
+                running.handle.stop();
+                running.state = State::Stops(task.clone());
+                None
+            }
+            State::Rests(_) | State::Over => {
+                self.running.remove(name);
+                Some(Arc::clone(name))
+            }
+        }
+    }
+
+    /// Drops the relay of a feed whose lease is gone.
+    fn drop(&mut self, name: &str) {
+        match self.running.remove(name).map(|running| running.state) {
+            Some(State::Runs(task) | State::Stops(task)) => task.abort(),
+            Some(State::Rests(_) | State::Over) | None => {}
+        }
+    }
+
+    /// The feeds whose relays are to be run again.
+    fn due(&self, now: Instant) -> Vec<Arc<str>> {
+        let rests = |running: &Running| matches!(running.state, State::Rests(at) if at <= now);
+        let due = self.running.iter().filter(|(_, running)| rests(running));
+        due.map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    fn handles(&self) -> BTreeMap<Arc<str>, Handle> {
+        let handles = self.running.iter();
+        handles.map(|(name, running)| (Arc::clone(name), running.handle.clone())).collect()
+    }
+}

@@ -1,0 +1,186 @@
+//! Rules of the store.
+
+use std::sync::Arc;
+
+use async_nats::jetstream::stream;
+use restless_relay::nats::async_nats;
+use restless_relay::proto::StreamEvent;
+use restless_relay::proto::event::SseId;
+use restless_relay::{Batch, Content, DeadLetter, Position, Record, Sink, Stored};
+
+use super::common::nats::Server;
+
+fn record(id: u64, data: &str) -> Record {
+    let text = format!(
+        r#"{{"type":"update","meta":{{"timestamp":"1970-01-01T00:00:07Z"}},"data":{data}}}"#
+    );
+    let event = StreamEvent::parse(text, SseId::Own(&id.to_string())).unwrap();
+    Record::new(Some(id.to_string()), Content::Event(event))
+}
+
+fn batch(feed: &str, expected: &Position, ids: &[u64]) -> Arc<Batch> {
+    let records = ids.iter().map(|id| record(*id, &id.to_string())).collect();
+    Arc::new(Batch::new(feed, expected.clone(), records))
+}
+
+/// What the data of the held events say.
+fn ids(held: &[String]) -> Vec<u64> {
+    let data = |text: &String| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    held.iter().map(|text| data(text)["data"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_position_is_where_the_last_batch_has_moved_it() {
+    let Some(server) = Server::start() else { return };
+    let mut sink = server.sink().await;
+    let first = sink.position("orders").await.unwrap();
+    assert_eq!(first, Position::default());
+    assert_eq!(sink.store(batch("orders", &first, &[10, 11])).await.unwrap(), Stored::Stored);
+    let mut again = server.sink().await;
+    let position = again.position("orders").await.unwrap();
+    assert_eq!(position, Position::new(2, Some("11".into())));
+    assert_eq!(again.store(batch("orders", &position, &[12])).await.unwrap(), Stored::Stored);
+    assert_eq!(ids(&server.held("restless.feeds.orders").await), [10, 11, 12]);
+    assert_eq!(again.position("others").await.unwrap(), Position::default());
+}
+
+#[tokio::test]
+async fn a_worker_that_is_behind_stores_nothing() {
+    let Some(server) = Server::start() else { return };
+    let (mut one, mut other) = (server.sink().await, server.sink().await);
+    let first = one.position("orders").await.unwrap();
+    assert_eq!(one.store(batch("orders", &first, &[10])).await.unwrap(), Stored::Stored);
+    let second = one.position("orders").await.unwrap();
+    other.position("orders").await.unwrap();
+    assert_eq!(one.store(batch("orders", &second, &[11, 12])).await.unwrap(), Stored::Stored);
+    // It has read other events than the first one, and its sequence is an old one.
+    assert_eq!(other.store(batch("orders", &second, &[13])).await.unwrap(), Stored::Moved);
+    assert_eq!(other.store(batch("orders", &first, &[10])).await.unwrap(), Stored::Moved);
+    assert_eq!(ids(&server.held("restless.feeds.orders").await), [10, 11, 12]);
+}
+
+/// The server says 10071, and the message there is the one that was to be stored: by another worker,
+/// or by this one, whose answer was lost.
+#[tokio::test]
+async fn the_same_record_is_stored_once_whoever_has_stored_it() {
+    let Some(server) = Server::start() else { return };
+    let (mut one, mut other) = (server.sink().await, server.sink().await);
+    let first = one.position("orders").await.unwrap();
+    let _ = one.store(batch("orders", &first, &[10])).await.unwrap();
+    let second = one.position("orders").await.unwrap();
+    other.position("orders").await.unwrap();
+    // The other one has what this one is about to store, and more behind it.
+    assert_eq!(one.store(batch("orders", &second, &[11])).await.unwrap(), Stored::Stored);
+    assert_eq!(other.store(batch("orders", &second, &[11, 12])).await.unwrap(), Stored::Stored);
+    assert_eq!(ids(&server.held("restless.feeds.orders").await), [10, 11, 12]);
+}
+
+/// By `Nats-Msg-Id` they would swallow each other's: the server has one window for a stream.
+#[tokio::test]
+async fn two_feeds_with_the_same_ids_are_both_stored() {
+    let Some(server) = Server::start() else { return };
+    let mut sink = server.sink().await;
+    for feed in ["a", "b.c"] {
+        let stored = sink.store(batch(feed, &Position::default(), &[10, 11])).await.unwrap();
+        assert_eq!(stored, Stored::Stored);
+    }
+    assert_eq!(ids(&server.held("restless.feeds.a").await), [10, 11]);
+    assert_eq!(ids(&server.held("restless.feeds.b=2Ec").await), [10, 11]);
+}
+
+/// Then the subject's sequence is 0, and fences nobody: the bucket says where the feed stands.
+#[tokio::test]
+async fn a_feed_whose_messages_are_gone_goes_on_behind_them() {
+    let Some(server) = Server::start() else { return };
+    let (mut one, mut other) = (server.sink().await, server.sink().await);
+    let _ = one.store(batch("orders", &Position::default(), &[10, 11])).await.unwrap();
+    let behind = other.position("orders").await.unwrap();
+    let stream = server.jetstream().await.get_stream("RESTLESS").await.unwrap();
+    stream.purge().await.unwrap();
+    let position = one.position("orders").await.unwrap();
+    assert_eq!(position, Position::new(2, Some("11".into())));
+    assert_eq!(one.store(batch("orders", &position, &[12])).await.unwrap(), Stored::Stored);
+    stream.purge().await.unwrap();
+    // It was there before, and knows nothing of the third.
+    assert_eq!(other.store(batch("orders", &behind, &[12])).await.unwrap(), Stored::Moved);
+    let mut fresh = server.sink().await;
+    assert_eq!(fresh.store(batch("orders", &behind, &[12])).await.unwrap(), Stored::Moved);
+    assert_eq!(fresh.position("orders").await.unwrap().sequence, 3);
+}
+
+/// The position in the bucket is noted after the message: where that did not happen, the message
+/// counts.
+#[tokio::test]
+async fn the_later_of_both_positions_counts() {
+    let Some(server) = Server::start() else { return };
+    let mut sink = server.sink().await;
+    let _ = sink.store(batch("orders", &Position::default(), &[10, 11])).await.unwrap();
+    let positions = server.jetstream().await.get_key_value("restless-positions").await.unwrap();
+    positions.put("orders", "1 10".into()).await.unwrap();
+    let position = server.sink().await.position("orders").await.unwrap();
+    assert_eq!(position, Position::new(2, Some("11".into())));
+    assert_eq!(sink.store(batch("orders", &position, &[12])).await.unwrap(), Stored::Stored);
+    let noted = positions.get("orders").await.unwrap().unwrap();
+    assert_eq!(&noted[..], b"3 12");
+}
+
+#[tokio::test]
+async fn a_dead_letter_says_so_in_a_header() {
+    let Some(server) = Server::start() else { return };
+    let mut sink = server.sink().await;
+    let letter = DeadLetter::new(&b"no \0 JSON"[..], "no\r\nJSON");
+    let dead = Record::new(Some("1 0\n".into()), Content::Dead(letter));
+    let records = vec![dead, record(11, "11")];
+    let due = Batch::new("orders", Position::default(), records);
+    assert_eq!(sink.store(Arc::new(due)).await.unwrap(), Stored::Stored);
+    let stream = server.jetstream().await.get_stream("RESTLESS").await.unwrap();
+    let message = stream.get_raw_message(1).await.unwrap();
+    let header = |name| message.headers.get(name).map(async_nats::HeaderValue::as_str);
+    assert_eq!(header("Restless-Dead"), Some("no%0D%0AJSON"));
+    assert_eq!(header("Restless-Cursor"), Some("1%200%0A"));
+    assert_eq!(&message.payload[..], b"no \0 JSON");
+    let message = stream.get_raw_message(2).await.unwrap();
+    assert_eq!(message.headers.get("Restless-Dead"), None);
+    assert_eq!(message.headers.get("Restless-Event-Id").unwrap().as_str(), "11");
+}
+
+/// A message over the server's limit would close the connection.
+#[tokio::test]
+async fn what_is_too_large_for_the_server_is_refused_here() {
+    let Some(server) = Server::start() else { return };
+    let config = stream::Config {
+        name: "RESTLESS".into(),
+        subjects: vec!["restless.feeds.*".into()],
+        max_message_size: 4096,
+        ..stream::Config::default()
+    };
+    server.jetstream().await.create_stream(config).await.unwrap();
+    let mut sink = server.sink().await;
+    sink.position("orders").await.unwrap();
+    let most = sink.most_record_bytes().unwrap();
+    assert!(most <= 4096, "{most}");
+    let large = record(11, &format!("\"{}\"", "x".repeat(most)));
+    let records = vec![record(10, "10"), large];
+    let due = Batch::new("orders", Position::default(), records);
+    let error = sink.store(Arc::new(due)).await.unwrap_err();
+    assert_eq!(error.record_index(), Some(1));
+    let letter = DeadLetter::new(vec![b'x'; 100_000], "too large");
+    let dead = Record::new(Some("11".into()), Content::Dead(letter));
+    let position = sink.position("orders").await.unwrap();
+    let due = Batch::new("orders", position, vec![dead]);
+    assert_eq!(sink.store(Arc::new(due)).await.unwrap(), Stored::Stored);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_may_come_back() {
+    let Some(mut server) = Server::start() else { return };
+    let mut sink = server.sink().await;
+    let _ = sink.store(batch("orders", &Position::default(), &[10])).await.unwrap();
+    server.kill_and_start();
+    let mut position = sink.position("orders").await;
+    while let Err(error) = position {
+        assert!(error.is_transient(), "{error:?}");
+        position = sink.position("orders").await;
+    }
+    assert_eq!(position.unwrap(), Position::new(1, Some("10".into())));
+}
