@@ -130,25 +130,25 @@ impl Error {
     }
 
     /// Takes these keys out of all that is printed of it.
-    pub(crate) fn hide(&mut self, keys: &Keys) {
+    pub(crate) fn redact(&mut self, keys: &Keys) {
         match self {
-            Self::Refused(refused) => refused.hide(keys),
-            Self::Content(content) => content.hide(keys),
-            Self::Redirect(RedirectError::BadLocation { location }) => keys.hide(location),
+            Self::Refused(refused) => refused.redact(keys),
+            Self::Content(content) => content.redact(keys),
+            Self::Redirect(RedirectError::BadLocation { location }) => keys.redact(location),
             Self::Handshake(error) => match &mut **error {
                 HandshakeError::Upgrade { seen }
                 | HandshakeError::Connection { seen }
                 | HandshakeError::Accept { seen, .. }
                 | HandshakeError::DeflateParameter { seen, .. } => {
-                    seen.iter_mut().for_each(|seen| keys.hide(seen));
+                    seen.iter_mut().for_each(|seen| keys.redact(seen));
                 }
                 HandshakeError::Extensions { seen }
                 | HandshakeError::UnofferedExtension { seen, .. }
-                | HandshakeError::Subprotocol { seen, .. } => keys.hide(seen),
+                | HandshakeError::Subprotocol { seen, .. } => keys.redact(seen),
                 HandshakeError::Status { .. } => {}
             },
-            Self::Closed(closed) => closed.hide(keys),
-            Self::GaveUp(gave_up) => gave_up.last.hide(keys),
+            Self::Closed(closed) => closed.redact(keys),
+            Self::GaveUp(gave_up) => gave_up.last.redact(keys),
             // Nothing in them is the peer's own words.
             Self::Config(_)
             | Self::Misuse(_)

@@ -110,7 +110,7 @@ pub use kinds::{
 };
 pub use limits::Limits;
 pub use read_buffer::ReadBuffer;
-pub use redact::text as redacted;
+pub use redact::redacted;
 pub use secret::ApiKey;
 pub use service::{API_BASE_URL, STREAM_BASE_URL, Service};
 pub use subscription::Subscription;

@@ -11,7 +11,7 @@ use unit::Unit;
 pub(crate) use keys::Keys;
 
 /// Stands where something was left out.
-const HIDDEN: &str = "…";
+const REDACTED: &str = "…";
 
 /// A text of the service's as it may be printed and logged, without words that look like a key or
 /// stand where keys do. The text may be escaped as in JSON, in `Debug` or in a URL.
@@ -22,8 +22,8 @@ const HIDDEN: &str = "…";
 /// ```
 /// assert_eq!(restless_proto::redacted("no key rs_0123abcd"), "no key rs_…");
 /// ```
-pub fn text(text: &str) -> String {
-    hide(text, &[])
+pub fn redacted(text: &str) -> String {
+    redact(text, &[])
 }
 
 /// A `Display` is one line, whatever the peer wrote, and no longer than a log line should be.
@@ -40,7 +40,7 @@ fn one_line(text: &str) -> String {
 pub(crate) fn shown(text: &str) -> String {
     // Of a long text, no more is looked at than can come to be shown.
     let (end, _) = text.char_indices().nth(LOOKED_AT).unwrap_or((text.len(), ' '));
-    let mut line = one_line(&self::text(text.get(..end).unwrap_or_default()));
+    let mut line = one_line(&redacted(text.get(..end).unwrap_or_default()));
     if end < text.len() && !line.ends_with('…') {
         line.push('…');
     }
@@ -50,20 +50,20 @@ pub(crate) fn shown(text: &str) -> String {
 /// A key that is left out may be longer than what is shown.
 const LOOKED_AT: usize = 4096;
 
-/// A text that `Debug` shows as [`text`] has it.
+/// A text that `Debug` shows as [`redacted`] has it.
 #[derive(Clone)]
-pub(crate) struct Hushed(pub(crate) String);
+pub(crate) struct Redacted(pub(crate) String);
 
-impl fmt::Debug for Hushed {
+impl fmt::Debug for Redacted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text(&self.0).fmt(f)
+        redacted(&self.0).fmt(f)
     }
 }
 
 /// What `Debug` may show of a field of a model: what no key can hide in. The URL of the caller's API
 /// may hold one in its query, where the names are not the service's.
 pub(crate) fn field(name: &str, debug: &str) -> String {
-    let mut shown = text(debug);
+    let mut shown = redacted(debug);
     if matches!(name, "url" | "target_url") {
         if let Some(at) = shown.find(['?', '#']) {
             let end = shown.len() - usize::from(shown.ends_with('"'));
@@ -83,7 +83,7 @@ pub(crate) fn field(name: &str, debug: &str) -> String {
     shown
 }
 
-fn hide(text: &str, keys: &[Key]) -> String {
+fn redact(text: &str, keys: &[Key]) -> String {
     let mut shown = String::with_capacity(text.len());
     let (mut rest, mut before) = (text, Before::default());
     while let Some(unit) = Unit::first(rest) {
@@ -98,7 +98,7 @@ fn hide(text: &str, keys: &[Key]) -> String {
         shown.push_str(rest.get(..kept).unwrap_or_default());
         before = before.then(unit.char);
         if end > kept {
-            shown.push_str(HIDDEN);
+            shown.push_str(REDACTED);
             before = Before::default();
         }
         rest = rest.get(end..).unwrap_or_default();
@@ -256,7 +256,7 @@ mod tests {
             ("grüße 日本 100% \\ 5%2", "grüße 日本 100% \\ 5%2"),
             ("", ""),
         ] {
-            assert_eq!(text(given), due, "{given}");
+            assert_eq!(redacted(given), due, "{given}");
         }
     }
 
@@ -282,7 +282,7 @@ mod tests {
             (r#"{"apiKey\u0022:\u0022secret\u0022}"#, r#"{"apiKey\u0022:\u0022…\u0022}"#),
             (r"http:\/\/me:pass@s.test\/", r"http:\/\/…@s.test\/"),
         ] {
-            assert_eq!(text(given), due, "{given}");
+            assert_eq!(redacted(given), due, "{given}");
         }
     }
 
@@ -306,9 +306,9 @@ mod tests {
             "%25",
             "é\\",
         ] {
-            assert_eq!(text(given), given);
+            assert_eq!(redacted(given), given);
             let long = given.repeat(1000);
-            assert_eq!(text(&long), long);
+            assert_eq!(redacted(&long), long);
         }
     }
 
@@ -341,7 +341,7 @@ mod tests {
         ] {
             let long = unit.repeat(40_000 / unit.len());
             UNITS.set(0);
-            text(&long);
+            redacted(&long);
             let times = UNITS.get() / long.len();
             // Each place from each before it would be thousands.
             assert!(times < 200, "{unit}: {times} times");
@@ -367,9 +367,9 @@ mod tests {
             ("it is cut-in-the air", "it is cut-in-the air"),
             ("abc is none, rs_12 is one", "abc is none, rs_… is one"),
         ] {
-            assert_eq!(keys.text(given), due, "{given}");
+            assert_eq!(keys.redacted(given), due, "{given}");
         }
-        assert_eq!(keys.without("rs_12".to_owned()), "rs_12");
-        assert_eq!(keys.without("a cut-in-the-middle".to_owned()), "a …");
+        assert_eq!(keys.redact_exact("rs_12".to_owned()), "rs_12");
+        assert_eq!(keys.redact_exact("a cut-in-the-middle".to_owned()), "a …");
     }
 }

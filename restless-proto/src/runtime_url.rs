@@ -121,7 +121,7 @@ impl fmt::Debug for RuntimeUrl {
                 parts.query = parts.query.map(|query| set_in(&query, name, Some("…")));
             }
         }
-        write!(f, "RuntimeUrl({})", redact::text(&parts.to_string()))
+        write!(f, "RuntimeUrl({})", redact::redacted(&parts.to_string()))
     }
 }
 
@@ -141,8 +141,8 @@ pub struct ManagedUrl {
 impl fmt::Debug for ManagedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManagedUrl")
-            .field("stream_id", &redact::text(&self.stream_id))
-            .field("session_id", &redact::text(&self.session_id))
+            .field("stream_id", &redact::redacted(&self.stream_id))
+            .field("session_id", &redact::redacted(&self.session_id))
             .finish_non_exhaustive()
     }
 }

@@ -225,8 +225,8 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service")
             .field("credentials", &self.credentials)
-            .field("api_base_url", &redact::text(&self.api_base_url))
-            .field("stream_base_url", &redact::text(&self.stream_base_url))
+            .field("api_base_url", &redact::redacted(&self.api_base_url))
+            .field("stream_base_url", &redact::redacted(&self.stream_base_url))
             .finish()
     }
 }

@@ -209,7 +209,7 @@ impl<T> CallMachine<T> {
 
     fn answer(&mut self, mut answer: Result<T, Error>) {
         if let Err(error) = &mut answer {
-            self.road.hide(error);
+            self.road.redact(error);
         }
         self.state = State::Answer(Box::new(answer));
     }

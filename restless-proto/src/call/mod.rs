@@ -325,7 +325,7 @@ impl<T> Call<T> {
     /// What a good answer means, its content being decoded.
     fn reply(&self, head: &Parts, content: &[u8], limits: &Limits) -> Result<T, Error> {
         let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-        let call = || format!("{} {}", self.method, redact::text(&self.path));
+        let call = || format!("{} {}", self.method, redact::redacted(&self.path));
         let (status, forwarded_by) = (head.status, head.extensions.get().cloned());
         if text.trim_ascii().is_empty() {
             let missing = ContentError::Missing { call: call(), status, forwarded_by };
@@ -333,7 +333,7 @@ impl<T> Call<T> {
         }
         (self.read)(head, text).map_err(|source| {
             // It may quote what it could not read.
-            let source = serde_json::Error::custom(redact::text(&source.to_string()));
+            let source = serde_json::Error::custom(redact::redacted(&source.to_string()));
             Error::from(Box::new(ContentError::Json {
                 call: call(),
                 status,
@@ -364,7 +364,7 @@ impl<T> Clone for Call<T> {
 /// Method and path: a body may hold keys.
 impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Call({} {})", self.method, redact::text(&self.path))
+        write!(f, "Call({} {})", self.method, redact::redacted(&self.path))
     }
 }
 

@@ -26,11 +26,11 @@ impl fmt::Debug for PeerClosed {
 impl PeerClosed {
     pub(crate) fn new(code: ws::CloseCode, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { code, shown: redact::text(&reason), reason }
+        Self { code, shown: redact::redacted(&reason), reason }
     }
 
-    pub(super) fn hide(&mut self, keys: &Keys) {
-        keys.hide(&mut self.shown);
+    pub(super) fn redact(&mut self, keys: &Keys) {
+        keys.redact(&mut self.shown);
     }
 
     /// The code of its Close frame (RFC 6455 §7.4).

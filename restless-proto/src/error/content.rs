@@ -103,12 +103,12 @@ impl fmt::Display for OrProxy<'_> {
 }
 
 impl ContentError {
-    pub(super) fn hide(&mut self, keys: &Keys) {
+    pub(super) fn redact(&mut self, keys: &Keys) {
         match self {
             Self::Json { source, .. } => {
-                *source = Arc::new(serde_json::Error::custom(keys.text(&source.to_string())));
+                *source = Arc::new(serde_json::Error::custom(keys.redacted(&source.to_string())));
             }
-            Self::NotAnEventStream { seen: Some(seen), .. } => keys.hide(seen),
+            Self::NotAnEventStream { seen: Some(seen), .. } => keys.redact(seen),
             Self::Coding(_) | Self::Missing { .. } | Self::NotAnEventStream { seen: None, .. } => {}
         }
     }

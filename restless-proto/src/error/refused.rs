@@ -83,7 +83,7 @@ impl Refused {
         let request_id = request_id(&head.headers);
         Self {
             status: head.status,
-            shown: (redact::text(&message), request_id.as_deref().map(redact::text)),
+            shown: (redact::redacted(&message), request_id.as_deref().map(redact::redacted)),
             message,
             request_id,
             retry_after: retry_after(&head.headers),
@@ -103,10 +103,10 @@ impl Refused {
         self.long_url = Some(bytes).filter(|_| may_be_why);
     }
 
-    pub(super) fn hide(&mut self, keys: &Keys) {
+    pub(super) fn redact(&mut self, keys: &Keys) {
         let (message, request_id) = &mut self.shown;
-        *message = keys.text(&self.message);
-        *request_id = self.request_id.as_deref().map(|id| keys.text(id));
+        *message = keys.redacted(&self.message);
+        *request_id = self.request_id.as_deref().map(|id| keys.redacted(id));
     }
 
     /// The status of the answer.

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::unit::Unit;
-use super::{hide, until};
+use super::{redact, until};
 use crate::query;
 
 /// The keys that went out with the requests of one call or subscription. What the peer says of them
@@ -54,22 +54,22 @@ impl Keys {
         self.0.iter().map(|key| Key::new(key)).collect()
     }
 
-    /// As [`text`](super::text), and without these keys.
-    pub(crate) fn text(&self, text: &str) -> String {
-        hide(text, &self.spellings())
+    /// As [`redacted`](super::redacted), and without these keys.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        redact(text, &self.spellings())
     }
 
     /// Makes a text what it may be printed as.
-    pub(crate) fn hide(&self, text: &mut String) {
-        *text = self.text(text);
+    pub(crate) fn redact(&self, text: &mut String) {
+        *text = self.redacted(text);
     }
 
     /// Without these keys, and else as it is.
-    pub(crate) fn without(&self, text: String) -> String {
+    pub(crate) fn redact_exact(&self, text: String) -> String {
         let keys = self.spellings();
         let mut places = text.char_indices();
         if places.any(|(at, _)| found(text.get(at..).unwrap_or_default(), &keys).is_some()) {
-            hide(&text, &keys)
+            redact(&text, &keys)
         } else {
             text
         }
@@ -165,7 +165,7 @@ mod tests {
                 for after in ["", "\n", ", sorry"] {
                     let text = format!("{before}{key}{after}");
                     for coded in [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
-                        let shown = keys.text(&format!("<{coded}> no"));
+                        let shown = keys.redacted(&format!("<{coded}> no"));
                         assert!(shown.contains("…> no"), "{text}: {coded} is {shown}");
                         // Of what stands before it, at most as much as is coded with it.
                         assert!(shown.len() <= before.len() * 2 + 10, "{text}: {coded} is {shown}");
@@ -189,7 +189,7 @@ mod tests {
             ("is &#110;&#79;&#116;&#47;&#108;&#39;&#x6b;&#X65;+one, no", "is …, no"),
             ("is nOt&#47l", "is nOt&#47l"),
         ] {
-            assert_eq!(keys.text(given), due, "{given}");
+            assert_eq!(keys.redacted(given), due, "{given}");
         }
     }
 

@@ -326,8 +326,8 @@ impl Road {
     }
 
     /// Takes what was sent out of all that is printed of an error.
-    pub(crate) fn hide(&self, error: &mut Error) {
-        error.hide(&self.keys);
+    pub(crate) fn redact(&self, error: &mut Error) {
+        error.redact(&self.keys);
     }
 
     /// What was sent, and is not to be printed again.
@@ -336,8 +336,8 @@ impl Road {
     }
 
     /// A text of the peer's without what was sent.
-    pub(crate) fn without_keys(&self, text: String) -> String {
-        self.keys.without(text)
+    pub(crate) fn redact_exact(&self, text: String) -> String {
+        self.keys.redact_exact(text)
     }
 
     fn authorize(&mut self) {

@@ -72,7 +72,7 @@ pub(crate) fn has_user(url: &Url) -> bool {
 pub(crate) fn redact_url(text: &str) -> String {
     let url = Url::parse(text).ok();
     match url.as_ref().and_then(|url| Some((url.scheme(), url.host_str()?))) {
-        Some((scheme, host)) => redact::text(&format!("{scheme}://{host}…")),
+        Some((scheme, host)) => redact::redacted(&format!("{scheme}://{host}…")),
         None if text.is_empty() => String::new(),
         None => format!("{} bytes, not shown", text.len()),
     }

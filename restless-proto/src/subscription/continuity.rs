@@ -12,7 +12,7 @@ use super::event::{Item, RejectReason};
 use crate::event::timestamp::unix_ms;
 use crate::event::{Kind, StreamEvent};
 use crate::model::PayloadMode;
-use crate::redact::text as redacted;
+use crate::redact::redacted;
 use crate::semantics::date;
 
 /// How an item follows the item before it. A subscription tells so where

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::event::{self, StreamEvent};
 use crate::kinds::LimitError;
 use crate::redact::Keys;
-use crate::redact::text as redacted;
+use crate::redact::redacted;
 use crate::signature;
 use crate::timing::Instant;
 
@@ -144,9 +144,9 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Takes these keys out of all that is printed of it.
-    pub(super) fn hide(&mut self, keys: &Keys) {
+    pub(super) fn redact(&mut self, keys: &Keys) {
         if let Self::Malformed(event::Error::UnknownType { found }) = self {
-            keys.hide(found);
+            keys.redact(found);
         }
     }
 }

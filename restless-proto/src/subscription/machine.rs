@@ -252,7 +252,7 @@ impl SubscriptionMachine {
         self.state = State::Streaming { feed, since, deadline: self.idle_deadline(), ended: None };
         self.news = Some(Box::new(Event::Opened(Opened {
             cursor: cursor::sent_to(hop.url()),
-            request_id: request_id(&head.headers).map(|id| self.road.without_keys(id)),
+            request_id: request_id(&head.headers).map(|id| self.road.redact_exact(id)),
             subprotocol: self.transport.subprotocol(head),
         })));
     }
@@ -299,7 +299,7 @@ impl SubscriptionMachine {
             Disposition::Stop => None,
         };
         if let LossReason::Error(error) = &mut loss.reason {
-            self.road.hide(error);
+            self.road.redact(error);
         }
         let reason = loss.reason;
         if again == Disposition::Stop || !self.plan.reconnect {
@@ -387,7 +387,7 @@ impl SubscriptionMachine {
                 }
             }
             Item::Rejected(rejected) => {
-                rejected.reason.hide(self.road.keys());
+                rejected.reason.redact(self.road.keys());
                 self.position.move_to(rejected.id.as_deref().unwrap_or_default());
             }
         }

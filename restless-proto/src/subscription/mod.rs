@@ -92,7 +92,7 @@ use crate::kinds::ConfigError;
 use crate::limits::Limits;
 use crate::query;
 use crate::redact;
-use crate::redact::Hushed;
+use crate::redact::Redacted;
 use crate::road::{Renewal, Road, Rules, Take};
 use crate::runtime_url::{direct_sse, sse, to_websocket_url};
 use crate::semantics::{absolute, auth, scheme};
@@ -124,8 +124,8 @@ use transport::{Kind, Transport};
 #[must_use = "a subscription is a value: give it to a client, or start it"]
 pub struct Subscription {
     source: Source,
-    cursor: Option<Hushed>,
-    since: Option<Hushed>,
+    cursor: Option<Redacted>,
+    since: Option<Redacted>,
     reconnect: bool,
     max_reconnects: Option<u32>,
     retry: Duration,
@@ -169,8 +169,8 @@ impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Url(_) => f.write_str("Url(..)"),
-            Self::Stream(id) => f.debug_tuple("Stream").field(&redact::text(id)).finish(),
-            Self::Session(id) => f.debug_tuple("Session").field(&redact::text(id)).finish(),
+            Self::Stream(id) => f.debug_tuple("Stream").field(&redact::redacted(id)).finish(),
+            Self::Session(id) => f.debug_tuple("Session").field(&redact::redacted(id)).finish(),
             Self::Direct(target) => f.debug_tuple("Direct").field(target).finish(),
         }
     }
@@ -230,14 +230,14 @@ impl Subscription {
     /// Where to start: what [`SubscriptionMachine::cursor`] said last time, or an event's id.
     /// Default: none; an empty text is none too.
     pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
-        self.cursor = Some(Hushed(cursor.into()));
+        self.cursor = Some(Redacted(cursor.into()));
         self
     }
 
     /// A timestamp or cursor to start at as long as no event has given a cursor. Default: none, which
     /// is now; [later connects](self#what-is-promised) start at the time of the first answer.
     pub fn since(mut self, since: impl Into<String>) -> Self {
-        self.since = Some(Hushed(since.into()));
+        self.since = Some(Redacted(since.into()));
         self
     }
 

@@ -205,7 +205,7 @@ impl WebSocketMachine {
     }
 
     fn fail(&mut self, mut error: Error) {
-        self.road.hide(&mut error);
+        self.road.redact(&mut error);
         self.end(Event::Failed(error));
     }
 

@@ -12,7 +12,7 @@ use super::event::{Event, Item};
 use crate::event::{self, Kind, StreamEvent};
 use crate::kinds::LimitError;
 use crate::model::PayloadMode;
-use crate::redact::text as redacted;
+use crate::redact::redacted;
 
 pub use limits::DocumentLimits;
 use node::{Extent, Node};
