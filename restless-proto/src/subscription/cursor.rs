@@ -14,9 +14,9 @@ use crate::semantics::date;
 
 /// The one owner of the position: the cursor, and until there is one, `since`.
 ///
-/// An empty cursor or `since` is none. Where the caller gave neither, in an option or in the URL, the
-/// `Date` of the first good answer is `since`: what is sent during an outage before the first event
-/// comes all the same.
+/// An empty cursor or `since` is none. Where the caller gave neither, in an option or in the URL,
+/// the `Date` of the first good answer is `since`: what is sent during an outage before the first
+/// event comes all the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Position {
     cursor: Option<String>,
@@ -55,8 +55,8 @@ impl Position {
         Ok(Self { cursor, since, url_has_since, given_up: false })
     }
 
-    /// A good answer has come, with these fields: it is where to resume, as long as nothing else says
-    /// so. Its `Date` is by the clock of the service, as the times of its events are.
+    /// A good answer has come, with these fields: it is where to resume, as long as nothing else
+    /// says so. The `Date` of an answer is by the clock of the service, as the times of events are.
     pub(super) fn answered(&mut self, fields: &HeaderMap) {
         if self.given_up || self.cursor.is_some() || self.since.is_some() || self.url_has_since {
             return;
@@ -71,8 +71,8 @@ impl Position {
         self.cursor.as_deref()
     }
 
-    /// Gives the position up, and returns the cursor that it had: the next connect names none, which
-    /// is the way to full data.
+    /// Gives the position up, and returns the cursor that it had: the next connect names none,
+    /// which is the way to full data.
     pub(super) fn give_up(&mut self) -> Option<String> {
         self.since = None;
         self.given_up = true;
@@ -84,8 +84,9 @@ impl Position {
         self.given_up && self.cursor.is_none()
     }
 
-    /// Moves behind an event that was handed out: to its [cursor](StreamEvent::cursor). An id that no
-    /// URL could carry back counts as none, or what comes after it would come again for ever.
+    /// Moves behind an event that was handed out: to its [cursor](StreamEvent::cursor). An id that
+    /// is too long for a URL counts as none: otherwise the events after such an id would come again
+    /// for ever.
     pub(super) fn move_behind(&mut self, event: &StreamEvent) {
         match event.cursor() {
             Some(cursor) if cursor.len() <= MOST_CURSOR_BYTES => self.move_to(&cursor),
@@ -97,8 +98,8 @@ impl Position {
         }
     }
 
-    /// Moves to where an id in the stream says; an empty text moves nothing, nor does one that no
-    /// URL could carry back.
+    /// Moves to where an id in the stream says. A text that is empty, or too long for a URL, leaves
+    /// the position alone.
     pub(super) fn move_to(&mut self, cursor: &str) {
         if cursor.is_empty() || cursor.len() > MOST_CURSOR_BYTES {
             return;
@@ -119,8 +120,8 @@ impl Position {
         }
     }
 
-    /// The same for a URL that a redirect leads to: a cursor that the server put there stays, and so
-    /// does its `since` as long as there is no cursor.
+    /// The same for a URL that a redirect leads to: a cursor that the server put there stays, and
+    /// so does its `since` as long as there is no cursor.
     pub(super) fn place_in_redirect(&self, url: &Url) -> Url {
         // An empty one is none.
         let says = |name| query::value(url, name).is_some_and(|value| !value.is_empty());

@@ -36,11 +36,11 @@ pub(super) enum Fed {
     Moved(String),
     /// Bytes that the protocol owes the peer.
     Send(Bytes),
-    /// Nothing until more comes, or until a time of the protocol's own.
+    /// Nothing until more comes, or until a deadline of the protocol's.
     Starved(Option<Instant>),
-    /// What came can't be read on from here.
+    /// An error behind which the content can't be read on.
     Broken(Error),
-    /// The protocol's own end.
+    /// The protocol's end.
     Closed(ws::Closed),
 }
 
@@ -65,7 +65,7 @@ impl Feed {
         }
     }
 
-    /// No more comes. Where that was not in good order, `why` tells enough.
+    /// Takes note that no more comes; `why` says whether the end was in good order.
     pub(super) fn ended(&mut self, why: &End, now: Instant) {
         match self {
             Self::EventStream(stream) if matches!(why, End::Complete) => stream.end(),
@@ -74,7 +74,7 @@ impl Feed {
         }
     }
 
-    /// Tells the peer that it is over, where the protocol has a way to; false where it has none.
+    /// Begins the protocol's own closing, where there is one; false where there is none.
     pub(super) fn close(&mut self, now: Instant) -> bool {
         match self {
             // It can't be closing yet, and the code is one that may be sent.
@@ -83,7 +83,8 @@ impl Feed {
         }
     }
 
-    /// What the closing still asks for, with nobody left to give messages to; `None` once it is over.
+    /// What the closing still asks for, with nobody left to give messages to; `None` once it is
+    /// over.
     pub(super) fn next_of_close(&mut self) -> Option<Fed> {
         let Self::Frames(connection) = self else { return None };
         loop {
@@ -94,8 +95,8 @@ impl Feed {
                 | ws::Output::Pong(_) => {}
                 ws::Output::Send(bytes) => return Some(Fed::Send(bytes)),
                 ws::Output::Wait(deadline) => {
-                    // Once the peer has answered, and everything is sent, there is no need to wait for
-                    // its end.
+                    // Once the peer has answered, and everything is sent, there is no need to wait
+                    // for its end.
                     let waits = connection.closing().is_none();
                     return waits.then_some(Fed::Starved(deadline));
                 }
@@ -133,8 +134,8 @@ impl Feed {
                             return fed;
                         }
                     }
-                    // It has an id only in its text, which nobody has read: the cursor stands before
-                    // it, and moves past it with the next event.
+                    // It has an id only in its text, which nobody has read: the cursor stands
+                    // before it, and moves past it with the next event.
                     ws::Output::TooLarge(error) => return Fed::Item(too_large(error)),
                     // Answered, or noted, by the connection.
                     ws::Output::Ping(_) | ws::Output::Pong(_) => {}
@@ -200,23 +201,23 @@ impl Messages {
 pub(super) struct EventStream {
     coding: Option<coding::Decoder>,
     events: sse::Decoder,
-    /// What may be decoded within [`COUNTED`] before something comes of it.
+    /// The most that may be decoded within [`COUNTED`] without an event.
     most_in_vain: usize,
-    /// How much has been.
+    /// How much was decoded without an event since then.
     in_vain: usize,
-    /// Since when that is counted.
+    /// The beginning of the span that is counted now.
     counted_since: Instant,
 }
 
-/// How long is counted together what is decoded in vain.
+/// The span over which bytes that decode to no event are counted together.
 ///
-/// A few bytes can be coded to comments without end, which nobody would see, and nobody else gets a
-/// turn while they are read. It goes by time and not by how well they are coded: heartbeats are coded
-/// well too, but come at their time, for months.
+/// A few bytes can be coded to comments without end, which a program would only notice by its
+/// standstill. Time tells such a bomb from heartbeats: heartbeats are coded as well, but come at
+/// intervals, for months.
 const COUNTED: Duration = Duration::from_secs(60);
 
-/// What may be decoded in vain in that time at least, however low the limits are: heartbeats are no
-/// bomb.
+/// The least that may be decoded in that span without an event, however low the limits are:
+/// heartbeats stay below.
 const LEAST_IN_VAIN: usize = 32 << 20;
 
 impl EventStream {
@@ -307,9 +308,9 @@ fn too_large(error: LimitError) -> Item {
 
 /// Makes an item of an SSE event; `None` for one that is not the service's.
 ///
-/// The service names its events `update`, `error` or not at all, and their data is never empty.
-/// What bears another name is still taken if it reads as an event, and else is not ours to judge:
-/// proxies send `event: ping`.
+/// The service names its events `update` or `error`, or leaves the name out, and sends data with
+/// each. An event of another name is taken where it reads as an event of the service, and is passed
+/// over otherwise: proxies send `event: ping`.
 fn from_sse(sse: &sse::Event<'_>, signer: Option<&Signer>) -> Option<Fed> {
     if sse.data().is_empty() {
         return None;
@@ -329,8 +330,7 @@ enum Name {
     Other,
 }
 
-/// Makes an item of a message; `None` for an empty one. There is no other place for an id than in
-/// the event.
+/// Makes an item of a message, whose id can only stand in the event; `None` for an empty message.
 fn from_message(message: Message<'static>, signer: Option<&Signer>) -> Option<Fed> {
     if message.as_bytes().is_empty() {
         return None;

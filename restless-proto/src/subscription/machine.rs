@@ -8,7 +8,7 @@ use url::Url;
 
 use super::continuity::{Continuity, GapReason, Tracker, Verdict};
 use super::cursor::{self, Position};
-use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State as Doing, Status};
+use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State, Status};
 use super::feed::{Fed, Feed};
 use super::loss::Loss;
 use super::policy::{self, Disposition, Overrides};
@@ -26,14 +26,14 @@ use crate::timing::{Backoff, Instant};
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
 ///
 /// One machine is one subscription with all its connections, and never has more than one of them.
-/// It is `Done` after [`Event::Ended`].
+/// The machine is `Done` after [`Event::Ended`].
 pub struct SubscriptionMachine {
     plan: Plan,
     transport: Transport,
     position: Position,
     backoff: Backoff,
     road: Road,
-    state: State,
+    state: Phase,
     /// What the user is to be told before the state is looked at again.
     news: Option<Box<Event>>,
     /// Connects in a row that brought no event.
@@ -41,13 +41,13 @@ pub struct SubscriptionMachine {
     last_heard: Option<Instant>,
     /// Where continuity is asked for: most subscriptions have none.
     tracker: Option<Box<Tracker>>,
-    /// Whether this connect is for a snapshot. What comes of it does not set the back-off back, or a
-    /// document that no snapshot heals would have one after the other.
+    /// Whether this connect is for a snapshot. Events of such a connect leave the back-off alone,
+    /// or a document that no snapshot heals would ask for one snapshot after the other.
     for_snapshot: bool,
 }
 
-/// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked. It
-/// does not change.
+/// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked.
+/// The plan stays as it is.
 pub(super) struct Plan {
     pub(super) url: Url,
     pub(super) reconnect: bool,
@@ -67,13 +67,13 @@ pub(super) struct Plan {
 /// ```
 ///
 /// From any of them `close` leads to `Over`, from `Streaming` over WebSocket by way of `Closing`.
-enum State {
+enum Phase {
     /// On the road to a response that is an event stream, or opens a WebSocket.
     Travelling,
-    /// Events come, `since` then. `deadline` is `Timer::Idle`, armed by the head and by each piece of
-    /// content; `ended` is how the exchange ended, with events still to be told.
+    /// Events come, `since` then. `deadline` is `Timer::Idle`, armed by the head and by each piece
+    /// of content; `ended` is how the exchange ended, with events still to be told.
     Streaming { feed: Feed, since: Instant, deadline: Option<Instant>, ended: Option<End> },
-    /// The user has closed it, and the peer is told (RFC 6455 §7.1.2). It is given the time of
+    /// The user has closed it, and the peer is told (RFC 6455 §7.1.2). The peer has the time of
     /// `Timer::Close`, which the feed keeps.
     Closing { feed: Feed },
     /// A connect is planned.
@@ -85,7 +85,8 @@ enum State {
 /// How long the user is given for credentials: as long as a server for the answer to a handshake.
 pub(super) const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
 
-/// A key that nobody has accepted for this long may have expired in an outage: the user is asked again.
+/// The time after which the user, who was asked once after a 401, is asked again, even if every
+/// answer in between was bad: the key may expire during an outage.
 pub(super) const KEY_SPAN: Duration = Duration::from_secs(300);
 
 impl SubscriptionMachine {
@@ -103,7 +104,7 @@ impl SubscriptionMachine {
             position,
             backoff,
             road,
-            state: State::Travelling,
+            state: Phase::Travelling,
             news: None,
             reconnects: 0,
             last_heard: None,
@@ -114,54 +115,55 @@ impl SubscriptionMachine {
         machine
     }
 
-    /// Ends the subscription: nothing more comes of it but [`Event::Ended`], not even events that
-    /// have already arrived. An event stream's connection is dropped; over WebSocket the peer is
-    /// told first, and has [`close_within`](crate::ws::Options::close_within) to answer.
+    /// Ends the subscription: only [`Event::Ended`] comes from here on, and events that have
+    /// already arrived are dropped. An event stream's connection is dropped; over WebSocket the
+    /// peer is told first, and has [`close_within`](crate::ws::Options::close_within) to answer.
     pub fn close(&mut self, now: Instant) {
         self.road.advance(now);
         let now = self.road.now();
-        match std::mem::replace(&mut self.state, State::Travelling) {
-            state @ (State::Over(_) | State::Closing { .. }) => self.state = state,
-            State::Streaming { mut feed, ended: None, .. } => {
+        match std::mem::replace(&mut self.state, Phase::Travelling) {
+            state @ (Phase::Over(_) | Phase::Closing { .. }) => self.state = state,
+            Phase::Streaming { mut feed, ended: None, .. } => {
                 if feed.close(now) {
                     self.news = None;
-                    self.state = State::Closing { feed };
+                    self.state = Phase::Closing { feed };
                 } else {
                     self.end(Ended::Closed);
                 }
             }
-            State::Travelling | State::Streaming { .. } | State::Waiting(_) => {
+            Phase::Travelling | Phase::Streaming { .. } | Phase::Waiting(_) => {
                 self.end(Ended::Closed);
             }
         }
     }
 
-    /// Asks for the present data instead of what follows: the position is given up, the connection
-    /// dropped, and the next connect names neither a cursor nor a `since`, which is the service's way
-    /// to full data. For a [`Document`](super::Document) that is stale.
+    /// Asks for the present data instead of what follows. The machine gives up the position, drops
+    /// the connection, and connects without a cursor and a `since`, which is the service's way to
+    /// full data. For a [`Document`](super::Document) that is stale.
     ///
-    /// Told as [`Event::Lost`] for [`LossReason::Snapshot`], with the delay of a first loss, and no
-    /// tight loop if it comes again and again; it counts for no limit, and is done where reconnecting
-    /// is off, too. Nothing that has arrived and was not handed out comes any more.
+    /// The drop is an [`Event::Lost`] for [`LossReason::Snapshot`], with the delay of a first loss;
+    /// the delay grows where snapshots are asked for in a row. A snapshot is left out of
+    /// [`max_reconnects`](super::Subscription::max_reconnects), and works where reconnecting is
+    /// off, too. Nothing that has arrived and was not handed out comes any more.
     /// [`cursor`](Self::cursor) is none until an item has come. Where a snapshot is on its way
     /// already, or the subscription is over, this changes nothing.
     pub fn ask_for_snapshot(&mut self, now: Instant) {
         self.road.advance(now);
         let stood = match &self.state {
-            State::Closing { .. } | State::Over(_) => return,
-            State::Travelling | State::Waiting(_) if self.position.is_given_up() => return,
-            State::Travelling | State::Waiting(_) => None,
-            State::Streaming { since, .. } => Some(*since),
+            Phase::Closing { .. } | Phase::Over(_) => return,
+            Phase::Travelling | Phase::Waiting(_) if self.position.is_given_up() => return,
+            Phase::Travelling | Phase::Waiting(_) => None,
+            Phase::Streaming { since, .. } => Some(*since),
         };
         self.give_up_position(GapReason::Snapshot);
         self.for_snapshot = true;
-        if !matches!(self.state, State::Waiting(_)) {
+        if !matches!(self.state, Phase::Waiting(_)) {
             self.wait_to_connect(LossReason::Snapshot, None, stood);
         }
     }
 
-    /// How the last item that was handed out followed the one before it; `None` before the first, and
-    /// where [`continuity`](crate::Subscription::continuity) was not asked for.
+    /// How the last item that was handed out followed the one before it; `None` before the first,
+    /// and where [`continuity`](crate::Subscription::continuity) was not asked for.
     pub fn continuity(&self) -> Option<&Continuity> {
         self.tracker.as_ref().and_then(|tracker| tracker.last())
     }
@@ -175,12 +177,12 @@ impl SubscriptionMachine {
     /// Where this subscription stands.
     pub fn status(&self) -> Status {
         let state = match &self.state {
-            State::Travelling if self.road.is_unanswered() => Doing::Unanswered,
-            State::Travelling => Doing::Connecting,
-            State::Streaming { .. } => Doing::Open,
-            State::Closing { .. } => Doing::Closing,
-            State::Waiting(lost) => Doing::Waiting(lost.clone()),
-            State::Over(ended) => Doing::Ended(ended.clone()),
+            Phase::Travelling if self.road.is_unanswered() => State::Unanswered,
+            Phase::Travelling => State::Connecting,
+            Phase::Streaming { .. } => State::Open,
+            Phase::Closing { .. } => State::Closing,
+            Phase::Waiting(lost) => State::Waiting(lost.clone()),
+            Phase::Over(ended) => State::Ended(ended.clone()),
         };
         Status {
             state,
@@ -192,7 +194,7 @@ impl SubscriptionMachine {
     }
 
     fn set_out(&mut self) {
-        self.state = State::Travelling;
+        self.state = Phase::Travelling;
         if let Some(step) = self.road.begin() {
             self.step(step);
         }
@@ -225,8 +227,8 @@ impl SubscriptionMachine {
             Step::Message(message) => self.heard(|feed| feed.message(message)),
             Step::Ended(why) => self.exchange_ended(why),
             Step::Elapsed => match &mut self.state {
-                State::Streaming { feed, .. } | State::Closing { feed } => feed.elapsed(now),
-                State::Travelling | State::Waiting(_) | State::Over(_) => {}
+                Phase::Streaming { feed, .. } | Phase::Closing { feed } => feed.elapsed(now),
+                Phase::Travelling | Phase::Waiting(_) | Phase::Over(_) => {}
             },
         }
     }
@@ -249,7 +251,7 @@ impl SubscriptionMachine {
         if let Some(tracker) = &mut self.tracker {
             tracker.stands(&head.headers, cursor::is_in(hop.url()));
         }
-        self.state = State::Streaming { feed, since, deadline: self.idle_deadline(), ended: None };
+        self.state = Phase::Streaming { feed, since, deadline: self.idle_deadline(), ended: None };
         self.news = Some(Box::new(Event::Opened(Opened {
             cursor: cursor::sent_to(hop.url()),
             request_id: request_id(&head.headers).map(|id| self.road.redact_exact(id)),
@@ -261,13 +263,13 @@ impl SubscriptionMachine {
     fn heard(&mut self, take: impl FnOnce(&mut Feed)) {
         let (now, idle) = (self.road.now(), self.idle_deadline());
         match &mut self.state {
-            State::Streaming { feed, deadline, .. } => {
+            Phase::Streaming { feed, deadline, .. } => {
                 self.last_heard = Some(now);
                 *deadline = idle;
                 take(feed);
             }
-            State::Closing { feed } => take(feed),
-            State::Travelling | State::Waiting(_) | State::Over(_) => {}
+            Phase::Closing { feed } => take(feed),
+            Phase::Travelling | Phase::Waiting(_) | Phase::Over(_) => {}
         }
     }
 
@@ -275,12 +277,12 @@ impl SubscriptionMachine {
         let now = self.road.now();
         match &mut self.state {
             // Events that have arrived come out before the loss.
-            State::Streaming { feed, ended, .. } => {
+            Phase::Streaming { feed, ended, .. } => {
                 feed.ended(&why, now);
                 ended.get_or_insert(why);
             }
-            State::Closing { .. } => self.end(Ended::Closed),
-            State::Travelling | State::Waiting(_) | State::Over(_) => {}
+            Phase::Closing { .. } => self.end(Ended::Closed),
+            Phase::Travelling | Phase::Waiting(_) | Phase::Over(_) => {}
         }
     }
 
@@ -331,11 +333,11 @@ impl SubscriptionMachine {
         let lost = Lost { reason, attempt: self.reconnects, retry_at };
         self.road.hang_up();
         self.news = Some(Box::new(Event::Lost(lost.clone())));
-        self.state = State::Waiting(lost);
+        self.state = Phase::Waiting(lost);
     }
 
-    /// Whether this refusal may be for the position alone, and whoever is told of gaps wants to go on
-    /// without it.
+    /// Whether this refusal may be for the position alone, and whoever is told of gaps wants to go
+    /// on without it.
     fn refuses_position(&self, loss: &Loss) -> bool {
         let brought = self.tracker.as_ref().is_none_or(|tracker| tracker.has_brought());
         let named = cursor::is_in(&self.position.place_in(&self.plan.url));
@@ -358,7 +360,7 @@ impl SubscriptionMachine {
             tracker.let_go();
         }
         self.news = Some(Box::new(Event::Ended(ended.clone())));
-        self.state = State::Over(ended);
+        self.state = Phase::Over(ended);
     }
 
     fn idle_deadline(&self) -> Option<Instant> {
@@ -396,7 +398,7 @@ impl SubscriptionMachine {
 
     /// Reads on, until there is something to say or to wait for.
     fn read(&mut self) -> Option<Output<Event>> {
-        let State::Streaming { feed, since, deadline, ended } = &mut self.state else {
+        let Phase::Streaming { feed, since, deadline, ended } = &mut self.state else {
             return None;
         };
         let (since, deadline) = (*since, *deadline);
@@ -422,7 +424,7 @@ impl SubscriptionMachine {
             Fed::Send(bytes) => return Some(Output::Send(bytes)),
             Fed::Broken(error) => error.into(),
             Fed::Closed(closed) => Loss::of_close(closed, ended.take()),
-            Fed::Starved(own) => match ended.take() {
+            Fed::Starved(until) => match ended.take() {
                 Some(why) if !feed.tells_its_end() => Loss::of_end(why),
                 None if deadline.is_some_and(|deadline| self.road.now() >= deadline) => {
                     let idle = self.plan.idle_timeout.unwrap_or_default();
@@ -430,7 +432,7 @@ impl SubscriptionMachine {
                 }
                 why => {
                     *ended = why;
-                    let soonest = [deadline, own].into_iter().flatten().min();
+                    let soonest = [deadline, until].into_iter().flatten().min();
                     return Some(Output::Wait(if feed.is_closing() {
                         self.road.wait_for_the_end(soonest)
                     } else {
@@ -446,7 +448,7 @@ impl SubscriptionMachine {
 
     /// The closing, with nobody left to give events to.
     fn read_the_close(&mut self) -> Option<Output<Event>> {
-        let State::Closing { feed } = &mut self.state else { return None };
+        let Phase::Closing { feed } = &mut self.state else { return None };
         match feed.next_of_close() {
             Some(Fed::Send(bytes)) => Some(Output::Send(bytes)),
             Some(Fed::Starved(deadline)) => Some(Output::Wait(self.road.wait(deadline))),
@@ -476,7 +478,7 @@ impl Machine for SubscriptionMachine {
                 return Output::Event(*news);
             }
             let output = match &self.state {
-                State::Travelling => match self.road.next() {
+                Phase::Travelling => match self.road.next() {
                     Next::Step(step) => {
                         self.step(step);
                         None
@@ -489,14 +491,14 @@ impl Machine for SubscriptionMachine {
                     Next::Unanswered => Some(Output::Event(Event::Unanswered)),
                     Next::Wait(deadline) => Some(Output::Wait(self.road.wait(deadline))),
                 },
-                State::Streaming { .. } => self.read(),
-                State::Closing { .. } => self.read_the_close(),
-                State::Waiting(lost) if self.road.now() >= lost.retry_at => {
+                Phase::Streaming { .. } => self.read(),
+                Phase::Closing { .. } => self.read_the_close(),
+                Phase::Waiting(lost) if self.road.now() >= lost.retry_at => {
                     self.set_out();
                     None
                 }
-                State::Waiting(lost) => Some(Output::Wait(self.road.wait(Some(lost.retry_at)))),
-                State::Over(_) => Some(Output::Done),
+                Phase::Waiting(lost) => Some(Output::Wait(self.road.wait(Some(lost.retry_at)))),
+                Phase::Over(_) => Some(Output::Done),
             };
             if let Some(output) = output {
                 return output;

@@ -5,22 +5,22 @@
 //!
 //! # What is promised
 //!
-//! - The cursor moves exactly when an item is handed out, so what is stored after handling an item
-//!   is where the next process resumes: nothing is lost, and what was handled is not sent again by
-//!   a service that keeps to its cursor.
+//! - The cursor moves exactly when an item is handed out. A cursor that is stored after handling an
+//!   item is where the next process resumes, so that every event comes, and comes once from a
+//!   service that keeps to its cursor.
 //! - After each event the cursor is the event's id, else its timestamp as Unix milliseconds, else
-//!   what it was. An id over 4 KiB, which no URL could carry back, counts as none. An id in a block
-//!   without data moves it too (WHATWG HTML §9.2.6), and so does the id of a rejected event, or one
-//!   bad event would come again for ever.
-//! - Each connect sends `cursor`; only while there is none does it send `since`.
+//!   what it was. An id over 4 KiB, which is too long for a URL, counts as none. An id in a block
+//!   without data moves the cursor too (WHATWG HTML §9.2.6). The id of a rejected event moves the
+//!   cursor as well: otherwise one bad event would come again for ever.
+//! - Each connect sends `cursor`, and until there is a cursor, `since`.
 //! - Where the caller gave neither, the `Date` of the first good answer (RFC 9110 §6.6.1), in
-//!   milliseconds, is the `since` of later connects until an event has given a cursor: what the
-//!   service sends during an outage before the first event is not lost. `Date` is told in whole
-//!   seconds, so an event of that second may come twice.
-//! - A connection that ends, breaks, or falls silent is replaced, after a [delay](crate::Backoff).
-//!   See [`Event::Lost`].
-//! - Where [`Subscription::continuity`] asks for it, each item says how it follows the one before it:
-//!   live, replayed, repeated, or after a gap. See [`Continuity`].
+//!   milliseconds, is the `since` of later connects until an event has given a cursor, so that
+//!   events of an outage before the first event come. `Date` is in whole seconds, so that an event
+//!   of that second may come twice.
+//! - A connection that ends, breaks, or falls silent is replaced, after a [delay](crate::Backoff):
+//!   see [`Event::Lost`].
+//! - After [`Subscription::continuity`], each item says how it follows the item before it: live,
+//!   replayed, repeated, or after a gap. See [`Continuity`].
 //!
 //! # When it connects again
 //!
@@ -51,15 +51,15 @@
 //! | redirects to nowhere, no WebSocket there | no | the address is wrong |
 //! | more than a limit allows, but for one event | no | it would come again, for the cursor stands before it |
 //!
-//! "Counts" is for [`max_reconnects`](Subscription::max_reconnects): all losses do but that one.
-//! [`Subscription::on_status`] and [`Subscription::on_close`] decide otherwise.
+//! "Counts" is for [`max_reconnects`](Subscription::max_reconnects): all losses count but the one
+//! that says so. [`Subscription::on_status`] and [`Subscription::on_close`] decide otherwise.
 //!
 //! # What is not
 //!
 //! - Events of a service that sends no ids share the cursor of their millisecond: two events with
 //!   one timestamp, parted by a cut, are one position to the service.
-//! - The id of an earlier connection is not carried into the next one's events. Browsers do so; the
-//!   service's contract does not.
+//! - Events take an id from their own connection only. Browsers carry an id over to the next
+//!   connection; the service's contract forbids that.
 
 mod continuity;
 mod cursor;
@@ -164,7 +164,7 @@ enum Source {
     Direct(Box<Target>),
 }
 
-/// A URL may hold a key: it is not printed.
+/// `Debug` hides URLs, since a URL may hold a key.
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -180,8 +180,8 @@ impl Subscription {
     /// Follows a runtime URL, such as a stream's `sse_url`, or its `ws_url` over WebSocket.
     ///
     /// The client's key goes to that URL, wherever it leads: take URLs from the service only. A URL
-    /// with a user or a password is an error from [`start`](Self::start), over each transport; what
-    /// they are for is said in a field of the caller's, such as `Authorization`.
+    /// with a user or a password is an error from [`start`](Self::start), over each transport;
+    /// [`header`](Self::header) sends such credentials, as in `Authorization`.
     pub fn url(url: impl Into<String>) -> Self {
         Self::new(Source::Url(url.into()))
     }
@@ -227,110 +227,113 @@ impl Subscription {
         }
     }
 
-    /// Where to start: what [`SubscriptionMachine::cursor`] said last time, or an event's id.
-    /// Default: none; an empty text is none too.
+    /// Sets the position to start at: the last [`SubscriptionMachine::cursor`], or an event's id.
+    /// Default: none. An empty text stands for none.
     pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
         self.cursor = Some(Redacted(cursor.into()));
         self
     }
 
-    /// A timestamp or cursor to start at as long as no event has given a cursor. Default: none, which
-    /// is now; [later connects](self#what-is-promised) start at the time of the first answer.
+    /// Sets a timestamp or cursor to start at until an event has given a cursor. Default: none,
+    /// which starts now; [later connects](self#what-is-promised) start at the time of the first
+    /// answer.
     pub fn since(mut self, since: impl Into<String>) -> Self {
         self.since = Some(Redacted(since.into()));
         self
     }
 
-    /// Whether to connect again after the stream ends or fails. Default: true.
+    /// Sets whether to connect again after the stream ends or fails. Default: true.
     pub fn reconnect(mut self, reconnect: bool) -> Self {
         self.reconnect = reconnect;
         self
     }
 
-    /// The most reconnects in a row that bring no event; an event sets the count back. Default:
-    /// unbounded. Each loss [in the table](self#when-it-connects-again) counts but one: silence on a
-    /// connection that stood, before the head of an event stream. Something in between holds that
-    /// back until there is an event, and the service may have none to send.
+    /// Sets the most reconnects in a row that bring no event; an event sets the count back.
+    /// Default: unbounded. Each loss [in the table](self#when-it-connects-again) counts but one:
+    /// silence on a connection that stood, before the head of an event stream. A box in between may
+    /// hold that head back until there is an event, and the service may have none to send.
     pub fn max_reconnects(mut self, most: u32) -> Self {
         self.max_reconnects = Some(most);
         self
     }
 
-    /// The reconnection time, until the server's `retry:` sets another. Default: 1 s. See
-    /// [`Backoff`] for how the delay grows from it.
+    /// Sets the reconnection time, until the server's `retry:` sets another. Default: 1 s.
+    /// [`Backoff`] says how the delay grows.
     pub fn retry(mut self, delay: Duration) -> Self {
         self.retry = delay;
         self
     }
 
-    /// The bound to which the delay grows while no event comes. Default: 60 s; less than 100 ms is
-    /// 100 ms. `Retry-After` and a longer reconnection time go over it.
+    /// Sets the bound to which the delay grows while no event comes, at least 100 ms. Default: 60
+    /// s. `Retry-After` and a longer reconnection time go over the bound.
     pub fn max_retry(mut self, delay: Duration) -> Self {
         self.max_retry = delay;
         self
     }
 
-    /// Longest wait for the head of the response, connecting included. Default: over WebSocket 30 s;
-    /// of an event stream the [idle time](Self::idle_timeout), from where a connection stands, and
-    /// before that 30 s if the idle time is shorter. Reaching it is a loss.
+    /// Sets the longest wait for the head of the response, connecting included. A longer wait is a
+    /// loss. Default over WebSocket: 30 s. Default for an event stream: the [idle
+    /// time](Self::idle_timeout) from where a connection stands, and until then the idle time or 30
+    /// s, whichever is longer.
     ///
-    /// Proxies and frameworks hold back the head of an event stream until its first event, and that
-    /// may take as long as any other silence. After 10 s [`Event::Unanswered`] says so.
+    /// Proxies and frameworks hold back the head of an event stream until the first event, which
+    /// may take as long as any other silence. [`Event::Unanswered`] says so after 10 s.
     pub fn response_head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = Some(timeout);
         self
     }
 
-    /// Longest silence accepted, before the head of an event stream too. Default: 5 min; comments count
-    /// as sound. Reaching it is a loss.
-    /// Keep it above the polling interval of a service that sends no comments.
+    /// Sets the longest silence to accept, also before the head of an event stream. Default: 5 min.
+    /// Comments count as sound. A longer silence is a loss. For a service without comments, the
+    /// time has to be above the polling interval.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = Some(timeout);
         self
     }
 
-    /// Accepts any silence. A connection that died without a word then looks alive for ever.
+    /// Accepts any silence. A connection that dies silently then looks alive for ever.
     pub fn no_idle_timeout(mut self) -> Self {
         self.idle_timeout = None;
         self
     }
 
-    /// What the stream may make us hold in memory. Default: [`Limits::default`].
+    /// Sets how much memory the stream may take. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Verifies each event that brings data. One whose signature is missing or wrong comes out as
-    /// [`Item::Rejected`], not as an event. An error event without data bears no signature, and is
-    /// an event without one. What is signed is the data: not the id, nor the time. Default: off.
+    /// Verifies each event that brings data. An event whose signature is missing or wrong comes out
+    /// as [`Item::Rejected`]. An error event without data needs no signature. A signature covers
+    /// the data alone; id and time are unsigned. Default: off.
     pub fn verify(mut self, signer: Signer) -> Self {
         self.signer = Some(Box::new(signer));
         self
     }
 
-    /// A field of the caller's own, sent with the first request and each later one; it goes before a
-    /// [default](Service::with_header) of that name. `Authorization` belongs to the client where it
-    /// has a key.
+    /// Adds a field to the first request and each later one. The field takes the place of a
+    /// [default](Service::with_header) of that name. `Authorization` belongs to a client that has a
+    /// key.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.fields.0.push((name.into(), value.into()));
         self
     }
 
     /// Asks for the events in a content coding: `Accept-Encoding` (RFC 9110 §12.5.3) with all that
-    /// [`coding`](crate::coding) knows, or with what a field of the caller's own says. Default:
-    /// false, for there are servers and proxies that hold back events to code them better.
+    /// [`coding`](crate::coding) knows, or with the codings of an `Accept-Encoding` that the caller
+    /// set. Default: false, because some servers and proxies hold events back to code several at
+    /// once.
     ///
-    /// Coded events are decoded, asked for or not, and an event that the server flushes comes out
-    /// without waiting for the next one. Over WebSocket this changes nothing; see
-    /// [`deflate`](Self::deflate).
+    /// Coded events are decoded even unasked, and an event that the server flushes comes out at
+    /// once. Over WebSocket, [`deflate`](Self::deflate) is what counts.
     pub fn accept_encoding(mut self, ask: bool) -> Self {
         self.accept_encoding = ask;
         self
     }
 
-    /// Decides for a status that is neither a success nor a redirect whether to connect again; `None`
-    /// leaves it to the [table](self#when-it-connects-again). Default: leaves all.
+    /// Sets a function that decides for a status outside success and redirects whether to connect
+    /// again; `None` leaves the decision to the [table](self#when-it-connects-again). Default: the
+    /// table decides.
     pub fn on_status(mut self, decide: fn(StatusCode) -> Option<Disposition>) -> Self {
         self.overrides.status = Some(decide);
         self
@@ -343,42 +346,43 @@ impl Subscription {
         self
     }
 
-    /// Decides for the code of a peer's Close frame whether to connect again, 1005 where it has none;
-    /// `None` leaves it to the [table](self#when-it-connects-again). Default: leaves all.
+    /// Sets a function that decides for the code of a peer's Close frame, 1005 for a frame without
+    /// a code, whether to connect again; `None` leaves the decision to the
+    /// [table](self#when-it-connects-again). Default: the table decides.
     pub fn on_close(mut self, decide: fn(ws::CloseCode) -> Option<Disposition>) -> Self {
         self.overrides.close = Some(decide);
         self
     }
 
-    /// Offers a subprotocol in the opening handshake, after those that were offered before; the one
-    /// that the server chose is in [`Opened`]. A redirect to another origin leaves them behind, as
-    /// it does fields of the caller's own. Default: none.
+    /// Offers a subprotocol in the opening handshake, after those that were offered before; the
+    /// subprotocol that the server chose is in [`Opened`]. A redirect to another origin leaves
+    /// subprotocols behind, and fields of the caller's. Default: none.
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocols.push(name.into());
         self
     }
 
-    /// How compression is offered in the opening handshake (RFC 7692), `None` for not at all.
-    /// Default: [`Deflate::default`](ws::Deflate::default).
+    /// Sets how the opening handshake offers compression (RFC 7692); `None` offers none. Default:
+    /// [`Deflate::default`](ws::Deflate::default).
     pub fn deflate(mut self, deflate: Option<ws::Deflate>) -> Self {
         self.deflate = deflate;
         self
     }
 
-    /// Limits and timers of the WebSocket connection. Default: [`ws::Options::default`].
+    /// Sets limits and timers of the WebSocket connection. Default: [`ws::Options::default`].
     pub fn websocket_options(mut self, options: ws::Options) -> Self {
         self.websocket_options = options;
         self
     }
 
     /// Tells how each item follows the one before it, over each transport: by
-    /// [`Event::Continuity`], by [`SubscriptionMachine::continuity`] and in [`Status`]. Default: off,
-    /// and then nothing is kept or looked at.
+    /// [`Event::Continuity`], by [`SubscriptionMachine::continuity`] and in [`Status`]. Default:
+    /// off, which costs neither memory nor time.
     ///
-    /// A service that refuses the position with a request (status 400, 410, 416 or 422, or as close
-    /// code 4000 and that, before any item) is then asked again without one, as
-    /// [`ask_for_snapshot`](SubscriptionMachine::ask_for_snapshot) does, and what comes is told to
-    /// come after a [gap](GapReason::Refused). Without this, such a refusal is the end.
+    /// A service may refuse the position of a request, by status 400, 410, 416 or 422, or by close
+    /// code 4000 plus that status before any item. The machine then asks again without a position,
+    /// as [`ask_for_snapshot`](SubscriptionMachine::ask_for_snapshot) does, and the first item
+    /// comes after a [gap](GapReason::Refused). Without `continuity`, such a refusal is the end.
     ///
     /// The last 1,024 ids are remembered, each up to 4 KiB.
     pub fn continuity(mut self) -> Self {
@@ -386,39 +390,38 @@ impl Subscription {
         self
     }
 
-    /// Drops an event whose id was handed out already, among the last `window` of them (at least 1);
-    /// asks for [`continuity`](Self::continuity) too. Default: nothing is dropped. What is dropped
-    /// neither moves the cursor nor counts as an event that came.
+    /// Drops an event whose id is among the last `window` ids that were handed out (at least 1),
+    /// and asks for [`continuity`](Self::continuity) too. Default: every event is handed out. A
+    /// dropped event leaves the cursor alone, and counts as if it had not come.
     ///
-    /// An event without an id of its own is never dropped, nor is what was rejected. After a gap for
-    /// which the service was asked for no position, or went back, the window begins anew.
+    /// Events that lack an id and rejected items are always handed out. The window begins anew
+    /// after a gap for which the service was asked without a position, or went back.
     pub fn dedupe(mut self, window: usize) -> Self {
         self.dedupe = Some(window);
         self
     }
 
     /// Follows over WebSocket that the driver speaks, with a stack of its own: the request has a
-    /// `ws` or `wss` URI and no fields of the handshake but `Sec-WebSocket-Protocol`, where there are
-    /// subprotocols; the driver says
-    /// [`Response`](crate::machine::Input::Response) with status 101 once the connection stands
-    /// (or with the status that refused it), [`Message`](crate::machine::Input::Message) for each
-    /// message, an empty [`Data`](crate::machine::Input::Data) for each ping or pong, which are sound
-    /// too, [`End::Closed`](crate::machine::End::Closed) for the peer's Close frame, and
+    /// `ws` or `wss` URI and no fields of the handshake but `Sec-WebSocket-Protocol`, where there
+    /// are subprotocols; the driver says [`Response`](crate::machine::Input::Response) with status
+    /// 101 once the connection stands (or with the status that refused it),
+    /// [`Message`](crate::machine::Input::Message) for each message, an empty
+    /// [`Data`](crate::machine::Input::Data) for each ping or pong, which are sound too,
+    /// [`End::Closed`](crate::machine::End::Closed) for the peer's Close frame, and
     /// [`End::TooLarge`](crate::machine::End::TooLarge) for a message over the limit. Pings and
-    /// limits are that stack's: a message that it does not accept can't be passed over, and ends the
-    /// subscription.
+    /// limits are the stack's: a message that the stack refuses ends the subscription.
     pub fn whole_messages(mut self) -> Self {
         self.whole_messages = true;
         self
     }
 
-    /// The machine for this subscription. `entropy` gives the jitter of its delays.
+    /// Makes the machine for this subscription. `entropy` gives the jitter of the delays.
     ///
     /// # Errors
     ///
-    /// When a value in it can't work: a URL that is not http or https, an empty id, a cursor or
-    /// `since` over 4 KiB, a field that HTTP can't carry, an `Authorization` of the caller's own
-    /// beside a key; or when credentials would go over plain http to another host: see [`Service`].
+    /// When a value can't work: a URL of another scheme than http, https, ws and wss, an empty id,
+    /// a cursor or `since` over 4 KiB, a field that HTTP can't carry, an `Authorization` beside the
+    /// client's key; or when credentials would go over plain http to another host: see [`Service`].
     pub fn start(
         self,
         service: &Service,
@@ -435,8 +438,8 @@ impl Subscription {
         if let Credentials::Fixed(key) = &credentials {
             auth::bearer(key)?;
         }
-        let own = own_fields(&self.fields.0, &credentials)?;
-        let mut fields = own.clone();
+        let given = checked_fields(&self.fields.0, &credentials)?;
+        let mut fields = given.clone();
         fields::fill(&mut fields, service.defaults());
         let bears = !matches!(credentials, Credentials::None);
         if (bears || auth::has_credentials(&fields, &url)) && !service.reach().includes(&url) {
@@ -448,7 +451,7 @@ impl Subscription {
         } else {
             // Only to have them checked: each connect makes a handshake of its own.
             let mut handshake = ws::Handshake::new(&url, &mut entropy)?;
-            for (name, value) in &own {
+            for (name, value) in &given {
                 handshake = handshake.header(name.clone(), value.clone())?;
             }
             for name in &self.subprotocols {
@@ -466,7 +469,7 @@ impl Subscription {
         let position = Position::new(&url, cursor, since)?;
         let transport = Transport {
             kind,
-            fields: own,
+            fields: given,
             defaults: Arc::clone(service.defaults()),
             limits: self.limits,
             entropy,
@@ -504,8 +507,8 @@ impl Subscription {
         Ok(SubscriptionMachine::new(plan, transport, position, backoff, road, tracker))
     }
 
-    /// The URL, and whether it is followed over WebSocket. Its scheme is that of the requests, which
-    /// go out over HTTP.
+    /// The URL, and whether it is followed over WebSocket. The URL's scheme is that of the
+    /// requests, which go out over HTTP.
     fn resolve(&self, service: &Service) -> Result<(Url, bool), ConfigError> {
         let base = service.stream_base_url();
         let url = match &self.source {
@@ -535,18 +538,18 @@ impl Subscription {
 
 const MOST_URL_BYTES: usize = 48 << 10;
 
-fn own_fields(
+fn checked_fields(
     given: &[(String, String)],
     credentials: &Credentials,
 ) -> Result<HeaderMap, ConfigError> {
-    let mut own = HeaderMap::new();
+    let mut fields = HeaderMap::new();
     for (name, value) in given {
         let (name, value) = fields::checked(name, value)?;
         if name == header::AUTHORIZATION && !matches!(credentials, Credentials::None) {
             let accepted = "left to the client, which has a key";
             return Err(ConfigError::new("header", name.as_str(), accepted));
         }
-        own.append(name, value);
+        fields.append(name, value);
     }
-    Ok(own)
+    Ok(fields)
 }

@@ -69,8 +69,8 @@ const fn row(
     Row { what, cases, again, counts: true, why }
 }
 
-/// The table. The first row that fits counts. The public one in `subscription/mod.rs` is written from
-/// it, and a test compares them.
+/// The table. The first row that fits counts. The public one in `subscription/mod.rs` is written
+/// from it, and a test compares them.
 static TABLE: &[Row] = &[
     row("the stream ended in good order", &[Case::Complete], Retry, "a stream has no natural end"),
     row(
@@ -256,7 +256,7 @@ impl Case {
 
 /// Whether to connect again after a loss, and whether that counts.
 pub(super) fn after(loss: &Loss, overrides: &Overrides) -> (Disposition, bool) {
-    let own = match (&loss.reason, loss.close) {
+    let decided = match (&loss.reason, loss.close) {
         (_, Some(code)) => overrides.close.and_then(|decide| decide(code)),
         (LossReason::Error(Error::Refused(refused)), None) => {
             overrides.status.and_then(|decide| decide(refused.status()))
@@ -266,12 +266,12 @@ pub(super) fn after(loss: &Loss, overrides: &Overrides) -> (Disposition, bool) {
     let row = TABLE.iter().find(|row| row.cases.iter().any(|case| case.is(loss)));
     // What has no row can't happen here, such as an error of the developer's.
     let (again, counts) = row.map_or((Stop, true), |row| (row.again, row.counts));
-    (own.unwrap_or(again), counts)
+    (decided.unwrap_or(again), counts)
 }
 
-/// Whether a loss may be about the position that the request named, so that one that names none may be
-/// served: the server has no such thing any more, or can't make anything of the request. What the
-/// caller has decided about is left alone.
+/// Whether a loss may be about the position that the request named, so that one that names none may
+/// be served: the server has no such thing any more, or can't make anything of the request. What
+/// the caller has decided about is left alone.
 pub(super) fn may_refuse_position(loss: &Loss, overrides: &Overrides) -> bool {
     match (&loss.reason, loss.close) {
         (_, Some(code)) => {
