@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# A reverse proxy that makes a complete response of one that was cut: Caddy ends the chunked content in good order
-# when the origin's connection breaks in the middle of a chunk, so its client can't tell the cut from an end
-# (RFC 9112 section 8: an incomplete chunked message is to be told as such).
+# A reverse proxy that makes a complete response of one that was cut: Caddy ends the chunked content
+# in good order when the origin's connection breaks in the middle of a chunk, so its client can't
+# tell the cut from an end (RFC 9112 section 8: an incomplete chunked message is to be told as
+# such).
 #
-# Debian's caddy 2.6.2-5, as `reverse_proxy` with nothing else set. An origin sends a whole chunk of an event stream
-# and half of another, and resets its connection.
+# Debian's caddy 2.6.2-5, as `reverse_proxy` with nothing else set. An origin sends a whole chunk of
+# an event stream and half of another, and resets its connection.
 #
-# Seen with caddy 2.6.2 (2026-11-28): the client gets the first chunk, and then "0\r\n\r\n"; nginx 1.22.1, apache2
-# 2.4.71 and haproxy 2.6.12 close the connection without it.
+# Seen with caddy 2.6.2 (2026-11-28): the client gets the first chunk, and then "0\r\n\r\n"; nginx
+# 1.22.1, apache2 2.4.71 and haproxy 2.6.12 close the connection without it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill "${caddy:-}" "${origin:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT

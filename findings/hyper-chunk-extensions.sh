@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# hyper's client counts chunk extensions (RFC 9112 §7.1.1) over the whole content of a response, and ends it with an
-# error at 16 KiB of them: a healthy stream of small chunks with 80 bytes of extension each ends after some 200 chunks,
-# however long it has stood. curl reads it to its end.
+# hyper's client counts chunk extensions (RFC 9112 §7.1.1) over the whole content of a response, and
+# ends it with an error at 16 KiB of them: a healthy stream of small chunks with 80 bytes of
+# extension each ends after some 200 chunks, however long it has stood. curl reads it to its end.
 #
-# Seen with hyper 1.12.0: chunks read: 204 of 400, then: error reading a body from connection: chunk extensions over limit
-# Exits with 0 while that is so.
+# Seen with hyper 1.12.0: chunks read: 204 of 400, then: error reading a body from connection: chunk
+# extensions over limit Exits with 0 while that is so.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

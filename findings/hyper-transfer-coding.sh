@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# hyper's client reads a response with `Transfer-Encoding: gzip, chunked` (RFC 9112 §7: two transfer codings) without an
-# error: it takes the chunks off, leaves gzip on, and hands that out as the content. Nothing but the field, which stays in
-# the head, says so; `Content-Encoding` is absent, so whoever decodes by that reads garbage.
+# hyper's client reads a response with `Transfer-Encoding: gzip, chunked` (RFC 9112 §7: two transfer
+# codings) without an error: it takes the chunks off, leaves gzip on, and hands that out as the
+# content. Nothing but the field, which stays in the head, says so; `Content-Encoding` is absent, so
+# whoever decodes by that reads garbage.
 #
 # Seen with hyper 1.12.0: status 200, content begins with 1f 8b
 # Exits with 0 while that is so.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# On Linux, rustls-platform-verifier takes a trust store that can't be read for an empty one: with SSL_CERT_FILE naming a
-# file that is not there, its verifier with one extra root is made without an error, and trusts nobody else; without an
-# extra root there is an error, which names neither the variable nor the file. Both are in a line of `log` alone.
+# On Linux, rustls-platform-verifier takes a trust store that can't be read for an empty one: with
+# SSL_CERT_FILE naming a file that is not there, its verifier with one extra root is made without an
+# error, and trusts nobody else; without an extra root there is an error, which names neither the
+# variable nor the file. Both are in a line of `log` alone.
 #
 # Seen with rustls-platform-verifier 0.6.2, rustls-native-certs 0.8.5:
 #   with an extra root: made

@@ -1,5 +1,5 @@
-//! HTTP/1.1 without I/O beside what it is made of: httparse for heads, and a copy of the content for
-//! chunks.
+//! HTTP/1.1 without I/O beside what it is made of: httparse for heads, and a copy of the content
+//! for chunks.
 
 use std::hint::black_box;
 

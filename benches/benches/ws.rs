@@ -4,9 +4,9 @@
 //! All read the same bytes from memory, as a socket gives them: at most 16 KiB at a time, the
 //! size of a TLS record. Each counts the messages and their bytes, and is checked.
 //!
-//! The peers read into buffers of their own, save web-socket, which is given one of 64 KiB, and leaves
-//! the joining of fragments and the check for UTF-8 to its caller. Ours takes what a driver has read:
-//! here by `ReadBuffer`, as the adapters do.
+//! The peers read into buffers of their own, save web-socket, which is given one of 64 KiB, and
+//! leaves the joining of fragments and the check for UTF-8 to its caller. Ours takes what a driver
+//! has read: here by `ReadBuffer`, as the adapters do.
 
 use std::io;
 use std::pin::{Pin, pin};

@@ -1,5 +1,5 @@
-//! Ends when it is told to, by SIGTERM or Ctrl-C, in good order: what has come is printed, the service
-//! is told that nobody listens any more, and where to go on stands in a file.
+//! Ends when it is told to, by SIGTERM or Ctrl-C, in good order: what has come is printed, the
+//! service is told that nobody listens any more, and where to go on stands in a file.
 //!
 //! `cargo run --example how-to-graceful-shutdown -- STREAM FILE`: the service is that of the
 //! environment; at the next start, it goes on where the file says.

@@ -1,9 +1,9 @@
 //! Follows all streams of an account by one client and in one task, however many there are. Each is
 //! polled only when something has come for it.
 //!
-//! `cargo run --example how-to-many-subscriptions -- [EVENTS]`: the service is that of the environment;
-//! with an argument, it ends after so many events. Each stream takes a socket, so that the limit for
-//! open files (`ulimit -n`) has to be above their number.
+//! `cargo run --example how-to-many-subscriptions -- [EVENTS]`: the service is that of the
+//! environment; with an argument, it ends after so many events. Each stream takes a socket, so that
+//! the limit for open files (`ulimit -n`) has to be above their number.
 
 use std::error::Error;
 use std::io::Write as _;

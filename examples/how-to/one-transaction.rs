@@ -1,6 +1,6 @@
 //! Keeps a stream's events in an SQLite database, each in one transaction with the cursor. Whatever
-//! ends the program, and whenever: at the next start it goes on behind the last event that is in the
-//! database. No event is missing, and none is there twice.
+//! ends the program, and whenever: at the next start it goes on behind the last event that is in
+//! the database. No event is missing, and none is there twice.
 //!
 //! `cargo run --example how-to-one-transaction -- DATABASE STREAM [EVENTS]`: the service is that of
 //! the environment; with a third argument, it ends once so many events are stored.

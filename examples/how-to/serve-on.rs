@@ -2,8 +2,8 @@
 //! subscription, whatever comes and goes in front. Who connects again sends `Last-Event-ID`, as a
 //! browser does by itself, and goes on behind it.
 //!
-//! `cargo run --example how-to-serve-on -- STREAM`: the service is that of the environment. The first
-//! line of output says where it listens.
+//! `cargo run --example how-to-serve-on -- STREAM`: the service is that of the environment. The
+//! first line of output says where it listens.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -67,8 +67,8 @@ impl Feed {
         self.count.send_modify(|count| *count += 1);
     }
 
-    /// How many events are before what comes after this id: with none, before the latest event; with
-    /// one that is no longer kept, before the first that is.
+    /// How many events are before what comes after this id: with none, before the latest event;
+    /// with one that is no longer kept, before the first that is.
     fn after(&self, id: Option<&str>) -> usize {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let count = *self.count.borrow();
@@ -79,7 +79,8 @@ impl Feed {
         count - newer
     }
 
-    /// The event with so many before it, or the first that is kept; and how many are before the next.
+    /// The event with so many before it, or the first that is kept; and how many are before the
+    /// next.
     fn get(&self, before: usize) -> Option<(Event, usize)> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let count = *self.count.borrow();

@@ -269,8 +269,8 @@ fn the_version_is_asked_for_and_goes_to_stdout(example: &'static str) {
     }
 }
 
-/// Where stdout is full, it exits with 1 and says so: events, `--help` and `--version`. Where nobody
-/// reads it any more, that is no error.
+/// Where stdout is full, it exits with 1 and says so: events, `--help` and `--version`. Where
+/// nobody reads it any more, that is no error.
 fn a_full_disk_is_an_error(example: &'static str) {
     let stage = Stage::new(example);
     stage.emulator.publish(&stage.id, "1").expect("an event");

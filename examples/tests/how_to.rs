@@ -106,7 +106,8 @@ fn browser(url: &str, last: Option<&str>) -> impl Iterator<Item = String> + use<
     BufReader::new(reader).lines().map(|line| line.expect("a line"))
 }
 
-/// `serve-on`: a browser gets the latest event and what comes; one that was away, what came meanwhile.
+/// `serve-on`: a browser gets the latest event and what comes; one that was away, what came
+/// meanwhile.
 #[test]
 fn a_browser_that_was_away_gets_what_came_meanwhile() {
     let stage = Stage::new();

@@ -150,7 +150,8 @@ fn the_block_that_follows_a_stream_says_that_the_host_can_t_be_reached() {
     assert_eq!(running.note(), "lost: no connection to the host; reconnect 1 follows\n");
 }
 
-/// The block that reads typed data prints it, and ends with an error where the data has another form.
+/// The block that reads typed data prints it, and ends with an error where the data has another
+/// form.
 #[test]
 fn the_block_that_reads_typed_data_prints_it() {
     let stage = Stage::new();

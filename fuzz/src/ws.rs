@@ -19,8 +19,8 @@ enum Seen {
 /// Small, so that its passing is found.
 const LIMIT: usize = 1 << 16;
 
-/// A server's bytes give the same whole, in chunks, and by way of a read buffer. The first byte says
-/// whether there is compression, and the size of the chunks.
+/// A server's bytes give the same whole, in chunks, and by way of a read buffer. The first byte
+/// says whether there is compression, and the size of the chunks.
 pub fn split(data: &[u8]) {
     let Some((&plan, wire)) = data.split_first() else { return };
     let (sent, seen) = receive(plan, std::iter::once(Bytes::copy_from_slice(wire)));

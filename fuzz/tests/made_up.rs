@@ -1,5 +1,6 @@
 //! Runs bodies over JSON that is made up from a seed: keys out of order, twice and with escapes,
-//! white space anywhere, numbers in every spelling. A fuzzer seldom gets that deep into the grammar.
+//! white space anywhere, numbers in every spelling. A fuzzer seldom gets that deep into the
+//! grammar.
 
 use restless_fuzz::{canonical_json, event_envelope};
 

@@ -172,8 +172,8 @@ impl Error {
         }
     }
 
-    /// Says how long the URL was, where that may be why: with 400, 414 and 431, and without a status
-    /// where the connection broke.
+    /// Says how long the URL was, where that may be why: with 400, 414 and 431, and without a
+    /// status where the connection broke.
     pub(crate) fn blame_long_url(&mut self, bytes: usize) {
         match self {
             Self::Refused(refused) => refused.blame_long_url(bytes),

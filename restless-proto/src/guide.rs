@@ -1,4 +1,5 @@
-//! Writing a driver: how to run the machines of this crate over any I/O, without reading an adapter.
+//! Writing a driver: how to run the machines of this crate over any I/O, without reading an
+//! adapter.
 //!
 //! A *machine* ([`CallMachine`], [`SubscriptionMachine`]) knows the protocol: what to send, when to
 //! reconnect, where to resume. A *driver* knows the world: sockets and time. Machine and driver
@@ -236,7 +237,8 @@
 //! #             return socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
 //! #         }
 //! #         let time = "2026-03-24T00:00:00Z";
-//! #         let event = format!(r#"{{"type":"update","meta":{{"timestamp":"{time}"}},"data":1}}"#);
+//! #         let meta = format!(r#"{{"timestamp":"{time}"}}"#);
+//! #         let event = format!(r#"{{"type":"update","meta":{meta},"data":1}}"#);
 //! #         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream";
 //! #         let content = format!("id: {served}\ndata: {event}\n\n");
 //! #         socket.write_all(format!("{head}\r\n\r\n{content}").as_bytes())?;

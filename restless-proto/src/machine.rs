@@ -95,9 +95,9 @@ pub enum Input {
         /// given whole to a proxy, [`ForwardedBy`] stands among the extensions.
         head: Box<http::response::Parts>,
     },
-    /// Some content of the response, with the transfer coding taken off, and the content coding that
-    /// its `Content-Encoding` names left on. May be empty, which says that the peer was heard: as a
-    /// driver that speaks WebSocket itself does at a ping or a pong.
+    /// Some content of the response, with the transfer coding taken off, and the content coding
+    /// that its `Content-Encoding` names left on. May be empty, which says that the peer was heard:
+    /// as a driver that speaks WebSocket itself does at a ping or a pong.
     Data {
         /// The exchange that it belongs to.
         exchange: ExchangeId,

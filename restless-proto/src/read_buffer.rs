@@ -123,7 +123,8 @@ impl ReadBuffer {
         }
         let (size, frame_end) = (self.size, self.frame_end());
         if self.filled == size && (size + 1..=MOST_BYTES).contains(&frame_end) {
-            // A head alone is a reason to take as much as is usual; beyond that, twice what has come.
+            // A head alone is a reason to take as much as is usual; beyond that, twice what has
+            // come.
             let usual = self.usual_bytes();
             let more = if frame_end <= usual { usual } else { size.saturating_mul(2) };
             self.size = more.clamp(LEAST_BYTES, MOST_BYTES);

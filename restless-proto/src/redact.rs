@@ -60,8 +60,8 @@ impl fmt::Debug for Redacted {
     }
 }
 
-/// What `Debug` may show of a field of a model: what no key can hide in. The URL of the caller's API
-/// may hold one in its query, where the names are not the service's.
+/// What `Debug` may show of a field of a model: what no key can hide in. The URL of the caller's
+/// API may hold one in its query, where the names are not the service's.
 pub(crate) fn field(name: &str, debug: &str) -> String {
     let mut shown = redacted(debug);
     if matches!(name, "url" | "target_url") {

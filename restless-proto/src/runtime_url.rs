@@ -1,4 +1,5 @@
-//! The URLs of the runtime, public as [`url`](mod@crate::url): the name of its crate stays free here.
+//! The URLs of the runtime, public as [`url`](mod@crate::url): the name of its crate stays free
+//! here.
 
 use std::fmt;
 
@@ -108,8 +109,8 @@ impl From<RuntimeUrl> for String {
     }
 }
 
-/// The values of `apiKey`, `headers` and `body`, the target's URL, user information, and whatever else
-/// looks like a key are hidden.
+/// The values of `apiKey`, `headers` and `body`, the target's URL, user information, and whatever
+/// else looks like a key are hidden.
 impl fmt::Debug for RuntimeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Parts::of(&self.0);

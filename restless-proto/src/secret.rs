@@ -7,8 +7,8 @@ use std::fmt;
 /// `Debug` hides the key, `Display` is missing, and the text leaves this type only through
 /// [`expose`](Self::expose). An empty key counts as no key wherever one is taken.
 ///
-/// `==` compares as texts do, in a time that tells where they differ: it is for a caller's own keys,
-/// such as whether one has changed, not for judging a stranger's.
+/// `==` compares as texts do, in a time that tells where they differ: it is for a caller's own
+/// keys, such as whether one has changed, not for judging a stranger's.
 ///
 /// ```
 /// let key = restless_proto::ApiKey::new("rs_0123456789abcdef");

@@ -86,9 +86,9 @@ impl Service {
     }
 
     /// With keys that the driver is asked for, by
-    /// [`Output::Authorize`](crate::machine::Output::Authorize): before each call and each connect of
-    /// a subscription, and once more when a key was refused with 401. If that one is refused too, it
-    /// is the end.
+    /// [`Output::Authorize`](crate::machine::Output::Authorize): before each call and each connect
+    /// of a subscription, and once more when a key was refused with 401. If that one is refused
+    /// too, it is the end.
     #[must_use]
     pub fn with_credentials_on_demand(mut self) -> Self {
         self.credentials = Credentials::OnDemand;
@@ -121,14 +121,14 @@ impl Service {
         Ok(self)
     }
 
-    /// With this field in each call and each connect of a subscription. A field of that name that the
-    /// request has itself goes before it. Of two with one name, the later counts. Default: none but
-    /// `User-Agent`.
+    /// With this field in each call and each connect of a subscription. A field of that name that
+    /// the request has itself goes before it. Of two with one name, the later counts. Default: none
+    /// but `User-Agent`.
     ///
     /// # Errors
     ///
-    /// When HTTP can't carry it, when it is one that says how the request or its connection is to be
-    /// read (`Accept`, `Connection`, `Host` and the like), and for `x-api-key`: see
+    /// When HTTP can't carry it, when it is one that says how the request or its connection is to
+    /// be read (`Accept`, `Connection`, `Host` and the like), and for `x-api-key`: see
     /// [`with_api_key`](Self::with_api_key).
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
         let (name, value) = fields::checked(name, value)?;
@@ -191,8 +191,9 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When its URL is not an absolute http or https URL, or has a user or a password. When it bears
-    /// credentials, and would go over plain http to another host than this machine without [leave](Self::allow_credentials_over_plain_http).
+    /// When its URL is not an absolute http or https URL, or has a user or a password. When it
+    /// bears credentials, and would go over plain http to another host than this machine without
+    /// [leave](Self::allow_credentials_over_plain_http).
     pub fn check<T>(&self, request: &http::Request<T>) -> Result<(), ConfigError> {
         let uri = request.uri().to_string();
         let url = http_url("url", &uri)?;

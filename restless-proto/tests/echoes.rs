@@ -45,7 +45,8 @@ fn contents(key: &str) -> Vec<String> {
     ]
 }
 
-/// The key as it is coded for a page, a dump or a field, alone and with what stands before it there.
+/// The key as it is coded for a page, a dump or a field, alone and with what stands before it
+/// there.
 fn coded(key: &str) -> Vec<String> {
     let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
     let mut coded = vec![

@@ -14,9 +14,9 @@
 //! update, whole), `message ID DATA` (the same over WebSocket), `< "BYTES"`, `frame HEX`,
 //! `snapshot`, `end`, `fail KIND [RETRY-AFTER]`, `timeout` (of connecting), `elapsed`, `key KEY`,
 //! `no key`, `close`, and `old ` before any of the first ones to name the exchange before.
-//! `INPUT && INPUT` are handed in one behind the other before the machine is asked. Outputs are what
-//! the machine says until it waits; `wait SPAN` is compared only where the script names it. A retry
-//! is given as `FROM..TO` after now, and a wait may be.
+//! `INPUT && INPUT` are handed in one behind the other before the machine is asked. Outputs are
+//! what the machine says until it waits; `wait SPAN` is compared only where the script names it. A
+//! retry is given as `FROM..TO` after now, and a wait may be.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 

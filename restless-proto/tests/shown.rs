@@ -1,4 +1,5 @@
-//! A key that was given in the place of another value is shown by no error of the values that take it.
+//! A key that was given in the place of another value is shown by no error of the values that take
+//! it.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -56,10 +56,10 @@ fn an_end_before_the_head_says_how_it_was() {
     type Judge = fn(&Error) -> bool;
     let ends: [(End, Judge); 4] = [
         (End::Complete, |error| matches!(error, Error::Transport(_))),
-        (
-            End::Failed(TransportErrorKind::Resolve.into()),
-            |error| matches!(error, Error::Transport(why) if why.kind() == TransportErrorKind::Resolve),
-        ),
+        (End::Failed(TransportErrorKind::Resolve.into()), |error| {
+            matches!(error, Error::Transport(why)
+                    if why.kind() == TransportErrorKind::Resolve)
+        }),
         (End::TimedOut(timeout()), |error| matches!(error, Error::Timeout(_))),
         (End::TooLarge(LimitError::new("it", 1, 2)), |error| matches!(error, Error::Limit(_))),
     ];

@@ -1,7 +1,7 @@
 //! Restless Stream on async-std.
 //!
-//! async-std itself is discontinued (RUSTSEC-2025-0052), and its maintainers advise to move to smol:
-//! this crate is for programs that have not yet.
+//! async-std itself is discontinued (RUSTSEC-2025-0052), and its maintainers advise to move to
+//! smol: this crate is for programs that have not yet.
 //!
 //! ```no_run
 //! use restless_async_std::{Client, Subscription, streams};
@@ -44,13 +44,15 @@
 //! All are off by default.
 //!
 //! - `zstd`: the content coding of that name; its decoder is in C.
-//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and not
-//!   the platform's.
-//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not ring.
+//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and
+//!   not the platform's.
+//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not
+//!   ring.
 //! - `tracing`: spans and events of what the client does; the table of them is on the front page of
 //!   [`restless_hyper`].
 //!
-//! What other clients read and this one does not stands in [known limits](restless_hyper::known_limits).
+//! What other clients read and this one does not stands in [known
+//! limits](restless_hyper::known_limits).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

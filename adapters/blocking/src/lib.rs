@@ -83,13 +83,15 @@
 //! All are off by default.
 //!
 //! - `zstd`: the content coding of that name; its decoder is in C.
-//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and not
-//!   the platform's.
-//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not ring.
+//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and
+//!   not the platform's.
+//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not
+//!   ring.
 //! - `tracing`: spans and events of what the client does; the table of them is on the front page of
 //!   [`restless_hyper`].
 //!
-//! What other clients read and this one does not stands in [known limits](restless_hyper::known_limits).
+//! What other clients read and this one does not stands in [known
+//! limits](restless_hyper::known_limits).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -179,7 +181,8 @@ impl Client {
         self.0.subscribe(subscription).map(Events)
     }
 
-    /// Opens any WebSocket, not only the service's. Nothing is sent before its events are asked for.
+    /// Opens any WebSocket, not only the service's. Nothing is sent before its events are asked
+    /// for.
     ///
     /// # Errors
     ///

@@ -84,7 +84,8 @@ impl<R: Runtime> Client<R> {
     /// Makes a call, and waits for its answer.
     ///
     /// A failure that may pass is tried again, twice at the most unless
-    /// [set otherwise](ClientBuilder::max_retries): see [`CallMachine`](restless_proto::CallMachine).
+    /// [set otherwise](ClientBuilder::max_retries): see
+    /// [`CallMachine`](restless_proto::CallMachine).
     ///
     /// Each try goes over a connection that an earlier call has left, where there is one. A try
     /// that finds that connection dead moves to a new connection, once: any call does whose request

@@ -195,8 +195,8 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                 alarm.insert(Alarm { deadline, sleep })
             }
         };
-        // The clock's word is as good as the runtime's: tokio lets no timer ring for a task that has
-        // used up its turn, as one does that is flooded.
+        // The clock's word is as good as the runtime's: tokio lets no timer ring for a task that
+        // has used up its turn, as one does that is flooded.
         if now < deadline && alarm.sleep.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }

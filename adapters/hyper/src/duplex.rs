@@ -127,8 +127,8 @@ impl Duplex {
     /// A peer that takes nothing more may have said something before: that is read to its end, and
     /// only then the failure is told.
     ///
-    /// A connection at rest holds no memory to read into: what comes first, and mostly alone, is read
-    /// on the stack.
+    /// A connection at rest holds no memory to read into: what comes first, and mostly alone, is
+    /// read on the stack.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             self.stop_writing(error);

@@ -1,5 +1,6 @@
-//! How to do what most programs do next. Each answer holds for every async adapter; the programs are in
-//! the folder `examples/how-to` of the repository, on tokio, and a test runs each against the emulator.
+//! How to do what most programs do next. Each answer holds for every async adapter; the programs
+//! are in the folder `examples/how-to` of the repository, on tokio, and a test runs each against
+//! the emulator.
 //!
 //! # Pause and resume
 //!
@@ -93,9 +94,9 @@
 //!
 //! # What lies between two events
 //!
-//! [`continuity`](restless_proto::Subscription::continuity) says of each item how it follows the one
-//! before it: [live, replayed, repeated, or after a gap](restless_proto::subscription::Continuity),
-//! with the cursors around the gap and its reason.
+//! [`continuity`](restless_proto::Subscription::continuity) says of each item how it follows the
+//! one before it: [live, replayed, repeated, or after a
+//! gap](restless_proto::subscription::Continuity), with the cursors around the gap and its reason.
 //! [`dedupe`](restless_proto::Subscription::dedupe) drops what is repeated.
 //!
 //! ```
@@ -188,7 +189,9 @@
 //! # struct Feed { count: tokio::sync::watch::Sender<usize> }
 //! # impl Feed {
 //! #     fn after(&self, _: Option<&str>) -> usize { 0 }
-//! #     fn get(&self, before: usize) -> Option<(Event, usize)> { Some((Event::default(), before + 1)) }
+//! #     fn get(&self, before: usize) -> Option<(Event, usize)> {
+//! #         Some((Event::default(), before + 1))
+//! #     }
 //! # }
 //! async fn serve(
 //!     State(feed): State<Arc<Feed>>,
@@ -221,8 +224,9 @@
 //! tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).init();
 //! ```
 //!
-//! Without it there is [`Events::next_event`](crate::Events::next_event), which gives connections and
-//! losses beside items, and [`Events::watch`](crate::Events::watch), a handle for a health check.
+//! Without it there is [`Events::next_event`](crate::Events::next_event), which gives connections
+//! and losses beside items, and [`Events::watch`](crate::Events::watch), a handle for a health
+//! check.
 //!
 //! # Test without a network
 //!
@@ -233,7 +237,8 @@
 //! # use restless_hyper::{ClientBuilder, Runtime, proto::Subscription};
 //! use restless_emulator::{Emulator, Fault};
 //!
-//! # async fn test<R: Runtime>(builder: ClientBuilder<R>) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn test<R: Runtime>(builder: ClientBuilder<R>)
+//! # -> Result<(), Box<dyn std::error::Error>> {
 //! let emulator = Emulator::start()?;
 //! let id = emulator.add_stream(r#"{"name":"Orders","url":"http://127.0.0.1:9/"}"#)?;
 //! emulator.publish(&id, r#"{"total":1}"#)?;
@@ -255,5 +260,5 @@
 //! # }
 //! ```
 //!
-//! Without any socket, [`SubscriptionMachine`](restless_proto::subscription::SubscriptionMachine) takes
-//! the bytes and the time as values: see [`restless_proto::guide`].
+//! Without any socket, [`SubscriptionMachine`](restless_proto::subscription::SubscriptionMachine)
+//! takes the bytes and the time as values: see [`restless_proto::guide`].

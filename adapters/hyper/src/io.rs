@@ -1,5 +1,5 @@
-//! Between hyper's I/O traits and those of others: tokio's, which tokio-rustls speaks, and futures-io,
-//! which smol and async-std do. Traits only: no runtime.
+//! Between hyper's I/O traits and those of others: tokio's, which tokio-rustls speaks, and
+//! futures-io, which smol and async-std do. Traits only: no runtime.
 
 use std::cell::RefCell;
 use std::io;

@@ -18,6 +18,6 @@
 //! # What is read all the same
 //!
 //! Up to 2,000 fields; folded fields (RFC 9112 §5.2), which hyper has a switch for; HTTP/1.2 to 1.9
-//! as 1.1 (RFC 9110 §2.5), and chunks in HTTP/1.0 (RFC 9112 §6.1), for which the version is put right
-//! before hyper sees it, and the connection of an HTTP/1.0 server is not kept. A proxy's answer to
-//! CONNECT may do all of this, and end its lines with LF alone.
+//! as 1.1 (RFC 9110 §2.5), and chunks in HTTP/1.0 (RFC 9112 §6.1), for which the version is put
+//! right before hyper sees it, and the connection of an HTTP/1.0 server is not kept. A proxy's
+//! answer to CONNECT may do all of this, and end its lines with LF alone.

@@ -15,8 +15,8 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Sets what each TCP socket of an adapter's has: `TCP_NODELAY`, since a ping or a request of one
-/// segment must not wait for the peer's acknowledgement; and keep-alive (RFC 9293 §3.8.4) after 60 s
-/// of silence and every 15 s from then on, which keeps a quiet path open and finds a dead one.
+/// segment must not wait for the peer's acknowledgement; and keep-alive (RFC 9293 §3.8.4) after 60
+/// s of silence and every 15 s from then on, which keeps a quiet path open and finds a dead one.
 ///
 /// # Errors
 ///

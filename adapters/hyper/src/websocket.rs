@@ -20,8 +20,8 @@ use crate::duplex::Sender;
 /// Dropping it closes its connection.
 ///
 /// Memory: what [`restless_proto::ws::Connection`] says, and what it reads into
-/// ([`ReadBuffer`](restless_proto::ReadBuffer)): nothing while little comes, 16 KiB to 128 KiB once more
-/// came at once, and up to 1 MiB once a message needed it, until less has come again.
+/// ([`ReadBuffer`](restless_proto::ReadBuffer)): nothing while little comes, 16 KiB to 128 KiB once
+/// more came at once, and up to 1 MiB once a message needed it, until less has come again.
 #[must_use = "a connection moves only while it is polled"]
 pub struct WebSocket<R: Runtime> {
     driver: Driver<R, WebSocketMachine>,

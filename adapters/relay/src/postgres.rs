@@ -13,8 +13,8 @@ use crate::{Batch, Content, DeadLetter, Position, Record, Sink, SinkError, Store
 ///
 /// ```sql
 /// CREATE TABLE restless_feeds  (feed text PRIMARY KEY, sequence bigint, cursor text);
-/// CREATE TABLE restless_events (feed text, sequence bigint, cursor text, type text, unix_ms bigint,
-///                               event json, PRIMARY KEY (feed, sequence));
+/// CREATE TABLE restless_events (feed text, sequence bigint, cursor text, type text,
+///                               unix_ms bigint, event json, PRIMARY KEY (feed, sequence));
 /// CREATE TABLE restless_dead   (feed text, sequence bigint, cursor text, reason text, data bytea,
 ///                               PRIMARY KEY (feed, sequence));
 /// ```
@@ -51,8 +51,8 @@ const TABLES: &str = "
 const MADE_MEANWHILE: [SqlState; 2] = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE];
 
 impl Postgres {
-    /// A database by its URL or key-value string, as libpq has them. Nothing is connected before the
-    /// first step. Without TLS: for a socket on this machine, or a network that is trusted.
+    /// A database by its URL or key-value string, as libpq has them. Nothing is connected before
+    /// the first step. Without TLS: for a socket on this machine, or a network that is trusted.
     ///
     /// # Errors
     ///

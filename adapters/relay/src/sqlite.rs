@@ -20,9 +20,9 @@ use crate::{Batch, Content, Position, Record, Sink, SinkError, Stored};
 ///                               PRIMARY KEY (feed, sequence));
 /// ```
 ///
-/// One transaction stores a batch and moves the position. It is durable when it returns: the journal
-/// is in WAL mode with `synchronous=FULL`, set on each connection and read back, for WAL mode alone
-/// may lose the last transactions with the power.
+/// One transaction stores a batch and moves the position. It is durable when it returns: the
+/// journal is in WAL mode with `synchronous=FULL`, set on each connection and read back, for WAL
+/// mode alone may lose the last transactions with the power.
 ///
 /// Other processes may read the database at any time, and write to it: a database that is busy for
 /// more than 5 s is a failure that may pass.

@@ -44,9 +44,10 @@
 //! All are off by default.
 //!
 //! - `zstd`: the content coding of that name; its decoder is in C.
-//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and not
-//!   the platform's.
-//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not ring.
+//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and
+//!   not the platform's.
+//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not
+//!   ring.
 //! - `tracing`: spans and events of what the client does; the table of them is on the front page of
 //!   [`restless_hyper`].
 //!

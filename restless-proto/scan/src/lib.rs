@@ -1,5 +1,6 @@
 //! Searches through bytes for what `restless-proto` stops at: the end of a line (WHATWG HTML
-//! §9.2.5), what is not ASCII in it, and whatever ends the plain part of a JSON string (RFC 8259 §7).
+//! §9.2.5), what is not ASCII in it, and whatever ends the plain part of a JSON string (RFC 8259
+//! §7).
 //!
 //! Functions over a [`Block`] are inlined, and answer with a mask: short pieces, keys most of all,
 //! are done within one. Functions over a slice take what the processor offers at run time.
@@ -9,8 +10,9 @@
 //! | x86-64 | SSE2, which each has | AVX2 where it is found at run time, else SSE2 |
 //! | all others, and the feature `scalar` | eight bytes at a time | likewise |
 //!
-//! No other library of the workspace has `unsafe`, and this has none with the feature `scalar`. Each
-//! function has a plain twin in [`scalar`], which tests and the fuzz target `scan` hold it against.
+//! No other library of the workspace has `unsafe`, and this has none with the feature `scalar`.
+//! Each function has a plain twin in [`scalar`], which tests and the fuzz target `scan` hold it
+//! against.
 
 #![cfg_attr(any(feature = "scalar", not(target_arch = "x86_64")), forbid(unsafe_code))]
 

@@ -222,8 +222,8 @@ unsafe fn string_stops32(bytes: __m256i) -> __m256i {
 unsafe fn line_ends32(bytes: __m256i) -> __m256i {
     // SAFETY: this function's own requirement.
     unsafe {
-        // Looks up by a byte's lower half what it must be to end a line: 10 or 13. A zero, which the
-        // higher half makes of what is not ASCII, is none of them.
+        // Looks up by a byte's lower half what it must be to end a line: 10 or 13. A zero, which
+        // the higher half makes of what is not ASCII, is none of them.
         let ends = _mm256_setr_epi8(
             1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 13, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0,
             0, 13, 0, 0,

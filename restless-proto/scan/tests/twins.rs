@@ -80,7 +80,7 @@ fn what_is_looked_for_is_found_at_every_place_of_every_length() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 512 }, ..Default::default() })]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
 
     #[test]
     fn the_twins_agree_on_any_bytes(bytes: Vec<u8>, start in 0..64_usize) {

@@ -11,8 +11,8 @@
 //! | haproxy, varnish | 15 to 33 KiB | 400, or a reset without a status |
 //!
 //! With a URL over 4 KiB, the error of such an answer says how long the URL was. A connection that
-//! breaks without an answer a second time in a row ends the subscription then. [`session`] takes the
-//! target in the content of a call, which has no such limit, and gives a short URL.
+//! breaks without an answer a second time in a row ends the subscription then. [`session`] takes
+//! the target in the content of a call, which has no such limit, and gives a short URL.
 
 use std::fmt;
 
@@ -125,8 +125,8 @@ impl Target {
         self
     }
 
-    /// Content that is sent to the API: anything that is a JSON object, which is all that the service
-    /// takes, sent as it is. In a URL it can be read by whoever sees the URL.
+    /// Content that is sent to the API: anything that is a JSON object, which is all that the
+    /// service takes, sent as it is. In a URL it can be read by whoever sees the URL.
     pub fn body(mut self, body: impl Serialize) -> Self {
         self.body = self.checked(checked::object("body", body));
         self

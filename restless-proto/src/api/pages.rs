@@ -21,7 +21,9 @@ use crate::model::{Stream, StreamsResponse};
 /// use restless_proto::model::StreamsResponse;
 /// use restless_proto::{Call, Error, streams};
 ///
-/// fn all(send: impl Fn(Call<StreamsResponse>) -> Result<StreamsResponse, Error>) -> Result<(), Error> {
+/// fn all(
+///     send: impl Fn(Call<StreamsResponse>) -> Result<StreamsResponse, Error>,
+/// ) -> Result<(), Error> {
 ///     let mut pages = streams::Pages::new(streams::list().limit(100));
 ///     while let Some(call) = pages.next_call() {
 ///         for stream in pages.take(send(call)?) {

@@ -243,7 +243,8 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// The key that the stream is billed to. Default: the client's own; an empty one is none.
+            /// The key that the stream is billed to. Default: the client's own; an empty one is
+            /// none.
             pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
                 let key = key.into();
                 if !key.is_empty() {

@@ -18,8 +18,8 @@ use crate::semantics::redirect::{Hop, RedirectError};
 use crate::service::Service;
 use crate::timing::{Backoff, Instant};
 
-/// A [`Call`] on its way: credentials, redirects, further tries, one timer over all of it, the limit
-/// on the reply's content.
+/// A [`Call`] on its way: credentials, redirects, further tries, one timer over all of it, the
+/// limit on the reply's content.
 ///
 /// The machine has one event, the answer, and is `Done` after the event. Redirects are followed as
 /// RFC 9110 §15.4 says, ten at the most; when the origin changes, the key stays behind.

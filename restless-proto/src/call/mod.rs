@@ -140,7 +140,8 @@ impl<T: DeserializeOwned> Call<T> {
         self
     }
 
-    /// The same call, whose answer comes with the head of its response: the request's id, rate limits.
+    /// The same call, whose answer comes with the head of its response: the request's id, rate
+    /// limits.
     ///
     /// ```
     /// use restless_proto::model::Stream;

@@ -159,7 +159,8 @@ fn message(fields: &HeaderMap, content: &[u8]) -> String {
     }
 }
 
-/// JSON is UTF-8 whatever the type says (RFC 8259 §8.1); a byte order mark before it is passed over.
+/// JSON is UTF-8 whatever the type says (RFC 8259 §8.1); a byte order mark before it is passed
+/// over.
 fn raw_json(content: &[u8]) -> Option<Box<RawValue>> {
     let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     serde_json::from_slice(text).ok()

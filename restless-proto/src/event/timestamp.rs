@@ -2,8 +2,8 @@
 
 /// A timestamp as Unix milliseconds, rounded down; `None` for what is no timestamp.
 ///
-/// Reads the plain forms of ISO 8601: a date, and after it, if there is more, `T`, `t` or a space and
-/// a time.
+/// Reads the plain forms of ISO 8601: a date, and after it, if there is more, `T`, `t` or a space
+/// and a time.
 ///
 /// | part | forms |
 /// | --- | --- |

@@ -118,8 +118,8 @@ impl Chunked {
         Ok(bytes.len())
     }
 
-    /// The size of the next chunk, where all that stands before it is a line end and digits, and how
-    /// long that is. Nearly always it is so.
+    /// The size of the next chunk, where all that stands before it is a line end and digits, and
+    /// how long that is. Nearly always it is so.
     #[inline]
     fn usual_lines(&self, bytes: &[u8]) -> Option<(u64, usize)> {
         let line = match self.state {

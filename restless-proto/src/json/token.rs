@@ -71,8 +71,8 @@ pub(crate) fn key(rest: &[u8]) -> Result<Key<'_>, Stop> {
     }
 }
 
-/// A key of up to 15 bytes without escapes, its colon right behind it: 23 instructions, where quote,
-/// string, blanks and colon one by one take twice as many.
+/// A key of up to 15 bytes without escapes, its colon right behind it: 23 instructions, where
+/// quote, string, blanks and colon one by one take twice as many.
 #[inline(always)]
 fn short_key(rest: &[u8]) -> Option<Key<'_>> {
     let window: &[u8; 18] = rest.first_chunk()?;

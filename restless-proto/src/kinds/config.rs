@@ -27,8 +27,8 @@ impl ConfigError {
         Self { field, value: Given::Shown(shown(&value.into())), accepted }
     }
 
-    /// States the field and what it accepts, of a value that may hold a secret. In the value's place
-    /// stands `wrong`: what is wrong with it.
+    /// States the field and what it accepts, of a value that may hold a secret. In the value's
+    /// place stands `wrong`: what is wrong with it.
     pub fn hidden(field: &'static str, wrong: impl Into<String>, accepted: &'static str) -> Self {
         Self { field, value: Given::Hidden(shown(&wrong.into())), accepted }
     }

@@ -1,5 +1,5 @@
-//! Errors of one kind each, which know nothing of what they come to be part of: the ground that every
-//! other room may stand on. What they are put together to is [`Error`](crate::Error).
+//! Errors of one kind each, which know nothing of what they come to be part of: the ground that
+//! every other room may stand on. What they are put together to is [`Error`](crate::Error).
 
 mod config;
 mod credentials;

@@ -15,11 +15,11 @@ pub enum Timer {
     /// [`Total`](Self::Total) for that.
     Credentials,
     /// From asking the driver for an exchange to the head of its response, connecting included, for
-    /// a subscription and a WebSocket; a redirect is an exchange of its own. Over an event stream it
-    /// is [`Idle`](Self::Idle) that counts once a connection stands.
+    /// a subscription and a WebSocket; a redirect is an exchange of its own. Over an event stream
+    /// it is [`Idle`](Self::Idle) that counts once a connection stands.
     ResponseHead,
-    /// From one piece of a stream to the next, the head being the first. Over an event stream, from a
-    /// connection that stands to the head as well.
+    /// From one piece of a stream to the next, the head being the first. Over an event stream, from
+    /// a connection that stands to the head as well.
     Idle,
     /// A whole call: credentials, redirects, every try and the delays between them.
     Total,

@@ -50,8 +50,8 @@ impl TransportError {
         Self { kind, retry_after: None, long_url: None, source: Some(Arc::from(source.into())) }
     }
 
-    /// States how long whoever is on the way asks to wait, such as a proxy that answers CONNECT with
-    /// a `Retry-After` ([`retry_after`](crate::retry_after) reads it): nobody connects sooner.
+    /// States how long whoever is on the way asks to wait, such as a proxy that answers CONNECT
+    /// with a `Retry-After` ([`retry_after`](crate::retry_after) reads it): nobody connects sooner.
     pub fn with_retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.retry_after = wait.into();
         self

@@ -5,8 +5,8 @@
 //! snake_case is read as its camelCase twin; of both, the one with a value counts, and snake_case
 //! if both have one. Whole numbers may be spelt as floats. A field that may be absent may be null.
 //!
-//! `Debug` hides what looks like a key, the query of the caller's own API, and the caller's own JSON. Models are read and written by
-//! `serde_json`, not by other formats.
+//! `Debug` hides what looks like a key, the query of the caller's own API, and the caller's own
+//! JSON. Models are read and written by `serde_json`, not by other formats.
 
 #[macro_use]
 mod fields;

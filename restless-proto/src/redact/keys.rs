@@ -14,10 +14,9 @@ use crate::query;
 /// is not printed, whatever they look like.
 ///
 /// One of fewer than four characters is no secret, and would be found everywhere. The last few are
-/// remembered: an answer may come after another key was asked for, and fields of the caller's own are
-/// among them.
-/// Only the keys are kept: what they become when they are coded is worked out when something is hidden,
-/// since errors are rare, and machines many.
+/// remembered: an answer may come after another key was asked for, and fields of the caller's own
+/// are among them. Only the keys are kept: what they become when they are coded is worked out when
+/// something is hidden, since errors are rare, and machines many.
 #[derive(Clone, Default)]
 pub(crate) struct Keys(Vec<Box<str>>);
 
@@ -144,8 +143,8 @@ fn spelt(text: &str, key: &str) -> Option<usize> {
     Some(len)
 }
 
-/// The key in a field, where the field is marked as holding one: it stands behind a scheme (RFC 9110
-/// §11.4), or alone.
+/// The key in a field, where the field is marked as holding one: it stands behind a scheme (RFC
+/// 9110 §11.4), or alone.
 fn key_in<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
     let text = value.to_str().ok().filter(|_| value.is_sensitive())?;
     let credentials = text.split_once(' ').filter(|_| *name == header::AUTHORIZATION);

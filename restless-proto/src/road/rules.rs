@@ -63,7 +63,8 @@ pub(crate) enum Renewal {
     Never,
     /// Once.
     Once,
-    /// Once until an answer is good, and again after so long: the key may have expired in an outage.
+    /// Once until an answer is good, and again after so long: the key may have expired in an
+    /// outage.
     After(Duration),
 }
 
@@ -74,8 +75,8 @@ pub(crate) enum HeadTimer {
     None,
     /// A span from the request on, connecting included.
     Within(Duration),
-    /// An event stream's, which much in between gives on with the first event only: silence before it
-    /// is silence.
+    /// An event stream's, which much in between gives on with the first event only: silence before
+    /// it is silence.
     Stream {
         /// The caller's, from the request on.
         caller: Option<Duration>,
@@ -103,8 +104,8 @@ pub(super) struct HeadWait {
     pub(super) told: bool,
 }
 
-/// How long the head of a response is waited for unless a caller says otherwise: over WebSocket, and
-/// of an event stream until a connection stands.
+/// How long the head of a response is waited for unless a caller says otherwise: over WebSocket,
+/// and of an event stream until a connection stands.
 pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(30);
 
 /// After this long on a connection that stands, the user is told that no head has come.

@@ -69,7 +69,8 @@ impl Reach {
 }
 
 /// Whether a host is this machine itself: 127.0.0.0/8 and ::1 (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3),
-/// and the names that lead nowhere else (RFC 6761 §6.3). A literal IPv6 address may have its brackets.
+/// and the names that lead nowhere else (RFC 6761 §6.3). A literal IPv6 address may have its
+/// brackets.
 ///
 /// ```
 /// assert!(restless_proto::is_loopback("[::1]") && restless_proto::is_loopback("localhost"));

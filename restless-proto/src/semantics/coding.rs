@@ -242,8 +242,8 @@ impl Decoder {
     /// # Errors
     ///
     /// [`Corrupt`](CodingError::Corrupt), and [`Truncated`](CodingError::Truncated) after
-    /// [`end`](Self::end): once what was good has come out, and from then on. Of `br`, what was good
-    /// before a fault in the same chunk may stay inside.
+    /// [`end`](Self::end): once what was good has come out, and from then on. Of `br`, what was
+    /// good before a fault in the same chunk may stay inside.
     pub fn poll(&mut self) -> Result<Option<Bytes>, CodingError> {
         while !self.is_idle() {
             let given = self.step()?;
@@ -262,7 +262,8 @@ impl Decoder {
         self.source.first().is_empty() && !self.full && self.failed.is_none()
     }
 
-    /// Decodes some, and gives how much of the piece is filled. What was good comes before an error.
+    /// Decodes some, and gives how much of the piece is filled. What was good comes before an
+    /// error.
     ///
     /// Each step takes some of the input or fills some of the piece, but for one after either.
     fn step(&mut self) -> Result<usize, CodingError> {

@@ -1,4 +1,5 @@
-//! HTTP semantics (RFC 9110): what statuses and fields mean, as pure functions over the `http` crate's types.
+//! HTTP semantics (RFC 9110): what statuses and fields mean, as pure functions over the `http`
+//! crate's types.
 
 pub(crate) mod absolute;
 pub(crate) mod auth;

@@ -14,8 +14,8 @@ use crate::redact::shown;
 /// Redirects that are followed in a row before it is an error.
 pub(crate) const MOST_REDIRECTS: u8 = 10;
 
-/// A URL of so many bytes gets through everywhere; pound, nginx, Apache, lighttpd and squid stop at 4
-/// to 8 KiB.
+/// A URL of so many bytes gets through everywhere; pound, nginx, Apache, lighttpd and squid stop at
+/// 4 to 8 KiB.
 const SHORT_URL: usize = 4096;
 
 /// Whether this status redirects, so that its `Location` is to be followed.
@@ -129,8 +129,8 @@ impl Hop {
         self.redirects
     }
 
-    /// Whether the first origin was left on the way, and our credentials with it: a 401 is not about
-    /// them then.
+    /// Whether the first origin was left on the way, and our credentials with it: a 401 is not
+    /// about them then.
     pub(crate) fn has_left_origin(&self) -> bool {
         self.left_origin
     }

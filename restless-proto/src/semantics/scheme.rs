@@ -1,5 +1,5 @@
-//! `ws` and `wss` name what `http` and `https` name, where a WebSocket is to be opened: its handshake
-//! is a request over HTTP (RFC 6455 §3).
+//! `ws` and `wss` name what `http` and `https` name, where a WebSocket is to be opened: its
+//! handshake is a request over HTTP (RFC 6455 §3).
 
 use url::{Position, Url};
 

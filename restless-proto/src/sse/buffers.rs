@@ -52,8 +52,8 @@ pub(super) enum Data {
 }
 
 impl Buffers {
-    /// Takes a block's first `data` line, if it is that and within the limits, and says so. The same
-    /// as [`data_line`](Self::data_line) for most.
+    /// Takes a block's first `data` line, if it is that and within the limits, and says so. The
+    /// same as [`data_line`](Self::data_line) for most.
     #[inline(always)]
     pub(super) fn first_data_line(
         &mut self,

@@ -155,9 +155,9 @@ impl Decoder {
         self.last_event_id.text(self.lines.chunk())
     }
 
-    /// What the last valid `retry` field asked for, as soon as its line has ended; `None` where none
-    /// came. Valid are ASCII digits only, read as milliseconds; a number of more than 64 bits is
-    /// the longest time that they hold.
+    /// What the last valid `retry` field asked for, as soon as its line has ended; `None` where
+    /// none came. Valid are ASCII digits only, read as milliseconds; a number of more than 64 bits
+    /// is the longest time that they hold.
     pub fn reconnection_time(&self) -> Option<Duration> {
         self.interpreter.reconnection_time
     }

@@ -89,8 +89,8 @@ fn read_from(
     }
 }
 
-/// How many bytes the line's end at `length` has; `None` where there is none, or where it is a CR at
-/// the chunk's end, which an LF may follow.
+/// How many bytes the line's end at `length` has; `None` where there is none, or where it is a CR
+/// at the chunk's end, which an LF may follow.
 #[inline(always)]
 fn line_end_length(rest: &[u8], length: usize) -> Option<usize> {
     match rest.get(length..)? {

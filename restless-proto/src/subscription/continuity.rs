@@ -284,8 +284,8 @@ impl Tracker {
         Some(Continuity::Gap { from, to, why })
     }
 
-    /// What came before is no measure of what comes: after a gap the same ids may be other events, or
-    /// the same ones, which a document that was set back has to take again.
+    /// What came before is no measure of what comes: after a gap the same ids may be other events,
+    /// or the same ones, which a document that was set back has to take again.
     fn forget(&mut self) {
         self.window.clear();
         self.highest = None;

@@ -27,8 +27,8 @@ pub enum Event {
     Unanswered,
     /// How the next item follows the one before it, where
     /// [`continuity`](crate::Subscription::continuity) asks for that. Comes before the first item,
-    /// before each that follows in another way than the last one, and before each that comes after a
-    /// gap.
+    /// before each that follows in another way than the last one, and before each that comes after
+    /// a gap.
     Continuity(Continuity),
     /// The stream said something.
     Item(Item),
@@ -96,10 +96,10 @@ impl Item {
 /// An event that was not accepted. The item's id has moved the cursor all the same: otherwise one
 /// bad event would be sent again for ever.
 ///
-/// Of an event that was too large, an event stream's id is known, where it has an `id` field that is
-/// not too large itself. A WebSocket message has its id in its text, which nobody has read: the cursor
-/// stands before it, and moves past it with the next event. Where none comes before the connection is
-/// lost, it is sent again, and rejected again.
+/// Of an event that was too large, an event stream's id is known, where it has an `id` field that
+/// is not too large itself. A WebSocket message has its id in its text, which nobody has read: the
+/// cursor stands before it, and moves past it with the next event. Where none comes before the
+/// connection is lost, it is sent again, and rejected again.
 #[derive(Clone, thiserror::Error)]
 #[error("an event was rejected")]
 #[non_exhaustive]

@@ -116,8 +116,8 @@ impl Transport {
         }
     }
 
-    /// Makes a request what goes to the driver. Where redirects and credentials are judged, it is HTTP;
-    /// to a stack for whole messages, WebSocket.
+    /// Makes a request what goes to the driver. Where redirects and credentials are judged, it is
+    /// HTTP; to a stack for whole messages, WebSocket.
     pub(super) fn hand_over(&self, request: &mut Request<Bytes>) {
         if matches!(self.kind, Kind::Messages { .. }) {
             *request.uri_mut() = ws::websocket_uri(request.uri());

@@ -27,10 +27,10 @@ use crate::entropy::Entropy;
 /// brings nothing. After three connections in a row of less than a second each, even with an event
 /// in each, every delay is at least 100 ms: neither a setting nor a server can make a tight loop.
 ///
-/// The ceiling that follows: within a minute a subscription connects 61 times at most with the default
-/// reconnection time of a second, `60 s / base + 1` times with another one of 100 ms or more, and 604
-/// times with less, which is ten times a second. Each connect may follow ten redirects, and may do so
-/// once more with another key after a 401.
+/// The ceiling that follows: within a minute a subscription connects 61 times at most with the
+/// default reconnection time of a second, `60 s / base + 1` times with another one of 100 ms or
+/// more, and 604 times with less, which is ten times a second. Each connect may follow ten
+/// redirects, and may do so once more with another key after a 401.
 ///
 /// `Retry-After` is about one answer, and gets any wait that it asks for: `retry_at` in
 /// [`Lost`](crate::subscription::Lost) and in the status says how long that is. A `retry:` stays
@@ -72,8 +72,8 @@ impl Backoff {
         self.losses = 0;
     }
 
-    /// The delay after one more loss, no shorter than `retry_after`. `spell`: how long the connection
-    /// stood.
+    /// The delay after one more loss, no shorter than `retry_after`. `spell`: how long the
+    /// connection stood.
     pub fn next_delay(&mut self, retry_after: Option<Duration>, spell: Duration) -> Duration {
         let asked_for = retry_after.unwrap_or_default();
         if spell >= self.reconnection_time.max(LEAST_STEP).saturating_mul(WELL_LONGER) {

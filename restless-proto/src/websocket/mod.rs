@@ -84,11 +84,12 @@ enum State {
 }
 
 impl WebSocketMachine {
-    /// For this handshake, with [`USER_AGENT`](crate::USER_AGENT) where it says nothing else. The head
-    /// of the response is waited for 30 s.
+    /// For this handshake, with [`USER_AGENT`](crate::USER_AGENT) where it says nothing else. The
+    /// head of the response is waited for 30 s.
     pub fn new(handshake: Handshake, options: Options, entropy: Entropy, now: Instant) -> Self {
         let rules = Rules {
-            // The handshake has what it needs, and goes where its caller sends it, and nowhere else.
+            // The handshake has what it needs, and goes where its caller sends it, and nowhere
+            // else.
             credentials: Credentials::None,
             credentials_wait: None,
             renewal: Renewal::Never,

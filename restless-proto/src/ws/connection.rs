@@ -49,10 +49,10 @@ pub enum Output<'a> {
 /// transport again: so the bytes of one read are all that the machine holds besides the message
 /// that is being put together, and a slow reader slows its peer down.
 ///
-/// What the protocol owes the peer comes out first: the pong for a ping comes out before any message
-/// of the same piece of input, those that stand before the ping too, so that a slow reader is no
-/// silent one. Pongs come one at a time: there is never more than one unsent. A Close frame is
-/// answered in its turn, since what stands before it may break a rule.
+/// What the protocol owes the peer comes out first: the pong for a ping comes out before any
+/// message of the same piece of input, those that stand before the ping too, so that a slow reader
+/// is no silent one. Pongs come one at a time: there is never more than one unsent. A Close frame
+/// is answered in its turn, since what stands before it may break a rule.
 ///
 /// ```text
 ///            close()                      Close frame
@@ -77,8 +77,8 @@ pub struct Connection {
     incoming: Incoming,
     outgoing: Outgoing,
     most_unread: usize,
-    /// Nothing is owed to the peer, all input was searched for what will be, and the last message lay
-    /// whole in its piece of it: one that does too can be lent at once.
+    /// Nothing is owed to the peer, all input was searched for what will be, and the last message
+    /// lay whole in its piece of it: one that does too can be lent at once.
     flowing: bool,
 }
 
@@ -183,8 +183,8 @@ impl Connection {
         self.poll_any()
     }
 
-    /// The same, with messages in memory of their own: a text is checked for UTF-8 once, as it becomes
-    /// a string that is kept.
+    /// The same, with messages in memory of their own: a text is checked for UTF-8 once, as it
+    /// becomes a string that is kept.
     pub(crate) fn poll_shared(&mut self) -> Output<'static> {
         let in_chunk = if self.flowing { self.incoming.next_in_chunk() } else { None };
         match in_chunk.map_or_else(|| self.next(), Ok) {

@@ -259,8 +259,8 @@ impl Inflater {
     }
 
     /// Decompresses the next piece of a message to the end of `output`, which may come to hold
-    /// `limit` bytes. Memory is taken as output comes, and never for more than one byte over it. With
-    /// an error, `input` is what was not read.
+    /// `limit` bytes. Memory is taken as output comes, and never for more than one byte over it.
+    /// With an error, `input` is what was not read.
     pub(crate) fn push(
         &mut self,
         input: &mut &[u8],
@@ -273,8 +273,8 @@ impl Inflater {
         }
         loop {
             let ran = self.run(input, output);
-            // Before what went wrong: with the output full, the decompressor may have looked at what
-            // follows and found it wrong, or not, depending on how the input was cut.
+            // Before what went wrong: with the output full, the decompressor may have looked at
+            // what follows and found it wrong, or not, depending on how the input was cut.
             if output.len() > limit {
                 let error = LimitError::new(MESSAGE, limit, limit.saturating_add(1));
                 return Err(InflateError::TooLarge(error));
@@ -388,7 +388,8 @@ impl Inflater {
 #[cold]
 fn make_room(output: &mut Vec<u8>, more: usize, limit: usize) {
     let room = limit.saturating_add(1).saturating_sub(output.len());
-    // The last step goes all the way: to double once more would take as much again while it is moved.
+    // The last step goes all the way: to double once more would take as much again while it is
+    // moved.
     let last = output.len().saturating_add(more) > limit / 2;
     output.reserve_exact(if last { room } else { more });
 }
@@ -473,8 +474,8 @@ pub(crate) const NAME: &str = "permessage-deflate";
 /// The largest window, which is what one message can refer to in those before it.
 const WINDOW_BYTES: usize = 32 << 10;
 
-/// Room that is left for output: with less of it, the decompressor leaves its fast loop, which costs
-/// half as much again for the last 260 bytes.
+/// Room that is left for output: with less of it, the decompressor leaves its fast loop, which
+/// costs half as much again for the last 260 bytes.
 const SPARE_OUTPUT_BYTES: usize = 512;
 
 /// What a flush ends with, and the sender leaves out (§7.2.1).

@@ -190,8 +190,8 @@ impl Incoming {
                 Ok(None) => {}
                 Ok(Some(Read::Message(whole))) => return Ok(Read::Message(whole)),
                 other => {
-                    // Of two errors, the one that comes first counts, and so text that can't be right
-                    // is told before what stands behind it, and before more of it has come.
+                    // Of two errors, the one that comes first counts, and so text that can't be
+                    // right is told before what stands behind it, and before more of it has come.
                     self.check_so_far()?;
                     return other.map(|read| read.unwrap_or(Read::Starved));
                 }
@@ -199,8 +199,8 @@ impl Incoming {
         }
     }
 
-    /// The next message, where it is one frame, not compressed, that lies whole in its chunk, as most
-    /// are. To be called between two frames.
+    /// The next message, where it is one frame, not compressed, that lies whole in its chunk, as
+    /// most are. To be called between two frames.
     #[inline]
     pub(crate) fn next_in_chunk(&mut self) -> Option<Whole> {
         let frame = self.walk.whole(self.chunks.first())?;
@@ -277,8 +277,8 @@ impl Incoming {
         })
     }
 
-    /// The same, and fragments that lie whole in their chunk and are what most are: not compressed, and
-    /// within the limits, up to the end of a message.
+    /// The same, and fragments that lie whole in their chunk and are what most are: not compressed,
+    /// and within the limits, up to the end of a message.
     fn read_whole_frames(&mut self) -> Option<Whole> {
         let Self { chunks, walk, sequence, begun, joined, large, .. } = self;
         let (limit, fragment_limit) = (self.message_limit, self.fragment_limit);

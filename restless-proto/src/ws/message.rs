@@ -11,9 +11,9 @@ use bytestring::ByteString;
 ///
 /// A [`Connection`](super::Connection) lends it until the next poll: nothing is counted, copied or
 /// allocated for it. Who keeps a message takes [`into_owned`](Self::into_owned), or the bytes alone
-/// with [`into_bytes`](Self::into_bytes). What lies in one piece of input becomes a slice of that, so
-/// it keeps the whole piece in memory: up to 1 MiB, from a [`ReadBuffer`](crate::ReadBuffer). Copy
-/// what is to be kept for long.
+/// with [`into_bytes`](Self::into_bytes). What lies in one piece of input becomes a slice of that,
+/// so it keeps the whole piece in memory: up to 1 MiB, from a [`ReadBuffer`](crate::ReadBuffer).
+/// Copy what is to be kept for long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "RFC 6455 has these two kinds of data and no other")]
 pub enum Message<'a> {
@@ -99,9 +99,9 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The text for whoever keeps it. A slice of the input is checked for UTF-8 again as it becomes one
-    /// in shared memory, which takes about as long as copying it would: the crate has no unsafe code to
-    /// skip that with.
+    /// The text for whoever keeps it. A slice of the input is checked for UTF-8 again as it becomes
+    /// one in shared memory, which takes about as long as copying it would: the crate has no unsafe
+    /// code to skip that with.
     pub fn into_owned(self) -> Text<'static> {
         Text(Characters::Owned(self.into_string()))
     }

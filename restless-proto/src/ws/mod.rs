@@ -2,8 +2,9 @@
 //!
 //! [`Handshake`] is the opening handshake: a request for any HTTP/1.1 client, and the check of the
 //! response; who has no client has [`http1`](crate::http1). [`Connection`] is what follows: bytes
-//! and time go in, bytes and messages come out. [`WebSocketMachine`](crate::websocket::WebSocketMachine) is both in one, for any driver
-//! of this crate's machines. None of them knows this crate's service, so they do for any WebSocket.
+//! and time go in, bytes and messages come out.
+//! [`WebSocketMachine`](crate::websocket::WebSocketMachine) is both in one, for any driver of this
+//! crate's machines. None of them knows this crate's service, so they do for any WebSocket.
 //!
 //! ```
 //! use std::time::Duration;

@@ -6,7 +6,8 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use restless_proto::ws::Options;
 ///
-/// let options = Options::default().message_bytes(1 << 20).ping_every(Some(Duration::from_secs(45)));
+/// let often = Some(Duration::from_secs(5));
+/// let options = Options::default().message_bytes(1 << 20).ping_every(often);
 /// # let _ = options;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -192,8 +192,8 @@ impl Outgoing {
         self.state = State::Failed { error, by: self.now + LINGER };
     }
 
-    /// What the time and the end mean, once all input is read, which may end within a message. `None`
-    /// where a ping of the keep-alive waits to be sent now.
+    /// What the time and the end mean, once all input is read, which may end within a message.
+    /// `None` where a ping of the keep-alive waits to be sent now.
     pub(crate) fn next(&mut self, within_message: bool) -> Option<Next> {
         if self.transport_ended {
             self.end(Over::Transport { within_message });

@@ -21,8 +21,8 @@ const BETWEEN_COMPRESSIBLE: u8 = 2;
 /// A message has begun, and its last fragment not.
 const WITHIN: u8 = 4;
 
-/// The places where a data frame with this first byte may stand. Each frame is looked up twice on its
-/// way, for three instructions, where asking for bits and opcode takes fifteen.
+/// The places where a data frame with this first byte may stand. Each frame is looked up twice on
+/// its way, for three instructions, where asking for bits and opcode takes fifteen.
 const MAY_STAND: [u8; 256] = {
     let mut places = [0; 256];
     let mut first = 0;

@@ -9,8 +9,8 @@ use super::frame::FrameHeader;
 /// Walks from head to head over the frames of what comes in chunks, and past their payloads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameWalk {
-    /// Where the next head is to begin, counted from the start of the chunk at hand; [`NOWHERE`] while
-    /// its start is in `cut`, so that to look for it here finds none.
+    /// Where the next head is to begin, counted from the start of the chunk at hand; [`NOWHERE`]
+    /// while its start is in `cut`, so that to look for it here finds none.
     at: u64,
     /// The start of a head that the chunks before ended with; it goes on at the start of this one.
     cut: [u8; FrameHeader::MAX_BYTES],

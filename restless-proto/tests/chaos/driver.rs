@@ -1,5 +1,5 @@
-//! The client's side: a driver that moves what comes, a user who takes what is handed out, and their
-//! clock.
+//! The client's side: a driver that moves what comes, a user who takes what is handed out, and
+//! their clock.
 
 mod tricks;
 
@@ -262,7 +262,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// It is over: the next machine starts at the stored cursor, as long as there is something to see.
+    /// It is over: the next machine starts at the stored cursor, as long as there is something to
+    /// see.
     fn done(&mut self) -> Result<Turn, String> {
         self.note(|| "done".to_owned());
         if self.is_open() {

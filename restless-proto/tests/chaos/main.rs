@@ -1,6 +1,6 @@
-//! Chaos under scripted time: a server with a log, a network that cuts, stalls and lies, a clock that
-//! jumps, and a driver that is slow, late or confused, around one subscription. There is no socket and
-//! no clock: a seed is a script, and a script always goes the same way.
+//! Chaos under scripted time: a server with a log, a network that cuts, stalls and lies, a clock
+//! that jumps, and a driver that is slow, late or confused, around one subscription. There is no
+//! socket and no clock: a seed is a script, and a script always goes the same way.
 //!
 //! What holds whatever happens:
 //!

@@ -6,7 +6,8 @@ use restless_proto::{Entropy, TransportErrorKind};
 
 use super::log::Ms;
 
-/// A script. What it does not say is calm: a server that keeps to its cursor and holds the connection.
+/// A script. What it does not say is calm: a server that keeps to its cursor and holds the
+/// connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     pub(crate) seed: u64,

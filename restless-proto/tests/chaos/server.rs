@@ -55,7 +55,8 @@ pub(crate) struct Exchange {
     pub(crate) asked_at: Ms,
     /// Whether the driver has a connection for it.
     pub(crate) is_open: bool,
-    /// Frames that the server owes to a ping or a Close frame, and whether one of its own is under way.
+    /// Frames that the server owes to a ping or a Close frame, and whether one of its own is under
+    /// way.
     pub(crate) owed: VecDeque<Bytes>,
     pub(crate) is_within_frame: bool,
     /// What the client has sent and nobody has read.

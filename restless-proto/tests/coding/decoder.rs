@@ -81,7 +81,8 @@ fn content_that_ends_early_says_so_after_what_it_had() {
         for cut in 1..coded.len() {
             let (seen, end) = decode(value, &coded[..cut], usize::MAX);
             assert!(
-                matches!(&end, Err(CodingError::Truncated { coding }) if coding.to_string() == *value),
+                matches!(&end, Err(CodingError::Truncated { coding })
+                    if coding.to_string() == *value),
                 "{coding} cut after {cut}: {end:?}"
             );
             assert!(text.as_bytes().starts_with(&seen), "{coding} cut after {cut}");

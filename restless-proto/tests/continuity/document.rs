@@ -92,8 +92,8 @@ impl Start {
     }
 }
 
-/// What goes over the wire on one connection: the events with their numbers, full or not; `None` for a
-/// broken one.
+/// What goes over the wire on one connection: the events with their numbers, full or not; `None`
+/// for a broken one.
 fn sent(plan: &Plan, start: Start) -> Vec<Option<(usize, bool)>> {
     let (mut next, mut has_base) = match (plan.fault, start) {
         (Fault::StartOver, _) | (_, Start::First) => (0, false),

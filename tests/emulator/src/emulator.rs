@@ -42,7 +42,8 @@ const SHUTDOWN: Duration = Duration::from_millis(100);
 /// use restless_emulator::Emulator;
 ///
 /// let emulator = Emulator::start()?;
-/// let id = emulator.add_stream(r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#)?;
+/// let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+/// let id = emulator.add_stream(stream)?;
 /// emulator.publish(&id, r#"{"total":42}"#)?;
 /// assert_eq!(emulator.log(&id)[0].data.as_deref(), Some(r#"{"total":42}"#));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

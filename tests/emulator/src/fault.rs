@@ -22,7 +22,8 @@ use crate::websocket::Order;
 /// before everything else, authorisation included, so a 401 can be ordered too.
 ///
 /// Counts of bytes are counts of the content, without the head and without the chunked coding's own
-/// bytes, but with its content coding; of a WebSocket, of all frames after the opening handshake. The parts combine: `Fault::content_type("text/plain").header("x-a", "b").times(2)`.
+/// bytes, but with its content coding; of a WebSocket, of all frames after the opening handshake.
+/// The parts combine: `Fault::content_type("text/plain").header("x-a", "b").times(2)`.
 ///
 /// ```
 /// use restless_emulator::Fault;
@@ -284,8 +285,8 @@ impl Fault {
         self
     }
 
-    /// The head of an event stream's response comes with its first event, as behind a box that holds
-    /// responses back; the opening handshake of a WebSocket too.
+    /// The head of an event stream's response comes with its first event, as behind a box that
+    /// holds responses back; the opening handshake of a WebSocket too.
     pub fn late_head(mut self) -> Self {
         self.is_late = true;
         self
@@ -297,8 +298,8 @@ impl Fault {
         self
     }
 
-    /// Each chunk's size is followed by an extension of so many bytes (RFC 9112 §7.1.1), at least 3.
-    /// Without effect on a response that is not chunked, as on a WebSocket.
+    /// Each chunk's size is followed by an extension of so many bytes (RFC 9112 §7.1.1), at least
+    /// 3. Without effect on a response that is not chunked, as on a WebSocket.
     pub fn chunk_extensions(mut self, bytes: usize) -> Self {
         self.treatment.extension = Some(bytes.max(3));
         self
@@ -372,8 +373,8 @@ impl Faults {
         self.take(|fault| fault.target == Target::Rest)
     }
 
-    /// The fault for a runtime request of the stream with this id, if it has one, that says where to
-    /// resume or does not.
+    /// The fault for a runtime request of the stream with this id, if it has one, that says where
+    /// to resume or does not.
     pub(crate) fn take_runtime(
         &self,
         id: Option<&str>,

@@ -71,8 +71,8 @@ struct State {
 /// Where a subscriber wants to start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Start {
-    /// With the latest update and the errors after it, so that who comes late has something to show;
-    /// with the next event to come where there is none yet.
+    /// With the latest update and the errors after it, so that who comes late has something to
+    /// show; with the next event to come where there is none yet.
     Latest,
     /// After every event whose id is at most this, which the subscriber has seen.
     Cursor(i64),
@@ -138,8 +138,8 @@ impl Feed {
     }
 
     /// Adds an update and returns its id. With `only_changes`, data that says the same as the last
-    /// is no event, and `None`; after an error it is one, for how else would a subscriber learn that
-    /// it has passed.
+    /// is no event, and `None`; after an error it is one, for how else would a subscriber learn
+    /// that it has passed.
     pub(crate) fn update(
         &self,
         data: &str,

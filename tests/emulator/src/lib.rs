@@ -2,9 +2,10 @@
 //!
 //! [`Emulator`] is the service as its SDKs see it: the REST API, direct streams and sessions, and
 //! event streams over SSE and WebSocket with cursors, signatures and both payload modes, polled
-//! from a real upstream. It listens on 127.0.0.1 only, runs on a thread of its own, and stops when it is dropped.
-//! [`Fault`]s make it misbehave where a test wants it to, [`Emulator::publish`] emits events
-//! without an upstream, and [`Upstream`] is an upstream whose answer a test can change.
+//! from a real upstream. It listens on 127.0.0.1 only, runs on a thread of its own, and stops when
+//! it is dropped. [`Fault`]s make it misbehave where a test wants it to, [`Emulator::publish`]
+//! emits events without an upstream, and [`Upstream`] is an upstream whose answer a test can
+//! change.
 //!
 //! The crate's `README.md` lists what is emulated and what is not.
 //!
@@ -14,7 +15,8 @@
 //! use restless_emulator::{Emulator, Fault};
 //!
 //! let emulator = Emulator::start()?;
-//! let id = emulator.add_stream(r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#)?;
+//! let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+//! let id = emulator.add_stream(stream)?;
 //! emulator.inject(Fault::end_after_events(1));
 //!
 //! let mut socket = TcpStream::connect(emulator.address())?;

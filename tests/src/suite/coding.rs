@@ -111,8 +111,8 @@ pub async fn a_coding_that_no_registry_has_changes_nothing<R: Runtime>(rt: R) {
     }
 }
 
-/// A transfer coding beside `chunked`, which hyper 1 passes over in a call's reply, is an error that
-/// says so; and for a subscription the end, since it would come again.
+/// A transfer coding beside `chunked`, which hyper 1 passes over in a call's reply, is an error
+/// that says so; and for a subscription the end, since it would come again.
 pub async fn a_transfer_coding_is_an_error_that_says_so<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let due = CodingError::Transfer { coding: "gzip".to_owned() };

@@ -1,5 +1,5 @@
-//! How each item follows the one before it, over both transports, where the service loses its place;
-//! and documents that heal.
+//! How each item follows the one before it, over both transports, where the service loses its
+//! place; and documents that heal.
 
 use std::time::Duration;
 
@@ -46,8 +46,8 @@ pub async fn what_comes_again_is_repeated<R: Runtime>(rt: R) {
     }
 }
 
-/// Where deduplication is asked for, what comes again is dropped, over a reconnect too; a service that
-/// starts over is no reason to hand out anything twice.
+/// Where deduplication is asked for, what comes again is dropped, over a reconnect too; a service
+/// that starts over is no reason to hand out anything twice.
 pub async fn what_comes_again_is_dropped_where_that_is_asked_for<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -97,8 +97,8 @@ pub async fn a_refused_position_is_a_gap<R: Runtime>(rt: R) {
     }
 }
 
-/// Full data in the place of patches is a gap: where the service forgot the position, and where it goes on
-/// with what comes next.
+/// Full data in the place of patches is a gap: where the service forgot the position, and where it
+/// goes on with what comes next.
 pub async fn a_snapshot_in_the_place_of_patches_is_a_gap<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for fault in [Fault::forget_position(), Fault::start_at_now()] {
@@ -133,8 +133,8 @@ pub async fn a_rejected_event_leaves_a_gap<R: Runtime>(rt: R) {
     }
 }
 
-/// A document whose patch does not fit says that it is stale, asks for a snapshot, and holds what the
-/// server has once that has come.
+/// A document whose patch does not fit says that it is stale, asks for a snapshot, and holds what
+/// the server has once that has come.
 pub async fn a_stale_document_heals<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for transport in [0, 1] {

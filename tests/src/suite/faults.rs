@@ -70,7 +70,10 @@ pub async fn interim_responses_without_end_are_no_answer<R: Runtime>(rt: R) {
     });
     let client = ClientBuilder::new(rt).no_proxy().base_url(&url).stream_base_url(&url);
     let client = client.max_retries(0).build().expect("a client");
-    let is_protocol = |error: &Error| matches!(error, Error::Transport(why) if why.kind() == TransportErrorKind::Protocol);
+    let is_protocol = |error: &Error| match error {
+        Error::Transport(why) => why.kind() == TransportErrorKind::Protocol,
+        _ => false,
+    };
     let error = client.send(streams::get("any")).await.expect_err("no answer");
     assert!(is_protocol(&error), "{error:?}");
     for subscription in [all_of("any"), all_of("any").websocket()] {
@@ -92,8 +95,8 @@ pub async fn an_answer_that_does_not_come_is_a_loss<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
 }
 
-/// Something in between may hold back the head of an event stream: no head counts as silence from where
-/// the connection stands, the loss says what helps, and it is no failed connect.
+/// Something in between may hold back the head of an event stream: no head counts as silence from
+/// where the connection stands, the loss says what helps, and it is no failed connect.
 pub async fn a_head_that_is_held_back_is_silence<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -111,8 +114,8 @@ pub async fn a_head_that_is_held_back_is_silence<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
 }
 
-/// A box in between that takes no URL of this length may say so by a reset alone: the second in a row is
-/// the end, and it says how long the URL was and what helps. So it is over both transports.
+/// A box in between that takes no URL of this length may say so by a reset alone: the second in a
+/// row is the end, and it says how long the URL was and what helps. So it is over both transports.
 pub async fn resets_under_a_long_url_end_it<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for websocket in [false, true] {

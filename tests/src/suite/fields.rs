@@ -11,8 +11,8 @@ fn set<R: Runtime>(builder: ClientBuilder<R>) -> Client<R> {
     builder.build().expect("a client")
 }
 
-/// What a client is given goes with each of its requests: of calls and of both transports. Any other
-/// WebSocket gets the user agent alone.
+/// What a client is given goes with each of its requests: of calls and of both transports. Any
+/// other WebSocket gets the user agent alone.
 pub async fn a_client_s_fields_go_with_each_request<R: Runtime>(rt: R) {
     let mut stage = Stage::new(rt);
     stage.client = set(builder(&stage.rt, &stage.emulator));

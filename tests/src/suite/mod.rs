@@ -460,8 +460,8 @@ mod tests {
         "examples/tests/readme.rs"
     };
 
-    /// The functions of a file that `named` finds a name in, which it is told with whether `#[test]`
-    /// is above it: each one's, and the rule in the comment above it.
+    /// The functions of a file that `named` finds a name in, which it is told with whether
+    /// `#[test]` is above it: each one's, and the rule in the comment above it.
     fn rules<'a>(
         source: &'a str,
         named: impl Fn(&'a str, bool) -> Option<&'a str>,

@@ -314,9 +314,9 @@ pub async fn a_proxy_without_credentials_is_sent_none<R: Runtime>(rt: R) {
     }
 }
 
-/// What is said before the answer to CONNECT, or how it is said, stands in nobody's way: any number of
-/// interim responses (RFC 9110 §15.2), which are neither a refusal nor the tunnel; lines that end
-/// with LF alone, many fields, folded ones, a version of HTTP that is to come.
+/// What is said before the answer to CONNECT, or how it is said, stands in nobody's way: any number
+/// of interim responses (RFC 9110 §15.2), which are neither a refusal nor the tunnel; lines that
+/// end with LF alone, many fields, folded ones, a version of HTTP that is to come.
 pub async fn interim_responses_to_connect_are_passed<R: Runtime>(rt: R) {
     let (emulator, id) = with_an_event();
     let front = Front::start(emulator.address());

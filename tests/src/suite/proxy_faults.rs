@@ -1,5 +1,5 @@
-//! Proxies that say no, say it oddly, or say yes and break: who is meant is named, and what may pass
-//! is asked again.
+//! Proxies that say no, say it oddly, or say yes and break: who is meant is named, and what may
+//! pass is asked again.
 
 use std::error::Error as _;
 use std::net::TcpListener;
@@ -96,8 +96,8 @@ pub async fn an_answer_to_connect_that_is_none_is_refused_at_once<R: Runtime>(rt
     assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
 }
 
-/// `Retry-After` on a proxy's answer to CONNECT (RFC 9110 §10.2.3) is waited for, in seconds or as a
-/// date, with or without a `Date` beside it; a call says how long that is.
+/// `Retry-After` on a proxy's answer to CONNECT (RFC 9110 §10.2.3) is waited for, in seconds or as
+/// a date, with or without a `Date` beside it; a call says how long that is.
 pub async fn a_proxy_s_retry_after_is_waited_for<R: Runtime>(rt: R) {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
     let many = "X-A: 1\r\n".repeat(150);
@@ -150,8 +150,9 @@ pub async fn a_refusal_that_may_be_the_proxy_s_names_both<R: Runtime>(rt: R) {
     }
 }
 
-/// A tunnel that stands by the proxy's word and breaks in the first bytes behind it, by TLS, in plain
-/// WebSocket, or by silence: the error names the proxy. Trafficserver 9.2 says 200 before it connects.
+/// A tunnel that stands by the proxy's word and breaks in the first bytes behind it, by TLS, in
+/// plain WebSocket, or by silence: the error names the proxy. Trafficserver 9.2 says 200 before it
+/// connects.
 pub async fn a_tunnel_that_breaks_names_the_proxy<R: Runtime>(rt: R) {
     for (scheme, answer) in [("http", "HTTP/1.1 200 OK\r\n\r\n"), ("socks5", "0")] {
         let relay = Relay::refusing(answer);

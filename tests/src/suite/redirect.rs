@@ -225,8 +225,8 @@ pub async fn from_https_to_http_the_key_stays_behind<R: Runtime>(rt: R) {
 }
 
 /// Scheme, host and port make an origin (RFC 9110 §4.3.1): the same address by another name is
-/// another one, and user information is no part of it. That is not sent, and no credentials are made
-/// of it.
+/// another one, and user information is no part of it. That is not sent, and no credentials are
+/// made of it.
 pub async fn an_origin_is_its_scheme_host_and_port<R: Runtime>(rt: R) {
     let pair = Pair::new(&rt);
     let [here, there] = [&pair.here, &pair.there].map(|emulator| emulator.address().port());
@@ -384,8 +384,8 @@ pub async fn a_relative_location_is_resolved<R: Runtime>(rt: R) {
 }
 
 /// A reconnect starts at the caller's URL, with the key, wherever the last one was led. WHATWG HTML
-/// leaves it open, and browsers go to the final URL; where a server moves a stream away and back, or
-/// balances by redirects, yesterday's final URL is wrong.
+/// leaves it open, and browsers go to the final URL; where a server moves a stream away and back,
+/// or balances by redirects, yesterday's final URL is wrong.
 pub async fn a_reconnect_starts_at_the_first_url<R: Runtime>(rt: R) {
     let pair = Pair::new(&rt);
     for (kind, status) in [

@@ -45,7 +45,8 @@ impl Relay {
         Self::with(Manner::Saying(answer, to))
     }
 
-    /// Answers everything with this: for HTTP what it writes, for SOCKS5 the last byte is the reply.
+    /// Answers everything with this: for HTTP what it writes, for SOCKS5 the last byte is the
+    /// reply.
     pub(crate) fn refusing(answer: &'static str) -> Self {
         Self::with(Manner::Answer(answer))
     }

@@ -1,5 +1,5 @@
-//! Responses that are odd and fine, and those that are odd and not: read, or named and not asked for
-//! again and again.
+//! Responses that are odd and fine, and those that are odd and not: read, or named and not asked
+//! for again and again.
 
 use std::io::Write as _;
 use std::net::SocketAddr;

@@ -143,8 +143,8 @@ pub async fn direct_session_is_found_again_by_its_key<R: Runtime>(rt: R) {
     assert_eq!(first.session_id, again.session_id);
 }
 
-/// A list is walked page by page, and only as far as it is asked for; dropping `next` anywhere loses
-/// nothing. An error is the end.
+/// A list is walked page by page, and only as far as it is asked for; dropping `next` anywhere
+/// loses nothing. An error is the end.
 pub async fn pages_are_walked_to_the_end<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let ids: Vec<_> = (0..5).map(|_| stage.stream()).collect();

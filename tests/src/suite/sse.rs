@@ -77,8 +77,8 @@ pub async fn the_key_goes_out_as_a_bearer_token<R: Runtime>(rt: R) {
     assert_eq!(stage.sent("x-api-key"), [None]);
 }
 
-/// Each request says what client it comes from: of calls, event streams and WebSockets alike. What the
-/// caller says instead goes before it.
+/// Each request says what client it comes from: of calls, event streams and WebSockets alike. What
+/// the caller says instead goes before it.
 pub async fn each_request_says_what_client_it_comes_from<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -130,9 +130,9 @@ pub async fn without_a_position_it_starts_with_the_latest<R: Runtime>(rt: R) {
     assert_eq!((stage.queried("cursor"), stage.queried("since")), (vec![None], vec![None]));
 }
 
-/// It then has a position all the same, over both transports: what comes during an outage before the
-/// first event comes afterwards. That is the time of the first answer, and it stays so until an event
-/// has given a cursor.
+/// It then has a position all the same, over both transports: what comes during an outage before
+/// the first event comes afterwards. That is the time of the first answer, and it stays so until an
+/// event has given a cursor.
 pub async fn what_comes_in_an_outage_before_the_first_event_comes<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for websocket in [false, true] {

@@ -88,8 +88,8 @@ pub async fn a_certificate_may_be_for_an_address<R: Runtime>(rt: R) {
     client.send(streams::list()).await.expect("a page");
 }
 
-/// A server that speaks no TLS may come to speak it: a subscription connects again, and is told what
-/// it may be.
+/// A server that speaks no TLS may come to speak it: a subscription connects again, and is told
+/// what it may be.
 pub async fn a_server_that_speaks_no_tls_is_a_loss<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let url = format!("https://{}", emulator.address());
@@ -109,8 +109,8 @@ pub async fn a_server_that_speaks_no_tls_is_a_loss<R: Runtime>(rt: R) {
     }
 }
 
-/// A server that finds nothing in common with us, as one with a key on P-521 does, would find nothing
-/// the next time: an error that says what may help, after one connect of each transport.
+/// A server that finds nothing in common with us, as one with a key on P-521 does, would find
+/// nothing the next time: an error that says what may help, after one connect of each transport.
 pub async fn a_server_with_nothing_in_common_ends_it<R: Runtime>(rt: R) {
     // What OpenSSL says then: a fatal alert, handshake_failure (RFC 8446 §6.2).
     let server = serving(|_, mut stream| {

@@ -202,8 +202,8 @@ pub async fn compressed_messages_are_read<R: Runtime>(rt: R) {
 
 // Where it starts
 
-/// Without a position it starts with what is the latest now; `since` replays; and a stored cursor is where another
-/// subscription goes on, over the same transport or the other one.
+/// Without a position it starts with what is the latest now; `since` replays; and a stored cursor
+/// is where another subscription goes on, over the same transport or the other one.
 pub async fn a_position_means_the_same_over_websocket<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -291,8 +291,8 @@ pub async fn a_message_that_is_no_event_is_handed_out_and_passed<R: Runtime>(rt:
 }
 
 /// A message over the limit is rejected, whatever its form, and the stream goes on behind it, as
-/// behind an event of an event stream. Its id is in the text, which nobody has read: the cursor moves
-/// past it with the next event.
+/// behind an event of an event stream. Its id is in the text, which nobody has read: the cursor
+/// moves past it with the next event.
 pub async fn a_message_over_the_limit_is_rejected_and_passed<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();

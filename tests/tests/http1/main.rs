@@ -82,8 +82,8 @@ fn what_is_well_formed_is_read_as_it_was_meant() {
     assert!(refused < count, "hyper reads some");
 }
 
-/// Where one byte is changed, ours and hyper both read the same, or the change is one that the table
-/// tells apart: then ours refuses, or hyper does.
+/// Where one byte is changed, ours and hyper both read the same, or the change is one that the
+/// table tells apart: then ours refuses, or hyper does.
 #[test]
 fn what_is_broken_is_read_the_same_or_refused() {
     let mut generator = Generator::new(8);

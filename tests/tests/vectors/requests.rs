@@ -65,7 +65,8 @@ fn target(arguments: &Named) -> direct::Target {
     let mut target = direct::target(arguments.typed::<String>("url").unwrap_or_default());
     macro_rules! set {
         ($($name:ident: $Type:ty => $method:ident,)*) => {
-            $(if let Some(value) = arguments.raw(stringify!($name)).and_then(typed_filled::<$Type>) {
+            $(let raw = arguments.raw(stringify!($name));
+            if let Some(value) = raw.and_then(typed_filled::<$Type>) {
                 target = target.$method(value);
             })*
         };

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
 /// Most bytes that may come between a request and the end of its response's head, interim responses
-/// included. One head alone may take some 400 KiB, by hyper's own limit; interim ones could come for
-/// ever, and hyper reads over them without a pause.
+/// included. One head alone may take some 400 KiB, by hyper's own limit; interim ones could come
+/// for ever, and hyper reads over them without a pause.
 const MOST_BYTES: usize = 512 << 10;
 
 /// How many bytes may still come before the head is there, and what is known of it.
@@ -47,9 +47,9 @@ impl HeadLimit {
     }
 
     /// Makes the version at the beginning of a response 1.1 where it is another 1.x. A higher minor
-    /// version is to be read as the highest one that is known (RFC 9110 §2.5), and hyper refuses it;
-    /// it also refuses chunks in HTTP/1.0, which are to be read, and the connection closed after
-    /// them (RFC 9112 §6.1).
+    /// version is to be read as the highest one that is known (RFC 9110 §2.5), and hyper refuses
+    /// it; it also refuses chunks in HTTP/1.0, which are to be read, and the connection closed
+    /// after them (RFC 9112 §6.1).
     fn normalize(&self, bytes: &mut [u8]) {
         let mut started = self.0.started.load(Ordering::Relaxed);
         for byte in bytes {

@@ -86,8 +86,8 @@ const MOST_IDLE: usize = 8;
 /// after minutes, and tells nobody.
 const MOST_IDLE_TIME: Duration = Duration::from_secs(60);
 
-/// Most fields in the head of a response: as many as Node takes. Each parse of a head has memory for
-/// so many, which is why it is no larger number.
+/// Most fields in the head of a response: as many as Node takes. Each parse of a head has memory
+/// for so many, which is why it is no larger number.
 const MOST_FIELDS: usize = 2000;
 
 struct Idle {
@@ -126,8 +126,8 @@ pub(crate) trait Transport: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
 
 impl<S: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Transport for S {}
 
-/// One HTTP/1.1 connection of hyper's, for calls: the handle that takes requests, and the future that moves the bytes,
-/// polled by whoever holds it.
+/// One HTTP/1.1 connection of hyper's, for calls: the handle that takes requests, and the future
+/// that moves the bytes, polled by whoever holds it.
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<Full<Bytes>>,
     task: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
@@ -275,8 +275,8 @@ impl<R: Runtime> Connector<R> {
         self.handshake(socket).await
     }
 
-    /// A new connection: the name is resolved anew, whatever an earlier one has found. An HTTP proxy
-    /// that is to tunnel is told the user agent.
+    /// A new connection: the name is resolved anew, whatever an earlier one has found. An HTTP
+    /// proxy that is to tunnel is told the user agent.
     pub(crate) async fn open(
         &self,
         origin: &Origin,

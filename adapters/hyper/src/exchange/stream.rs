@@ -129,7 +129,8 @@ impl<R: Runtime> Stream<R> {
 
     fn upgrade(&mut self) {
         if let Stage::Http(mut open) = std::mem::replace(&mut self.stage, Stage::Over) {
-            // What has come behind the head is read once more, so that it is known where frames end.
+            // What has come behind the head is read once more, so that it is known where frames
+            // end.
             let rest = match open.wire.poll() {
                 Some(Input::Data { bytes, .. }) => bytes,
                 _ => Bytes::new(),
@@ -179,8 +180,8 @@ async fn open<R: Runtime>(
     Ok(Open { duplex: Duplex::new(socket, to_write), wire, to: Some(Target { origin, wants }) })
 }
 
-/// In TLS 1.3 a server refuses a client's certificate, or the lack of one, only when the handshake is
-/// over for the client (RFC 8446 §4.4.2.4).
+/// In TLS 1.3 a server refuses a client's certificate, or the lack of one, only when the handshake
+/// is over for the client (RFC 8446 §4.4.2.4).
 fn broken(error: std::io::Error) -> TransportError {
     TransportError::new(tls::kind(&error), error)
 }

@@ -41,9 +41,9 @@ struct Credentials {
 /// curl's, for a proxy of any kind.
 const DEFAULT_PORT: u16 = 1080;
 
-const ACCEPTED: &str = "a proxy's URL: http://, socks5:// or socks5h://, with a host, a port from 0 \
-    to 65535 where it is not 1080, and a user and a password of at most 255 bytes each where it wants \
-    some, in which #, / and ? are written %23, %2F and %3F";
+const ACCEPTED: &str = "a proxy's URL: http://, socks5:// or socks5h://, with a host, a port from \
+    0 to 65535 where it is not 1080, and a user and a password of at most 255 bytes each where it \
+    wants some, in which #, / and ? are written %23, %2F and %3F";
 
 impl Proxy {
     /// Reads `[scheme://][user[:password]@]host[:port]`; no scheme is `http`.

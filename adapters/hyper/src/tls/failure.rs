@@ -83,8 +83,8 @@ fn meaning(error: &Error, fault: Option<&Fault>) -> Option<Cow<'static, str>> {
         }
         Error::InvalidCertificate(CertificateError::Other(other)) if is_ca(other) => {
             "the server shows the certificate of an authority (CA:TRUE) as its own, which is not \
-             supported even where that certificate is installed: a certificate with CA:FALSE helps, \
-             or one that the authority has signed"
+             supported even where that certificate is installed: a certificate with CA:FALSE \
+             helps, or one that the authority has signed"
         }
         Error::InvalidCertificate(
             CertificateError::UnsupportedSignatureAlgorithmContext { .. }

@@ -1,4 +1,5 @@
-//! What happens, told to `tracing` where that feature is on; what is told stands in the crate's docs.
+//! What happens, told to `tracing` where that feature is on; what is told stands in the crate's
+//! docs.
 
 #[cfg(feature = "tracing")]
 mod on;

@@ -64,8 +64,8 @@ impl Codec {
         }
     }
 
-    /// After an end: whether what begins with this byte is more of the same (RFC 1952 §2.2, RFC 8878
-    /// §3.1), and the codec ready for it.
+    /// After an end: whether what begins with this byte is more of the same (RFC 1952 §2.2, RFC
+    /// 8878 §3.1), and the codec ready for it.
     pub(super) fn restart(&mut self, first: u8) -> bool {
         match self {
             Self::Brotli(_) | Self::Deflate(_) => false,

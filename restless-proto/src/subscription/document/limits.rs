@@ -2,8 +2,8 @@
 
 use crate::kinds::LimitError;
 
-/// The most that a [`Document`](super::Document) may be. A patch of a few bytes can double a document
-/// again and again, so each bound is looked at before the work is done.
+/// The most that a [`Document`](super::Document) may be. A patch of a few bytes can double a
+/// document again and again, so each bound is looked at before the work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DocumentLimits {
     bytes: usize,

@@ -132,8 +132,8 @@ impl Document {
         self
     }
 
-    /// Takes the next thing that happened in the subscription. A gap makes it stale, unless full data
-    /// follows it; what comes again changes nothing.
+    /// Takes the next thing that happened in the subscription. A gap makes it stale, unless full
+    /// data follows it; what comes again changes nothing.
     pub fn take_event(&mut self, event: &Event) -> Change {
         match event {
             Event::Opened(_) => self.fresh = true,
@@ -162,8 +162,8 @@ impl Document {
         }
     }
 
-    /// Takes the next item of the subscription. In full-data mode a rejected one changes nothing, for the
-    /// next update has all; else it makes the document stale.
+    /// Takes the next item of the subscription. In full-data mode a rejected one changes nothing,
+    /// for the next update has all; else it makes the document stale.
     pub fn take_item(&mut self, item: &Item) -> Change {
         match item {
             Item::Event(event) => self.take(event),
@@ -253,9 +253,9 @@ impl Document {
         self.stale.as_ref()
     }
 
-    /// Whether full data is to be asked for; `true` once for each time that it became stale, and once
-    /// more for each connection since, as far as it was [told](Self::take_event) of them, whose first
-    /// update did not heal it.
+    /// Whether full data is to be asked for; `true` once for each time that it became stale, and
+    /// once more for each connection since, as far as it was [told](Self::take_event) of them,
+    /// whose first update did not heal it.
     pub fn wants_snapshot(&mut self) -> bool {
         std::mem::take(&mut self.wants_snapshot)
     }

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use crate::json::string::unescape;
 
-/// A value. `serde_json`'s own would round a number beyond 2^53, unless a feature is switched on that
-/// changes it for everybody in the program.
+/// A value. `serde_json`'s own would round a number beyond 2^53, unless a feature is switched on
+/// that changes it for everybody in the program.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     /// `null`, `true`, `false`.

@@ -166,7 +166,8 @@ impl Patching<'_> {
         Ok((value.clone(), extent))
     }
 
-    /// §4.1: into an array before an element or behind the last, else in the place of what is there.
+    /// §4.1: into an array before an element or behind the last, else in the place of what is
+    /// there.
     fn add(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), Fault> {
         let Some((last, parents)) = path.split_last() else { return self.set(path, value) };
         let (value, extent) = value;

@@ -6,7 +6,8 @@ fn too_large(maximum: usize, seen: usize) -> Seen {
     Seen::TooLarge(LimitError::new(error::MESSAGE, maximum, seen))
 }
 
-/// A session in which the second message is over a limit, in this form, and another comes behind it.
+/// A session in which the second message is over a limit, in this form, and another comes behind
+/// it.
 fn session(over: &[Vec<u8>]) -> Vec<u8> {
     [&frame(TEXT, b"before")[..], &over.concat(), &frame(TEXT, b"behind")].concat()
 }
