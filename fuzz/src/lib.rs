@@ -6,6 +6,7 @@
 
 mod canonical_json;
 mod coding_split;
+mod document_patch;
 mod event_envelope;
 mod http1;
 mod scan;
@@ -14,6 +15,7 @@ pub mod ws;
 
 pub use canonical_json::canonical_json;
 pub use coding_split::coding_split;
+pub use document_patch::document_patch;
 pub use event_envelope::event_envelope;
 pub use http1::http1;
 pub use scan::scan;
@@ -26,6 +28,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("canonical_json", canonical_json),
     ("coding_split", coding_split),
+    ("document_patch", document_patch),
     ("event_envelope", event_envelope),
     ("http1", http1),
     ("scan", scan),
