@@ -4,7 +4,8 @@ use restless_proto::subscription::{Change, Document, PatchError, Stale};
 use serde_json::{Map, Value, json};
 
 /// The first line is a document, the rest a patch: the document that holds it is afterwards what a
-/// plain twin makes of it, which works on copies and knows no limits; or it is what it was, and stale.
+/// plain twin makes of it, which works on copies and knows no limits; or it is what it was, and
+/// stale.
 pub fn document_patch(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Some((document, patch)) = text.split_once('\n') else { return };

@@ -1,7 +1,7 @@
 //! A relay that is killed at any moment has stored each event once, whatever it was about to do.
 //!
-//! The process that is killed is this test's own binary, which runs `worker` and nothing else. Where the
-//! store has a server, that is killed too, in every fifth round.
+//! The process that is killed is this test's own binary, which runs `worker` and nothing else.
+//! Where the store has a server, that is killed too, in every fifth round.
 
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
@@ -14,8 +14,8 @@ use common::{client, emulator, feed, log};
 use restless_emulator::Emulator;
 use restless_relay::{Ndjson, Options, Relay, Sink, Sqlite};
 
-/// Of a relay into a store without a server; into one with a server as many as `RESTLESS_KILLS` says,
-/// 20 unless set.
+/// Of a relay into a store without a server; into one with a server as many as `RESTLESS_KILLS`
+/// says, 20 unless set.
 const KILLS: usize = 100;
 const EVENTS_PER_KILL: usize = 20;
 

@@ -21,8 +21,8 @@ use crate::SinkError;
 /// | `worker.ID` | none | when the worker leaves, or has not renewed it for a lease's time |
 /// | `feed.NAME` | the holder's id | the same |
 ///
-/// The server takes away what has grown too old. A lease is renewed at its revision, so one that somebody else has
-/// taken meanwhile can't be.
+/// The server takes away what has grown too old. A lease is renewed at its revision, so one that
+/// somebody else has taken meanwhile can't be.
 pub(super) struct Leases {
     store: Store,
     worker: String,
@@ -114,8 +114,8 @@ impl Leases {
         false
     }
 
-    /// Tells the others that this worker is here, and renews what it holds. What is returned is held
-    /// no longer.
+    /// Tells the others that this worker is here, and renews what it holds. What is returned is
+    /// held no longer.
     pub(super) async fn renew(&mut self) -> Vec<Arc<str>> {
         let now = Instant::now();
         let mut renewals = JoinSet::new();
@@ -230,8 +230,8 @@ impl Leases {
         Ok(own.map(|entry| entry.revision))
     }
 
-    /// How many of so many feeds are this worker's: as many as anybody's, the first ones by name one
-    /// more where it does not come out even.
+    /// How many of so many feeds are this worker's: as many as anybody's, the first ones by name
+    /// one more where it does not come out even.
     fn share(&self, feeds: usize, now: Instant) -> usize {
         let (rank, workers) = self.rank(now);
         feeds / workers + usize::from(rank < feeds % workers)

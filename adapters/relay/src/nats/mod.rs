@@ -3,6 +3,7 @@
 mod bucket;
 mod lease;
 mod names;
+pub mod scale;
 mod worker;
 
 use std::collections::HashMap;
@@ -33,28 +34,29 @@ pub use worker::{Worker, WorkerHandle};
 /// | --- | --- |
 /// | content | the event's text, as it came; of a dead letter what came |
 /// | `Restless-Sequence` | the record's number in the feed, from 1 |
-/// | `Restless-Cursor` | the cursor behind it |
 /// | `Restless-Event-Id` | the event's id, where it has one |
+/// | `Restless-Cursor` | the cursor behind it, where that is not the event's id |
 /// | `Restless-Dead` | of a dead letter, and of nothing else: why it was not accepted |
 ///
 /// Values of headers are percent-encoded where they are more than visible ASCII. In a name, what is
 /// no letter, digit, `-` or `_` is `=` and two hexadecimal digits.
 ///
-/// Each message is published with `Nats-Expected-Last-Subject-Sequence`, and that is the atomic step:
-/// the server takes it only where the subject's last message is the one before it. Where the server
-/// says that another one is (10071), that one is read: the same record means that it is stored, by
-/// this worker whose answer was lost, or by another one; any other means that the feed was moved. A
-/// batch that breaks off in the middle has stored its beginning, with the position behind that.
+/// Each message is published with `Nats-Expected-Last-Subject-Sequence`, and that is the atomic
+/// step: the server takes it only where the subject's last message is the one before it. Where the
+/// server says that another one is (10071), that one is read: the same record means that it is
+/// stored, by this worker whose answer was lost, or by another one; any other means that the feed
+/// was moved. A batch that breaks off in the middle has stored its beginning, with the position
+/// behind that.
 ///
-/// `Nats-Msg-Id` plays no part: the server keeps one window of those for a whole stream, so two feeds
-/// whose ids are milliseconds would swallow each other's events; and the window ends.
+/// `Nats-Msg-Id` plays no part: the server keeps one window of those for a whole stream, so two
+/// feeds whose ids are milliseconds would swallow each other's events; and the window ends.
 ///
-/// A subject whose messages are all gone, by the stream's limits, has 0 as its last sequence. So the position
-/// also stands in a bucket (`restless-positions`), and the later of both counts.
+/// A subject whose messages are all gone, by the stream's limits, has 0 as its last sequence. So
+/// the position also stands in a bucket (`restless-positions`), and the later of both counts.
 ///
-/// A message is stored once the server says so. What a server has that loses its power is a matter of
-/// its `sync_interval` (2 minutes unless set) and of the stream's replicas. A process that is killed
-/// loses nothing.
+/// A message is stored once the server says so. What a server has that loses its power is a matter
+/// of its `sync_interval` (2 minutes unless set) and of the stream's replicas. A process that is
+/// killed loses nothing.
 ///
 /// It wants a tokio runtime, as its client does.
 #[derive(Clone)]
@@ -113,8 +115,8 @@ impl Nats {
         }
     }
 
-    /// Into the stream of this name. Default: `RESTLESS`. One that is there already is taken as it is,
-    /// with its limits and replicas.
+    /// Into the stream of this name. Default: `RESTLESS`. One that is there already is taken as it
+    /// is, with its limits and replicas.
     #[must_use]
     pub fn stream(mut self, name: impl Into<String>) -> Self {
         self.stream = name.into();
@@ -173,8 +175,8 @@ impl Nats {
     async fn look(&mut self, feed: &str) -> Result<Known, SinkError> {
         let (subject, key) = (self.subject(feed)?, names::token(feed)?);
         let open = self.open().await?;
-        // First the bucket, which comes second when something is stored: a position in it is one of a
-        // message that is there, or has gone.
+        // First the bucket, which comes second when something is stored: a position in it is one
+        // of a message that is there, or has gone.
         let entry = format!("{}{key}", open.positions.prefix);
         let entry = last_of(&open.positions.stream, &entry).await?;
         let message = last_of(&open.stream, &subject).await?;
@@ -279,8 +281,8 @@ impl Sink for Nats {
         let known = known.filter(|known| known.position.sequence == expected && known.last > 0);
         let mut known = match known {
             Some(known) => known,
-            // With nothing on the subject its sequence is no fence against a worker that is far behind:
-            // the bucket is.
+            // With nothing on the subject its sequence is no fence against a worker that is far
+            // behind: the bucket is.
             None => self.look(&batch.feed).await?,
         };
         if known.position.sequence != expected {
@@ -303,14 +305,14 @@ impl Sink for Nats {
 fn message(number: u64, record: &Record, most: usize) -> (HeaderMap, Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(SEQUENCE, number.to_string().as_str());
-    if let Some(cursor) = &record.cursor {
-        headers.insert(CURSOR, &*names::value(cursor));
-    }
+    let mut cursor = record.cursor.as_deref();
     let content = match &record.content {
         Content::Event(event) => {
             // One that is longer than any cursor is in the content alone.
             if let Some(id) = event.event_id().filter(|id| !id.is_empty() && id.len() <= 4096) {
                 headers.insert(EVENT_ID, &*names::value(id));
+                // As it nearly always is.
+                cursor = cursor.filter(|cursor| *cursor != id);
             }
             Bytes::copy_from_slice(event.raw().as_bytes())
         }
@@ -321,6 +323,9 @@ fn message(number: u64, record: &Record, most: usize) -> (HeaderMap, Bytes) {
             letter.data.slice(..letter.data.len().min(most))
         }
     };
+    if let Some(cursor) = cursor {
+        headers.insert(CURSOR, &*names::value(cursor));
+    }
     (headers, content)
 }
 
@@ -343,7 +348,8 @@ fn position_of(message: &StreamMessage) -> Result<Position, SinkError> {
         let what = format!("message {} of subject {}", message.sequence, message.subject);
         return Err(SinkError::will_not_pass(format!("{what} is none of a relay's")));
     };
-    Ok(Position::new(number, header(message, CURSOR).and_then(names::text)))
+    let cursor = header(message, CURSOR).or_else(|| header(message, EVENT_ID));
+    Ok(Position::new(number, cursor.and_then(names::text)))
 }
 
 /// Whether a message is the one that was about to be published.

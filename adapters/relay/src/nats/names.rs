@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use crate::SinkError;
 
-/// A feed's name as one token of a subject, and as a key of a bucket: letters, digits, `-` and `_` as
-/// they are, each other byte as `=` and two digits.
+/// A feed's name as one token of a subject, and as a key of a bucket: letters, digits, `-` and `_`
+/// as they are, each other byte as `=` and two digits.
 ///
 /// # Errors
 ///

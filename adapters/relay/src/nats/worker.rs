@@ -16,8 +16,8 @@ use super::lease::Leases;
 use super::names;
 use crate::{Ended, Feed, Handle, Relay, RelayError, Sink, SinkError};
 
-/// One of any number of workers, on any number of machines, that share a list of feeds: each feed is
-/// relayed by one of them.
+/// One of any number of workers, on any number of machines, that share a list of feeds: each feed
+/// is relayed by one of them.
 ///
 /// Who works on what stands in a bucket of NATS as leases, which are created, renewed, and run out.
 /// Feeds are spread evenly, and move when a worker joins, leaves or dies: within two lease times
@@ -113,15 +113,15 @@ where
         }
     }
 
-    /// How long a lease holds that is not renewed; the same for all workers. Default: 10 s, at least
-    /// 1 s. Each is renewed four times in that.
+    /// How long a lease holds that is not renewed; the same for all workers. Default: 10 s, at
+    /// least 1 s. Each is renewed four times in that.
     pub fn lease(mut self, span: Duration) -> Self {
         self.lease = span.max(Duration::from_secs(1));
         self
     }
 
-    /// With leases in the bucket of this name. Default: `restless-leases`. It is made in memory: with
-    /// the server the leases are gone, and are taken anew.
+    /// With leases in the bucket of this name. Default: `restless-leases`. It is made in memory:
+    /// with the server the leases are gone, and are taken anew.
     pub fn bucket(mut self, name: impl Into<String>) -> Self {
         self.bucket = name.into();
         self
@@ -132,8 +132,8 @@ where
         WorkerHandle { held: self.held.subscribe(), stop: self.stop.clone() }
     }
 
-    /// Works until it is [stopped](WorkerHandle::stop). A server that goes away is waited for; a relay
-    /// that ends with an error is run again after a lease's time, and says why in its
+    /// Works until it is [stopped](WorkerHandle::stop). A server that goes away is waited for; a
+    /// relay that ends with an error is run again after a lease's time, and says why in its
     /// [progress](crate::Progress) until then.
     ///
     /// # Errors
@@ -344,7 +344,8 @@ impl Relays {
         }
     }
 
-    /// Tells the relay of a feed to stop. Where it does not run, its feed is to be given back at once.
+    /// Tells the relay of a feed to stop. Where it does not run, its feed is to be given back at
+    /// once.
     fn stop(&mut self, name: &Arc<str>) -> Option<Arc<str>> {
         let Some(running) = self.running.get_mut(name) else { return Some(Arc::clone(name)) };
         match &running.state {

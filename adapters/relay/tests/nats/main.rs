@@ -1,6 +1,6 @@
-//! The store in NATS JetStream, and workers that share feeds by leases there, against the real server:
-//! Debian's, started here in a temporary folder. Where there is none, each test says so and does
-//! nothing.
+//! The store in NATS JetStream, and workers that share feeds by leases there, against the real
+//! server: Debian's, started here in a temporary folder. Where there is none, each test says so
+//! and does nothing.
 #![cfg(feature = "nats")]
 
 #[path = "../common/mod.rs"]

@@ -59,8 +59,8 @@ async fn a_worker_that_is_behind_stores_nothing() {
     assert_eq!(ids(&server.held("restless.feeds.orders").await), [10, 11, 12]);
 }
 
-/// The server says 10071, and the message there is the one that was to be stored: by another worker,
-/// or by this one, whose answer was lost.
+/// The server says 10071, and the message there is the one that was to be stored: by another
+/// worker, or by this one, whose answer was lost.
 #[tokio::test]
 async fn the_same_record_is_stored_once_whoever_has_stored_it() {
     let Some(server) = Server::start() else { return };
@@ -142,6 +142,8 @@ async fn a_dead_letter_says_so_in_a_header() {
     let message = stream.get_raw_message(2).await.unwrap();
     assert_eq!(message.headers.get("Restless-Dead"), None);
     assert_eq!(message.headers.get("Restless-Event-Id").unwrap().as_str(), "11");
+    assert_eq!(message.headers.get("Restless-Cursor"), None, "it is the same");
+    assert_eq!(sink.position("orders").await.unwrap(), Position::new(2, Some("11".into())));
 }
 
 /// A message over the server's limit would close the connection.

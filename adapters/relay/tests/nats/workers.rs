@@ -186,8 +186,8 @@ async fn three_workers_of_which_one_is_killed_every_second_store_each_event_once
     }
 }
 
-/// A worker whose network is cut: its leases run out, another one takes its feeds, and what it had sent
-/// comes through when the network is back. Each event is stored once.
+/// A worker whose network is cut: its leases run out, another one takes its feeds, and what it had
+/// sent comes through when the network is back. Each event is stored once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_fence_holds_where_a_network_is_cut() {
     let Some(server) = Server::start() else { return };
