@@ -16,7 +16,8 @@
 //! ```
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ use lexopt::prelude::*;
 
 use crate::filter::differences;
 use crate::{
-    AddStreamError, Builder, DEFAULT_API_KEY, DEFAULT_HMAC_SECRET, Emulator, StartError, Upstream,
+    AddStreamError, Builder, DEFAULT_API_KEY, DEFAULT_HMAC_SECRET, Emulator, Fault, Recording,
+    RecordingError, StartError, Upstream,
 };
 
 /// Does what `args` ask for: serves until SIGINT or SIGTERM, or prints the usage or the version.
@@ -78,6 +80,14 @@ pub enum Error {
     /// Standard output takes no more; a reader that is gone is no error.
     #[error("standard output: {0}")]
     Output(io::Error),
+    /// The file of `--replay` is no recording, or can't be read.
+    #[error("cannot replay {}", file.display())]
+    Replay {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: RecordingError,
+    },
     /// The system gave no runtime, or no signals.
     #[error("cannot wait for a signal")]
     Signals(#[source] io::Error),
@@ -92,7 +102,11 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Arguments { .. } => 2,
-            Self::Demo(_) | Self::Output(_) | Self::Signals(_) | Self::Start(_) => 1,
+            Self::Demo(_)
+            | Self::Output(_)
+            | Self::Replay { .. }
+            | Self::Signals(_)
+            | Self::Start(_) => 1,
         }
     }
 }
@@ -108,6 +122,9 @@ Options:
   --heartbeat-seconds S    silence before a heartbeat comment [default: 15]
   --jq PROGRAM             the jq to run filters in, a path or a name [default: $RESTLESS_JQ, else
                            none: filters run in jaq]
+  --replay FILE            serve a recording to everybody who opens an event stream, then silence: a
+                           JSON object a line, of pause_ms and content
+  --speed X                how many times as fast as it was recorded [default: 1]
   --demo                   also start an upstream with orders that change, and a stream of it
   --help                   print this
   --version                print the version
@@ -127,6 +144,8 @@ struct Args {
     hmac_secret: String,
     heartbeat: Duration,
     jq: Option<PathBuf>,
+    replay: Option<PathBuf>,
+    speed: f64,
     demo: bool,
 }
 
@@ -158,6 +177,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
         heartbeat: Duration::from_secs(15),
         // Set to nothing it is as good as not set.
         jq: std::env::var_os("RESTLESS_JQ").filter(|jq| !jq.is_empty()).map(PathBuf::from),
+        replay: None,
+        speed: 1.0,
         demo: false,
     };
     while let Some(arg) = parser.next()? {
@@ -184,6 +205,15 @@ fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
                 })?;
             }
             Long("jq") => args.jq = Some(parser.value()?.into()),
+            Long("replay") => args.replay = Some(parser.value()?.into()),
+            Long("speed") => {
+                args.speed = parser.value()?.parse_with(|speed| {
+                    let speed = speed.parse::<f64>().map_err(|error| error.to_string())?;
+                    (speed > 0.0)
+                        .then_some(speed)
+                        .ok_or_else(|| "a speed is more than 0".to_owned())
+                })?;
+            }
             Long("demo") => args.demo = true,
             Short('h') | Long("help") => return Ok(Asked::Usage),
             Short('V') | Long("version") => return Ok(Asked::Version),
@@ -199,6 +229,7 @@ fn serve(args: Args) -> Result<(), Error> {
     let runtime = runtime.map_err(Error::Signals)?;
     let interrupted = runtime.block_on(async { interrupted() }).map_err(Error::Signals)?;
 
+    let replay = args.replay.map(recorded).transpose()?;
     let mut builder = Builder::default();
     if let Some(jq) = args.jq {
         builder = builder.jq(jq);
@@ -210,6 +241,10 @@ fn serve(args: Args) -> Result<(), Error> {
         .heartbeat(args.heartbeat)
         .log_requests(true)
         .start()?;
+    if let Some(recording) = replay {
+        let recording = recording.at_speed(args.speed);
+        emulator.inject(Fault::recording(recording).then_stall().times(usize::MAX));
+    }
     // What is printed can be pasted into a shell.
     let mut lines = format!(
         "export RESTLESS_API_BASE_URL={}\nexport RESTLESS_STREAM_BASE_URL={}\n\
@@ -242,6 +277,12 @@ fn serve(args: Args) -> Result<(), Error> {
         }
     });
     Ok(())
+}
+
+fn recorded(file: PathBuf) -> Result<Recording, Error> {
+    let read = File::open(&file).map_err(RecordingError::from);
+    read.and_then(|open| Recording::read(BufReader::new(open)))
+        .map_err(|source| Error::Replay { file, source })
 }
 
 /// Completes on SIGINT or SIGTERM; the signals are caught from the moment this returns.

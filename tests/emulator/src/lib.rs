@@ -47,6 +47,7 @@ mod json;
 mod log;
 mod origin;
 mod poll;
+mod recording;
 mod remote;
 mod reply;
 mod rest;
@@ -74,6 +75,7 @@ pub use emulator::{
 };
 pub use fault::Fault;
 pub use log::{LoggedEvent, LoggedKind, RecordedRequest};
+pub use recording::{Recording, RecordingError};
 pub use signal::{TimedOut, Until};
 pub use upstream::Upstream;
 

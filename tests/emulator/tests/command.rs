@@ -199,6 +199,36 @@ fn warning_of_a_filter_is_on_standard_error() {
 }
 
 #[test]
+fn recording_is_replayed_to_everybody() {
+    let file = std::env::temp_dir().join(format!("restless-replay-{}", std::process::id()));
+    let pieces = "{\"pause_ms\":0,\"content\":\"id: 1\\n\"}\n{\"pause_ms\":40,\"content\":\"data: x\\n\\n\"}\n";
+    std::fs::write(&file, pieces).expect("a file");
+    let name = file.to_str().expect("UTF-8");
+    let (_running, lines) = Running::start(&["--port", "0", "--replay", name, "--speed", "20"], 5);
+    std::fs::remove_file(&file).expect("removed");
+    for _ in 0..2 {
+        let mut socket =
+            TcpStream::connect(lines[0].rsplit("//").next().expect("an address")).expect("up");
+        socket.write_all(b"GET /?streamId=any HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+        let lines = BufReader::new(socket).lines().map(|line| line.expect("a line"));
+        let shown: Vec<_> = lines
+            .filter(|line| line.starts_with("id: ") || line.starts_with("data: "))
+            .take(2)
+            .collect();
+        assert_eq!(shown, ["id: 1", "data: x"]);
+    }
+}
+
+#[test]
+fn recording_that_is_none_exits_1_and_says_so() {
+    let output = command(&["--port", "0", "--replay", "/no/such/file"]).output().expect("an exit");
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    let due = "restless-emulator: cannot replay /no/such/file: the recording can't be read: ";
+    assert!(stderr.starts_with(due), "{stderr}");
+}
+
+#[test]
 fn version_is_the_package_s() {
     let output = command(&["--version"]).output().expect("an exit");
     let due = format!("restless-emulator {}\n", env!("CARGO_PKG_VERSION"));
@@ -213,6 +243,7 @@ fn bad_arguments_exit_2_with_the_usage() {
         &["--port", "x"],
         &["--port", "70000"],
         &["--heartbeat-seconds", "0"],
+        &["--speed", "0"],
         &["--heartbeat-seconds", "-1"],
         &["--api-key", ""],
         &["--api-key", "a b"],

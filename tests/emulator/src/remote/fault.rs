@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::fault::Fault;
 use crate::fields::{Fields, Given, Invalid};
+use crate::recording::{Content, Piece};
 
 const COUNT: &str = "a whole number";
 /// Most fields that are added at once.
@@ -33,23 +34,6 @@ fn read_one(body: &[u8]) -> Result<Fault, Invalid> {
     let fault = refined(fault, &mut fields)?;
     fields.finish()?;
     Ok(fault)
-}
-
-/// Bytes: a string, or an array of numbers where they are no text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-impl From<Content> for Bytes {
-    fn from(content: Content) -> Self {
-        match content {
-            Content::Text(text) => text.into(),
-            Content::Bytes(bytes) => bytes.into(),
-        }
-    }
 }
 
 const CONTENT: &str = "a string, or an array of bytes";
@@ -170,16 +154,9 @@ fn refined(mut fault: Fault, fields: &mut Fields) -> Result<Fault, Invalid> {
 }
 
 /// What was recorded: pieces, and the milliseconds before each.
-fn pieces(fields: &mut Fields) -> Result<Vec<(Duration, Content)>, Invalid> {
-    #[derive(Deserialize)]
-    struct Piece {
-        pause_ms: u64,
-        content: Content,
-    }
-
+fn pieces(fields: &mut Fields) -> Result<Vec<(Duration, Bytes)>, Invalid> {
     let pieces: Vec<Piece> = fields.require("pieces", "an array of { pause_ms, content }")?;
-    let pieces = pieces.into_iter();
-    Ok(pieces.map(|piece| (Duration::from_millis(piece.pause_ms), piece.content)).collect())
+    Ok(pieces.into_iter().map(Into::into).collect())
 }
 
 fn status(fields: &mut Fields) -> Result<u16, Invalid> {
