@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# async-nats can't make a key-value bucket on Debian 12's nats-server: `create_key_value` asks for the account first, and
-# wants fields in the answer that a server of 2.9.10 does not send (`reserved_memory`, `reserved_storage`), so it
-# fails before it asks for the bucket. To use a bucket that is there works, and so does making the stream that a
-# bucket is, `KV_name` over `$KV.name.>`.
+# async-nats can't make a key-value bucket on Debian 12's nats-server: `create_key_value` asks for
+# the account first, and wants fields in the answer that a server of 2.9.10 does not send
+# (`reserved_memory`, `reserved_storage`), so it fails before it asks for the bucket. To use a
+# bucket that is there works, and so does making the stream that a bucket is, `KV_name` over
+# `$KV.name.>`.
 #
-# Seen with async-nats 0.46.0 and nats-server 2.9.10: "data did not match any variant of untagged enum Response"; the
-# stream is made, and the bucket in it takes a value.
-# Exits with 0 while that is so.
+# Seen with async-nats 0.46.0 and nats-server 2.9.10: "data did not match any variant of untagged
+# enum Response"; the stream is made, and the bucket in it takes a value. Exits with 0 while that is
+# so.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # `Nats-Msg-Id` is no identity of a message in JetStream, though it reads like one:
-# - The server keeps one window of ids for a whole stream. Two subjects of one stream that use the same id swallow each
-#   other's messages: the second publisher is told that its message is stored, at the first one's sequence.
-# - After a restart the window is made of the messages that are still stored. An id whose message was removed before
-#   (by a limit, an age, or a purge) is taken again within the window.
+# - The server keeps one window of ids for a whole stream. Two subjects of one stream that use the
+#   same id swallow each other's messages: the second publisher is told that its message is stored,
+#   at the first one's sequence.
+# - After a restart the window is made of the messages that are still stored. An id whose message
+#   was removed before (by a limit, an age, or a purge) is taken again within the window.
 #
-# Debian's nats-server 2.9.10, a stream in files over two subjects, its duplicate window 2 minutes as by default.
+# Debian's nats-server 2.9.10, a stream in files over two subjects, its duplicate window 2 minutes
+# as by default.
 #
-# Seen with nats-server 2.9.10 (2026-11-28): publishing id 7 to orders.a is stored as 1; to orders.b, with other
-# content, it answers {"seq":1,"duplicate":true} and stores nothing. After a purge and a restart, 7 is stored again.
+# Seen with nats-server 2.9.10 (2026-11-28): publishing id 7 to orders.a is stored as 1; to
+# orders.b, with other content, it answers {"seq":1,"duplicate":true} and stores nothing. After a
+# purge and a restart, 7 is stored again.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill "$(cat "$folder/pid" 2>/dev/null)" 2>/dev/null || true; rm -rf "$folder"' EXIT

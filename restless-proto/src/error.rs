@@ -129,7 +129,7 @@ impl Error {
         }
     }
 
-    /// Takes these keys out of all that is printed of it.
+    /// Takes these keys out of all that the error prints.
     pub(crate) fn redact(&mut self, keys: &Keys) {
         match self {
             Self::Refused(refused) => refused.redact(keys),

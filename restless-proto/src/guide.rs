@@ -293,10 +293,10 @@
 //! [`ReadBuffer::for_websocket`](crate::ReadBuffer::for_websocket), and gives the machine slices of
 //! the buffer: messages and events of a large read are lent, not copied.
 //!
-//! Who has a WebSocket stack already asks for
-//! [`whole_messages`](crate::Subscription::whole_messages) instead, and tells of
-//! [`Message`](crate::machine::Input::Message), of pings and pongs as empty `Data`, since they are
-//! sound, and of [`End::Closed`](crate::machine::End::Closed).
+//! A driver with a WebSocket stack asks for [`whole_messages`](crate::Subscription::whole_messages)
+//! instead, and tells of each [`Message`](crate::machine::Input::Message), of pings and pongs as
+//! empty `Data`, since pings and pongs are sound, and of
+//! [`End::Closed`](crate::machine::End::Closed).
 //!
 //! A driver for an async runtime keeps the machine and the open exchange in one struct, and does
 //! the same in its `poll` function: `Wait` becomes "poll the exchange, then the alarm, else

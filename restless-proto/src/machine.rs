@@ -21,7 +21,7 @@ pub trait Machine {
     /// What the user of this machine gets.
     type Event;
 
-    /// Takes one input, and the time it came in.
+    /// Takes one input, and the time at which the input came.
     ///
     /// May be called any number of times, in any state, and never fails: input that is late,
     /// repeated or of an older exchange is passed over. `now` must not go back; if it does, the
@@ -114,9 +114,9 @@ pub enum Input {
     },
     /// The exchange is over, and its connection no longer the machine's.
     Ended {
-        /// Which one.
+        /// The exchange that ended.
         exchange: ExchangeId,
-        /// How it ended.
+        /// How the exchange ended.
         why: End,
     },
     /// The answer to [`Output::Authorize`]: a key, `None` to go without one, or the reason why the
@@ -151,8 +151,8 @@ pub enum End {
     Complete,
     /// No connection, or it broke before that.
     Failed(TransportError),
-    /// The peer closed a WebSocket connection that the driver speaks on. Where it sent no Close
-    /// frame, it is one of the others.
+    /// The peer closed a WebSocket connection that the driver speaks on. An end without a Close
+    /// frame is one of the other variants.
     Closed {
         /// The code of its Close frame, 1005 where that had none.
         code: CloseCode,

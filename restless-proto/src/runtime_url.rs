@@ -50,7 +50,7 @@ pub fn direct_websocket(target: impl Into<Target>) -> DirectUrl {
 ///
 /// # Errors
 ///
-/// When it is not an absolute http, https, ws or wss URL.
+/// When the text is another thing than an absolute http, https, ws or wss URL.
 pub fn to_websocket_url(url: impl AsRef<str>) -> Result<RuntimeUrl, ConfigError> {
     let mut parts = Parts::normalized(url.as_ref(), "url")?;
     parts.scheme = scheme::over_websocket(&parts.scheme).unwrap_or_default().to_owned();
@@ -138,7 +138,7 @@ pub struct ManagedUrl {
     transport: Transport,
 }
 
-/// Without its base, whose query may hold a key.
+/// Leaves out the base, whose query may hold a key.
 impl fmt::Debug for ManagedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManagedUrl")
@@ -148,7 +148,7 @@ impl fmt::Debug for ManagedUrl {
     }
 }
 
-/// Without its base, whose query may hold a key.
+/// Leaves out the base, whose query may hold a key.
 impl fmt::Debug for DirectUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DirectUrl").field("target", &self.target).finish_non_exhaustive()

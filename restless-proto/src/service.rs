@@ -76,7 +76,7 @@ impl Service {
         Self::default().with_api_key(api_key)
     }
 
-    /// With this key; an empty one is none.
+    /// Sets the key; an empty text stands for no key.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<ApiKey>) -> Self {
         let key = key.into();
@@ -87,8 +87,8 @@ impl Service {
 
     /// With keys that the driver is asked for, by
     /// [`Output::Authorize`](crate::machine::Output::Authorize): before each call and each connect
-    /// of a subscription, and once more when a key was refused with 401. If that one is refused
-    /// too, it is the end.
+    /// of a subscription, and once more when a key was refused with 401. A second refusal ends the
+    /// call or the subscription.
     #[must_use]
     pub fn with_credentials_on_demand(mut self) -> Self {
         self.credentials = Credentials::OnDemand;
@@ -99,7 +99,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When it is not an absolute http or https URL, or has a user, a password or a query.
+    /// When the text is another thing than an absolute http or https URL, or has a user, a password
+    /// or a query.
     pub fn with_api_base_url(mut self, url: &str) -> Result<Self, ConfigError> {
         let parsed = http_url("base_url", url)?;
         if parsed.query().is_some() || parsed.fragment().is_some() {
@@ -114,14 +115,15 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When it is not an absolute http or https URL, or has a user or a password.
+    /// When the text is another thing than an absolute http or https URL, or has a user or a
+    /// password.
     pub fn with_stream_base_url(mut self, url: &str) -> Result<Self, ConfigError> {
         http_url("stream_base_url", url)?;
         self.stream_base_url = url.into();
         Ok(self)
     }
 
-    /// With this field in each call and each connect of a subscription. A field of that name that
+    /// Adds this field to each call and each connect of a subscription. A field of that name that
     /// the request has itself goes before it. Of two with one name, the later counts. Default: none
     /// but `User-Agent`.
     ///
@@ -137,7 +139,7 @@ impl Service {
         Ok(self)
     }
 
-    /// With this `User-Agent` (RFC 9110 §10.1.5); an empty one is none. Default:
+    /// Sets the `User-Agent` (RFC 9110 §10.1.5); an empty text leaves the field out. Default:
     /// [`USER_AGENT`](crate::USER_AGENT).
     ///
     /// # Errors
@@ -191,9 +193,9 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When its URL is not an absolute http or https URL, or has a user or a password. When it
-    /// bears credentials, and would go over plain http to another host than this machine without
-    /// [leave](Self::allow_credentials_over_plain_http).
+    /// When the request's URL is another thing than an absolute http or https URL, or has a user or
+    /// a password. When the request bears credentials, and would go over plain http to another host
+    /// than this machine without [leave](Self::allow_credentials_over_plain_http).
     pub fn check<T>(&self, request: &http::Request<T>) -> Result<(), ConfigError> {
         let uri = request.uri().to_string();
         let url = http_url("url", &uri)?;

@@ -117,8 +117,8 @@ impl<R: Runtime> Events<R> {
     /// that were not handed out.
     ///
     /// An event stream's connection is closed at once. Over WebSocket the peer is told; then
-    /// [`next`](Self::next) waits for its answer, 10 s at the most, and gives `None`. Whoever does
-    /// not care to wait drops this.
+    /// [`next`](Self::next) waits for its answer, 10 s at the most, and gives `None`. A program
+    /// that can't wait drops the subscription.
     pub fn close(&mut self) {
         let now = self.driver.now();
         self.driver.machine.close(now);

@@ -224,8 +224,8 @@
 //! tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).init();
 //! ```
 //!
-//! Without it there is [`Events::next_event`](crate::Events::next_event), which gives connections
-//! and losses beside items, and [`Events::watch`](crate::Events::watch), a handle for a health
+//! Without the feature, [`Events::next_event`](crate::Events::next_event) gives connections and
+//! losses beside items, and [`Events::watch`](crate::Events::watch) gives a handle for a health
 //! check.
 //!
 //! # Test without a network

@@ -13,8 +13,8 @@ use crate::{Client, Runtime};
 
 /// The streams of a list, one by one; pages are asked for as they are needed.
 ///
-/// Each page is a call with the client's timeout and tries. When it ends, and what concurrent
-/// changes do to it, stands at [`streams::Pages`]. An `Err` is the end, once; then comes `None`.
+/// Each page is a call with the client's timeout and tries. [`streams::Pages`] says when the walk
+/// ends, and what concurrent changes do to the walk. An `Err` is the end, once; then comes `None`.
 #[must_use = "a list moves only while it is polled"]
 pub struct Pages<R: Runtime> {
     client: Client<R>,

@@ -32,10 +32,10 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     /// Sleeps from the first poll, or from now, whichever the runtime does.
     fn sleep(&self, span: Duration) -> Self::Sleep;
 
-    /// Which one this is, where there may be several in a process and a socket moves only while the
-    /// one that made it is driven: an idle connection is used again on the runtime that made it,
-    /// and on no other. Asked where a call or a subscription is polled. Default: 0, for one reactor
-    /// that serves the whole process.
+    /// The number of this runtime, where a process may have several runtimes, and a socket moves
+    /// only while its runtime is driven: an idle connection is used again only on the runtime that
+    /// made the connection. Asked where a call or a subscription is polled. Default: 0, for one
+    /// reactor that serves the whole process.
     fn id(&self) -> u64 {
         0
     }

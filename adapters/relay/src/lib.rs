@@ -35,8 +35,8 @@
 //!
 //! - A [`Feed`] is a name in the store and a [`Subscription`](restless_proto::Subscription).
 //! - A [`Record`] is an event with the cursor behind it, or a [`DeadLetter`]: what was rejected, or
-//!   is larger than the sink takes. Dead letters are stored by the same step, in a place of their
-//!   own, so that none is lost and none stops the feed.
+//!   is larger than the sink takes. Dead letters are stored by the same step, in another table, so
+//!   that a feed goes on behind each of them.
 //! - A [`Position`] is the number of records stored so far, and the cursor behind the last one. The
 //!   number is the fence: a worker that is behind stores nothing.
 //!
@@ -44,8 +44,8 @@
 //!
 //! What the service sends from the subscription's start on is stored once, in order. What the
 //! service no longer keeps when the relay comes back is gone: choose a store and a supervisor that
-//! come back sooner. Where two events share a cursor (no id, the same millisecond), the service
-//! can't resume between them: the contract's limit, not the store's.
+//! come back sooner. Where two events share a cursor (both lack an id, and are of the same
+//! millisecond), the service can't resume between the two: the limit is the contract's.
 //!
 //! A store that is away is waited for: nothing is read meanwhile, and [`Progress::trouble`] tells.
 

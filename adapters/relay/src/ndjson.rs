@@ -62,11 +62,11 @@ const IN_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 const STEP: u64 = 64 << 10;
 
 impl Ndjson {
-    /// Opens a folder, or makes one. It blocks, for as long as the disk takes.
+    /// Opens a folder, or makes one. The call blocks for as long as the disk takes.
     ///
     /// # Errors
     ///
-    /// Where it can't be made or written to, or another process has it open.
+    /// Where the file can't be made or written to, or is open in another process.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, SinkError> {
         let folder = folder.into();
         let failed = |error| SinkError::will_not_pass(at("the folder", &folder)).with_source(error);

@@ -20,11 +20,12 @@ use crate::{Batch, Content, DeadLetter, Position, Record, Sink, SinkError, Store
 /// ```
 ///
 /// One transaction stores a batch, and moves the position by compare-and-set: `UPDATE … WHERE
-/// sequence = …`, and where that moves no row nothing is stored. It is durable when it returns:
-/// `synchronous_commit` is set for each transaction, whatever the server's default is.
+/// sequence = …` has to move a row, or the transaction stores nothing. A batch is durable when the
+/// transaction returns: `synchronous_commit` is set for each transaction, whatever the server's
+/// default is.
 ///
-/// Events are `json` and not `jsonb`, which refuses `\u0000` and numbers such as 1e-20000, and
-/// keeps no spelling. It wants a tokio runtime, on which each connection has a task.
+/// Events are `json`, which keeps their spelling; `jsonb` refuses `\u0000` and numbers such as
+/// 1e-20000. The sink wants a tokio runtime, on which each connection has a task.
 ///
 /// A connection that breaks is a failure that may pass: the next step makes another one.
 pub struct Postgres {

@@ -11,8 +11,9 @@ use restless_proto::event::timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Position {
-    /// How many records the store holds of the feed, dead letters included. It is the fence: a
-    /// batch is stored only where the store has exactly as many as the batch expects.
+    /// How many records the store holds of the feed, dead letters included. The number is the
+    /// fence: a batch is stored only where the store has exactly as many records as the batch
+    /// expects.
     pub sequence: u64,
     /// The cursor behind the last of them, where the service has given one.
     pub cursor: Option<String>,

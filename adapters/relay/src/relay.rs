@@ -19,7 +19,7 @@ use crate::{
 
 /// One feed on its way into one store.
 ///
-/// It reads while it stores, one batch ahead, and no further: a slow store slows the server down.
+/// A relay reads one batch ahead while it stores: a slow store slows the server down.
 #[must_use = "a relay does nothing until it is run"]
 pub struct Relay<R: Runtime, S> {
     client: Client<R>,
@@ -33,7 +33,7 @@ pub struct Relay<R: Runtime, S> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Ended {
-    /// It was told to, by [`Handle::stop`]. All that was read is stored.
+    /// [`Handle::stop`] was called. All that was read is stored.
     Stopped,
     /// The stream is over, in good order. All that was read is stored.
     Stream,

@@ -11,7 +11,7 @@ use crate::{Batch, Position};
 /// [`store`](Self::store) is one atomic step: either all records of a batch are stored durably and
 /// the feed's position is moved, or nothing has changed. A store without transactions may break off
 /// in the middle of a batch, as long as each record moves the position by one atomic step: then it
-/// holds the batch's beginning, and says so. That is all that a relay builds on.
+/// holds the batch's beginning, and says so. A relay builds on this step alone.
 pub trait Sink: Send {
     /// How far a feed is stored; [`Position::default`] for one that the store has never seen.
     fn position(&mut self, feed: &str) -> impl Future<Output = Result<Position, SinkError>> + Send;
@@ -38,7 +38,7 @@ pub trait Sink: Send {
 #[must_use = "a batch that was not stored has to come again"]
 #[expect(clippy::exhaustive_enums, reason = "a third outcome must not be ignorable")]
 pub enum Stored {
-    /// It is stored, and the position has moved.
+    /// The batch is stored, and the position has moved.
     Stored,
     /// The feed stands elsewhere: another worker has moved it. Nothing was stored.
     Moved,
@@ -60,12 +60,14 @@ enum Kind {
 }
 
 impl SinkError {
-    /// It may pass: busy, away, out of space. The relay tries again, for as long as it takes.
+    /// A failure that may pass: the store is busy, away, or out of space. The relay tries again,
+    /// for as long as it takes.
     pub fn may_pass(what: impl Into<String>) -> Self {
         Self { kind: Kind::MayPass, what: what.into(), source: None }
     }
 
-    /// It won't pass: not a store, no permission, corrupt. The relay ends with it.
+    /// A failure that stays: another file than a store, a missing permission, a corrupt store. The
+    /// relay ends with this error.
     pub fn will_not_pass(what: impl Into<String>) -> Self {
         Self { kind: Kind::Final, what: what.into(), source: None }
     }

@@ -20,9 +20,9 @@ use crate::{Batch, Content, Position, Record, Sink, SinkError, Stored};
 ///                               PRIMARY KEY (feed, sequence));
 /// ```
 ///
-/// One transaction stores a batch and moves the position. It is durable when it returns: the
-/// journal is in WAL mode with `synchronous=FULL`, set on each connection and read back, for WAL
-/// mode alone may lose the last transactions with the power.
+/// One transaction stores a batch and moves the position. A batch is durable when the transaction
+/// returns: the journal is in WAL mode with `synchronous=FULL`, set on each connection and read
+/// back. WAL mode alone may lose the last transactions with the power.
 ///
 /// Other processes may read the database at any time, and write to it: a database that is busy for
 /// more than 5 s is a failure that may pass.
@@ -62,11 +62,12 @@ const TABLES: &str = "
 ";
 
 impl Sqlite {
-    /// Opens a database, or makes one. It blocks, for as long as the disk takes.
+    /// Opens a database, or makes one. The call blocks for as long as the disk takes.
     ///
     /// # Errors
     ///
-    /// Where the file can't be opened, is no database, or does not become durable.
+    /// Where the file can't be opened, is another thing than a database, or is refused durable
+    /// writes.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SinkError> {
         let connection = Connection::open(path).map_err(|e| failed("the database", e))?;
         Self::with(connection)
@@ -96,8 +97,9 @@ impl Sqlite {
     }
 
     /// Calls a function with each record, in the transaction that stores it: what it writes to
-    /// tables of the caller's is stored with it, or not at all. It gets the record's number in the
-    /// feed, which never comes twice. It may be called again for a record whose transaction failed.
+    /// tables of the caller's is stored with it, or not at all. The function gets the record's
+    /// number in the feed, which never comes twice. The function may be called again for a record
+    /// whose transaction failed.
     ///
     /// An error of [`SinkError::record`] is about that record, whatever index it names.
     #[must_use]

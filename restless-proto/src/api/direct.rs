@@ -255,8 +255,8 @@ impl Setup {
 }
 
 impl Session {
-    /// The key that the session is found again by. With one, the call may be made again where
-    /// nobody knows what became of it.
+    /// The key that the session is found again by. A call with a dedupe key may be made again where
+    /// the outcome of the first try is unknown.
     pub fn dedupe_key(mut self, key: impl Into<String>) -> Self {
         self.body.set("dedupeKey", key.into());
         self

@@ -179,19 +179,20 @@ body_builder!(Update);
 macro_rules! stream_fields {
     ($name:ident) => {
         impl $name {
-            /// What it is for.
+            /// Sets what the stream is for.
             pub fn description(mut self, description: impl Into<String>) -> Self {
                 self.body.set("description", description.into());
                 self
             }
 
-            /// Whether it polls.
+            /// Sets whether the stream polls.
             pub fn status(mut self, status: impl Into<StreamStatus>) -> Self {
                 self.body.set("status", status.into());
                 self
             }
 
-            /// How it asks the API: a token (RFC 9110 §5.6.2), sent as it is.
+            /// Sets the method with which the service asks the API: a token (RFC 9110 §5.6.2), sent
+            /// as it is.
             pub fn method(mut self, method: impl Into<HttpMethod>) -> Self {
                 checked::set(&mut self.body, "method", checked::method(method.into()));
                 self
@@ -210,7 +211,7 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// What its updates hold.
+            /// Sets what the stream's updates hold.
             pub fn payload_mode(mut self, mode: impl Into<PayloadMode>) -> Self {
                 self.body.set("payloadMode", mode.into());
                 self
@@ -222,7 +223,7 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// Whether its updates are signed.
+            /// Sets whether the stream's updates are signed.
             pub fn hmac_signature_enabled(mut self, enabled: bool) -> Self {
                 self.body.set("hmacSignatureEnabled", enabled);
                 self

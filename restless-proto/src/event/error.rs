@@ -31,9 +31,9 @@ pub enum Error {
     WrongType {
         /// The field's path; `value` for the event as a whole.
         field: &'static str,
-        /// What it should be.
+        /// The expected type.
         expected: JsonType,
-        /// What it is.
+        /// The type that was found.
         found: JsonType,
     },
     /// The event's type is another than `update` and `error`.

@@ -35,7 +35,7 @@
 //! therefore does for all the connections of a thread. What is the driver's: sockets, TLS, proxies,
 //! time, and which connections are kept ([`Exchange::is_reusable`]).
 //!
-//! What it holds to:
+//! The limits of the decoder:
 //!
 //! | limit | default | set by |
 //! | --- | --- | --- |

@@ -19,8 +19,8 @@ pub enum TargetForm {
 
 /// Writes a request, its content included, as it goes over the wire.
 ///
-/// Whoever parses the bytes gets what was given: the method, the target, the fields in their order
-/// and the content. Four things are this function's:
+/// A parser of the bytes gets the method, the target, the fields in their order, and the content
+/// that were given. Four things are this function's:
 ///
 /// - `Host` comes from the URI, in the place of a `Host` among the fields, and leaves user
 ///   information out.

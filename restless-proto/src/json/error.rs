@@ -20,7 +20,7 @@ impl JsonError {
         Self { offset: 0, problem: JsonProblem::TooLong }
     }
 
-    /// Where it is, in bytes from the start of the text.
+    /// The place of the fault, in bytes from the start of the text.
     pub fn offset(&self) -> usize {
         self.offset as usize
     }

@@ -1,5 +1,5 @@
 //! Errors of one kind each, which know nothing of what they come to be part of: the ground that
-//! every other room may stand on. What they are put together to is [`Error`](crate::Error).
+//! every other room may stand on. [`Error`](crate::Error) puts the kinds together.
 
 mod config;
 mod credentials;

@@ -73,7 +73,7 @@ impl TimeoutError {
         self.timer
     }
 
-    /// What it was set to.
+    /// The span that the timer was set to.
     pub fn after(&self) -> Duration {
         self.after
     }

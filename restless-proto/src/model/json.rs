@@ -25,7 +25,7 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// When it can't be written: NaN, or a map whose keys are no texts.
+    /// When the value can't be written: NaN, or a map whose keys are no texts.
     pub fn new(value: impl Serialize) -> Result<Self, serde_json::Error> {
         to_raw(&value).map(Self)
     }
@@ -39,7 +39,7 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// When it is none of that type.
+    /// When the JSON is of another type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         crate::json::surrogate::read(self.get())
     }

@@ -7,7 +7,7 @@ model! {
     BaseActionResponse {
         /// The id that it was about.
         id: String = required "id",
-        /// Whether it changed anything.
+        /// Whether the call changed anything.
         affected: bool = required "affected",
     }
 }
@@ -37,7 +37,7 @@ model! {
 }
 
 model! {
-    /// What one kind of use has cost on one day.
+    /// The cost of one kind of use on one day.
     CreditUsageChargeTypeBreakdown {
         /// The kind.
         charge_type: String = required "chargeType",
@@ -165,7 +165,7 @@ model! {
     DirectStreamConfig {
         /// The API's URL.
         target_url: String = required "targetUrl",
-        /// How it is asked.
+        /// The method with which the service asks the API.
         method: HttpMethod = required "method",
         /// Fields that are sent to it, as a JSON object.
         headers: Option<Json> = optional "headers",
@@ -191,9 +191,9 @@ model! {
         ws_url: String = required "wsUrl",
         /// Where to follow it over server-sent events.
         sse_url: String = required "sseUrl",
-        /// When it ends, RFC 3339.
+        /// The end of the session, RFC 3339.
         expires_at: String = required "expiresAt",
-        /// Whether it is new, or one with this key was there.
+        /// Whether the session is new; false where a session with this dedupe key was there.
         created: bool = required "created",
         /// The key that it is found again by.
         dedupe_key: String = required "dedupeKey",

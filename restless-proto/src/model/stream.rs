@@ -11,11 +11,11 @@ model! {
         business_id: Option<String> = optional "businessId",
         /// The stream's name.
         name: String = required "name",
-        /// What it is for.
+        /// The purpose of the stream.
         description: Option<String> = optional "description",
-        /// Whether it polls.
+        /// Whether the stream polls.
         status: StreamStatus = required "status",
-        /// How it asks the API.
+        /// The method with which the service asks the API.
         method: HttpMethod = required "method",
         /// The API's URL.
         url: String = required "url",
@@ -23,19 +23,19 @@ model! {
         headers: Option<Json> = optional "headers",
         /// Content that it sends to the API, a JSON object.
         body: Option<Json> = optional "body",
-        /// What its updates hold.
+        /// What the stream's updates hold.
         payload_mode: PayloadMode = required "payloadMode",
         /// A jq filter over the API's answers.
         jq_filter: Option<String> = optional "jqFilter",
-        /// Whether its updates are signed.
+        /// Whether the stream's updates are signed.
         hmac_signature_enabled: bool = defaulted "hmacSignatureEnabled",
         /// Seconds between two questions.
         polling_interval: i64 = required "pollingInterval",
         /// Other intervals at other times of day.
         polling_strategies: Option<Vec<PollingStrategy>> = optional "pollingStrategies",
-        /// When it was created, RFC 3339.
+        /// The time of creation, RFC 3339.
         created_at: Option<String> = optional "createdAt",
-        /// When it was last changed, RFC 3339.
+        /// The time of the last change, RFC 3339.
         updated_at: Option<String> = optional "updatedAt",
         /// Where to follow it over WebSocket.
         ws_url: Option<String> = optional "wsUrl",

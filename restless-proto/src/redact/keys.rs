@@ -13,10 +13,10 @@ use crate::query;
 /// The keys that went out with the requests of one call or subscription. What the peer says of them
 /// is not printed, whatever they look like.
 ///
-/// One of fewer than four characters is no secret, and would be found everywhere. The last few are
-/// remembered: an answer may come after another key was asked for, and fields of the caller's own
-/// are among them. Only the keys are kept: what they become when they are coded is worked out when
-/// something is hidden, since errors are rare, and machines many.
+/// A key of fewer than four characters is no secret, and would be found everywhere. The last few
+/// are remembered: an answer may come after another key was asked for, and fields of the caller's
+/// own are among them. Only the keys are kept: what they become when they are coded is worked out
+/// when something is hidden, since errors are rare, and machines many.
 #[derive(Clone, Default)]
 pub(crate) struct Keys(Vec<Box<str>>);
 
@@ -63,7 +63,7 @@ impl Keys {
         *text = self.redacted(text);
     }
 
-    /// Without these keys, and else as it is.
+    /// Takes these keys out of a text, and leaves the rest as it is.
     pub(crate) fn redact_exact(&self, text: String) -> String {
         let keys = self.spellings();
         let mut places = text.char_indices();

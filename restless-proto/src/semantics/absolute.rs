@@ -30,7 +30,7 @@ pub(crate) fn runtime_url(field: &'static str, text: &str) -> Result<Url, Config
 ///
 /// # Errors
 ///
-/// When it is not an absolute URL of these schemes.
+/// When the text is another thing than an absolute URL of these schemes.
 pub(crate) fn foreign_url(field: &'static str, text: &str) -> Result<Url, ConfigError> {
     of(field, text, &RUNTIME, "an absolute http, https, ws or wss URL")
 }

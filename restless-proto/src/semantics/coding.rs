@@ -231,7 +231,7 @@ impl Decoder {
         self.source.push(bytes);
     }
 
-    /// Says that the content is complete.
+    /// States that the content is complete.
     pub fn end(&mut self) {
         self.ended = true;
     }

@@ -151,11 +151,11 @@ impl Hop {
         }
     }
 
-    /// Sends it to another URL, and nothing else about it changes.
+    /// Sends the request to another URL, and leaves the rest of the request as it is.
     ///
     /// # Errors
     ///
-    /// Where that is too long for a URI, as it may be with a position in it.
+    /// Where the URL is too long for a URI, as a URL with a position may be.
     pub(crate) fn place_at(&mut self, url: Url) -> Result<(), RedirectError> {
         let uri = url.as_str().parse().map_err(|_| RedirectError::BadLocation {
             location: format!("{} bytes", url.as_str().len()),

@@ -44,8 +44,8 @@ impl<'a> Event<'a> {
     }
 
     /// The same data to keep, in UTF-8. The slice shares the chunk that the data came in, and keeps
-    /// that chunk in memory. Where it was joined of several lines or pieces, up to 64 KiB are
-    /// copied, and more is given out with its buffer, which may be up to twice as large.
+    /// that chunk in memory. Of data that was joined from several lines or pieces, up to 64 KiB are
+    /// copied; larger data is given out with the buffer, which may be up to twice as large.
     pub fn data_bytes(&self) -> Bytes {
         let data = self.data.as_bytes();
         self.holder.map_or_else(|| Bytes::copy_from_slice(data), |holder| holder.slice_ref(data))

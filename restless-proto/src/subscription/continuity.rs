@@ -137,11 +137,11 @@ pub(super) struct Tracker {
 
 /// What is done with an item that was judged.
 pub(super) enum Verdict {
-    /// It is handed out: it follows as the one before it.
+    /// The item is handed out, and follows as the item before it.
     Same(Item),
     /// How it follows is told first; then it is [taken](Tracker::take).
     News(Continuity),
-    /// It is not handed out.
+    /// The item is dropped.
     Drop,
 }
 

@@ -143,7 +143,7 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
-    /// Takes these keys out of all that is printed of it.
+    /// Takes these keys out of all that the reason prints.
     pub(super) fn redact(&mut self, keys: &Keys) {
         if let Self::Malformed(event::Error::UnknownType { found }) = self {
             keys.redact(found);
@@ -221,7 +221,7 @@ impl Ended {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Status {
-    /// What it is doing.
+    /// What the subscription is doing.
     pub state: State,
     /// Connects in a row that brought no event so far, as far as they
     /// [count](crate::Subscription::max_reconnects).

@@ -37,8 +37,8 @@ pub enum Event {
     Pong(Bytes),
     /// The connection, which stood, is over. The last event.
     Closed(Closed),
-    /// The connection never stood: connecting failed, the server refused, or its answer opened no
-    /// WebSocket. The last event.
+    /// The connection never stood: connecting failed, the server refused, or the answer was another
+    /// than a WebSocket's. The last event.
     Failed(Error),
 }
 
@@ -84,8 +84,8 @@ enum State {
 }
 
 impl WebSocketMachine {
-    /// For this handshake, with [`USER_AGENT`](crate::USER_AGENT) where it says nothing else. The
-    /// head of the response is waited for 30 s.
+    /// Makes the machine for this handshake. [`USER_AGENT`](crate::USER_AGENT) goes out where the
+    /// handshake has no `User-Agent`. The head of the response is waited for 30 s.
     pub fn new(handshake: Handshake, options: Options, entropy: Entropy, now: Instant) -> Self {
         let rules = Rules {
             // The handshake has what it needs, and goes where its caller sends it, and nowhere

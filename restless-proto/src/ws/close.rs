@@ -86,8 +86,8 @@ pub enum Closed {
     },
     /// The transport ended without a Close frame from the peer.
     Cut {
-        /// Whether it ended within a frame or between two fragments, so that a part of a message
-        /// is lost.
+        /// Whether the transport ended within a frame or between two fragments, so that a part of a
+        /// message is lost.
         within_message: bool,
     },
 }
@@ -156,7 +156,7 @@ impl fmt::Display for Closed {
     }
 }
 
-/// For those to whom any end is an error; a clean one has no source.
+/// The end as an error, for a program to which any end is an error. A clean end has no source.
 impl std::error::Error for Closed {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {

@@ -10,9 +10,9 @@ use crate::kinds::{ConfigError, LimitError};
 
 /// How messages are compressed: what the client offers (RFC 7692 §7.1), and what it does itself.
 ///
-/// The default offers compression with all that makes it work well: windows of 32 KiB that are
-/// kept from message to message in both directions. What that costs in memory, once a direction
-/// has carried its first compressed message, and for as long as the connection lives:
+/// The default offers compression with all that makes it work well: windows of 32 KiB that are kept
+/// from message to message in both directions. The windows cost memory from a direction's first
+/// compressed message on, for as long as the connection lives:
 ///
 /// | direction | with context takeover | without |
 /// | --- | --- | --- |
@@ -81,9 +81,9 @@ impl Deflate {
         Ok(self)
     }
 
-    /// Compresses with a window of at most two to the power of this, in bytes, and tells the
-    /// server so (RFC 7692 §7.1.2.2). Default 15; the server may ask for less. Where it asks for
-    /// 8, messages are sent uncompressed: there is no compressor with such a window.
+    /// Compresses with a window of at most two to the power of this, in bytes, and tells the server
+    /// so (RFC 7692 §7.1.2.2). Default 15; the server may ask for less. For a server that asks for
+    /// 8, messages are sent uncompressed: the compressor lacks such a window.
     ///
     /// # Errors
     ///

@@ -150,8 +150,8 @@ impl Handshake {
         self
     }
 
-    /// Makes it the handshake of another connection, to where a redirect leads: with a new key, and
-    /// without subprotocols at another origin than the first, for some use them for tokens.
+    /// Makes the handshake of another connection, to where a redirect leads: with a new key, and
+    /// with subprotocols at the first origin only, since some services use subprotocols for tokens.
     pub(crate) fn redirect(&mut self, entropy: &mut Entropy, hop: &Hop) {
         self.key = new_key(entropy);
         if hop.has_left_origin() {
@@ -162,7 +162,7 @@ impl Handshake {
     /// The request: a `GET` of HTTP/1.1 with all its fields, to an absolute `http` or `https` URI.
     /// The request must not go out on an HTTP/2 connection.
     ///
-    /// Whoever writes it out by hand sends the URI's path and query as the target.
+    /// A driver that writes the request by hand sends the URI's path and query as the target.
     pub fn request(&self) -> Request<()> {
         let mut request = Request::new(());
         *request.uri_mut() = self.uri.clone();
@@ -251,7 +251,7 @@ impl Accepted {
     ///
     /// # Errors
     ///
-    /// When that response does not answer the offer.
+    /// When the response contradicts the offer.
     pub fn by_extensions(offer: &Deflate, response: &str) -> Result<Self, HandshakeError> {
         let deflate = check_extensions(Some(offer), response)?;
         Ok(Self { deflate, subprotocol: None })

@@ -217,7 +217,7 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// Where its text is none.
+    /// Where a text breaks UTF-8.
     #[inline]
     pub(crate) fn lend(&mut self, whole: Whole) -> Result<Message<'_>, NotUtf8> {
         match whole {
@@ -239,7 +239,7 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// Where its text is none.
+    /// Where a text breaks UTF-8.
     pub(crate) fn share(&mut self, whole: Whole) -> Result<Message<'static>, NotUtf8> {
         let (text, bytes) = match whole {
             Whole::InChunk { text, payload } => {
@@ -558,9 +558,10 @@ impl From<InflateError> for Error {
     }
 }
 
-/// A compressed message brings at least one byte for this many that it takes, beside the first
-/// 64 KiB; else blocks that hold nothing could come for ever. One that is flushed after each byte
-/// takes seven. Looked at after each 64 KiB, so that the cut of the bytes makes no difference.
+/// A compressed message brings at least one byte for this many that it takes, beside the first 64
+/// KiB; else blocks that hold nothing could come for ever. A message that is flushed after each
+/// byte takes seven bytes for one. Looked at after each 64 KiB, so that the cut of the bytes makes
+/// no difference.
 const VAIN_RATIO: usize = 16;
 const VAIN_BYTES: usize = 64 << 10;
 const VAIN: &str = "compressed bytes that bring nothing";

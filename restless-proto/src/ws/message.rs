@@ -10,10 +10,10 @@ use bytestring::ByteString;
 /// A message, whole and decompressed (RFC 6455 §5.6).
 ///
 /// A [`Connection`](super::Connection) lends it until the next poll: nothing is counted, copied or
-/// allocated for it. Who keeps a message takes [`into_owned`](Self::into_owned), or the bytes alone
-/// with [`into_bytes`](Self::into_bytes). What lies in one piece of input becomes a slice of that,
-/// so it keeps the whole piece in memory: up to 1 MiB, from a [`ReadBuffer`](crate::ReadBuffer).
-/// Copy what is to be kept for long.
+/// allocated for it. A program that keeps a message takes [`into_owned`](Self::into_owned), or the
+/// bytes alone with [`into_bytes`](Self::into_bytes). What lies in one piece of input becomes a
+/// slice of that, so it keeps the whole piece in memory: up to 1 MiB, from a
+/// [`ReadBuffer`](crate::ReadBuffer). Copy what is to be kept for long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "RFC 6455 has these two kinds of data and no other")]
 pub enum Message<'a> {

@@ -51,7 +51,7 @@
 //! # Ok::<(), restless_proto::ws::SendError>(())
 //! ```
 //!
-//! What it holds to, and where that is set:
+//! The limits and timers of a connection, and where each is set:
 //!
 //! | limit or timer | default | set by |
 //! | --- | --- | --- |

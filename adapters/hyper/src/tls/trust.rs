@@ -62,8 +62,8 @@ impl Trust {
     ///
     /// # Errors
     ///
-    /// When that is no certificate in PEM, or stands beside a configuration that says everything by
-    /// itself.
+    /// When the text is no certificate in PEM, or stands beside a configuration that says
+    /// everything by itself.
     pub(crate) fn settle(&mut self) -> Result<(), ConfigError> {
         const FIELD: &str = "add_root_certificates";
         if let Whom::Caller(_) = self.whom {

@@ -102,7 +102,7 @@ pub enum Stale {
     /// Events were skipped.
     #[error("events were skipped, and may have changed the document")]
     Skipped,
-    /// An update says of its payload what this version does not know, or has none.
+    /// An update's payload is missing, or marked with a word of a later version.
     #[error("an update is neither a patch nor full data: {what}")]
     Unknown {
         /// What it says, or what is missing.
