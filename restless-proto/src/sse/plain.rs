@@ -69,6 +69,9 @@ fn read_from(
             let Some(block) = value.first_chunk() else { return Ok(Plain::Other) };
             // One look finds the end, and what can't be handed on as it is.
             let lines = restless_scan::block_lines(block);
+            if lines.ends == 0 {
+                return Ok(Plain::Other);
+            }
             let length = lines.ends.trailing_zeros() as usize;
             let is_plain = lines.not_plain & lines.ends.wrapping_sub(1) & !lines.ends == 0;
             let Some(end) = line_end_length(value, length) else { return Ok(Plain::Other) };

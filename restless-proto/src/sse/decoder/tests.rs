@@ -334,6 +334,23 @@ fn comments_and_unknown_fields_have_no_limit_and_are_not_held() {
     assert!(decoder.poll().unwrap().is_some());
 }
 
+/// What a block of 16 bytes says nothing of is looked for further on, wherever another line ends.
+#[test]
+fn an_id_ends_at_the_first_line_end_behind_it() {
+    for id in 1..40 {
+        for data in 0..40 {
+            let (id, data) = ("7".repeat(id), "a".repeat(data));
+            let stream = format!("id: {id}\r\ndata: {data}\n\ndata: b\n\ndata: c\n\n");
+            let due = [
+                format!("message|{data}|{id}|{id}"),
+                format!("message|b|{id}|none"),
+                format!("message|c|{id}|none"),
+            ];
+            assert_eq!(decode(Limits::default(), &[stream.as_bytes()]), due);
+        }
+    }
+}
+
 #[test]
 fn decoders_can_be_sent_and_shared() {
     fn can<T: Send + Sync>() {}
