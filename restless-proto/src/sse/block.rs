@@ -26,7 +26,7 @@ pub struct Event<'a> {
     pub(super) holder: Option<&'a Bytes>,
     pub(super) last_event_id: &'a LastEventId,
     /// The chunk that the ID may lie in. The bytes become a text on demand.
-    pub(super) chunk: Option<&'a Bytes>,
+    pub(super) chunk: &'a Bytes,
     /// Whether this event's own block set the last event ID.
     pub(super) has_id: bool,
 }

@@ -106,7 +106,7 @@ impl Decoder {
     #[inline]
     pub fn poll(&mut self) -> Result<Option<Block<'_>>, LimitError> {
         // Between two chunks: as often as not where an event comes in each.
-        if self.lent == Lent::Nothing && self.lines.chunk().is_none() {
+        if self.lent == Lent::Nothing && self.lines.chunk().is_empty() {
             return Ok(None);
         }
         self.poll_chunk()
@@ -143,7 +143,7 @@ impl Decoder {
     /// one, and so does this.
     pub fn reset(&mut self) {
         self.take_back();
-        self.last_event_id.leave_chunk(self.lines.chunk().map_or(b"", |chunk| chunk));
+        self.last_event_id.leave_chunk(self.lines.chunk());
         self.lines = Lines::default();
         self.interpreter.clear();
         self.id_waits = false;
@@ -215,7 +215,8 @@ impl Decoder {
     #[inline(never)]
     fn read_piece(&mut self) -> Result<Read, LimitError> {
         let Some(piece) = self.lines.next() else {
-            if let Some(chunk) = self.lines.chunk() {
+            let chunk = self.lines.chunk();
+            if !chunk.is_empty() {
                 self.interpreter.buffers.leave_chunk(chunk);
                 self.last_event_id.leave_chunk(chunk);
             }
@@ -240,12 +241,12 @@ impl Decoder {
     #[inline(always)]
     fn lend(&mut self, has_id: bool) -> Result<Event<'_>, LimitError> {
         let chunk = self.lines.chunk();
-        let (holder, bytes) = match (self.interpreter.buffers.take_in_chunk(), chunk) {
-            (Some(range), Some(chunk)) => {
+        let (holder, bytes) = match self.interpreter.buffers.take_in_chunk() {
+            Some(range) => {
                 self.lent = Lent::Chunk;
                 (Some(chunk), chunk.get(range).unwrap_or_default())
             }
-            _ => {
+            None => {
                 self.lent = Lent::Other;
                 let buffers = &mut self.interpreter.buffers;
                 match buffers.take_data() {

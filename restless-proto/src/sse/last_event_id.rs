@@ -48,13 +48,13 @@ impl LastEventId {
     }
 
     /// The ID. To check its UTF-8 costs more than to find it, so that is left to who asks.
-    pub(super) fn text<'a>(&'a self, chunk: Option<&'a Bytes>) -> &'a str {
-        match (&self.in_chunk, chunk) {
-            (Some(value), Some(chunk)) => {
+    pub(super) fn text<'a>(&'a self, chunk: &'a Bytes) -> &'a str {
+        match &self.in_chunk {
+            Some(value) => {
                 let id = chunk.get(value.clone()).unwrap_or_default();
                 std::str::from_utf8(id).unwrap_or_default()
             }
-            _ => &self.text,
+            None => &self.text,
         }
     }
 }

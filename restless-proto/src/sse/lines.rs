@@ -127,10 +127,7 @@ impl Lines {
     #[inline(always)]
     pub(super) fn line_start(&mut self) -> Option<(&[u8], &mut usize)> {
         match self.edge {
-            Edge::None => {
-                let chunk = Some(self.chunks.first()).filter(|chunk| !chunk.is_empty());
-                chunk.map(|chunk| (&chunk[..], &mut self.read))
-            }
+            Edge::None => Some((self.chunks.first(), &mut self.read)),
             Edge::AfterCr | Edge::Bom(_) => None,
         }
     }
@@ -148,10 +145,10 @@ impl Lines {
         self.chunks.first().is_empty() && self.edge == Edge::None
     }
 
-    /// The chunk being read.
+    /// The chunk being read, empty where there is none.
     #[inline(always)]
-    pub(super) fn chunk(&self) -> Option<&Bytes> {
-        Some(self.chunks.first()).filter(|chunk| !chunk.is_empty())
+    pub(super) fn chunk(&self) -> &Bytes {
+        self.chunks.first()
     }
 
     /// Steps over what is not part of a line. What looked like a byte order mark, in chunks now
