@@ -57,8 +57,8 @@
 //! - **subscription**: a stream that is followed over as many connections as it takes.
 //! - **exchange**: one request and what follows from it.
 //! - **cursor**: a position in a stream, as the service understands it; sent to resume there.
-//! - **continuity**: what is known of what lies between an event and the one before it. **snapshot**:
-//!   full data in the place of patches.
+//! - **continuity**: what is known of what lies between an event and the one before it.
+//!   **snapshot**: full data in the place of patches.
 //! - **machine**: the protocol of a call or a subscription, as inputs and outputs.
 //! - **driver**: what moves bytes and time for a machine. **adapter**: a driver made for a runtime.
 //! - **event stream**, **field**, **dispatch**, **last event ID**, **reconnection time**: as in

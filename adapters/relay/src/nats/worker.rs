@@ -35,7 +35,8 @@ use crate::{Ended, Feed, Handle, Relay, RelayError, Sink, SinkError};
 /// use restless_hyper::proto::Subscription;
 ///
 /// let nats = async_nats::connect("nats://127.0.0.1:4222").await?;
-/// let feeds = ["stream_1", "stream_2"].map(|id| Feed::new(id, Subscription::stream(id).since("0")));
+/// let feeds = ["stream_1", "stream_2"];
+/// let feeds = feeds.map(|id| Feed::new(id, Subscription::stream(id).since("0")));
 /// let store = Nats::new(nats.clone());
 /// // The same list on each machine, and an id that no other worker has.
 /// Worker::new(client, nats, "host-17", feeds, move |_| store.clone()).run().await?;
