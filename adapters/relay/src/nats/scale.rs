@@ -2,9 +2,9 @@
 //!
 //! # What was measured
 //!
-//! Two cores of an AMD EPYC, which others used as well (a load of 6), so that the
-//! processors' time is what can be compared; `nats-server` 2.9.10 on the same two cores, files on
-//! a local disk; events of about 600 bytes over plain http and server-sent events.
+//! Two cores of an AMD EPYC, which others used as well, at a lower priority; the processors' time is
+//! what can be compared. `nats-server` 2.9.10 on the same two cores, files on a local disk; events
+//! of about 600 bytes over plain http and server-sent events.
 //!
 //! ```console
 //! $ cargo run --release -p restless-relay --features nats --example speed
@@ -12,15 +12,15 @@
 //!
 //! | store | feeds | events a second | processor, an event | of that the store's server |
 //! | --- | --- | --- | --- | --- |
-//! | none: reading alone, the emulator's share included | 1 | 124,700 | 5.3 µs | |
-//! | SQLite | 1 | 50,400 | 9.3 µs | |
-//! | files of NDJSON | 1 | 113,600 | 5.0 µs | |
-//! | NATS JetStream | 1 | 6,700 | 152 µs | 95 µs |
-//! | NATS JetStream | 8 | 16,900 | 66 µs | 36 µs |
+//! | none: reading alone, the emulator's share included | 1 | 125,700 | 5.4 µs | |
+//! | SQLite | 1 | 49,800 | 8.6 µs | |
+//! | files of NDJSON | 1 | 90,800 | 5.4 µs | |
+//! | NATS JetStream | 1 | 7,000 | 152 µs | 96 µs |
+//! | NATS JetStream | 8 | 23,200 | 42 µs | 26 µs |
 //!
 //! A feed waits for the answer to each message, for the next one names it as the last: so one feed
-//! is bound by the way to the server and back, and many by the processors. Leases: 31,900 renewals
-//! a second, at 22 µs of the server each. A subject with a message takes about 200 bytes of the
+//! is bound by the way to the server and back, and many by the processors. Leases: 30,500 renewals
+//! a second, at 21 µs of the server each. A subject with a message takes about 200 bytes of the
 //! server's memory (200,000 of them). An idle subscription takes 5 KiB of the worker's memory and
 //! one that was just read from up to 25 KiB, TLS not counted.
 //!
@@ -30,7 +30,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | connections | one | 1,000,000 | 28,000 ports of a host's address to one address of the service as Linux is set, 64,000 at most; as many open files | 20 hosts with 50,000 each |
 //! | memory of workers | 5 to 25 KiB | 5 to 25 GB | | 0.25 to 1.25 GB on each of 20 |
-//! | publishes | one an event, and one for the position of a batch | two an event, as long as a batch has one event | 25,000 a second for each core of the server | an event a minute in each feed is 17,000 a second, 33,000 publishes: two streams, on two servers |
+//! | publishes | one an event, and one for the position of a batch | two an event, as long as a batch has one event | 38,000 a second for each core of the server | an event a minute in each feed is 17,000 a second, 33,000 publishes: two streams, on two servers |
 //! | leases | four renewals in a lease's time | 400,000 a second with 10 s | 45,000 a second for each core of the server | a lease of 5 min: 13,300 a second; a worker that died is missed for as long |
 //! | watches | each renewal goes to each worker | 267,000 messages a second to 20 workers with 5 min | the network, and each worker's own core | the list in 20 parts, a bucket for each, two or three workers on a part: 2,000 a second in each |
 //! | memory of the servers | three subjects: events, position, lease | 600 MB | | no bound |
