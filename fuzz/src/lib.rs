@@ -9,30 +9,45 @@ mod coding_split;
 mod document_patch;
 mod event_envelope;
 mod http1;
+mod http_fields;
+mod machine_ops;
+mod read_buffer;
 mod scan;
 mod sse_split;
+mod urls;
 pub mod ws;
 
 pub use canonical_json::canonical_json;
 pub use coding_split::coding_split;
 pub use document_patch::document_patch;
 pub use event_envelope::event_envelope;
+pub use http_fields::{call_response, http_fields};
 pub use http1::http1;
+pub use machine_ops::{road_ops, subscription_ops};
+pub use read_buffer::read_buffer;
 pub use scan::scan;
 pub use sse_split::sse_split;
+pub use urls::{redirect, runtime_url};
 
 /// A target: its name, which is also that of its folder in `corpus/`, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    ("call_response", call_response),
     ("canonical_json", canonical_json),
     ("coding_split", coding_split),
     ("document_patch", document_patch),
     ("event_envelope", event_envelope),
     ("http1", http1),
+    ("http_fields", http_fields),
+    ("read_buffer", read_buffer),
+    ("redirect", redirect),
+    ("road_ops", road_ops),
+    ("runtime_url", runtime_url),
     ("scan", scan),
     ("sse_split", sse_split),
+    ("subscription_ops", subscription_ops),
     ("ws_deflate", ws::deflate),
     ("ws_split", ws::split),
 ];

@@ -2,7 +2,10 @@
 //! white space anywhere, numbers in every spelling. A fuzzer seldom gets that deep into the
 //! grammar.
 
-use restless_fuzz::{canonical_json, event_envelope};
+use restless_fuzz::{
+    call_response, canonical_json, event_envelope, http_fields, read_buffer, redirect, road_ops,
+    runtime_url, subscription_ops,
+};
 
 #[test]
 fn made_up_payloads_have_the_canonical_form_that_another_reader_gives_them() {
@@ -26,6 +29,72 @@ fn made_up_events_are_read_as_another_reader_reads_them() {
         bytes[at] = b"\"\\{}[]:,0x \n\x01e."[Random(seed ^ 0xb17e).below(15)];
         event_envelope(&bytes);
         canonical_json(&bytes);
+    }
+}
+
+#[test]
+fn made_up_scripts_end_and_repeat_nothing() {
+    for seed in 0..5000 {
+        let mut random = Random(seed);
+        let script: Vec<u8> = (0..random.below(200)).map(|_| random.next() as u8).collect();
+        subscription_ops(&script);
+        road_ops(&script);
+        read_buffer(&script);
+    }
+}
+
+#[test]
+fn made_up_texts_of_the_network_keep_what_is_promised() {
+    const WORDS: &[&str] = &[
+        "https://",
+        "http://",
+        "wss:",
+        "//",
+        "s.test",
+        "t.test",
+        "@",
+        ":",
+        "443",
+        "/",
+        "..",
+        "?",
+        "cursor=",
+        "since",
+        "&",
+        "=",
+        "%",
+        "%2F",
+        "+",
+        " ",
+        "#",
+        "é",
+        "[::1]",
+        "\n",
+        "\r",
+        "\t",
+        "retry-after:",
+        "content-type:",
+        "content-encoding:",
+        "text/event-stream",
+        "gzip",
+        ", ",
+        ";charset=",
+        "\"",
+        "7",
+        "{",
+        "}",
+        "\u{0}",
+        "\\",
+        "data: ",
+        "WS",
+    ];
+    for seed in 0..20_000 {
+        let mut random = Random(seed);
+        let text: String = (0..random.below(16)).map(|_| random.pick(WORDS)).collect();
+        runtime_url(text.as_bytes());
+        redirect(format!("{seed}{text}").as_bytes());
+        http_fields(text.as_bytes());
+        call_response(format!("{seed:02}{text}").as_bytes());
     }
 }
 

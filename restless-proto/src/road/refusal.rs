@@ -67,3 +67,25 @@ impl Refusal {
         Error::from(Box::new(Refused::from_response(&self.head, &content, &self.limits)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(take: Take) -> Refusal {
+        let head = http::Response::builder().status(500).body(()).unwrap().into_parts().0;
+        let limits = Limits::default().excerpt_bytes(4).content_bytes(6);
+        Refusal::new(Box::new(head), &limits, take, Instant::ORIGIN)
+    }
+
+    #[test]
+    fn the_first_bytes_are_kept_and_no_more_than_there_is_room_for() {
+        for (take, kept) in [(Take::Excerpt, "abcd"), (Take::Whole, "abcdef")] {
+            let mut refusal = refusal(take);
+            assert!(!refusal.take(b"ab") && !refusal.take(b"c"));
+            assert!(refusal.take(b"defgh"), "there is no room left");
+            assert!(refusal.take(b"i"));
+            assert_eq!(refusal.content, kept);
+        }
+    }
+}
