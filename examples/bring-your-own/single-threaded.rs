@@ -20,7 +20,7 @@ use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use futures_util::task::LocalSpawnExt as _;
 use futures_util::{SinkExt as _, StreamExt as _};
 use restless_examples::{CreateCli, Printer, addresses, entropy, now};
-use restless_proto::http1::{Exchange, StreamEnd, TargetForm, request_bytes};
+use restless_proto::http1::{Exchange, TargetForm, request_bytes};
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::subscription::SubscriptionMachine;
 use restless_proto::{Call, CallOptions, Error, ReadBuffer, model, streams};
@@ -117,19 +117,17 @@ async fn talk(
     let (mut reader, mut writer) = (&socket, &socket);
     let read = pin!(async {
         let (mut wire, mut buffer) = (Exchange::new(exchange, &request), ReadBuffer::new());
-        while !wire.is_over() {
-            let length = reader.read(buffer.space()).await?;
-            buffer.advance(length);
-            match length {
-                0 => wire.handle_end(StreamEnd::Closed),
-                _ => wire.handle_data(buffer.take()),
-            }
+        wire.handle_connected();
+        loop {
             while let Some(input) = wire.poll() {
                 // Waits until it is taken, and so does the peer.
                 inputs.send(input).await.map_err(io::Error::other)?;
             }
+            if wire.is_over() {
+                return Ok(());
+            }
+            wire.handle_read(reader.read(buffer.space()).await?, &mut buffer);
         }
-        Ok(())
     });
     let write = pin!(async {
         while let Some(bytes) = next {

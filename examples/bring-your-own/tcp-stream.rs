@@ -101,7 +101,8 @@ impl Exchange {
         for address in addresses(request.uri())? {
             match connect(&address, &to_write) {
                 Ok(socket) => {
-                    let wire = http1::Exchange::new(id, request);
+                    let mut wire = http1::Exchange::new(id, request);
+                    wire.handle_connected();
                     return Ok(Self { socket, wire, buffer: ReadBuffer::new() });
                 }
                 Err(error) => why = TransportError::new(Kind::Connect, error),
@@ -120,11 +121,7 @@ impl Exchange {
         let timeout = left.map(|left| left.max(Duration::from_millis(1)));
         let read = self.socket.set_read_timeout(timeout);
         match read.and_then(|()| self.socket.read(self.buffer.space())) {
-            Ok(0) => self.wire.handle_end(StreamEnd::Closed),
-            Ok(n) => {
-                self.buffer.advance(n);
-                self.wire.handle_data(self.buffer.take());
-            }
+            Ok(length) => self.wire.handle_read(length, &mut self.buffer),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
                 _ => self.wire.handle_end(broken(error)),

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use restless_proto::signature::Signer;
-use restless_proto::subscription::SubscriptionMachine;
 use restless_proto::{ConfigError, Service, Subscription, direct};
 
 /// How to call an example that follows a stream; its name goes before it.
@@ -68,8 +67,6 @@ pub struct Cli {
     pub base_url: Option<String>,
     /// `RESTLESS_STREAM_BASE_URL`.
     pub stream_base_url: Option<String>,
-    /// How many of the same to follow.
-    pub subscriptions: usize,
 }
 
 /// What was asked of an example that makes a stream before it follows it.
@@ -79,6 +76,8 @@ pub struct CreateCli {
     pub target: String,
     /// How many events to print.
     pub limit: Option<u64>,
+    /// How many of the same to follow.
+    pub subscriptions: usize,
     /// The service, by its environment variables.
     pub service: Service,
     options: Given,
@@ -131,20 +130,10 @@ impl Cli {
         })
     }
 
-    /// As [`from_env`](Self::from_env), with `--subscriptions`.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says which argument is wrong, and how.
-    pub fn many_from_env() -> Result<Asked<Self>, String> {
-        given()?.map(|given| Self::of(&given))
-    }
-
     fn of(given: &Given) -> Result<Self, String> {
         Ok(Self {
             subscription: given.apply(given.source()?),
             limit: given.limit,
-            subscriptions: given.subscriptions.unwrap_or(1),
             api_key: var("RESTLESS_API_KEY"),
             base_url: var("RESTLESS_API_BASE_URL"),
             stream_base_url: var("RESTLESS_STREAM_BASE_URL"),
@@ -158,17 +147,6 @@ impl Cli {
     /// When a base URL can't be one.
     pub fn service(&self) -> Result<Service, ConfigError> {
         service()
-    }
-
-    /// As many subscriptions as were asked for, each with a machine of its own.
-    ///
-    /// # Errors
-    ///
-    /// When what was asked for can't be followed.
-    pub fn start(&self) -> Result<Vec<SubscriptionMachine>, ConfigError> {
-        let service = self.service()?;
-        let start = |_| self.subscription.clone().start(&service, crate::entropy(), crate::now());
-        (0..self.subscriptions).map(start).collect()
     }
 }
 
@@ -193,14 +171,28 @@ impl CreateCli {
     ///
     /// A sentence that says which argument is wrong, and how.
     pub fn with_websocket_from_env() -> Result<Asked<Self>, String> {
+        Self::many_from_env()?.map(|cli| {
+            if cli.options.subscriptions.is_some() {
+                return Err("--subscriptions goes with byo-mio".to_owned());
+            }
+            Ok(cli)
+        })
+    }
+
+    /// As [`with_websocket_from_env`](Self::with_websocket_from_env), with `--subscriptions`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which argument is wrong, and how.
+    pub fn many_from_env() -> Result<Asked<Self>, String> {
         given()?.map(|mut given| {
             let target = given.url.take().ok_or("nothing to make a stream of: give a URL")?;
-            if given.stream.is_some() || given.target.is_some() || given.subscriptions.is_some() {
-                let error = "--stream, --direct and --subscriptions do not go with a new stream";
-                return Err(error.to_owned());
+            if given.stream.is_some() || given.target.is_some() {
+                return Err("--stream and --direct do not go with a new stream".to_owned());
             }
             let service = service().map_err(|error| error.to_string())?;
-            Ok(Self { target, limit: given.limit, service, options: given })
+            let (limit, subscriptions) = (given.limit, given.subscriptions.unwrap_or(1));
+            Ok(Self { target, limit, subscriptions, service, options: given })
         })
     }
 

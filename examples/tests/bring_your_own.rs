@@ -51,15 +51,15 @@ impl Stage {
         Self::events(name)
     }
 
-    /// For an example that follows a stream over WebSocket where it is told to.
-    fn optional_websocket(name: &'static str) -> Self {
-        Self { options: &["--ws"], ..Self::events(name) }
-    }
-
     /// Runs it while events are published, until it has printed them all.
     fn follow(&self, arguments: &[&str]) -> Run {
+        self.follow_times(1, arguments)
+    }
+
+    /// The same, for one that prints each of them so many times.
+    fn follow_times(&self, times: usize, arguments: &[&str]) -> Run {
         let events = if self.id.is_some() { PUBLISHED } else { PUBLISHED + 1 };
-        let limit = events.to_string();
+        let limit = (events * times).to_string();
         thread::scope(|scope| {
             scope.spawn(|| {
                 self.emulator
@@ -249,20 +249,16 @@ examples! {
     tcp_stream_websocket: "byo-tcp-stream" over rest_and_websocket;
     single_threaded: "byo-single-threaded" over rest;
     single_threaded_websocket: "byo-single-threaded" over rest_and_websocket;
-    mio: "byo-mio" over events;
-    mio_websocket: "byo-mio" over optional_websocket;
+    mio: "byo-mio" over rest;
+    mio_websocket: "byo-mio" over rest_and_websocket;
 }
 
 /// Many subscriptions on one thread each get all events.
 #[test]
 fn many_subscriptions_share_a_thread() {
     const MANY: usize = 50;
-    for stage in [Stage::events("byo-mio"), Stage::optional_websocket("byo-mio")] {
-        for n in 0..PUBLISHED {
-            stage.emulator.publish(&stage.stream(), &n.to_string()).expect("an event");
-        }
-        let (many, limit) = (MANY.to_string(), (MANY * PUBLISHED).to_string());
-        let run = stage.run(&["--since", "0", "--subscriptions", &many, "--limit", &limit]);
+    for stage in [Stage::rest("byo-mio"), Stage::rest_and_websocket("byo-mio")] {
+        let run = stage.follow_times(MANY, &["--subscriptions", &MANY.to_string()]);
         assert_eq!(run.status, Some(0), "{}", run.err);
         let ids = run.ids();
         for id in stage.log() {

@@ -147,7 +147,11 @@
 //!             Output::Open { exchange, request } => {
 //!                 open = None;
 //!                 match connect(&request) {
-//!                     Ok(socket) => open = Some((socket, Exchange::new(exchange, &request))),
+//!                     Ok(socket) => {
+//!                         let mut wire = Exchange::new(exchange, &request);
+//!                         wire.handle_connected();
+//!                         open = Some((socket, wire));
+//!                     }
 //!                     Err(error) => {
 //!                         let why = End::Failed(error);
 //!                         machine.handle(Input::Ended { exchange, why }, now());
@@ -204,11 +208,7 @@
 //!     // To a socket, no time at all is an error.
 //!     let timeout = left.map(|left| left.max(Duration::from_millis(1)));
 //!     match socket.set_read_timeout(timeout).and_then(|()| socket.read(buffer.space())) {
-//!         Ok(0) => wire.handle_end(StreamEnd::Closed),
-//!         Ok(length) => {
-//!             buffer.advance(length);
-//!             wire.handle_data(buffer.take());
-//!         }
+//!         Ok(length) => wire.handle_read(length, buffer),
 //!         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
 //!         Err(error) => wire.handle_end(broken(error)),
 //!     }

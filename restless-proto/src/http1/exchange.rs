@@ -9,6 +9,7 @@ use super::framing::{Framing, lists, persists};
 use super::head;
 use crate::kinds::{LimitError, TransportError};
 use crate::machine::{End, ExchangeId, Input};
+use crate::read_buffer::ReadBuffer;
 
 /// What comes over the connection after a request, as a machine's [`Input`]s.
 ///
@@ -18,6 +19,7 @@ use crate::machine::{End, ExchangeId, Input};
 #[derive(Debug)]
 pub struct Exchange {
     id: ExchangeId,
+    connection: Connection,
     head_limit: usize,
     method: Method,
     /// Nothing speaks against another exchange on this connection so far.
@@ -40,6 +42,18 @@ pub enum StreamEnd {
     Truncated,
     /// Reading failed.
     Failed(TransportError),
+}
+
+/// ```text
+/// Unknown ──► Stands ──► Told
+/// ```
+#[derive(Debug)]
+enum Connection {
+    /// Who drives can't tell, or has not yet.
+    Unknown,
+    /// The next input says so.
+    Stands,
+    Told,
 }
 
 /// ```text
@@ -70,6 +84,7 @@ impl Exchange {
     pub fn new(id: ExchangeId, request: &Request<Bytes>) -> Self {
         Self {
             id,
+            connection: Connection::Unknown,
             head_limit: HEAD_LIMIT,
             method: request.method().clone(),
             persists: !lists(request.headers(), &header::CONNECTION, "close"),
@@ -86,6 +101,25 @@ impl Exchange {
     pub fn with_head_limit(mut self, bytes: usize) -> Self {
         self.head_limit = bytes;
         self
+    }
+
+    /// The connection stands, and the request has gone out on it, or is about to: said before
+    /// anything is read, it comes out as [`Input::Connected`], once.
+    pub fn handle_connected(&mut self) {
+        if matches!(self.connection, Connection::Unknown) {
+            self.connection = Connection::Stands;
+        }
+    }
+
+    /// Takes what a read has put into the buffer: so many bytes, and none at the end of the stream,
+    /// as sockets tell it.
+    pub fn handle_read(&mut self, length: usize, buffer: &mut ReadBuffer) {
+        if length == 0 {
+            self.handle_end(StreamEnd::Closed);
+        } else {
+            buffer.advance(length);
+            self.handle_data(buffer.take());
+        }
     }
 
     /// Takes what was read, without a copy where the head is over.
@@ -108,6 +142,10 @@ impl Exchange {
     /// What it all comes to; `None` until there is more. The last one is an [`Input::Ended`].
     pub fn poll(&mut self) -> Option<Input> {
         let exchange = self.id;
+        if matches!(self.connection, Connection::Stands) {
+            self.connection = Connection::Told;
+            return Some(Input::Connected { exchange });
+        }
         match self.next() {
             Ok(input) => input,
             Err(error) => {

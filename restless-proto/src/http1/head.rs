@@ -37,13 +37,32 @@ pub(super) fn end(received: &[u8], searched: usize) -> Option<usize> {
 
 /// What a whole head says. The fields' values are slices of one copy of it.
 pub(super) fn parse(head: &[u8]) -> Result<Parts, ResponseError> {
+    parse_by(&httparse::ParserConfig::default(), head)
+}
+
+/// What a proxy says to CONNECT (RFC 9110 §9.3.6): a whole head, with the empty line that ends it.
+///
+/// It is read as that of an [`Exchange`](super::Exchange), but for lines that are no fields: these
+/// are passed over. Nothing in this head says where content ends, and what it is asked for is a
+/// status, and when to come back.
+///
+/// # Errors
+///
+/// A [`ResponseError`] for what is no head of HTTP/1.
+pub fn connect_response(head: &[u8]) -> Result<Parts, ResponseError> {
+    let mut config = httparse::ParserConfig::default();
+    config.ignore_invalid_headers_in_responses(true);
+    parse_by(&config, head)
+}
+
+fn parse_by(config: &httparse::ParserConfig, head: &[u8]) -> Result<Parts, ResponseError> {
     let head = plain(head)?;
     let lines = memchr_iter(b'\n', &head).count();
     if lines <= USUAL_FIELDS {
         let mut fields = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
-        parse_into(&head, &mut fields)
+        parse_into(config, &head, &mut fields)
     } else {
-        parse_into(&head, &mut vec![MaybeUninit::uninit(); lines])
+        parse_into(config, &head, &mut vec![MaybeUninit::uninit(); lines])
     }
 }
 
@@ -71,11 +90,11 @@ fn plain(head: &[u8]) -> Result<Bytes, ResponseError> {
 }
 
 fn parse_into<'a>(
+    config: &httparse::ParserConfig,
     head: &'a Bytes,
     fields: &mut [MaybeUninit<httparse::Header<'a>>],
 ) -> Result<Parts, ResponseError> {
     let mut response = httparse::Response::new(&mut []);
-    let config = httparse::ParserConfig::default();
     match config.parse_response_with_uninit_headers(&mut response, head, fields) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(ResponseError::Head("it has no end")),
@@ -199,5 +218,18 @@ mod tests {
         assert!(parse(b"HTTP/1.1 099 No\r\n\r\n").is_err());
         assert!(parse(b"HTTP/1.1 20 No\r\n\r\n").is_err());
         assert!(parse(b"HTTP/1.1 200 N\0o\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_reply_to_connect_may_hold_lines_that_are_no_fields() {
+        let status = |head: &[u8]| connect_response(head).map(|head| head.status.as_u16());
+        assert_eq!(status(b"HTTP/1.1 200 OK\r\n\r\n"), Ok(200));
+        assert_eq!(status(b"HTTP/1.0 407\r\nno field\r\n\r\n"), Ok(407));
+        assert_eq!(status(b"HTTP/1.2 200 OK\n\n"), Ok(200));
+        for bad in
+            [&b"HTTP/2 200\r\n\r\n"[..], b"HTTP/1.1 20\r\n\r\n", b"HTTP/1.1 +20 \r\n\r\n", b""]
+        {
+            assert!(status(bad).is_err(), "{bad:?}");
+        }
     }
 }

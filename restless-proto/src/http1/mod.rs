@@ -9,7 +9,7 @@
 //! # use bytes::Bytes;
 //! # use restless_proto::machine::{Input, Machine, Output};
 //! # use restless_proto::{Entropy, Instant, Service, Subscription};
-//! use restless_proto::http1::{Exchange, StreamEnd, TargetForm, request_bytes};
+//! use restless_proto::http1::{Exchange, TargetForm, request_bytes};
 //! # let service = Service::default();
 //! # let mut machine = Subscription::stream("stream_123")
 //! #     .start(&service, Entropy::from_seed(7), Instant::ORIGIN)?;
@@ -19,14 +19,15 @@
 //! let to_write = request_bytes(&request, TargetForm::Origin)?;
 //! assert!(to_write.starts_with(b"GET /?streamId=stream_123 HTTP/1.1\r\nhost: stream."));
 //! let mut open = Exchange::new(exchange, &request);
+//! open.handle_connected();
 //!
-//! // Whenever something was read; at the end `open.handle_end(StreamEnd::Closed)`.
+//! // Whenever something was read. Who reads into a `ReadBuffer` says `open.handle_read` instead,
+//! // which knows the end of the stream too.
 //! let read = Bytes::from_static(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno");
 //! open.handle_data(read);
 //! while let Some(input) = open.poll() {
 //!     machine.handle(input, Instant::ORIGIN);
 //! }
-//! # let _ = StreamEnd::Closed;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -115,6 +116,7 @@ mod request;
 
 pub use error::{RequestError, ResponseError};
 pub use exchange::{Exchange, StreamEnd};
+pub use head::connect_response;
 pub use request::{TargetForm, request_bytes};
 
 pub use crate::semantics::target::{host, origin_form};

@@ -61,7 +61,9 @@ impl HeadLimit {
                 Some(_) => started = PAST,
                 None if started == START.len() => {
                     self.0.http_1_0.store(*byte == b'0', Ordering::Relaxed);
-                    normalize_minor(byte);
+                    if byte.is_ascii_digit() {
+                        *byte = b'1';
+                    }
                     started = PAST;
                 }
                 None => break,
@@ -85,13 +87,6 @@ impl HeadLimit {
 const START: &[u8] = b"HTTP/1.";
 /// The minor version has come.
 const PAST: usize = START.len() + 1;
-
-/// Makes the digit after `HTTP/1.` a 1.
-pub(crate) fn normalize_minor(digit: &mut u8) {
-    if digit.is_ascii_digit() {
-        *digit = b'1';
-    }
-}
 
 /// A server sent more than 512 KiB and no head.
 #[derive(Debug, thiserror::Error)]

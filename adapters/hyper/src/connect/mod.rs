@@ -29,7 +29,6 @@ use crate::proxy::{Proxies, Proxy};
 use crate::tls::Tls;
 
 pub(crate) use failure::failure;
-pub(crate) use head::normalize_minor;
 
 /// Makes connections, and keeps the idle ones of REST calls for the next call.
 pub(crate) struct Connector<R> {

@@ -1,11 +1,14 @@
 //! A tunnel through an HTTP proxy: CONNECT (RFC 9110 §9.3.6).
 
-use http::{HeaderMap, HeaderValue, header};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use restless_proto::http1::connect_response;
 use restless_proto::retry_after;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Proxy, Why, authority};
-use crate::{connect, date};
+use crate::date;
 
 /// Longest head of a response that is read, with the interim ones before it: as much as common
 /// servers send at the most.
@@ -25,14 +28,14 @@ where
     socket.flush().await?;
     let mut left = MOST_HEAD_BYTES;
     loop {
-        let answer = parse(head(socket, &mut left).await?).ok_or(Why::NotSpoken("HTTP"))?;
-        match answer.status {
+        let answer = head(socket, &mut left).await?;
+        let answer = connect_response(&answer).map_err(|_| Why::NotSpoken("HTTP"))?;
+        match answer.status.as_u16() {
             // Interim: the answer is to come (RFC 9110 §15.2).
             100 | 102..=199 => {}
             200..=299 => return Ok(()),
             status => {
-                let wait = retry_after(&answer.fields);
-                return Err(Why::Status { status, port: Some(port), wait });
+                return Err(Why::Status { status, port: Some(port), wait: wait(answer.headers) });
             }
         }
     }
@@ -53,6 +56,12 @@ async fn head<S: AsyncRead + Unpin>(socket: &mut S, left: &mut usize) -> Result<
     Ok(head)
 }
 
+/// When to come back, as it was said or as of now.
+fn wait(mut fields: HeaderMap) -> Option<Duration> {
+    date::add(&mut fields);
+    retry_after(&fields)
+}
+
 /// Nothing of the request that is to follow is in it, but for the name of what asks.
 fn request(proxy: &Proxy, host: &str, port: u16, user_agent: &HeaderValue) -> Vec<u8> {
     let to = authority(host, port);
@@ -65,45 +74,8 @@ fn request(proxy: &Proxy, host: &str, port: u16, user_agent: &HeaderValue) -> Ve
     request
 }
 
-struct Answer {
-    status: u16,
-    /// The statuses that say when to come back.
-    fields: HeaderMap,
-}
-
-/// Any 1.x, any number of fields, and folded ones (RFC 9112 §5.2), as everywhere.
-fn parse(mut head: Vec<u8>) -> Option<Answer> {
-    if let Some(minor) = head.get_mut(b"HTTP/1.".len()) {
-        connect::normalize_minor(minor);
-    }
-    let lines = head.iter().filter(|byte| **byte == b'\n').count();
-    let mut fields = vec![httparse::EMPTY_HEADER; lines];
-    let mut response = httparse::Response::new(&mut fields);
-    httparse::ParserConfig::default()
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .ignore_invalid_headers_in_responses(true)
-        .parse_response(&mut response, &head)
-        .ok()?;
-    let status = response.code?;
-    let mut fields = HeaderMap::new();
-    for name in [header::RETRY_AFTER, header::DATE] {
-        let mut found = response.headers.iter().filter(|field| name == field.name);
-        let value = found.next().map(|field| unfold(field.value));
-        fields.extend(value.and_then(|value| HeaderValue::try_from(value).ok()).map(|v| (name, v)));
-    }
-    date::add(&mut fields);
-    Some(Answer { status, fields })
-}
-
-/// A field's value in one line.
-fn unfold(value: &[u8]) -> Vec<u8> {
-    value.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -118,22 +90,6 @@ mod tests {
         );
     }
 
-    fn status(head: &[u8]) -> Option<u16> {
-        parse(head.to_vec()).map(|answer| answer.status)
-    }
-
-    #[test]
-    fn a_status_is_three_digits_of_http_1() {
-        assert_eq!(status(b"HTTP/1.1 200 OK\r\n\r\n"), Some(200));
-        assert_eq!(status(b"HTTP/1.0 407\r\n\r\n"), Some(407));
-        assert_eq!(status(b"HTTP/1.2 200 OK\n\n"), Some(200));
-        for bad in
-            [&b"HTTP/2 200\r\n\r\n"[..], b"HTTP/1.1 20\r\n\r\n", b"HTTP/1.1 +20 \r\n\r\n", b""]
-        {
-            assert_eq!(status(bad).filter(|status| *status >= 100), None);
-        }
-    }
-
     #[test]
     fn retry_after_is_read_among_many_fields_and_folded_ones() {
         let many = "X-A: 1\r\n".repeat(300);
@@ -145,11 +101,11 @@ mod tests {
             ("", None),
         ] {
             let head = format!("HTTP/1.1 503 Busy\r\n{many}{fields}\r\n");
-            let answer = parse(head.into_bytes()).unwrap();
-            assert_eq!(retry_after(&answer.fields), due.map(Duration::from_secs), "{fields:?}");
+            let answer = connect_response(head.as_bytes()).unwrap();
+            assert_eq!(wait(answer.headers), due.map(Duration::from_secs), "{fields:?}");
         }
         let far = "HTTP/1.1 503 Busy\nRetry-After: Fri, 31 Dec 2100 23:59:59 GMT\n\n";
-        let wait = retry_after(&parse(far.as_bytes().to_vec()).unwrap().fields).unwrap();
+        let wait = wait(connect_response(far.as_bytes()).unwrap().headers).unwrap();
         assert!(wait > Duration::from_secs(60 * 60 * 24 * 365), "{wait:?}");
     }
 }

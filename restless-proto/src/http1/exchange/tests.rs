@@ -40,9 +40,35 @@ fn poll(exchange: &mut Exchange, inputs: &mut Vec<String>) {
             Input::Data { bytes, .. } => String::from_utf8_lossy(&bytes).into_owned(),
             Input::Ended { why: End::Complete, .. } => "complete".to_owned(),
             Input::Ended { why: End::Failed(error), .. } => format!("{:?}", error.kind()),
+            Input::Connected { .. } => "connected".to_owned(),
             other => panic!("{other:?}"),
         });
     }
+}
+
+#[test]
+fn a_connection_that_stands_is_told_once_and_before_all_else() {
+    let mut exchange = Exchange::new(ExchangeId::NONE, &Request::new(Bytes::new()));
+    let mut inputs = Vec::new();
+    exchange.handle_connected();
+    exchange.handle_connected();
+    exchange.handle_data(Bytes::from_static(b"HTTP/1.1 204\r\n\r\n"));
+    poll(&mut exchange, &mut inputs);
+    exchange.handle_connected();
+    poll(&mut exchange, &mut inputs);
+    assert_eq!(inputs, ["connected", "204", "complete"]);
+}
+
+#[test]
+fn a_read_of_nothing_is_the_end_of_the_stream() {
+    let mut exchange = Exchange::new(ExchangeId::NONE, &Request::new(Bytes::new()));
+    let (mut inputs, mut buffer) = (Vec::new(), ReadBuffer::new());
+    for read in [&b"HTTP/1.1 200\r\n\r\nab"[..], b"c", b""] {
+        buffer.space()[..read.len()].copy_from_slice(read);
+        exchange.handle_read(read.len(), &mut buffer);
+        poll(&mut exchange, &mut inputs);
+    }
+    assert_eq!(inputs, ["200", "ab", "c", "complete"]);
 }
 
 #[test]
