@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_tungstenite::tokio::connect_async_with_config;
 use async_tungstenite::tungstenite::client::IntoClientRequest as _;
-use async_tungstenite::tungstenite::error::CapacityError;
+use async_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 use async_tungstenite::tungstenite::{Error as WsError, Message};
 use bytes::Bytes;
@@ -110,6 +110,8 @@ fn failed(error: WsError) -> End {
         // Without the URL, which may hold a key.
         WsError::Url(_) | WsError::HttpFormat(_) => return End::Failed(Kind::Request.into()),
         WsError::Io(io) if io.kind() == ErrorKind::ConnectionRefused => Kind::Connect,
+        // No WebSocket is there, and none will be: its handshake was another one's.
+        WsError::Protocol(ProtocolError::SecWebSocketAcceptKeyMismatch) => Kind::Unsupported,
         _ => Kind::Broken,
     };
     End::Failed(TransportError::new(kind, error))

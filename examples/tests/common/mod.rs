@@ -12,7 +12,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The example, which `cargo test` builds beside this test.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("this test's own path");
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/this");
     let path = profile.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);

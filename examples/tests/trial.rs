@@ -1,0 +1,230 @@
+//! Every driver of this repository takes the trial: the four adapters, the `subscribe` programs over
+//! them, and the drivers of `bring-your-own`.
+
+mod common;
+
+use std::marker::PhantomData;
+
+use restless_async_std::AsyncStd;
+use restless_hyper::{ClientBuilder, Events, Runtime};
+use restless_proto::{Call as ApiCall, Error, model, streams};
+use restless_smol::Smol;
+use restless_tokio::Tokio;
+use restless_trial::{
+    Answer, Call, Driver, Ending, Endpoint, Failure, Follow, Following, How, Program, Skills, Told,
+    Trial,
+};
+
+/// A process takes a while to start, so its connections are not cut at every byte.
+const STEP: usize = 24;
+
+/// A client of this SDK's own, as a driver.
+trait Own: Send + Sync + Sized + 'static {
+    /// A running subscription, and what it runs on.
+    type Events;
+
+    fn send(endpoint: &Endpoint, call: ApiCall<model::Stream>) -> Result<model::Stream, Error>;
+    fn subscribe(follow: &Follow) -> Result<Self::Events, Error>;
+    fn next(events: &mut Self::Events) -> Option<Told>;
+    fn close(events: &mut Self::Events);
+
+    /// Each rule holds, over calls and both transports.
+    fn holds(self) {
+        let report = Trial::new().run(OwnDriver(self));
+        println!("{report}");
+        assert!(report.is_good() && report.held() == report.entries().len());
+    }
+}
+
+struct OwnDriver<O>(O);
+
+impl<O: Own> Driver for OwnDriver<O> {
+    fn skills(&self) -> Skills {
+        Skills::ALL
+    }
+
+    fn call(&self, call: &Call) -> Result<Answer, Failure> {
+        let (endpoint, call) = match call {
+            Call::Create { endpoint, name, url } => {
+                (endpoint, streams::create(name.as_str(), url.as_str()).into())
+            }
+            Call::Get { endpoint, id } => (endpoint, streams::get(id)),
+            _ => return Err(Failure::new("a call that is not known here")),
+        };
+        Ok(Answer::new(O::send(endpoint, call)?.id))
+    }
+
+    fn follow(&self, follow: &Follow) -> Box<dyn Following> {
+        Box::new(OwnEvents::<O>(O::subscribe(follow)))
+    }
+}
+
+struct OwnEvents<O: Own>(Result<O::Events, Error>);
+
+impl<O: Own> Following for OwnEvents<O> {
+    fn next(&mut self) -> Told {
+        match &mut self.0 {
+            Ok(events) => O::next(events)
+                .unwrap_or_else(|| Told::Ended(Ending::new(How::Failed, "nothing more"))),
+            Err(error) => Told::Ended(Ending::new(How::Failed, error.to_string())),
+        }
+    }
+
+    fn close(&mut self) {
+        if let Ok(events) = &mut self.0 {
+            O::close(events);
+        }
+    }
+}
+
+/// An adapter for async code, on an executor.
+struct Async<R, E>(PhantomData<fn() -> (R, E)>);
+
+trait Executor: Default + 'static {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T;
+}
+
+struct OnTokio(tokio::runtime::Runtime);
+#[derive(Default)]
+struct OnSmol;
+#[derive(Default)]
+struct OnAsyncStd;
+
+impl Default for OnTokio {
+    fn default() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Self(runtime.expect("a runtime"))
+    }
+}
+
+impl Executor for OnTokio {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.0.block_on(future)
+    }
+}
+
+impl Executor for OnSmol {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        async_io::block_on(future)
+    }
+}
+
+impl Executor for OnAsyncStd {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        async_std::task::block_on(future)
+    }
+}
+
+fn client<R: Runtime + Default>(endpoint: &Endpoint) -> Result<restless_hyper::Client<R>, Error> {
+    let builder = ClientBuilder::<R>::new(R::default()).api_key(endpoint.api_key.as_str());
+    let builder = builder.base_url(endpoint.api_base_url.as_str());
+    Ok(builder.stream_base_url(endpoint.stream_base_url.as_str()).build()?)
+}
+
+impl<R: Runtime + Default, E: Executor> Own for Async<R, E> {
+    type Events = (E, Events<R>);
+
+    fn send(endpoint: &Endpoint, call: ApiCall<model::Stream>) -> Result<model::Stream, Error> {
+        E::default().block_on(async { client::<R>(endpoint)?.send(call).await })
+    }
+
+    fn subscribe(follow: &Follow) -> Result<Self::Events, Error> {
+        let client = client::<R>(&follow.endpoint)?;
+        Ok((E::default(), client.subscribe(follow.subscription())?))
+    }
+
+    fn next((executor, events): &mut Self::Events) -> Option<Told> {
+        loop {
+            let event = executor.block_on(events.next_event())?;
+            if let Some(told) = Told::of(event, events.cursor()) {
+                return Some(told);
+            }
+        }
+    }
+
+    fn close((executor, events): &mut Self::Events) {
+        events.close();
+        executor.block_on(async { while events.next_event().await.is_some() {} });
+    }
+}
+
+struct Blocking;
+
+impl Own for Blocking {
+    type Events = restless_blocking::Events;
+
+    fn send(endpoint: &Endpoint, call: ApiCall<model::Stream>) -> Result<model::Stream, Error> {
+        blocking_client(endpoint)?.send(call)
+    }
+
+    fn subscribe(follow: &Follow) -> Result<Self::Events, Error> {
+        Ok(blocking_client(&follow.endpoint)?.subscribe(follow.subscription())?)
+    }
+
+    fn next(events: &mut Self::Events) -> Option<Told> {
+        loop {
+            let event = events.next_event()?;
+            if let Some(told) = Told::of(event, events.cursor()) {
+                return Some(told);
+            }
+        }
+    }
+
+    fn close(events: &mut Self::Events) {
+        events.close();
+        while events.next_event().is_some() {}
+    }
+}
+
+fn blocking_client(endpoint: &Endpoint) -> Result<restless_blocking::Client, Error> {
+    let builder = restless_blocking::Client::builder().api_key(endpoint.api_key.as_str());
+    let builder = builder.base_url(endpoint.api_base_url.as_str());
+    Ok(builder.stream_base_url(endpoint.stream_base_url.as_str()).build()?)
+}
+
+#[test]
+fn restless_tokio_holds() {
+    Async::<Tokio, OnTokio>(PhantomData).holds();
+}
+
+#[test]
+fn restless_smol_holds() {
+    Async::<Smol, OnSmol>(PhantomData).holds();
+}
+
+#[test]
+fn restless_async_std_holds() {
+    Async::<AsyncStd, OnAsyncStd>(PhantomData).holds();
+}
+
+#[test]
+fn restless_blocking_holds() {
+    Blocking.holds();
+}
+
+/// Each program holds all that is about what it can do.
+macro_rules! programs {
+    ($($test:ident: $name:literal $(, $skill:ident)*;)*) => {$(
+        #[test]
+        fn $test() {
+            let path = common::example($name);
+            let program = Program::new(path.display().to_string())$(.$skill())*;
+            let report = Trial::new().step(STEP).run(program);
+            println!("{report}");
+            assert!(report.is_good());
+        }
+    )*};
+}
+
+programs! {
+    subscribe_tokio_holds: "subscribe-tokio";
+    subscribe_smol_holds: "subscribe-smol";
+    subscribe_async_std_holds: "subscribe-async-std";
+    subscribe_blocking_holds: "subscribe-blocking";
+    reqwest_holds: "byo-reqwest", creates_first, without_websocket;
+    ureq_holds: "byo-ureq", creates_first, without_websocket;
+    async_tungstenite_holds: "byo-async-tungstenite", without_events;
+    tcp_stream_holds: "byo-tcp-stream", creates_first;
+    single_threaded_holds: "byo-single-threaded", creates_first;
+    mio_holds: "byo-mio", creates_first;
+}

@@ -1,0 +1,321 @@
+//! Who is tried: a driver, as the trial sees it.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use restless_proto::subscription::{Ended, Event as Happened, Item};
+use restless_proto::{ConfigError, Error, Service, Subscription};
+
+/// A driver that is tried. One of any language is a [`Program`](crate::Program).
+///
+/// Each rule has a service of its own, and rules are tried side by side: a driver is asked from
+/// several threads at once.
+pub trait Driver: Send + Sync {
+    /// What it can do. Rules about the rest are left out, and the report says so.
+    fn skills(&self) -> Skills;
+
+    /// Runs a call to its end.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`], which says what the user of the driver is told.
+    fn call(&self, call: &Call) -> Result<Answer, Failure>;
+
+    /// Follows a stream.
+    fn follow(&self, follow: &Follow) -> Box<dyn Following>;
+}
+
+/// A subscription that a driver runs.
+pub trait Following {
+    /// Waits for what happens next. Nothing is asked of it behind [`Told::Ended`].
+    fn next(&mut self) -> Told;
+
+    /// Ends it, and its connection. Comes at most once, and is the last.
+    fn close(&mut self);
+}
+
+/// What a driver can do.
+///
+/// ```
+/// # use restless_trial::Skills;
+/// let no_websocket = Skills { websocket: false, ..Skills::ALL };
+/// # let _ = no_websocket;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skills {
+    /// It runs [`Call::Create`].
+    pub creates: bool,
+    /// It runs [`Call::Get`].
+    pub gets: bool,
+    /// It follows over server-sent events.
+    pub events: bool,
+    /// It follows over WebSocket.
+    pub websocket: bool,
+    /// It follows no stream that is there, but makes one first, by [`Call::Create`]. The trial
+    /// answers that with the stream to follow.
+    pub creates_first: bool,
+}
+
+impl Skills {
+    /// All that there is.
+    pub const ALL: Self =
+        Self { creates: true, gets: true, events: true, websocket: true, creates_first: false };
+
+    /// Nothing, to name what there is.
+    pub const NONE: Self =
+        Self { creates: false, gets: false, events: false, websocket: false, creates_first: false };
+}
+
+/// Which service, and as whom.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The key for calls and streams.
+    pub api_key: String,
+    /// The base of calls' URLs.
+    pub api_base_url: String,
+    /// The base of streams' URLs.
+    pub stream_base_url: String,
+}
+
+impl Endpoint {
+    /// The same, for a machine.
+    ///
+    /// # Errors
+    ///
+    /// When a base can't be one, which those of a trial can.
+    pub fn service(&self) -> Result<Service, ConfigError> {
+        Service::new(self.api_key.as_str())
+            .with_api_base_url(&self.api_base_url)?
+            .with_stream_base_url(&self.stream_base_url)
+    }
+}
+
+/// A call to run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Call {
+    /// `POST /streams`: a stream of this name, of the REST API at this URL.
+    Create {
+        /// Where the service is.
+        endpoint: Endpoint,
+        /// The stream's name.
+        name: String,
+        /// The REST API's URL.
+        url: String,
+    },
+    /// `GET /streams/{id}`.
+    Get {
+        /// Where the service is.
+        endpoint: Endpoint,
+        /// The stream's id, whatever is in it.
+        id: String,
+    },
+}
+
+/// A call's answer, a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// Its id, where the driver tells.
+    pub id: Option<String>,
+}
+
+impl Answer {
+    /// Of the stream with this id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: Some(id.into()) }
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// What the user is told, the causes included.
+    pub text: String,
+}
+
+impl Failure {
+    /// Says what the user is told.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(causes(&error))
+    }
+}
+
+/// How events come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Server-sent events (WHATWG HTML §9.2).
+    Events,
+    /// WebSocket (RFC 6455).
+    WebSocket,
+}
+
+/// What to follow.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Follow {
+    /// Where the service is.
+    pub endpoint: Endpoint,
+    /// The stream's id.
+    pub stream: String,
+    /// How its events come.
+    pub transport: Transport,
+    /// Where to start.
+    pub cursor: Option<String>,
+    /// Where to start until an event has given a cursor.
+    pub since: Option<String>,
+    /// The reconnection time; none leaves the driver's own.
+    pub retry: Option<Duration>,
+    /// Longest silence accepted; none leaves the driver's own.
+    pub idle: Option<Duration>,
+    /// Most reconnects in a row without an event; none leaves the driver's own.
+    pub max_reconnects: Option<u32>,
+    /// So many events are taken at the most, then it is closed.
+    pub limit: usize,
+}
+
+impl Follow {
+    /// The same, for a machine or a client of this SDK.
+    pub fn subscription(&self) -> Subscription {
+        let mut subscription = Subscription::stream(self.stream.as_str());
+        if self.transport == Transport::WebSocket {
+            subscription = subscription.websocket();
+        }
+        if let Some(cursor) = &self.cursor {
+            subscription = subscription.cursor(cursor.as_str());
+        }
+        if let Some(since) = &self.since {
+            subscription = subscription.since(since.as_str());
+        }
+        if let Some(retry) = self.retry {
+            subscription = subscription.retry(retry);
+        }
+        if let Some(idle) = self.idle {
+            subscription = subscription.idle_timeout(idle);
+        }
+        if let Some(most) = self.max_reconnects {
+            subscription = subscription.max_reconnects(most);
+        }
+        subscription
+    }
+}
+
+/// What a driver hands out of a subscription. The trial can do without `Opened`, `Rejected` and
+/// `Lost` from who does not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Told {
+    /// A connection stands.
+    Opened,
+    /// An event.
+    Event(Event),
+    /// Something came that is no event, and why it is none.
+    Rejected(String),
+    /// The connection is gone, and why; another one follows.
+    Lost(String),
+    /// It is over.
+    Ended(Ending),
+}
+
+/// An event as a driver hands it out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// Its id.
+    pub id: Option<String>,
+    /// The subscription's position behind it, where the driver tells.
+    pub cursor: Option<String>,
+    /// The JSON text of its data: as it came, where the driver keeps that.
+    pub data: Option<String>,
+    /// The JSON text of its error, with `code` and `message`.
+    pub error: Option<String>,
+}
+
+/// How a subscription ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ending {
+    /// In which way.
+    pub how: How,
+    /// What the user is told, the causes included.
+    pub text: String,
+}
+
+/// In which way a subscription ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum How {
+    /// In good order: the server wanted so.
+    Complete,
+    /// The server, or what it says, is such that to ask again is of no use.
+    Refused,
+    /// As many reconnects as allowed brought no event.
+    GaveUp,
+    /// Anything else.
+    Failed,
+}
+
+impl Ending {
+    /// Says how, and what the user is told.
+    pub fn new(how: How, text: impl Into<String>) -> Self {
+        Self { how, text: text.into() }
+    }
+}
+
+impl Told {
+    /// What an event of this SDK's subscriptions says, and the cursor behind it; nothing of what the
+    /// trial does not ask about.
+    pub fn of(happened: Happened, cursor: Option<&str>) -> Option<Self> {
+        Some(match happened {
+            Happened::Opened(_) => Self::Opened,
+            Happened::Item(Item::Event(event)) => Self::Event(Event {
+                id: event.event_id().map(str::to_owned),
+                cursor: cursor.map(str::to_owned),
+                data: event.data().map(|data| data.get().to_owned()),
+                error: event.error().map(|error| error.raw().to_owned()),
+            }),
+            Happened::Item(Item::Rejected(rejected)) => Self::Rejected(causes(&rejected)),
+            Happened::Lost(lost) => Self::Lost(causes(&lost.reason)),
+            Happened::Ended(ended) => Self::Ended(ended.into()),
+            _ => return None,
+        })
+    }
+}
+
+impl From<Ended> for Ending {
+    fn from(ended: Ended) -> Self {
+        let gave_up = matches!(ended, Ended::GaveUp { .. });
+        match ended.into_error() {
+            _ if gave_up => Self::new(How::GaveUp, "as many reconnects as allowed"),
+            None => Self::new(How::Complete, "complete"),
+            Some(error) => {
+                let how = match error {
+                    Error::Refused(_)
+                    | Error::Content(_)
+                    | Error::Redirect(_)
+                    | Error::Handshake(_)
+                    | Error::Closed(_) => How::Refused,
+                    _ => How::Failed,
+                };
+                Self::new(how, causes(&error))
+            }
+        }
+    }
+}
+
+fn causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,160 @@
+//! Calls: what is sent, what is told, and what is made again.
+
+use restless_emulator::{Fault, RecordedRequest};
+use serde_json::Value;
+
+use super::{CALLS, CREDENTIALS, table};
+use crate::driver::Failure;
+use crate::rule::{Check, Over};
+use crate::stage::{Stage, ensure, field, other_service, says};
+
+const CREATE: &[Over] = &[Over::Create];
+const GET: &[Over] = &[Over::Get];
+
+table! {
+    a_stream_is_created: CREATE, CALLS;
+    a_key_goes_in_its_field: &[Over::Create, Over::Get], CREDENTIALS;
+    an_id_is_one_path_segment: GET, "RFC 3986 §3.3";
+    a_refusal_is_told_with_its_message: &[Over::Create, Over::Get], "RFC 9110 §15.5";
+    a_wrong_key_is_told: &[Over::Create, Over::Get], "RFC 9110 §15.5.2";
+    a_reply_that_is_no_stream_is_an_error: &[Over::Create, Over::Get], CALLS;
+    a_reply_that_is_cut_is_an_error: CREATE, "RFC 9112 §8";
+    a_reply_in_pieces_is_whole: &[Over::Create, Over::Get], "RFC 9112 §7";
+    a_post_that_was_answered_is_made_once: CREATE, "RFC 9110 §9.2.2";
+    a_busy_get_is_made_again: GET, "RFC 9110 §9.2.2";
+    a_redirect_keeps_method_and_content: CREATE, "RFC 9110 §15.4.8";
+    a_call_redirected_elsewhere_leaves_the_key: &[Over::Create, Over::Get], "RFC 9110 §15.4";
+    nobody_there_is_an_error: &[Over::Create, Over::Get], "RFC 9110 §7.3.3";
+}
+
+fn call(stage: &Stage) -> Result<Option<String>, Failure> {
+    let answer = if stage.over == Over::Get { stage.get(&stage.stream) } else { stage.create() };
+    answer.map(|answer| answer.id)
+}
+
+/// What came for the call: a driver that follows what it made does so behind it.
+fn requests(stage: &Stage) -> Vec<RecordedRequest> {
+    let mut requests = stage.emulator.requests();
+    requests.retain(|request| request.uri.starts_with("/streams"));
+    requests
+}
+
+/// The call fails, after one request, and the user is told these words.
+fn refused(stage: &Stage, words: &[&str]) -> Check {
+    let Err(failure) = call(stage) else { return Err("it is no error".to_owned()) };
+    says(&failure.text, words)?;
+    let count = requests(stage).len();
+    ensure!(count == 1, "it was asked {count} times");
+    Ok(())
+}
+
+fn a_stream_is_created(stage: &Stage) -> Check {
+    let id = stage.create().map_err(|failure| failure.text)?.id;
+    let ids = stage.emulator.ids();
+    ensure!(ids.len() == 2, "there are {} streams, not one more", ids.len());
+    ensure!(id.is_none_or(|id| ids.contains(&id)), "the id is another one");
+    let made = requests(stage).into_iter().next().ok_or("no request came")?;
+    let body: Value = serde_json::from_slice(&made.body).unwrap_or_default();
+    ensure!(body.get("url").is_some_and(Value::is_string), "the content is {body}");
+    Ok(())
+}
+
+fn a_key_goes_in_its_field(stage: &Stage) -> Check {
+    call(stage).map_err(|failure| failure.text)?;
+    let key = stage.emulator.api_key();
+    for request in requests(stage) {
+        let sent = field(&request, "x-api-key");
+        ensure!(
+            sent == Some(key),
+            "x-api-key is {}",
+            if sent.is_some() { "wrong" } else { "missing" }
+        );
+        ensure!(!request.uri.contains(key), "the key is in the URL");
+    }
+    Ok(())
+}
+
+fn an_id_is_one_path_segment(stage: &Stage) -> Check {
+    ensure!(stage.get("a/../b?c#d é").is_err(), "there is no such stream");
+    let uri = requests(stage).into_iter().next().ok_or("no request came")?.uri;
+    let segment = uri.strip_prefix("/streams/").unwrap_or_default();
+    let one = !segment.is_empty() && !segment.contains(['/', '?', '#']);
+    ensure!(one, "the path was {uri}");
+    Ok(())
+}
+
+fn a_refusal_is_told_with_its_message(stage: &Stage) -> Check {
+    stage.fault(Fault::status(403).body(r#"{"message":"not for you"}"#).on_rest());
+    refused(stage, &["403", "not for you"])
+}
+
+fn a_wrong_key_is_told(stage: &Stage) -> Check {
+    stage.fault(Fault::status(401).body(r#"{"message":"who are you"}"#).on_rest());
+    refused(stage, &["401", "who are you"])
+}
+
+fn a_reply_that_is_no_stream_is_an_error(stage: &Stage) -> Check {
+    stage.fault(Fault::status(200).body("<html>a page of somebody's</html>").on_rest());
+    refused(stage, &[])
+}
+
+fn a_reply_that_is_cut_is_an_error(stage: &Stage) -> Check {
+    stage.fault(Fault::cut_after(10).on_rest());
+    refused(stage, &[])
+}
+
+fn a_reply_in_pieces_is_whole(stage: &Stage) -> Check {
+    stage.fault(Fault::none().trickled().on_rest());
+    call(stage).map(drop).map_err(|failure| failure.text)
+}
+
+fn a_post_that_was_answered_is_made_once(stage: &Stage) -> Check {
+    stage.fault(Fault::status(503).body(r#"{"message":"busy"}"#).on_rest());
+    refused(stage, &["503"])
+}
+
+fn a_busy_get_is_made_again(stage: &Stage) -> Check {
+    stage.fault(Fault::status(503).header("retry-after", "0").on_rest());
+    call(stage).map_err(|failure| failure.text)?;
+    let count = requests(stage).len();
+    ensure!(count == 2, "it was asked {count} times");
+    Ok(())
+}
+
+fn a_redirect_keeps_method_and_content(stage: &Stage) -> Check {
+    stage.fault(Fault::redirect(308, "/streams?moved=1").on_rest());
+    stage.create().map_err(|failure| failure.text)?;
+    let requests = requests(stage);
+    let [first, second] = &requests[..] else {
+        return Err(format!("{} requests, not two", requests.len()));
+    };
+    ensure!(second.uri == "/streams?moved=1", "it went to {}", second.uri);
+    ensure!(second.method == first.method, "the method was {}", second.method);
+    ensure!(second.body == first.body, "the content was {:?}", second.body);
+    let key = field(second, "x-api-key");
+    ensure!(key == Some(stage.emulator.api_key()), "the key stayed behind within its origin");
+    Ok(())
+}
+
+fn a_call_redirected_elsewhere_leaves_the_key(stage: &Stage) -> Check {
+    let other = other_service()?;
+    let location = format!("{}/streams/elsewhere", other.api_base_url());
+    stage.fault(Fault::redirect(307, location).on_rest());
+    ensure!(call(stage).is_err(), "nobody there takes it without a key");
+    let key = stage.emulator.api_key().as_bytes();
+    for request in other.requests() {
+        let fields = request.headers.values().map(|value| value.as_bytes());
+        let sent = fields.chain([request.uri.as_bytes(), &request.body]);
+        for bytes in sent {
+            let told = bytes.windows(key.len()).any(|window| window == key);
+            ensure!(!told, "the other origin was sent the key");
+        }
+    }
+    Ok(())
+}
+
+fn nobody_there_is_an_error(stage: &Stage) -> Check {
+    stage.emulator.stop_listening().map_err(|error| error.to_string())?;
+    ensure!(call(stage).is_err(), "nobody is there");
+    Ok(())
+}

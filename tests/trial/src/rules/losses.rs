@@ -1,0 +1,179 @@
+//! Connections that break, end, fall silent or are not there.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use restless_emulator::Fault;
+
+use super::{BOTH, CURSOR, SUBSCRIPTION, table};
+use crate::driver::{How, Transport};
+use crate::rule::{Check, Over};
+use crate::stage::{Stage, ended, ensure};
+
+table! {
+    a_cut_between_events_loses_nothing: BOTH, CURSOR;
+    a_cut_at_any_byte_loses_nothing: BOTH, "WHATWG HTML §9.2.6, RFC 6455 §7.1.7";
+    a_reset_loses_nothing: BOTH, SUBSCRIPTION;
+    a_stream_that_ends_is_connected_again: BOTH, "WHATWG HTML §9.2.3";
+    a_connection_closed_without_an_answer_is_tried_again: BOTH, SUBSCRIPTION;
+    silence_is_a_loss: BOTH, SUBSCRIPTION;
+    what_is_no_event_is_sound: BOTH, "WHATWG HTML §9.2.7, RFC 6455 §5.5.2";
+    one_byte_at_a_time_is_read: BOTH, "WHATWG HTML §9.2.6, RFC 6455 §5";
+    a_late_head_is_no_failure: &[Over::Events], SUBSCRIPTION;
+    nobody_there_is_given_up: BOTH, SUBSCRIPTION;
+    the_server_s_reconnection_time_counts: &[Over::Events], "WHATWG HTML §9.2.6";
+}
+
+fn a_cut_between_events_loses_nothing(stage: &Stage) -> Check {
+    stage.fault(Fault::cut_after_events(1));
+    stage.fault(Fault::cut_after_events(2));
+    stage.publish(5)?;
+    stage.take_log(5).map(drop)
+}
+
+/// Of the first event, three cuts to each subscription: more of them in a row would be waited for.
+fn a_cut_at_any_byte_loses_nothing(stage: &Stage) -> Check {
+    const EVENTS: usize = 8;
+    stage.publish(EVENTS)?;
+    // What goes over the wire, and a little more.
+    let longest = stage.log().iter().map(|event| event.envelope.len()).max().unwrap_or_default();
+    let places: Vec<_> = (0..longest + 60).step_by(stage.step).collect();
+    for cuts in places.chunks(3) {
+        for (n, at) in cuts.iter().enumerate() {
+            // Behind the events that come before it, so that each connection brings one.
+            let at = if n == 0 { *at } else { *at + longest + 60 };
+            stage.fault(Fault::cut_after(at as u64).for_stream(&stage.stream));
+        }
+        let story = stage.take_log(EVENTS);
+        story.map_err(|why| format!("cut behind byte {cuts:?}: {why}"))?;
+        // One that was not reached is not for the next.
+        stage.clear_faults();
+    }
+    Ok(())
+}
+
+fn a_reset_loses_nothing(stage: &Stage) -> Check {
+    stage.fault(Fault::reset());
+    stage.fault(Fault::reset_after(100));
+    stage.publish(3)?;
+    stage.take_log(3).map(drop)
+}
+
+fn a_stream_that_ends_is_connected_again(stage: &Stage) -> Check {
+    stage.fault(Fault::end_after_events(1));
+    stage.publish(3)?;
+    stage.take_log(3)?;
+    ensure!(stage.requests().len() == 2, "it connected {} times", stage.requests().len());
+    Ok(())
+}
+
+fn a_connection_closed_without_an_answer_is_tried_again(stage: &Stage) -> Check {
+    stage.fault(Fault::refuse());
+    stage.publish(1)?;
+    stage.take_log(1).map(drop)
+}
+
+fn silence_is_a_loss(stage: &Stage) -> Check {
+    stage.fault(Fault::stall_after_events(1));
+    stage.publish(3)?;
+    let mut follow = stage.follow();
+    follow.idle = Some(IDLE);
+    let story = stage.take(follow, 3);
+    story.is_log(&stage.log(), 3)?;
+    ensure!(stage.requests().len() == 2, "it connected {} times", stage.requests().len());
+    Ok(())
+}
+
+/// Comments and pings, for longer than silence is accepted; then an event.
+fn what_is_no_event_is_sound(stage: &Stage) -> Check {
+    let sound = match stage.over.transport() {
+        Some(Transport::WebSocket) => Bytes::from_static(b"\x89\x00"),
+        _ => Bytes::from_static(b": still here\n\n"),
+    };
+    let mut pieces = vec![(IDLE / 3, sound); 6];
+    pieces.push((Duration::ZERO, one_event(stage, "7")));
+    stage.fault(Fault::recording(pieces).then_cut());
+    let mut follow = stage.follow();
+    follow.idle = Some(IDLE);
+    let story = stage.take(follow, 1);
+    ensure!(story.ids() == ["7"], "{story:?}");
+    let count = stage.requests().len();
+    ensure!(count == 1, "it connected {count} times");
+    Ok(())
+}
+
+fn one_byte_at_a_time_is_read(stage: &Stage) -> Check {
+    stage.fault(match stage.over.transport() {
+        Some(Transport::WebSocket) => Fault::none().in_pieces_of(1),
+        _ => Fault::none().trickled(),
+    });
+    stage.publish(3)?;
+    stage.take_log(3).map(drop)
+}
+
+fn a_late_head_is_no_failure(stage: &Stage) -> Check {
+    stage.fault(Fault::none().late_head());
+    std::thread::scope(|scope| {
+        let sent = scope.spawn(|| {
+            stage.until_requests(1)?;
+            stage.publish(2)
+        });
+        let story = stage.take(stage.follow(), 2);
+        sent.join().unwrap_or_else(|_| Err("the service panicked".to_owned()))?;
+        story.is_log(&stage.log(), 2)
+    })?;
+    ensure!(stage.requests().len() == 1, "it connected {} times", stage.requests().len());
+    Ok(())
+}
+
+fn nobody_there_is_given_up(stage: &Stage) -> Check {
+    stage.emulator.stop_listening().map_err(|error| error.to_string())?;
+    let mut follow = stage.follow();
+    follow.max_reconnects = Some(1);
+    let ending = stage.end(follow)?;
+    let how = if ending.how == How::Failed { How::Failed } else { How::GaveUp };
+    ended(&ending, how, &[])
+}
+
+fn the_server_s_reconnection_time_counts(stage: &Stage) -> Check {
+    const RETRY: Duration = Duration::from_millis(700);
+    stage.fault(Fault::cut_after_events(1).and_retry(RETRY));
+    stage.publish(2)?;
+    let before = std::time::Instant::now();
+    stage.take_log(2)?;
+    let took = before.elapsed();
+    ensure!(took >= RETRY, "it came back after {took:?}, before {RETRY:?}");
+    Ok(())
+}
+
+/// Longest silence accepted, where a rule is about silence.
+const IDLE: Duration = Duration::from_millis(600);
+
+/// An event with this id, as it goes over the wire.
+pub(super) fn one_event(stage: &Stage, id: &str) -> Bytes {
+    match stage.over.transport() {
+        Some(Transport::WebSocket) => frame(0x81, &envelope(Some(id))),
+        _ => format!("id: {id}\ndata: {}\n\n", envelope(None)).into(),
+    }
+}
+
+/// An update, with its id in it over WebSocket.
+pub(super) fn envelope(id: Option<&str>) -> String {
+    let id = id.map(|id| format!(r#""event_id":"{id}","#)).unwrap_or_default();
+    format!(r#"{{"type":"update",{id}"meta":{{"timestamp":"2026-06-07T00:49:36Z"}},"data":1}}"#)
+}
+
+/// A frame that is not masked (RFC 6455 §5.2).
+pub(super) fn frame(first: u8, payload: &str) -> Bytes {
+    let mut frame = vec![first];
+    match u8::try_from(payload.len()) {
+        Ok(length @ 0..126) => frame.push(length),
+        _ => {
+            let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+            frame.push(126);
+            frame.extend(length.to_be_bytes());
+        }
+    }
+    frame.extend(payload.as_bytes());
+    frame.into()
+}

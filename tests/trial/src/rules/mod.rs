@@ -1,0 +1,44 @@
+//! The rules, a file for each kind.
+
+pub(crate) mod answers;
+pub(crate) mod calls;
+pub(crate) mod cursor;
+pub(crate) mod event_stream;
+pub(crate) mod losses;
+pub(crate) mod redirects;
+pub(crate) mod websocket;
+
+use crate::rule::{Check, Over, Rule};
+use crate::stage::Stage;
+
+/// The section of the service's contract about positions.
+const CURSOR: &str = "the service's contract, Cursor";
+/// That about subscriptions.
+const SUBSCRIPTION: &str = "the service's contract, Subscription options";
+/// That about keys.
+const CREDENTIALS: &str = "the service's contract, Hosts and credentials";
+/// That about events.
+const EVENTS: &str = "the service's contract, Runtime events";
+/// That about calls.
+const CALLS: &str = "the service's contract, REST calls";
+
+/// Over both transports.
+const BOTH: &[Over] = &[Over::Events, Over::WebSocket];
+
+const fn rule(
+    name: &'static str,
+    section: &'static str,
+    over: &'static [Over],
+    check: fn(&Stage) -> Check,
+) -> Rule {
+    Rule { name, section, over, check }
+}
+
+/// A table of rules: each is named for its function.
+macro_rules! table {
+    ($($name:ident: $over:expr, $section:expr;)*) => {
+        pub(crate) const RULES: &[$crate::rule::Rule] =
+            &[$(super::rule(stringify!($name), $section, $over, $name)),*];
+    };
+}
+pub(crate) use table;

@@ -1,0 +1,247 @@
+//! What a rule is tried on: a service, a stream, and what the driver hands out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use restless_emulator::{Emulator, Fault, LoggedEvent, RecordedRequest, Upstream};
+use serde_json::Value;
+
+use crate::driver::{
+    Answer, Call, Driver, Ending, Endpoint, Event, Failure, Follow, Following, How, Told, Transport,
+};
+use crate::rule::{Check, Over};
+
+/// Ends a check where something does not hold, with what was seen.
+macro_rules! ensure {
+    ($held:expr, $($seen:tt)+) => {
+        if !$held {
+            return Err(format!($($seen)+));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The service and the driver of one rule.
+pub(crate) struct Stage {
+    driver: Arc<dyn Driver>,
+    pub(crate) over: Over,
+    pub(crate) emulator: Emulator,
+    pub(crate) stream: String,
+    upstream: Upstream,
+    /// Each of so many bytes is one to cut at.
+    pub(crate) step: usize,
+}
+
+/// What was handed out up to an end, or to as much as was wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    pub(crate) opened: usize,
+    pub(crate) events: Vec<Event>,
+    pub(crate) rejected: usize,
+    pub(crate) lost: Vec<String>,
+    pub(crate) ending: Option<Ending>,
+}
+
+impl Stage {
+    pub(crate) fn new(driver: Arc<dyn Driver>, over: Over, step: usize) -> Result<Self, String> {
+        let emulator = start(&Emulator::builder().heartbeat(Duration::from_secs(1)))?;
+        let stream = emulator.add_stream(INACTIVE).map_err(|error| error.to_string())?;
+        let upstream = Upstream::start("[0]").map_err(|error| error.to_string())?;
+        let stage = Self { driver, over, emulator, stream, upstream, step };
+        stage.clear_faults();
+        Ok(stage)
+    }
+
+    // What the service does
+
+    /// None is left over; who makes a stream first finds the one that is there.
+    pub(crate) fn clear_faults(&self) {
+        self.emulator.clear_faults();
+        if self.over.transport().is_some() && self.driver.skills().creates_first {
+            let made = Fault::status(201).header("content-type", "application/json");
+            let body = MADE.replace("ID", &self.stream);
+            self.fault(made.body(body).on_rest().times(usize::MAX));
+        }
+    }
+
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.emulator.inject(fault);
+    }
+
+    /// Updates, each with a number and a text that is no ASCII.
+    pub(crate) fn publish(&self, count: usize) -> Check {
+        (0..count).try_for_each(|n| self.publish_data(&format!(r#"{{"n":{n},"text":"é 😀"}}"#)))
+    }
+
+    pub(crate) fn publish_data(&self, data: &str) -> Check {
+        self.emulator.publish(&self.stream, data).map(drop).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn log(&self) -> Vec<LoggedEvent> {
+        self.emulator.log(&self.stream)
+    }
+
+    /// What came for the stream, calls left out.
+    pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
+        runtime_requests(&self.emulator)
+    }
+
+    /// Waits until so many requests for a stream have come.
+    pub(crate) fn until_requests(&self, count: usize) -> Check {
+        let there = self.emulator.until(|emulator| runtime_requests(emulator).len() >= count);
+        there
+            .wait()
+            .map_err(|_| format!("{} requests for the stream, not {count}", self.requests().len()))
+    }
+
+    // What the driver does
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            api_key: self.emulator.api_key().to_owned(),
+            api_base_url: self.emulator.api_base_url(),
+            stream_base_url: self.emulator.stream_base_url(),
+        }
+    }
+
+    /// The stream from its first event on, without a pause before a reconnect.
+    pub(crate) fn follow(&self) -> Follow {
+        Follow {
+            endpoint: self.endpoint(),
+            stream: self.stream.clone(),
+            transport: self.over.transport().unwrap_or(Transport::Events),
+            cursor: None,
+            since: Some("0".to_owned()),
+            retry: Some(Duration::ZERO),
+            idle: None,
+            max_reconnects: None,
+            limit: usize::MAX,
+        }
+    }
+
+    /// Follows up to this many events, or to the end; then it is closed.
+    pub(crate) fn take(&self, mut follow: Follow, count: usize) -> Story {
+        follow.limit = count;
+        let mut running = self.start(&follow);
+        let mut story = Story::default();
+        while story.events.len() < count && story.ending.is_none() {
+            story.add(running.next());
+        }
+        if story.ending.is_none() {
+            running.close();
+        }
+        story
+    }
+
+    pub(crate) fn start(&self, follow: &Follow) -> Box<dyn Following> {
+        self.driver.follow(follow)
+    }
+
+    /// Follows what must end by itself, without an event.
+    pub(crate) fn end(&self, follow: Follow) -> Result<Ending, String> {
+        let story = self.take(follow, 1);
+        story.ending.ok_or_else(|| format!("it goes on, with {:?}", story.events))
+    }
+
+    /// Follows, and compares what is handed out with the first so many events of the service.
+    pub(crate) fn take_log(&self, count: usize) -> Result<Story, String> {
+        let story = self.take(self.follow(), count);
+        story.is_log(&self.log(), count)?;
+        Ok(story)
+    }
+
+    pub(crate) fn create(&self) -> Result<Answer, Failure> {
+        let (name, url) = ("A trial".to_owned(), self.upstream.url());
+        self.driver.call(&Call::Create { endpoint: self.endpoint(), name, url })
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Result<Answer, Failure> {
+        self.driver.call(&Call::Get { endpoint: self.endpoint(), id: id.to_owned() })
+    }
+}
+
+/// A second service, another origin.
+pub(crate) fn other_service() -> Result<Emulator, String> {
+    start(&Emulator::builder())
+}
+
+fn start(builder: &restless_emulator::Builder) -> Result<Emulator, String> {
+    builder.clone().start().map_err(|error| error.to_string())
+}
+
+/// What came for streams.
+pub(crate) fn runtime_requests(emulator: &Emulator) -> Vec<RecordedRequest> {
+    let mut requests = emulator.requests();
+    requests.retain(|request| !request.uri.starts_with("/streams"));
+    requests
+}
+
+/// A field of a request; none where it is no text.
+pub(crate) fn field<'a>(request: &'a RecordedRequest, name: &str) -> Option<&'a str> {
+    request.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+impl Story {
+    fn add(&mut self, told: Told) {
+        match told {
+            Told::Opened => self.opened += 1,
+            Told::Event(event) => self.events.push(event),
+            Told::Rejected(_) => self.rejected += 1,
+            Told::Lost(why) => self.lost.push(why),
+            Told::Ended(ending) => self.ending = Some(ending),
+        }
+    }
+
+    pub(crate) fn ids(&self) -> Vec<&str> {
+        self.events.iter().map(|event| event.id.as_deref().unwrap_or_default()).collect()
+    }
+
+    /// Whether these are the first so many events of the service: none is lost, none comes twice.
+    pub(crate) fn is_log(&self, log: &[LoggedEvent], count: usize) -> Check {
+        let due: Vec<_> = log.iter().take(count).map(|event| event.id.as_str()).collect();
+        ensure!(
+            self.ids() == due,
+            "events {:?} came, the service sent {due:?}; the end: {:?}",
+            self.ids(),
+            self.ending
+        );
+        for (event, sent) in self.events.iter().zip(log) {
+            let same = value(event.data.as_deref()) == value(sent.data.as_deref());
+            ensure!(same, "event {}: the data is {:?}, not {:?}", sent.id, event.data, sent.data);
+        }
+        Ok(())
+    }
+}
+
+/// As a value, so that who parses may write it otherwise.
+fn value(text: Option<&str>) -> Option<Value> {
+    text.and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// Whether it ended in this way, and said so in these words.
+pub(crate) fn ended(ending: &Ending, how: How, words: &[&str]) -> Check {
+    ensure!(ending.how == how, "it ended {:?}, not {how:?}: {}", ending.how, ending.text);
+    says(&ending.text, words)
+}
+
+/// Whether the user is told these words.
+pub(crate) fn says(text: &str, words: &[&str]) -> Check {
+    let missing = words.iter().find(|word| !text.contains(**word));
+    missing.map_or(Ok(()), |word| Err(format!("the user is not told {word:?}, but {text:?}")))
+}
+
+/// Waits until nobody holds a connection.
+pub(crate) fn until_left(emulator: &Emulator) -> Check {
+    let left = emulator.until_connections(0).wait_for(PATIENCE);
+    left.map_err(|_| format!("{} connections are left open", emulator.connections()))
+}
+
+/// A stream that is asked for by nobody but its subscribers.
+const INACTIVE: &str = r#"{"name":"Trial","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+/// What a driver is told that makes a stream first.
+const MADE: &str = r#"{"id":"ID","name":"Trial","status":"ACTIVE","method":"GET",
+    "url":"http://127.0.0.1:9/","payloadMode":"FULL_DATA","hmacSignatureEnabled":false,
+    "pollingInterval":30}"#;
