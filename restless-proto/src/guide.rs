@@ -282,6 +282,16 @@
 //! `deadline.saturating_duration_since(now)`. A read that times out in the middle of something must
 //! keep the bytes that it has.
 //!
+//! # Trying a driver
+//!
+//! The crate `restless-trial` runs a driver through calls, both transports and all that a server and a
+//! network do to them, and says rule by rule what held: one in Rust by a small trait, any program by
+//! its command line and lines of JSON.
+//!
+//! ```console
+//! $ cargo run -p restless-trial -- PROGRAM ARGUMENTS…
+//! ```
+//!
 //! # WebSocket
 //!
 //! A subscription over WebSocket opens an exchange whose request says `Connection: Upgrade`. The
