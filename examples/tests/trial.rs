@@ -142,9 +142,8 @@ impl<R: Runtime + Default, E: Executor> Own for Async<R, E> {
         }
     }
 
-    fn close((executor, events): &mut Self::Events) {
+    fn close((_, events): &mut Self::Events) {
         events.close();
-        executor.block_on(async { while events.next_event().await.is_some() {} });
     }
 }
 
@@ -172,7 +171,6 @@ impl Own for Blocking {
 
     fn close(events: &mut Self::Events) {
         events.close();
-        while events.next_event().is_some() {}
     }
 }
 

@@ -30,7 +30,8 @@ pub trait Following {
     /// Waits for what happens next. Nothing is asked of it behind [`Told::Ended`].
     fn next(&mut self) -> Told;
 
-    /// Ends it, and its connection. Comes at most once, and is the last.
+    /// Ends it, and its connection, without waiting for the peer's answer. Comes at most once; then
+    /// it is dropped.
     fn close(&mut self);
 }
 

@@ -92,7 +92,7 @@ fn what_is_no_event_is_sound(stage: &Stage) -> Check {
     };
     let mut pieces = vec![(IDLE / 3, sound); 6];
     pieces.push((Duration::ZERO, one_event(stage, "7")));
-    stage.fault(Fault::recording(pieces).then_cut());
+    stage.fault(Fault::recording(pieces).then_stall());
     let mut follow = stage.follow();
     follow.idle = Some(IDLE);
     let story = stage.take(follow, 1);

@@ -62,7 +62,7 @@ fn a_ping_between_fragments_does_no_harm(stage: &Stage) -> Check {
     let (first, rest) = text.split_at(20);
     let frame = super::losses::frame;
     let frames = [frame(0x01, first), frame(0x89, "in between"), frame(0x80, rest)];
-    stage.fault(Fault::raw(frames).then_cut());
+    stage.fault(Fault::raw(frames).then_stall());
     let story = stage.take(stage.follow(), 1);
     ensure!(story.ids() == ["7"], "{story:?}");
     Ok(())
