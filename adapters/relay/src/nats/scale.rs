@@ -2,9 +2,9 @@
 //!
 //! # What was measured
 //!
-//! Two cores of an AMD EPYC, which others used as well, at a lower priority; the processors' time is
-//! what can be compared. `nats-server` 2.9.10 on the same two cores, files on a local disk; events
-//! of about 600 bytes over plain http and server-sent events.
+//! Two cores of an AMD EPYC, which others used as well, at a lower priority; the processors' time
+//! is what can be compared. `nats-server` 2.9.10 on the same two cores, files on a local disk;
+//! events of about 600 bytes over plain http and server-sent events.
 //!
 //! ```console
 //! $ cargo run --release -p restless-relay --features nats --example speed

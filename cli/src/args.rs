@@ -1,0 +1,55 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{completions, config, direct, emulator, man, streams, tail, verify, watch};
+use crate::context::{Context, Global};
+use crate::failure::{EXIT_CODES, Failure};
+
+/// Restless Stream from a terminal: follow feeds, manage streams, and find out what is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "restless", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Follow a stream, and print its events.
+    Tail(Box<tail::Args>),
+    /// Follow feeds on the whole screen.
+    Watch(watch::Args),
+    /// List, create, change, start, stop and delete streams.
+    Streams(streams::Args),
+    /// Commands, sessions and URLs for a REST API without a stream of its own.
+    Direct(direct::Args),
+    /// Check the signatures of events on standard input.
+    Verify(verify::Args),
+    /// Show which settings count, and where they come from.
+    Config(config::Args),
+    /// Serve the service's contract on this machine, for tests and tries.
+    Emulator(emulator::Args),
+    /// Print the completions for a shell.
+    Completions(completions::Args),
+    /// Print the manual page.
+    Man(man::Args),
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Tail(args) => tail::run(*args, context).await,
+            Self::Watch(args) => watch::run(args, context).await,
+            Self::Streams(args) => streams::run(args, context).await,
+            Self::Direct(args) => direct::run(args, context).await,
+            Self::Verify(args) => verify::run(args),
+            Self::Config(args) => config::run(args, context),
+            Self::Emulator(args) => emulator::run(args),
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
+        }
+    }
+}

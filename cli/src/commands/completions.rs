@@ -1,0 +1,20 @@
+//! `restless completions`: for a shell to load.
+
+use clap::CommandFactory as _;
+use clap_complete::{Shell, generate};
+
+use crate::failure::Failure;
+use crate::output::print;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    generate(args.shell, &mut crate::args::Args::command(), "restless", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}

@@ -1,0 +1,297 @@
+//! `restless streams`: the streams of an account.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use restless_tokio::{Client, snippets, streams, usage};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::call::Calling;
+use crate::context::Context;
+use crate::data;
+use crate::failure::Failure;
+use crate::output::{Output, print, reply};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    calling: Calling,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List them, all pages.
+    Ls {
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Show one.
+    Get { id: String },
+    /// Create one that polls a REST API.
+    Create(Box<Fields>),
+    /// Change one: what is not named stays.
+    Update(Box<Update>),
+    /// Let one poll.
+    Start { id: String },
+    /// Stop one's polling.
+    Stop { id: String },
+    /// Delete some.
+    Rm {
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Show what one has cost, day by day.
+    Usage { id: String },
+    /// Print code that follows one.
+    Snippets {
+        id: String,
+        /// In which language
+        #[arg(long, value_name = "NAME")]
+        language: Option<String>,
+    },
+}
+
+/// What a stream can be given.
+#[derive(Debug, clap::Args)]
+struct Fields {
+    /// All of it as a JSON object: @file.json, or the text; flags come before it
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+    /// Its name
+    #[arg(long)]
+    name: Option<String>,
+    /// The REST API's URL
+    #[arg(long)]
+    url: Option<String>,
+    /// What it is for
+    #[arg(long)]
+    description: Option<String>,
+    /// Whether it polls: active, stopped, ...
+    #[arg(long)]
+    status: Option<String>,
+    /// How it asks the API: GET, POST, ...
+    #[arg(long)]
+    method: Option<String>,
+    /// A field that it sends to the API, `Name: value`; can be given again
+    #[arg(long = "header", value_name = "FIELD", value_parser = data::header)]
+    headers: Vec<(String, String)>,
+    /// Content that it sends to the API, a JSON object
+    #[arg(long, value_name = "JSON", value_parser = data::value)]
+    body: Option<Value>,
+    /// What its updates hold: FULL_DATA or JSON_PATCH
+    #[arg(long, value_name = "MODE")]
+    payload_mode: Option<String>,
+    /// A jq filter over the API's answers
+    #[arg(long, value_name = "FILTER")]
+    jq_filter: Option<String>,
+    /// Whether its updates are signed
+    #[arg(long, value_name = "BOOL")]
+    hmac_signature_enabled: Option<bool>,
+    /// Seconds between two questions
+    #[arg(long, value_name = "S")]
+    polling_interval: Option<u64>,
+    /// Another interval for a time of day, 09:00-17:00=30; can be given again
+    #[arg(long = "polling-strategy", value_name = "TIMES", value_parser = data::strategy)]
+    polling_strategies: Vec<Value>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Update {
+    id: String,
+    #[command(flatten)]
+    fields: Fields,
+    /// Take a field away: description, headers, body, jqFilter or pollingStrategies
+    #[arg(long, value_name = "FIELD", value_parser = CLEARABLE)]
+    clear: Vec<String>,
+}
+
+const CLEARABLE: [&str; 5] = ["description", "headers", "body", "jqFilter", "pollingStrategies"];
+const COLUMNS: &[&str] = &["id", "name", "status", "pollingInterval", "payloadMode", "url"];
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    let calling = &args.calling;
+    let answer = match args.command {
+        Command::Ls { limit } => return list(limit, calling, &client, context).await,
+        Command::Rm { ids, yes } => return remove(&ids, yes, calling, &client, context).await,
+        Command::Usage { id } => return show_usage(&id, calling, &client, context).await,
+        Command::Snippets { id, language } => {
+            let mut call = snippets::connection_snippets().stream_id(id);
+            if let Some(language) = language {
+                call = call.language(language);
+            }
+            calling.send(call, &client, context).await?
+        }
+        Command::Get { id } => calling.send(streams::get(id), &client, context).await?,
+        Command::Create(fields) => {
+            let call = streams::create_from(fields.object()?);
+            calling.send(call, &client, context).await?
+        }
+        Command::Update(update) => {
+            let mut object = update.fields.object()?;
+            object.extend(update.clear.into_iter().map(|field| (field, Value::Null)));
+            if object.is_empty() {
+                return Err(Failure::message(2, "nothing to change: give a flag or --data"));
+            }
+            let call = streams::update(update.id).fields(object);
+            calling.send(call, &client, context).await?
+        }
+        Command::Start { id } => calling.send(streams::start(id), &client, context).await?,
+        Command::Stop { id } => calling.send(streams::stop(id), &client, context).await?,
+    };
+    match answer {
+        Some(answer) => reply(&answer, calling.output, COLUMNS),
+        None => Ok(()),
+    }
+}
+
+impl Fields {
+    fn object(&self) -> Result<Map<String, Value>, Failure> {
+        let mut object = data::object(self.data.as_deref())?;
+        let mut set = |name: &str, value: Value| {
+            if !value.is_null() {
+                object.insert(name.to_owned(), value);
+            }
+        };
+        set("name", json!(self.name));
+        set("url", json!(self.url));
+        set("description", json!(self.description));
+        set("status", json!(self.status));
+        set("method", json!(self.method));
+        set("body", json!(self.body));
+        set("payloadMode", json!(self.payload_mode));
+        set("jqFilter", json!(self.jq_filter));
+        set("hmacSignatureEnabled", json!(self.hmac_signature_enabled));
+        set("pollingInterval", json!(self.polling_interval));
+        if !self.headers.is_empty() {
+            set("headers", Value::Object(self.headers.iter().map(field).collect()));
+        }
+        if !self.polling_strategies.is_empty() {
+            set("pollingStrategies", json!(self.polling_strategies));
+        }
+        Ok(object)
+    }
+}
+
+fn field((name, value): &(String, String)) -> (String, Value) {
+    (name.clone(), json!(value))
+}
+
+async fn list(
+    limit: Option<usize>,
+    calling: &Calling,
+    client: &Client,
+    context: &Context,
+) -> Result<(), Failure> {
+    if calling.dry_run {
+        return calling.send(streams::list(), client, context).await.map(drop);
+    }
+    let mut pages = client.pages(streams::list());
+    let mut all = Vec::new();
+    while all.len() < limit.unwrap_or(usize::MAX) {
+        let Some(stream) = pages.next().await else { break };
+        all.push(value(&stream?)?);
+    }
+    reply(&Value::Array(all), calling.output, COLUMNS)
+}
+
+async fn remove(
+    ids: &[String],
+    yes: bool,
+    calling: &Calling,
+    client: &Client,
+    context: &Context,
+) -> Result<(), Failure> {
+    if !yes && !calling.dry_run && !confirm(ids)? {
+        return Err(Failure::message(2, "nothing was deleted"));
+    }
+    for id in ids {
+        if let Some(answer) = calling.send(streams::delete(id), client, context).await? {
+            reply(&answer, calling.output, &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks on a terminal; elsewhere nobody could answer.
+fn confirm(ids: &[String]) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::message(2, "deleting for good: say --yes where nobody can be asked"));
+    }
+    let mut error = std::io::stderr().lock();
+    let _ = write!(error, "Delete {} for good? [y/N] ", ids.join(", "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| Failure::new(2, "standard input", error))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+async fn show_usage(
+    id: &str,
+    calling: &Calling,
+    client: &Client,
+    context: &Context,
+) -> Result<(), Failure> {
+    let Some(answer) = calling.send(usage::credit_usage_stats(id), client, context).await? else {
+        return Ok(());
+    };
+    if calling.output != Output::Table {
+        return reply(&answer, calling.output, &[]);
+    }
+    print(&bars(&answer))
+}
+
+/// The days as bars, the longest of them 40 characters.
+fn bars(usage: &Value) -> String {
+    let credits = |of: &Value, name: &str| of[name].as_i64().unwrap_or_default();
+    let days = usage["dailyUsage"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let most = days.iter().map(|day| credits(day, "creditsUsed")).max().unwrap_or_default().max(1);
+    let mut text = String::new();
+    for day in days {
+        let used = credits(day, "creditsUsed");
+        let length = usize::try_from(used.saturating_mul(40) / most).unwrap_or_default();
+        let date = day["date"].as_str().unwrap_or_default();
+        text += format!("{date:<12}{used:>10}  {}", "█".repeat(length)).trim_end();
+        text.push('\n');
+    }
+    let (week, month) = ("totalBurnedLastWeek", "totalBurnedLastMonth");
+    text + &format!(
+        "{:<12}{:>10}\n{:<12}{:>10}\n",
+        "last week",
+        credits(usage, week),
+        "last month",
+        credits(usage, month)
+    )
+}
+
+fn value(stream: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(stream).map_err(|error| Failure::new(1, "a stream", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_as_long_as_their_part_of_the_longest() {
+        let usage = json!({
+            "totalBurnedLastWeek": 30,
+            "totalBurnedLastMonth": 90,
+            "dailyUsage": [
+                {"date": "2026-11-26", "creditsUsed": 20},
+                {"date": "2026-11-27", "creditsUsed": 10},
+                {"date": "2026-11-28", "creditsUsed": 0},
+            ],
+        });
+        let text = bars(&usage);
+        let lengths: Vec<usize> = text.lines().map(|line| line.matches('█').count()).collect();
+        assert_eq!(lengths, [40, 20, 0, 0, 0], "{text}");
+        assert!(text.ends_with("last week           30\nlast month          90\n"), "{text}");
+    }
+}

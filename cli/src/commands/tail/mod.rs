@@ -1,0 +1,178 @@
+//! `restless tail`: follows a stream, and prints its events.
+
+mod cursor_file;
+mod paragraph;
+mod print;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use restless_tokio::model::PayloadMode;
+use restless_tokio::streams;
+use restless_tokio::subscription::{Ended, Event, Item, LossReason};
+
+use self::cursor_file::CursorFile;
+use self::print::Printer;
+use crate::context::Context;
+use crate::failure::{Failure, causes};
+use crate::output::note;
+use crate::source::Source;
+use crate::stop::Stop;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// How to print: one JSON object a line on a pipe, paragraphs on a terminal
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Follow the present document: print it, and on a terminal what has changed in it
+    #[arg(long)]
+    document: bool,
+    /// Stop after N events
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<u64>,
+    /// Say nothing of connections
+    #[arg(long, short)]
+    quiet: bool,
+    /// Keep the position in this file, which is always whole
+    #[arg(long, value_name = "FILE")]
+    save_cursor: Option<PathBuf>,
+    /// Start at the position in the file of --save-cursor, where there is one
+    #[arg(long, requires = "save_cursor", conflicts_with = "cursor")]
+    resume: bool,
+}
+
+/// How events are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Ndjson,
+    /// One JSON object over several lines
+    Json,
+    /// A line of comma-separated values, under one with their names
+    Csv,
+    /// The data alone, in one line, as it came
+    Raw,
+    /// A paragraph, with what has changed
+    Pretty,
+}
+
+/// The position is written at most so often: each time costs a turn of the disk.
+const SAVE_EVERY: Duration = Duration::from_millis(200);
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
+    let mut followed = args.source.find(&client).await?;
+    if args.document
+        && let Some(id) = &args.source.stream
+    {
+        followed.payload_mode = client.send(streams::get(id)).await?.payload_mode;
+    }
+    let mut file = args.save_cursor.as_deref().map(CursorFile::open).transpose()?;
+    if args.resume
+        && let Some(cursor) = file.as_ref().and_then(CursorFile::cursor)
+    {
+        followed.subscription = followed.subscription.cursor(cursor);
+    }
+    let mut printer = args.printer(context, followed.payload_mode);
+    let mut events = client.subscribe(followed.subscription).map_err(Failure::usage)?;
+    if args.limit == Some(0) {
+        return Ok(());
+    }
+    let mut left = args.limit;
+    loop {
+        let is_unsaved = file.as_ref().is_some_and(|file| file.is_behind(events.cursor()));
+        let event = tokio::select! {
+            biased;
+            () = stop.asked() => {
+                // What has been printed is saved below; over WebSocket the peer is told.
+                events.close();
+                continue;
+            }
+            event = events.next_event() => event,
+            () = tokio::time::sleep(SAVE_EVERY), if is_unsaved => {
+                save(&mut file, events.cursor())?;
+                continue;
+            }
+        };
+        let Some(event) = event else { return Ok(()) };
+        let is_event = matches!(event, Event::Item(Item::Event(_)));
+        printer.print(&event, events.cursor())?;
+        if printer.wants_snapshot() {
+            events.ask_for_snapshot();
+        }
+        if is_event {
+            left = left.map(|left| left - 1);
+            if file.as_ref().is_some_and(CursorFile::is_due) || left == Some(0) {
+                save(&mut file, events.cursor())?;
+            }
+        }
+        if left == Some(0) {
+            return Ok(());
+        }
+        if !args.quiet {
+            tell(&event);
+        }
+        if let Event::Ended(ended) = event {
+            save(&mut file, events.cursor())?;
+            return end(ended);
+        }
+    }
+}
+
+impl Args {
+    fn printer(&self, context: &Context, mode: PayloadMode) -> Printer {
+        let is_terminal = std::io::stdout().is_terminal();
+        let format = self.output.unwrap_or(match is_terminal {
+            true => Format::Pretty,
+            false => Format::Ndjson,
+        });
+        Printer::new(format, context.is_colored(), mode, self.document)
+    }
+}
+
+fn save(file: &mut Option<CursorFile>, cursor: Option<&str>) -> Result<(), Failure> {
+    match (file, cursor) {
+        (Some(file), Some(cursor)) => file.save(cursor),
+        _ => Ok(()),
+    }
+}
+
+/// Says what happened beside the events.
+fn tell(event: &Event) {
+    match event {
+        Event::Opened(opened) => match &opened.cursor {
+            Some(cursor) => note(&format!("connected, resuming after {cursor}")),
+            None => note("connected"),
+        },
+        Event::Unanswered => {
+            note("no answer yet: something in between may hold it back until the first event");
+        }
+        Event::Item(Item::Rejected(rejected)) => note(&causes(rejected).join(": ")),
+        Event::Lost(lost) => {
+            let reason = causes(&lost.reason).join(": ");
+            note(&format!("lost: {reason}; reconnect {} follows", lost.attempt));
+        }
+        Event::Ended(Ended::Complete) => note("the server ended the stream"),
+        Event::Ended(Ended::NoContent) => note("the server said: no more (204)"),
+        _ => {}
+    }
+}
+
+fn end(ended: Ended) -> Result<(), Failure> {
+    match ended {
+        Ended::GaveUp { reconnects, last: LossReason::Complete | LossReason::Snapshot } => {
+            let s = if reconnects == 1 { "" } else { "s" };
+            let message = format!("gave up: {reconnects} reconnect{s} brought no event");
+            Err(Failure::message(4, message))
+        }
+        ended => match ended.into_error() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        },
+    }
+}

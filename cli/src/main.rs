@@ -1,0 +1,42 @@
+//! `restless`: follow, manage and examine Restless Stream feeds, without a line of Rust.
+
+mod args;
+mod call;
+mod commands;
+mod context;
+mod data;
+mod failure;
+mod output;
+mod settings;
+mod source;
+mod stop;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
+use crate::context::Context;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let is_verbose = args.global.verbose;
+    let Err(failure) = run(args) else { return ExitCode::SUCCESS };
+    // Where standard error is gone, the exit code is left.
+    let _ = std::io::stderr().write_all(failure.told(is_verbose).as_bytes());
+    ExitCode::from(failure.exit_code())
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    let command = match args.command {
+        // Has a runtime and settings of its own.
+        Command::Emulator(args) => return commands::emulator::run(args),
+        command => command,
+    };
+    let context = Context::new(args.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(1, "no runtime", error))?;
+    runtime.block_on(command.run(&context))
+}

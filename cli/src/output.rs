@@ -1,0 +1,78 @@
+//! What goes to standard output and standard error, in the forms that commands share.
+
+use std::io::{self, Write as _};
+
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// How a reply is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// JSON over several lines
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// Writes to standard output, to the last byte: a full disk is an error.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::output)
+}
+
+/// Says something beside the output.
+pub(crate) fn note(text: &str) {
+    // With standard error gone there is nobody left to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints a reply; `columns` are the fields of a table, each with its name.
+pub(crate) fn reply(value: &Value, output: Output, columns: &[&str]) -> Result<(), Failure> {
+    match output {
+        Output::Json => {
+            let text = serde_json::to_string_pretty(value);
+            let text = text.map_err(|error| Failure::new(1, "no JSON", error))?;
+            print(&(text + "\n"))
+        }
+        Output::Yaml => {
+            let text = serde_yaml_ng::to_string(value);
+            print(&text.map_err(|error| Failure::new(1, "no YAML", error))?)
+        }
+        Output::Table => print(&table(value, columns)),
+    }
+}
+
+/// A row for each item of an array; of one object, a row for each field.
+fn table(value: &Value, columns: &[&str]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    match value {
+        Value::Array(items) => {
+            table.set_header(columns.iter().map(|name| name.to_uppercase()));
+            for item in items {
+                table.add_row(columns.iter().map(|name| cell(&item[*name])));
+            }
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+                table.add_row([name.clone(), cell(value)]);
+            }
+        }
+        other => return cell(other) + "\n",
+    }
+    let lines = table.to_string();
+    lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,181 @@
+//! Which settings count: flags over the environment over a profile of the configuration file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+
+use crate::context::Global;
+use crate::failure::Failure;
+
+/// A setting, and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) value: String,
+    pub(crate) origin: String,
+}
+
+/// The settings that count; `None` is the default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) api_key: Option<Setting>,
+    pub(crate) api_base_url: Option<Setting>,
+    pub(crate) stream_base_url: Option<Setting>,
+    pub(crate) proxy: Option<Setting>,
+    pub(crate) ca: Option<Setting>,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// Which profile counts where none is asked for.
+    profile: Option<String>,
+    #[serde(default)]
+    profiles: BTreeMap<String, Profile>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Profile {
+    api_key: Option<String>,
+    /// A file that holds the key.
+    key_file: Option<PathBuf>,
+    /// A command that prints the key, for a password manager.
+    key_command: Option<String>,
+    api_base_url: Option<String>,
+    stream_base_url: Option<String>,
+    proxy: Option<String>,
+    ca: Option<String>,
+}
+
+/// The profile that counts where neither flags, environment nor file name one.
+const DEFAULT_PROFILE: &str = "default";
+
+impl Settings {
+    /// From the flags, this process's environment, and the file.
+    pub(crate) fn resolve(global: &Global) -> Result<Self, Failure> {
+        let (profile, origin) = profile(global)?;
+        let given = |flag: &Option<String>, name: &str, variable: &str, held: &Option<String>| {
+            let flag = flag.clone().map(|value| (value, format!("--{name}")));
+            let of_file = || Some((held.clone()?, origin.clone()?));
+            let found = flag.or_else(|| Some((variable_of(variable)?, variable.to_owned())));
+            found.or_else(of_file).map(|(value, origin)| Setting { value, origin })
+        };
+        let url = "RESTLESS_API_BASE_URL";
+        let stream_url = "RESTLESS_STREAM_BASE_URL";
+        Ok(Self {
+            api_key: key(global, &profile, origin.as_deref())?,
+            api_base_url: given(&global.api_base_url, "api-base-url", url, &profile.api_base_url),
+            stream_base_url: given(
+                &global.stream_base_url,
+                "stream-base-url",
+                stream_url,
+                &profile.stream_base_url,
+            ),
+            // The variables of proxies are the client's to read: they hang on the URL.
+            proxy: global
+                .proxy
+                .clone()
+                .map(|value| Setting { value, origin: "--proxy".to_owned() })
+                .or_else(|| {
+                    Some(Setting { value: profile.proxy.clone()?, origin: origin.clone()? })
+                }),
+            ca: given(&global.ca, "ca", "RESTLESS_CA", &profile.ca),
+        })
+    }
+}
+
+/// The key: from a file by flag, the environment, or the profile's text, file or command.
+fn key(
+    global: &Global,
+    profile: &Profile,
+    origin: Option<&str>,
+) -> Result<Option<Setting>, Failure> {
+    if let Some(path) = &global.key_file {
+        return key_in_file(path, format!("--key-file {}", path.display())).map(Some);
+    }
+    if let Some(value) = variable_of("RESTLESS_API_KEY") {
+        return Ok(Some(Setting { value, origin: "RESTLESS_API_KEY".to_owned() }));
+    }
+    let Some(origin) = origin else { return Ok(None) };
+    match (&profile.api_key, &profile.key_file, &profile.key_command) {
+        (Some(value), None, None) => {
+            Ok(Some(Setting { value: value.clone(), origin: origin.to_owned() }))
+        }
+        (None, Some(path), None) => key_in_file(path, format!("key_file in {origin}")).map(Some),
+        (None, None, Some(command)) => {
+            key_of_command(command, format!("key_command in {origin}")).map(Some)
+        }
+        (None, None, None) => Ok(None),
+        _ => Err(Failure::message(
+            2,
+            format!("{origin}: one of api_key, key_file and key_command, not several"),
+        )),
+    }
+}
+
+fn key_in_file(path: &Path, origin: String) -> Result<Setting, Failure> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::new(2, path.display(), error))?;
+    Ok(Setting { value: text.trim().to_owned(), origin })
+}
+
+/// Runs it as a shell would; what it says on standard error goes to the user's.
+fn key_of_command(command: &str, origin: String) -> Result<Setting, Failure> {
+    let mut run = Command::new("sh");
+    run.args(["-c", command]).stderr(std::process::Stdio::inherit());
+    let output = run.output().map_err(|error| Failure::new(2, &origin, error))?;
+    if !output.status.success() {
+        return Err(Failure::message(2, format!("{origin}: ended with {}", output.status)));
+    }
+    match String::from_utf8(output.stdout) {
+        Ok(text) if !text.trim().is_empty() => {
+            Ok(Setting { value: text.trim().to_owned(), origin })
+        }
+        _ => Err(Failure::message(2, format!("{origin}: printed no key"))),
+    }
+}
+
+/// The profile that counts, and how to name it where it is in the file.
+fn profile(global: &Global) -> Result<(Profile, Option<String>), Failure> {
+    let asked = global.profile.clone().or_else(|| variable_of("RESTLESS_PROFILE"));
+    let Some(path) = path() else { return Ok((Profile::default(), None)) };
+    let file = match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str::<File>(&text).map_err(|error| {
+            // The text around it may be a key.
+            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count());
+            let at = line.map(|line| format!(", line {}", line.max(1))).unwrap_or_default();
+            Failure::message(2, format!("{}{at}: {}", path.display(), error.message()))
+        })?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
+        Err(error) => return Err(Failure::new(2, path.display(), error)),
+    };
+    let name = asked.clone().or(file.profile).unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
+    match file.profiles.get(&name) {
+        Some(profile) => {
+            Ok((profile.clone(), Some(format!("profile {name} of {}", path.display()))))
+        }
+        None if asked.is_some() => {
+            Err(Failure::message(2, format!("{}: no profile {name}", path.display())))
+        }
+        None => Ok((Profile::default(), None)),
+    }
+}
+
+/// Where the configuration file is, if there is one.
+pub(crate) fn path() -> Option<PathBuf> {
+    if let Some(path) = variable_of("RESTLESS_CONFIG") {
+        return Some(path.into());
+    }
+    let folder = match variable_of("XDG_CONFIG_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(variable_of("HOME")?).join(".config"),
+    };
+    Some(folder.join("restless").join("config.toml"))
+}
+
+fn variable_of(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

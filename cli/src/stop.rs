@@ -1,0 +1,36 @@
+//! Asked to stop: once to drain, twice to end.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Says when the user, or who runs this machine, wants it to stop.
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// From now on the first SIGINT or SIGTERM is told, and the next ends the process.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let (sender, receiver) = watch::channel(false);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if sender.send_replace(true) {
+                    // Asked for the second time: nobody wants to wait for anything any more.
+                    std::process::exit(130);
+                }
+            }
+        });
+        Ok(Self(receiver))
+    }
+
+    /// Ready once, when it is time.
+    pub(crate) async fn asked(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

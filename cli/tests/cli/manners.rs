@@ -1,0 +1,114 @@
+//! What every command does: settings, help, exit codes.
+
+use std::process::Stdio;
+
+use restless_tokio::signature::Signer;
+
+use crate::stage::{Stage, program};
+
+#[test]
+fn a_flag_comes_before_the_environment_and_that_before_the_profile() {
+    let stage = Stage::new();
+    let config = stage.path("config.toml");
+    std::fs::write(
+        &config,
+        "profile = \"work\"\n[profiles.work]\nkey_command = \"echo rs_of_the_command_1\"\n\
+         api_base_url = \"https://a.test\"\nstream_base_url = \"https://b.test\"\n",
+    )
+    .unwrap();
+    let mut command = program(&stage.path(""));
+    command.env("RESTLESS_CONFIG", &config).env("RESTLESS_STREAM_BASE_URL", "https://c.test");
+    command.args(["config", "-o", "json", "--api-base-url", "https://d.test"]);
+    let rows = stage.finish(command, b"").json();
+    let row = |n: usize| (rows[n]["value"].clone(), rows[n]["from"].clone());
+    assert_eq!(row(0).0, "rs_of…", "{rows}");
+    let from = row(0).1;
+    assert!(from.as_str().unwrap().starts_with("key_command in profile work of "), "{rows}");
+    assert_eq!(row(1), ("https://d.test".into(), "--api-base-url".into()), "{rows}");
+    assert_eq!(row(2), ("https://c.test".into(), "RESTLESS_STREAM_BASE_URL".into()), "{rows}");
+}
+
+#[test]
+fn a_bad_configuration_says_where_and_prints_nothing_of_it() {
+    let stage = Stage::new();
+    let config = stage.path("config.toml");
+    std::fs::write(&config, "[profiles.default]\napi_key = rs_secret\n").unwrap();
+    let run = stage.run_with(&["config"], &[("RESTLESS_CONFIG", config.to_str().unwrap())]);
+    assert_eq!(run.status, Some(2), "{run:?}");
+    assert!(run.err.contains("config.toml, line 2: "), "{run:?}");
+    assert!(!run.err.contains("rs_secret"), "{run:?}");
+    let run = stage.run_with(&["config", "--profile", "no"], &[]);
+    assert_eq!(run.status, Some(2), "{run:?}");
+    assert!(run.err.contains("no profile no"), "{run:?}");
+}
+
+#[test]
+fn help_and_the_manual_have_the_exit_codes() {
+    let stage = Stage::new();
+    for arguments in [["--help"], ["man"]] {
+        let run = stage.run(&arguments);
+        assert_eq!(run.status, Some(0), "{run:?}");
+        assert!(run.out.contains("interrupted twice"), "{arguments:?}: {run:?}");
+    }
+    assert!(stage.run(&["man", "tail"]).out.contains("save\\-cursor"));
+    assert!(stage.run(&["completions", "bash"]).out.contains("_restless()"));
+    // Its own key, which everybody knows, stands in it.
+    let help = program(&stage.path("")).args(["emulator", "--help"]).output().expect("help");
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Usage: restless emulator"));
+}
+
+#[test]
+fn arguments_that_can_t_work_exit_with_2() {
+    let stage = Stage::new();
+    for arguments in [
+        &["tail"][..],
+        &["tail", "a", "--stream", "b"],
+        &["tail", "a", "--method", "GET"],
+        &["nonsense"],
+        &["streams", "update", "id"],
+        &["verify"],
+        &["watch", "Orders"],
+    ] {
+        let run = stage.run(arguments);
+        assert_eq!(run.status, Some(2), "{arguments:?}: {run:?}");
+        assert!(!run.err.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error_and_a_full_disk_is_one() {
+    let stage = Stage::new();
+    stage.emulator.publish(&stage.id, "1").expect("an event");
+    let mut command = stage.command(&["tail", "Orders", "--since", "0", "-q"]);
+    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().expect("the program");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("its end");
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+    let mut command = stage.command(&["tail", "Orders", "--since", "0", "-q"]);
+    let output = command.stdout(full).output().expect("the program");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the output can't be written"));
+}
+
+#[test]
+fn events_on_standard_input_are_verified() {
+    let stage = Stage::new();
+    let good = Signer::new("s3cret").sign(r#"{"a":1}"#).expect("a signature");
+    let event = |signature: &str| {
+        format!(
+            r#"{{"type":"update","meta":{{"timestamp":"2026-03-24T00:00:00Z"}},"data":{{"a":1}},"signature":"{signature}"}}"#
+        )
+    };
+    let secret = stage.path("secret");
+    std::fs::write(&secret, "s3cret\n").unwrap();
+    let arguments = ["verify", "--secret-file", secret.to_str().unwrap()];
+    let signed = event(&good.to_string());
+    let run = stage.run_on(&arguments, format!("{signed}\n").as_bytes());
+    assert_eq!((run.status, run.out), (Some(0), format!("{signed}\n")), "{}", run.err);
+    let forged = event(&"0".repeat(64));
+    let run = stage.run_on(&arguments, format!("{forged}\n{signed}\n").as_bytes());
+    assert_eq!((run.status, run.out), (Some(3), format!("{signed}\n")), "{}", run.err);
+    assert!(run.err.contains("line 1: "), "{}", run.err);
+}
