@@ -424,6 +424,11 @@ impl SubscriptionMachine {
             Fed::Send(bytes) => return Some(Output::Send(bytes)),
             Fed::Broken(error) => error.into(),
             Fed::Closed(closed) => Loss::of_close(closed, ended.take()),
+            // The peer's last word stands: the closing has a deadline of its own, and no silence takes
+            // the place of the code.
+            Fed::Starved(until) if feed.is_closing() => {
+                return Some(Output::Wait(self.road.wait_for_the_end(until)));
+            }
             Fed::Starved(until) => match ended.take() {
                 Some(why) if !feed.tells_its_end() => Loss::of_end(why),
                 None if deadline.is_some_and(|deadline| self.road.now() >= deadline) => {
@@ -433,11 +438,7 @@ impl SubscriptionMachine {
                 why => {
                     *ended = why;
                     let soonest = [deadline, until].into_iter().flatten().min();
-                    return Some(Output::Wait(if feed.is_closing() {
-                        self.road.wait_for_the_end(soonest)
-                    } else {
-                        self.road.wait(soonest)
-                    }));
+                    return Some(Output::Wait(self.road.wait(soonest)));
                 }
             },
             Fed::Moved(_) => return None,
