@@ -6,6 +6,8 @@ use std::iter::successors;
 
 use restless_tokio::Error;
 
+use crate::output::harmless;
+
 /// What a process ends with, as `--help` and the manual page say it.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -63,7 +65,10 @@ impl Failure {
         if self.causes.is_empty() {
             return String::new();
         }
-        let causes = self.causes.join(if is_verbose { "\n  because: " } else { ": " });
+        // What a peer answered is in it: that is one line, and steers no terminal.
+        let line = |cause: &String| harmless(cause).replace('\n', " ");
+        let causes: Vec<_> = self.causes.iter().map(line).collect();
+        let causes = causes.join(if is_verbose { "\n  because: " } else { ": " });
         let hint = self.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("restless: {causes}{hint}\n")
     }
@@ -101,4 +106,15 @@ impl From<Error> for Failure {
 /// An error and its causes.
 pub(crate) fn causes(error: &dyn StdError) -> Vec<String> {
     successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_said_is_one_line_and_never_steers_the_terminal() {
+        let failure = Failure::message(3, "no\u{1b}[2J\nway").hint("wait");
+        assert_eq!(failure.told(false), "restless: no\u{fffd}[2J way (wait)\n");
+    }
 }

@@ -28,7 +28,13 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Says something beside the output.
 pub(crate) fn note(text: &str) {
     // With standard error gone there is nobody left to tell.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
+}
+
+/// What may come from a peer, without what steers a terminal; line ends stay.
+pub(crate) fn harmless(text: &str) -> String {
+    let steers = |char: char| char.is_control() && char != '\n';
+    text.chars().map(|char| if steers(char) { '\u{fffd}' } else { char }).collect()
 }
 
 /// Prints a reply; `columns` are the fields of a table, each with its name.
@@ -72,7 +78,24 @@ fn table(value: &Value, columns: &[&str]) -> String {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => harmless(text),
+        other => harmless(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_replaced_in_both_control_ranges() {
+        let due = "a\u{fffd}[1m\u{fffd}2J\u{fffd}\nb";
+        assert_eq!(harmless("a\u{1b}[1m\u{9b}2J\u{7f}\nb"), due);
+    }
+
+    #[test]
+    fn a_cell_of_a_table_never_steers_the_terminal() {
+        let value = serde_json::json!([{ "name": "a\u{1b}[2Jb" }]);
+        assert!(!table(&value, &["name"]).contains('\u{1b}'));
     }
 }

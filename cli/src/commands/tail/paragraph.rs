@@ -6,6 +6,7 @@ use restless_tokio::model::PayloadMode;
 use restless_tokio::subscription::{Change, Continuity, Document, Event};
 
 use super::print::pretty;
+use crate::output::harmless;
 
 /// What was before, to be shown beside what is.
 pub(super) struct Before {
@@ -55,7 +56,11 @@ impl Paragraphs {
             (_, _) => {
                 let stale = self.document.stale().map(ToString::to_string).unwrap_or_default();
                 let data = event.data().map_or("null", |data| data.get());
-                format!("{}\n{}", self.paint(YELLOW, &format!("stale: {stale}")), pretty(data))
+                format!(
+                    "{}\n{}",
+                    self.paint(YELLOW, &format!("stale: {stale}")),
+                    harmless(&pretty(data))
+                )
             }
         };
         format!("{}\n{body}\n", head.join("  "))
@@ -72,7 +77,7 @@ impl Paragraphs {
     fn changes(&self, places: &[String], before: &Document) -> String {
         let is_whole = places.iter().any(String::is_empty) || places.len() > MOST_CHANGES;
         if before.is_empty() || is_whole {
-            return pretty(&self.document.text().unwrap_or_else(|| "null".to_owned()));
+            return harmless(&pretty(&self.document.text().unwrap_or_else(|| "null".to_owned())));
         }
         if places.is_empty() {
             return self.paint(DIM, "no change") + "\n";
