@@ -154,7 +154,7 @@ impl Driver for Program {
             self.run(&[], endpoint, Some(&with_service(what, endpoint)))
         } else if let Call::Create { url, .. } = call {
             let arguments = ["--since", "0", "--limit", "1"].map(str::to_owned);
-            self.run(&[&[url.clone()], &arguments[..]].concat(), endpoint, None)
+            self.run(&[std::slice::from_ref(url), &arguments[..]].concat(), endpoint, None)
         } else {
             return Err(Failure::new("a program is asked for a stream by standard input only"));
         };
@@ -217,7 +217,7 @@ struct Running {
 
 impl Running {
     /// What standard output says next; `None` at its end.
-    fn line(&mut self) -> Option<String> {
+    fn line(&self) -> Option<String> {
         self.out.as_ref()?.recv().ok()
     }
 
