@@ -1,6 +1,6 @@
 //! A call, made or only shown.
 
-use http::HeaderName;
+use http::header;
 use restless_tokio::{Call, Client};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,7 +53,10 @@ fn show<T>(call: &Call<T>, client: &Client, context: &Context) -> Result<(), Fai
     let mut command =
         format!("curl -X {} {}", request.method(), quoted(&request.uri().to_string(), key));
     for (name, value) in request.headers() {
-        if *name != HeaderName::from_static("content-length") {
+        if *name == header::ACCEPT_ENCODING {
+            // What curl asks for by itself, and then decodes.
+            command += " \\\n  --compressed";
+        } else if *name != header::CONTENT_LENGTH {
             let field = format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
             command += &format!(" \\\n  -H {}", quoted(&field, key));
         }

@@ -116,7 +116,8 @@ impl Source {
 pub(crate) async fn find(what: &str, client: &Client) -> Result<Followed, Failure> {
     if what.contains("://") {
         return Ok(Followed {
-            name: what.to_owned(),
+            // It may hold a key.
+            name: restless_tokio::redacted(what),
             subscription: Subscription::url(what),
             payload_mode: PayloadMode::FullData,
         });

@@ -4,3 +4,4 @@ mod manners;
 mod stage;
 mod streams;
 mod tail;
+mod watch;
