@@ -19,7 +19,7 @@ use crate::connect::{Connector, Timeouts};
 use crate::credentials::{self, Provider};
 use crate::driver::Driver;
 use crate::exchange::Purpose;
-use crate::proxy::Proxies;
+use crate::proxy::{self, Proxies};
 use crate::tls::{Tls, Trust};
 use crate::trace::Span;
 use crate::{Events, Pages, Runtime, WebSocket};
@@ -592,10 +592,7 @@ enum Way {
 impl Way {
     fn proxies(&self) -> Result<Proxies, ConfigError> {
         match self {
-            Self::Environment => Proxies::from_environment(|name| {
-                // What is no text can't be a proxy's URL, and must not be taken for none.
-                std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-            }),
+            Self::Environment => Proxies::from_environment(proxy::variable),
             Self::Proxy(url) => Proxies::all(url),
             Self::Direct => Ok(Proxies::default()),
             Self::Settled(proxies) => Ok(proxies.clone()),

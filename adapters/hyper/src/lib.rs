@@ -47,7 +47,7 @@ pub mod how_to;
 mod io;
 pub mod known_limits;
 mod pages;
-mod proxy;
+pub mod proxy;
 mod runtime;
 mod tls;
 mod trace;

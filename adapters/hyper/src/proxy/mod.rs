@@ -1,4 +1,7 @@
 //! Proxies: which one is on the way to an origin, and how to get through it.
+//!
+//! A client does all of this by itself. [`Proxy`] is for who finds out why a way does not work, and
+//! for who makes connections of their own by the same rules.
 
 mod connect;
 mod rules;
@@ -17,9 +20,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use rules::Proxies;
 
-/// One proxy. A proxy's credentials are for the proxy only.
+/// One proxy. A proxy's credentials are for the proxy only, and `Display` and `Debug` leave them out.
+///
+/// ```
+/// use restless_hyper::proxy::Proxy;
+///
+/// let proxy = Proxy::parse("--proxy", "http://user:secret@proxy.example.com:3128")?;
+/// assert_eq!(proxy.to_string(), "http://proxy.example.com:3128");
+/// assert_eq!(proxy.field(), "--proxy");
+/// # Ok::<(), restless_proto::ConfigError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Proxy {
+pub struct Proxy {
+    field: &'static str,
     protocol: Protocol,
     host: String,
     port: u16,
@@ -46,13 +59,14 @@ const ACCEPTED: &str = "a proxy's URL: http://, socks5:// or socks5h://, with a 
     wants some, in which #, / and ? are written %23, %2F and %3F";
 
 impl Proxy {
-    /// Reads `[scheme://][user[:password]@]host[:port]`; no scheme is `http`.
+    /// Reads `[scheme://][user[:password]@]host[:port]`; no scheme is `http`. `field` is what the
+    /// value comes from: an error and [`field`](Self::field) name it.
     ///
     /// # Errors
     ///
     /// When it is something else. The error says what is wrong, and has no part of the value: any
     /// part may be one of a password.
-    pub(crate) fn parse(field: &'static str, url: &str) -> Result<Self, ConfigError> {
+    pub fn parse(field: &'static str, url: &str) -> Result<Self, ConfigError> {
         let bad = |wrong: &str| ConfigError::hidden(field, wrong, ACCEPTED);
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let protocol = match scheme.to_ascii_lowercase().as_str() {
@@ -89,25 +103,44 @@ impl Proxy {
         if credentials.as_ref().is_some_and(|c| !fits(&c.user) || !fits(&c.password)) {
             return Err(bad("the user or the password is longer"));
         }
-        Ok(Self { protocol, host: host.to_owned(), port, credentials })
+        Ok(Self { field, protocol, host: host.to_owned(), port, credentials })
     }
 
-    pub(crate) fn host(&self) -> &str {
+    /// The proxy that the environment names for the way to a host, by the rules of
+    /// [`ClientBuilder::proxy`](crate::ClientBuilder::proxy); `tls` for https and wss.
+    /// [`field`](Self::field) is the variable.
+    ///
+    /// # Errors
+    ///
+    /// When a variable's value is no proxy's URL.
+    pub fn from_environment(tls: bool, host: &str) -> Result<Option<Self>, ConfigError> {
+        let proxies = Proxies::from_environment(variable)?;
+        Ok(proxies.on_the_way(tls, host).cloned())
+    }
+
+    /// Where its URL comes from: a variable of the environment, or what the caller has named.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Its host: a name, or an address without brackets.
+    pub fn host(&self) -> &str {
         &self.host
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// Its port.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Whether requests to plain http origins are sent to it whole (RFC 9112 §3.2.2), and not
     /// through a tunnel.
-    pub(crate) fn forwards(&self) -> bool {
+    pub fn forwards(&self) -> bool {
         self.protocol == Protocol::Http
     }
 
     /// What it wants in `Proxy-Authorization` (RFC 7617).
-    pub(crate) fn authorization(&self) -> Option<HeaderValue> {
+    pub fn authorization(&self) -> Option<HeaderValue> {
         let Credentials { user, password } = self.credentials.as_ref()?;
         let pair = BASE64_STANDARD.encode([user, &b":"[..], password].concat());
         let mut value = HeaderValue::try_from(format!("Basic {pair}")).ok()?;
@@ -115,14 +148,14 @@ impl Proxy {
         Some(value)
     }
 
-    /// Makes a connection to it one to an origin.
+    /// Makes a connection to it one to an origin. `user_agent` is told to an HTTP proxy, as to the
+    /// origin.
     ///
     /// # Errors
     ///
     /// [`TransportErrorKind::Proxy`] where it would say the same the next time, else
-    /// [`TransportErrorKind::Connect`].
-    /// `user_agent` is told to an HTTP proxy, as to the origin.
-    pub(crate) async fn tunnel<S>(
+    /// [`TransportErrorKind::Connect`]. The error names the proxy, and what it has answered.
+    pub async fn tunnel<S>(
         &self,
         socket: &mut S,
         host: &str,
@@ -196,6 +229,11 @@ impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Proxy({self})")
     }
+}
+
+/// What is no text can't be a proxy's URL, and must not be taken for none.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// The port that an authority names, or the default; `None` where what it names is none.
