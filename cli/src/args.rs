@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, config, direct, emulator, man, streams, tail, verify, watch};
+use crate::commands::{
+    completions, config, direct, doctor, emulator, man, record, relay, replay, streams, tail,
+    verify, watch,
+};
 use crate::context::{Context, Global};
 use crate::failure::{EXIT_CODES, Failure};
 
@@ -26,6 +29,14 @@ pub(crate) enum Command {
     Streams(streams::Args),
     /// Commands, sessions and URLs for a REST API without a stream of its own.
     Direct(direct::Args),
+    /// Hand feeds on into a store, each event once.
+    Relay(relay::Args),
+    /// Find out, step by step, why events don't come.
+    Doctor(doctor::Args),
+    /// Keep a feed with its times and bytes in a file; keys are left out.
+    Record(record::Args),
+    /// Serve a recording on this machine.
+    Replay(replay::Args),
     /// Check the signatures of events on standard input.
     Verify(verify::Args),
     /// Show which settings count, and where they come from.
@@ -45,6 +56,10 @@ impl Command {
             Self::Watch(args) => watch::run(args, context).await,
             Self::Streams(args) => streams::run(args, context).await,
             Self::Direct(args) => direct::run(args, context).await,
+            Self::Relay(args) => relay::run(args, context).await,
+            Self::Doctor(args) => doctor::run(args, context).await,
+            Self::Record(args) => record::run(args, context).await,
+            Self::Replay(args) => replay::run(args, context).await,
             Self::Verify(args) => verify::run(args),
             Self::Config(args) => config::run(args, context),
             Self::Emulator(args) => emulator::run(args),

@@ -45,6 +45,11 @@ impl Failure {
         Self { code, causes: vec![message.into()], hint: None }
     }
 
+    /// All has been said already.
+    pub(crate) fn silent(code: u8) -> Self {
+        Self { code, causes: Vec::new(), hint: None }
+    }
+
     /// The output can't be written.
     pub(crate) fn output(why: std::io::Error) -> Self {
         // Whoever read us has enough: `restless tail … | head -1`.

@@ -1,6 +1,9 @@
 //! `restless` as a command, against the emulator: what it prints and where, and how it exits.
 
+mod doctor;
 mod manners;
+mod record;
+mod relay;
 mod stage;
 mod streams;
 mod tail;

@@ -1,0 +1,104 @@
+//! `restless doctor`: why events don't come.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use serde_json::json;
+use url::Url;
+
+use crate::context::Context;
+use crate::doctor::{Case, Options, Tried, Verdict, examine};
+use crate::failure::Failure;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Args {
+    /// The URL of a feed
+    #[arg(value_name = "URL", required_unless_present = "stream")]
+    url: Option<Url>,
+    /// The id of a stream, in the place of a URL
+    #[arg(long, value_name = "ID", conflicts_with = "url")]
+    stream: Option<String>,
+    /// Watch how long a quiet connection lives
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "120")]
+    patient: Option<u64>,
+    /// How long to listen for events; a quiet feed sends a heartbeat each 15 s
+    #[arg(long, value_name = "SECONDS", default_value_t = 35.0)]
+    listen: f64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+const HELP: &str = "\
+Exit codes, by the first step that fails:
+  20 key  21 proxy  22 names  23 tcp  24 tunnel  25 tls  26 http  27 key accepted  28 clock
+  29 first byte  30 held back  31 cut or end  32 silence  33 longest URL  34 websocket";
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    let url = match (args.url, args.stream) {
+        (Some(url), _) => url,
+        (None, Some(id)) => {
+            let base = client.service().stream_base_url();
+            let mut url = Url::parse(base).map_err(Failure::usage)?;
+            url.query_pairs_mut().append_pair("streamId", &id);
+            url
+        }
+        (None, None) => return Err(Failure::message(2, "which feed? Give a URL, or --stream")),
+    };
+    let listen = Duration::try_from_secs_f64(args.listen).map_err(Failure::usage)?;
+    let patient = args.patient.map(Duration::from_secs);
+    let options = Options { listen, patient, ..Options::of(context)? };
+    let mut case = Case::new(url, options, client)?;
+    let mut failed = None;
+    let tried = examine(&mut case, |one| {
+        if !args.json && failed.is_none() {
+            failed = say(&line(one)).err();
+        }
+    });
+    let tried = tried.await;
+    let first = tried.iter().find(|one| one.finding.verdict == Verdict::Failed);
+    if args.json {
+        let steps: Vec<_> = tried.iter().map(object).collect();
+        let first = first.map(|one| one.step.name);
+        failed = say(&format!("{}\n", json!({ "steps": steps, "first_failure": first }))).err();
+    }
+    if let Some(error) = failed {
+        return Err(Failure::output(error));
+    }
+    first.map_or(Ok(()), |one| Err(Failure::silent(one.step.exit_code)))
+}
+
+fn line(one: &Tried) -> String {
+    let Tried { step, finding, took } = one;
+    let (verdict, name) = (finding.verdict.word(), step.name);
+    let mut line = format!("{verdict:<8} {name:<13} {:>6} ms  ", took.as_millis());
+    line.push_str(&plain(&finding.found));
+    line.push('\n');
+    if let Some(advice) = &finding.advice {
+        line.push_str(&format!("{:35}→ {}\n", "", plain(advice)));
+    }
+    line
+}
+
+fn object(one: &Tried) -> serde_json::Value {
+    let Tried { step, finding, took } = one;
+    json!({
+        "step": step.name, "verdict": finding.verdict.word().to_lowercase(),
+        "exit_code": step.exit_code, "ms": took.as_millis() as u64,
+        "found": finding.found, "advice": finding.advice,
+    })
+}
+
+/// What a peer sent may be in it.
+fn plain(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    restless_tokio::redacted(&text)
+}
+
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

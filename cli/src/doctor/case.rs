@@ -1,0 +1,175 @@
+//! What is examined, and what is known of it so far.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+use restless_hyper::proxy::Proxy;
+use restless_tokio::{Client, Tokio};
+use url::Url;
+
+use crate::context::Context;
+use crate::doctor::{STEPS, Verdict};
+use crate::exchange::{self, Broken, Wire};
+use crate::failure::Failure;
+
+pub(crate) struct Options {
+    pub(crate) key: Option<String>,
+    pub(crate) proxy: Option<String>,
+    pub(crate) authorities: Option<Vec<u8>>,
+    /// How long events are listened for.
+    pub(crate) listen: Duration,
+    /// How long a quiet connection is watched; `None` for not at all.
+    pub(crate) patient: Option<Duration>,
+}
+
+pub(crate) struct Case {
+    pub(crate) url: Url,
+    pub(crate) options: Options,
+    pub(crate) client: Client,
+    pub(crate) proxy: Option<Proxy>,
+    /// Of the first hop: the proxy, where there is one.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// Whether a connection as far as the server stands when one is asked for.
+    pub(crate) reaches: bool,
+    pub(crate) stream: Option<Stream>,
+}
+
+/// An answer to the request of an event stream.
+pub(crate) struct Stream {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) opened: Instant,
+    /// What has come, and when.
+    pub(crate) pieces: Vec<(Instant, bytes::Bytes)>,
+    pub(crate) end: Option<exchange::End>,
+}
+
+impl Options {
+    /// By the settings that count, as patient as is usual.
+    pub(crate) fn of(context: &Context) -> Result<Self, Failure> {
+        let settings = &context.settings;
+        Ok(Self {
+            key: settings.api_key.as_ref().map(|setting| setting.value.clone()),
+            proxy: settings.proxy.as_ref().map(|setting| setting.value.clone()),
+            authorities: context.authorities()?,
+            listen: Duration::from_secs(35),
+            patient: None,
+        })
+    }
+}
+
+impl Case {
+    /// Nothing is sent yet. A URL that would take the key over plain http to another machine is an
+    /// error: the client has the same rule.
+    pub(crate) fn new(url: Url, options: Options, client: Client) -> Result<Self, Failure> {
+        let probe =
+            http::Request::get(url.as_str()).header(http::header::AUTHORIZATION, "Bearer x");
+        let probe = probe.body(()).map_err(Failure::usage)?;
+        client.service().check(&probe).map_err(Failure::usage)?;
+        let (proxy, addresses, reaches, stream) = (None, Vec::new(), false, None);
+        Ok(Self { url, options, client, proxy, addresses, reaches, stream })
+    }
+
+    /// The answer to the request of the event stream, by the steps up to there.
+    pub(crate) async fn reach(mut self) -> Result<Response<Incoming>, Failure> {
+        for step in STEPS {
+            let finding = (step.run)(&mut self).await;
+            if finding.verdict == Verdict::Failed {
+                return Err(Failure::message(4, format!("{}: {}", step.name, finding.found)));
+            }
+            if let Some(stream) = self.stream.take() {
+                return Ok(stream.response);
+            }
+        }
+        Err(Failure::message(4, "there is no answer"))
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.url.scheme(), "https" | "wss")
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(443)
+    }
+
+    /// The proxy that requests are sent to whole.
+    pub(crate) fn forwarder(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|proxy| proxy.forwards() && !self.is_tls())
+    }
+
+    /// A connection as far as the first TLS handshake.
+    pub(crate) async fn tunnel(&self) -> Result<Box<dyn Wire>, Broken> {
+        let mut socket = exchange::tcp(&self.addresses).await?;
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| self.forwarder().is_none()) {
+            let agent = http::HeaderValue::from_static(restless_tokio::USER_AGENT);
+            let (host, port) = (self.host(), self.port());
+            let through = proxy.tunnel(&mut socket, &host, port, &agent);
+            let through = tokio::time::timeout(exchange::STEP, through).await;
+            through
+                .map_err(|_| Broken::Late(exchange::STEP))?
+                .map_err(|error| std::io::Error::other(crate::doctor::steps::chain(&error)))?;
+        }
+        Ok(Box::new(socket))
+    }
+
+    /// A connection that HTTP can be spoken on.
+    pub(crate) async fn wire(&self) -> Result<Box<dyn Wire>, Broken> {
+        let socket = self.tunnel().await?;
+        if !self.is_tls() {
+            return Ok(socket);
+        }
+        let (config, _) =
+            exchange::tls(self.options.authorities.as_deref()).map_err(std::io::Error::other)?;
+        let name = self.host().try_into().map_err(std::io::Error::other)?;
+        let greeted = tokio_rustls::TlsConnector::from(config).connect(name, socket);
+        let greeted = tokio::time::timeout(exchange::STEP, greeted).await;
+        Ok(Box::new(greeted.map_err(|_| Broken::Late(exchange::STEP))??))
+    }
+
+    /// Asks for an event stream, with the key or without one.
+    pub(crate) async fn ask(
+        &self,
+        url: &Url,
+        key: Option<&str>,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, Broken> {
+        let request = exchange::request(url, key, self.forwarder())?;
+        exchange::ask(self.wire().await?, request, patience).await
+    }
+
+    pub(crate) fn runtime(&self) -> &Tokio {
+        self.client.runtime()
+    }
+}
+
+/// The box that gives itself away in an answer's fields, if one does.
+pub(crate) fn box_of(fields: &HeaderMap) -> Option<String> {
+    const KNOWN: [&str; 10] = [
+        "nginx",
+        "squid",
+        "tinyproxy",
+        "privoxy",
+        "varnish",
+        "haproxy",
+        "envoy",
+        "caddy",
+        "cloudflare",
+        "apache",
+    ];
+    let names = ["server", "via", "x-cache", "proxy-agent", "x-squid-error"];
+    let values = names.iter().flat_map(|name| fields.get_all(*name));
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.map(str::to_lowercase).find_map(|text| {
+        KNOWN.iter().find(|known| text.contains(**known)).map(|known| (*known).to_owned())
+    })
+}
+
+/// Whether a status says that it is the key.
+pub(crate) fn is_about_key(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}

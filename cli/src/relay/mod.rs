@@ -1,0 +1,102 @@
+//! `restless relay`: many feeds, one store.
+
+mod config;
+mod metrics;
+mod report;
+mod sink;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use restless_relay::{Ended, Handle, Relay, RelayError};
+use restless_tokio::Client;
+use tokio::task::JoinSet;
+
+pub(crate) use config::{Config, Destination};
+
+use crate::failure::{Failure, causes};
+use crate::relay::metrics::Metrics;
+use crate::relay::report::Report;
+use crate::relay::sink::Store;
+use crate::stop::Stop;
+
+/// What each feed is doing, by its name.
+type Handles = BTreeMap<String, Handle>;
+
+/// Relays until every feed is over, or a signal comes.
+pub(crate) async fn serve(
+    config: Config,
+    to: Option<Destination>,
+    metrics: Option<SocketAddr>,
+    client: Client,
+) -> Result<(), Failure> {
+    let Some(to) = to.or_else(|| config.to.clone()) else {
+        return Err(Failure::message(2, "no store: say --to, or `to` in the file"));
+    };
+    let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
+    let store = Store::open(&to).await?;
+    let mut relays = JoinSet::new();
+    let mut handles = Handles::new();
+    for feed in config.feeds()? {
+        let name = feed.name().to_owned();
+        let relay = Relay::new(client.clone(), feed, store.clone());
+        handles.insert(name.clone(), relay.handle());
+        relays.spawn(async move { (name, relay.run().await) });
+    }
+    let metrics = match metrics {
+        Some(address) => Some(Metrics::listen(address, handles.clone()).await?),
+        None => None,
+    };
+    let mut report = Report::begin(&to, metrics.as_ref().map(Metrics::address));
+    let served = async {
+        match &metrics {
+            Some(metrics) => metrics.serve().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(served);
+    let mut failed = None;
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            ended = relays.join_next() => match ended {
+                None => break,
+                Some(Ok((name, Ok(ended)))) => report.ended(&name, &ended),
+                Some(Ok((name, Err(error)))) => {
+                    report.failed(&name, &error);
+                    failed = failed.or(Some(error));
+                }
+                Some(Err(panicked)) => return Err(Failure::new(70, "a feed", panicked)),
+            },
+            () = stop.asked(), if !draining => {
+                draining = true;
+                report.draining();
+                handles.values().for_each(Handle::stop);
+            }
+            () = report.due() => report.progress(&handles),
+            () = &mut served => {}
+        }
+    }
+    report.finish(&handles);
+    match failed {
+        None => Ok(()),
+        Some(error) => Err(Failure::message(exit_code(&error), causes(&error).join(": "))),
+    }
+}
+
+/// What a feed's end means for the process: settings, the store, or the service.
+fn exit_code(error: &RelayError) -> u8 {
+    match error {
+        RelayError::Config(_) => 2,
+        RelayError::Sink(_) => 5,
+        _ => 1,
+    }
+}
+
+/// How a feed has ended, in a word.
+fn word(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::Stopped => "stopped",
+        _ => "over",
+    }
+}

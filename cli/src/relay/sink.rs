@@ -1,0 +1,106 @@
+//! The store that was asked for, as far as this build has it.
+
+use std::sync::Arc;
+
+use restless_relay::{Batch, Position, Sink, SinkError, Stored};
+use tokio::sync::Mutex;
+
+use crate::failure::Failure;
+use crate::relay::Destination;
+
+/// One store for all feeds. A step of one feed waits for a step of another where the store is one
+/// file or one folder; stores on a server have a connection for each feed.
+#[derive(Clone)]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "ndjson", feature = "postgres", feature = "nats")),
+    expect(clippy::empty_enum, reason = "without any sink there is no store")
+)]
+pub(super) enum Store {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<Mutex<restless_relay::Sqlite>>),
+    #[cfg(feature = "ndjson")]
+    Ndjson(Arc<Mutex<restless_relay::Ndjson>>),
+    #[cfg(feature = "postgres")]
+    Postgres(Arc<Mutex<restless_relay::Postgres>>),
+    #[cfg(feature = "nats")]
+    Nats(Box<restless_relay::Nats>),
+}
+
+impl Store {
+    pub(super) async fn open(to: &Destination) -> Result<Self, Failure> {
+        let failed = |error| Failure::new(5, "the store", error);
+        match to {
+            #[cfg(feature = "sqlite")]
+            Destination::Sqlite(path) => {
+                let opened = restless_relay::Sqlite::open(path).map_err(failed)?;
+                Ok(Self::Sqlite(Arc::new(Mutex::new(opened))))
+            }
+            #[cfg(feature = "ndjson")]
+            Destination::Ndjson(folder) => {
+                let opened = restless_relay::Ndjson::open(folder).map_err(failed)?;
+                Ok(Self::Ndjson(Arc::new(Mutex::new(opened))))
+            }
+            #[cfg(feature = "postgres")]
+            Destination::Postgres(database) => {
+                let made = restless_relay::Postgres::new(database).map_err(failed)?;
+                Ok(Self::Postgres(Arc::new(Mutex::new(made))))
+            }
+            #[cfg(feature = "nats")]
+            Destination::Nats(server) => {
+                let connected = restless_relay::nats::async_nats::connect(server).await;
+                let client = connected.map_err(|error| Failure::new(5, "the store", error))?;
+                Ok(Self::Nats(Box::new(restless_relay::Nats::new(client))))
+            }
+            #[cfg(not(all(
+                feature = "sqlite",
+                feature = "ndjson",
+                feature = "postgres",
+                feature = "nats"
+            )))]
+            other => {
+                let _ = failed;
+                let kind = other.kind();
+                let hint =
+                    format!("not built in: {kind} (a feature of restless-cli: --features {kind})");
+                Err(Failure::message(2, hint))
+            }
+        }
+    }
+}
+
+impl Sink for Store {
+    async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.lock().await.position(feed).await,
+            #[cfg(feature = "ndjson")]
+            Self::Ndjson(store) => store.lock().await.position(feed).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => store.lock().await.position(feed).await,
+            #[cfg(feature = "nats")]
+            Self::Nats(store) => store.position(feed).await,
+        }
+    }
+
+    async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.lock().await.store(batch).await,
+            #[cfg(feature = "ndjson")]
+            Self::Ndjson(store) => store.lock().await.store(batch).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => store.lock().await.store(batch).await,
+            #[cfg(feature = "nats")]
+            Self::Nats(store) => store.store(batch).await,
+        }
+    }
+
+    fn most_record_bytes(&self) -> Option<usize> {
+        match self {
+            #[cfg(feature = "nats")]
+            Self::Nats(store) => store.most_record_bytes(),
+            #[cfg(any(feature = "sqlite", feature = "ndjson", feature = "postgres"))]
+            _ => None,
+        }
+    }
+}

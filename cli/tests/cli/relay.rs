@@ -1,0 +1,183 @@
+//! `restless relay`.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use restless_emulator::Emulator;
+use serde_json::Value;
+
+/// An emulator with a stream that is fed by `publish` alone, and that stream's id.
+fn emulator() -> (Emulator, String) {
+    let emulator = Emulator::builder().ring(100_000).start().unwrap();
+    let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+    let id = emulator.add_stream(stream).unwrap();
+    (emulator, id)
+}
+
+fn config(folder: &Path, id: &str) -> std::path::PathBuf {
+    let path = folder.join("feeds.toml");
+    let text = format!("[feeds.orders]\nstream = \"{id}\"\nsince = \"0\"\n");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// A relay that is killed with the test that it belongs to.
+struct Running {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
+
+impl Running {
+    fn start(emulator: &Emulator, config: &Path, to: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_restless"))
+            .args(["relay", "--metrics", "127.0.0.1:0", "--to", to, "--config"])
+            .arg(config)
+            .env("RESTLESS_API_KEY", emulator.api_key())
+            .env("RESTLESS_STREAM_BASE_URL", emulator.stream_base_url())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log }
+    }
+
+    /// The first line of the log that is this message.
+    fn until(&mut self, message: &str) -> Value {
+        let mut line = String::new();
+        while self.log.read_line(&mut line).unwrap() > 0 {
+            let told: Value = serde_json::from_str(&line).unwrap_or_default();
+            if told["message"] == message {
+                return told;
+            }
+            line.clear();
+        }
+        panic!("the log ended without {message}");
+    }
+
+    /// Asks again, each time over a new connection, until an answer has this text.
+    fn until_metrics_say(&self, address: &str, path: &str, due: &str) -> String {
+        loop {
+            let mut socket = TcpStream::connect(address).unwrap();
+            write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+            let mut said = String::new();
+            socket.read_to_string(&mut said).unwrap();
+            if said.contains(due) {
+                return said;
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be over already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn terminate(running: &Running) {
+    let pid = running.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+}
+
+fn rows(path: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut rows =
+        connection.prepare("SELECT event FROM restless_events ORDER BY sequence").unwrap();
+    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[cfg(all(unix, feature = "sqlite"))]
+#[test]
+fn a_relay_killed_and_started_again_holds_the_emulator_s_log() {
+    let (emulator, id) = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let (config, database) = (config(folder.path(), &id), folder.path().join("feeds.db"));
+    let to = format!("sqlite:{}", database.display());
+    let mut published = 0;
+    for kill in 1..=5 {
+        let mut running = Running::start(&emulator, &config, &to);
+        let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
+        for _ in 0..40 {
+            emulator.publish(&id, &published.to_string()).unwrap();
+            published += 1;
+            // Somewhere in the middle it is known to store, and others are on their way.
+            if published % 40 == kill * 7 {
+                running.until_metrics_say(
+                    &address,
+                    "/metrics",
+                    "restless_connected{feed=\"orders\"} 1",
+                );
+            }
+        }
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+    let mut running = Running::start(&emulator, &config, &to);
+    let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
+    let due = format!("restless_position{{feed=\"orders\"}} {published}\n");
+    running.until_metrics_say(&address, "/metrics", &due);
+    terminate(&running);
+    assert!(running.child.wait().unwrap().success());
+    let log: Vec<_> = emulator.log(&id).into_iter().map(|event| event.envelope).collect();
+    assert_eq!(log.len(), published);
+    assert_eq!(rows(&database), log);
+}
+
+#[cfg(all(unix, feature = "ndjson"))]
+#[test]
+fn a_signal_drains_and_ends_with_zero_and_health_is_told() {
+    let (emulator, id) = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), &id);
+    let to = format!("ndjson:{}", folder.path().join("out").display());
+    let mut running = Running::start(&emulator, &config, &to);
+    let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
+    emulator.publish(&id, "1").unwrap();
+    running.until_metrics_say(&address, "/metrics", "restless_events_total{feed=\"orders\"} 1\n");
+    running.until_metrics_say(&address, "/healthz", "HTTP/1.1 200 OK");
+    terminate(&running);
+    running.until("draining");
+    assert_eq!(running.until("finished")["events"], 1);
+    assert!(running.child.wait().unwrap().success());
+}
+
+#[cfg(all(unix, feature = "ndjson"))]
+#[test]
+fn a_relay_without_its_service_is_ill_and_says_why() {
+    let (emulator, id) = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), &id);
+    let to = format!("ndjson:{}", folder.path().join("out").display());
+    emulator.inject(restless_emulator::Fault::status(503).times(usize::MAX));
+    let mut running = Running::start(&emulator, &config, &to);
+    let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
+    let said = running.until_metrics_say(&address, "/healthz", "HTTP/1.1 503");
+    assert!(said.contains("orders: ") && said.contains("503"), "{said}");
+    assert!(running.until("trouble")["trouble"].as_str().unwrap().contains("503"));
+}
+
+#[test]
+fn settings_that_cannot_work_end_with_2_and_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "s");
+    for (to, metrics, due) in [
+        ("csv:x", "127.0.0.1:0", "a sink is sqlite:FILE"),
+        ("ndjson:x", "0.0.0.0:0", "only a loopback address"),
+        #[cfg(not(feature = "nats"))]
+        ("nats://127.0.0.1", "127.0.0.1:0", "not built in: nats"),
+    ] {
+        let ran = Command::new(env!("CARGO_BIN_EXE_restless"))
+            .current_dir(folder.path())
+            .args(["relay", "--to", to, "--metrics", metrics, "--config"])
+            .arg(&config)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{said}");
+        assert!(said.contains(due), "{said}");
+    }
+}
