@@ -170,8 +170,7 @@ fn nginx(emulator: &Emulator, folder: &Path, port: u16, more: &str) -> Option<Be
         "daemon off; pid {d}/pid; error_log {d}/error.log; events {{}}
          http {{ access_log off; client_body_temp_path {d}; proxy_temp_path {d};
          fastcgi_temp_path {d}; uwsgi_temp_path {d}; scgi_temp_path {d};
-         server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://{origin};
-         proxy_http_version 1.1; {more} }} }} }}"
+         server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://{origin}; {more} }} }} }}"
     );
     let log = format!("{d}/error.log");
     between("nginx", folder, port, &conf, &["-c", "CONF", "-e", &log])
@@ -179,11 +178,10 @@ fn nginx(emulator: &Emulator, folder: &Path, port: u16, more: &str) -> Option<Be
 
 #[test]
 fn nginx_that_buffers_is_named_and_one_that_does_not_upgrade_too() {
-    const UPGRADE: &str =
-        "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;";
+    const UPGRADE: &str = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;";
     for (more, step, code, due) in [
         ("proxy_ignore_headers X-Accel-Buffering;", Some("http"), 26, "proxy_buffering off"),
-        ("", Some("websocket"), 34, "Upgrade"),
+        ("proxy_http_version 1.1;", Some("websocket"), 34, "Upgrade"),
         (UPGRADE, None, 0, ""),
     ] {
         let (emulator, id) = emulator();
