@@ -59,7 +59,7 @@ impl Command {
             Self::Relay(args) => relay::run(args, context).await,
             Self::Doctor(args) => doctor::run(args, context).await,
             Self::Record(args) => record::run(args, context).await,
-            Self::Replay(args) => replay::run(args, context).await,
+            Self::Replay(args) => replay::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Config(args) => config::run(args, context),
             Self::Emulator(args) => emulator::run(args),

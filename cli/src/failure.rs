@@ -16,6 +16,8 @@ Exit codes:
   2    the arguments or settings can't work
   3    the service, or who stands before it, said no
   4    the service can't be reached, or was not for long enough
+  5    the store of `relay` can't be used, or a feed is over
+  20.. the step of `doctor` that failed first, by its number there
   130  interrupted twice";
 
 /// An exit code, and what to say on standard error.

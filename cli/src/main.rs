@@ -9,7 +9,6 @@ mod doctor;
 mod exchange;
 mod failure;
 mod output;
-mod recording;
 mod relay;
 mod settings;
 mod source;
@@ -35,8 +34,9 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), Failure> {
     let command = match args.command {
-        // Has a runtime and settings of its own.
+        // These have a runtime and settings of their own.
         Command::Emulator(args) => return commands::emulator::run(args),
+        Command::Replay(args) => return commands::replay::run(args),
         command => command,
     };
     let context = Context::new(args.global)?;

@@ -66,7 +66,7 @@ pub(crate) async fn serve(
                     report.failed(&name, &error);
                     failed = failed.or(Some(error));
                 }
-                Some(Err(panicked)) => return Err(Failure::new(70, "a feed", panicked)),
+                Some(Err(panicked)) => return Err(Failure::new(1, "a feed", panicked)),
             },
             () = stop.asked(), if !draining => {
                 draining = true;

@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 use crate::failure::Failure;
 use crate::relay::Destination;
 
-/// One store for all feeds. A step of one feed waits for a step of another where the store is one
-/// file or one folder; stores on a server have a connection for each feed.
+/// One store for all feeds. A step of one feed waits for a step of another, but for NATS, whose
+/// client sends for many at once.
 #[derive(Clone)]
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "ndjson", feature = "postgres", feature = "nats")),
