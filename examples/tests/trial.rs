@@ -1,5 +1,5 @@
-//! Every driver of this repository takes the trial: the four adapters, the `subscribe` programs over
-//! them, and the drivers of `bring-your-own`.
+//! Every driver of this repository takes the trial: the four adapters, the `subscribe` programs
+//! over them, and the drivers of `bring-your-own`.
 
 mod common;
 

@@ -54,8 +54,8 @@ pub fn subscription_ops(data: &[u8]) {
 
 /// A call has one answer, a deadline until then, and nothing behind it.
 ///
-/// The bytes are those of [`subscription_ops`]; bit 0 of the first is for a call that may not be made
-/// twice.
+/// The bytes are those of [`subscription_ops`]; bit 0 of the first is for a call that may not be
+/// made twice.
 pub fn road_ops(data: &[u8]) {
     let [options, script @ ..] = data else { return };
     let service = service(options & 2 != 0);

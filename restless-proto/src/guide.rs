@@ -284,9 +284,9 @@
 //!
 //! # Trying a driver
 //!
-//! The crate `restless-trial` runs a driver through calls, both transports and all that a server and a
-//! network do to them, and says rule by rule what held: one in Rust by a small trait, any program by
-//! its command line and lines of JSON.
+//! The crate `restless-trial` runs a driver through calls, both transports and all that a server
+//! and a network do to them, and says rule by rule what held: one in Rust by a small trait, any
+//! program by its command line and lines of JSON.
 //!
 //! ```console
 //! $ cargo run -p restless-trial -- PROGRAM ARGUMENTS…

@@ -424,8 +424,8 @@ impl SubscriptionMachine {
             Fed::Send(bytes) => return Some(Output::Send(bytes)),
             Fed::Broken(error) => error.into(),
             Fed::Closed(closed) => Loss::of_close(closed, ended.take()),
-            // The peer's last word stands: the closing has a deadline of its own, and no silence takes
-            // the place of the code.
+            // The peer's last word stands: the closing has a deadline of its own, and no silence
+            // takes the place of the code.
             Fed::Starved(until) if feed.is_closing() => {
                 return Some(Output::Wait(self.road.wait_for_the_end(until)));
             }

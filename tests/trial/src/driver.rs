@@ -271,8 +271,8 @@ impl Ending {
 }
 
 impl Told {
-    /// What an event of this SDK's subscriptions says, and the cursor behind it; nothing of what the
-    /// trial does not ask about.
+    /// What an event of this SDK's subscriptions says, and the cursor behind it; nothing of what
+    /// the trial does not ask about.
     pub fn of(happened: Happened, cursor: Option<&str>) -> Option<Self> {
         Some(match happened {
             Happened::Opened(_) => Self::Opened,

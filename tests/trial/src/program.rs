@@ -90,8 +90,8 @@ impl Program {
     ///            "retry_seconds":0,"idle_seconds":null,"max_reconnects":null}}
     /// ```
     ///
-    /// `transport` is `sse` or `websocket`. In place of `follow` stands `"get":{"id":"stream_1"}` or
-    /// `"create":{"name":"A trial","url":"http://…"}`.
+    /// `transport` is `sse` or `websocket`. In place of `follow` stands `"get":{"id":"stream_1"}`
+    /// or `"create":{"name":"A trial","url":"http://…"}`.
     #[must_use]
     pub fn by_stdin(mut self) -> Self {
         self.by_stdin = true;

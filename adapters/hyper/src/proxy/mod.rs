@@ -20,7 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use rules::Proxies;
 
-/// One proxy. A proxy's credentials are for the proxy only, and `Display` and `Debug` leave them out.
+/// One proxy. A proxy's credentials are for the proxy only, and `Display` and `Debug` leave them
+/// out.
 ///
 /// ```
 /// use restless_hyper::proxy::Proxy;

@@ -30,7 +30,8 @@ pub(crate) struct Args {
     following: Following,
 }
 
-/// Events on their way to the screen. Once there are so many, feeds wait, and with them the servers.
+/// Events on their way to the screen. Once there are so many, feeds wait, and with them the
+/// servers.
 const QUEUE: usize = 4096;
 /// How often the screen is drawn, where something has changed or not: figures move by themselves.
 const FRAME: Duration = Duration::from_millis(100);
