@@ -1,5 +1,14 @@
 //! `restless relay`: many feeds, one store.
 
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "ndjson", feature = "postgres", feature = "nats")),
+    allow(
+        unused_variables,
+        unused_mut,
+        reason = "without any sink there is no store to go on with"
+    )
+)]
+
 mod config;
 mod metrics;
 mod report;

@@ -1,8 +1,10 @@
 //! The store that was asked for, as far as this build has it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use restless_relay::{Batch, Position, Sink, SinkError, Stored};
+#[cfg(any(feature = "sqlite", feature = "ndjson", feature = "postgres"))]
 use tokio::sync::Mutex;
 
 use crate::failure::Failure;
@@ -11,10 +13,6 @@ use crate::relay::Destination;
 /// One store for all feeds. A step of one feed waits for a step of another, but for NATS, whose
 /// client sends for many at once.
 #[derive(Clone)]
-#[cfg_attr(
-    not(any(feature = "sqlite", feature = "ndjson", feature = "postgres", feature = "nats")),
-    expect(clippy::empty_enum, reason = "without any sink there is no store")
-)]
 pub(super) enum Store {
     #[cfg(feature = "sqlite")]
     Sqlite(Arc<Mutex<restless_relay::Sqlite>>),
@@ -24,11 +22,15 @@ pub(super) enum Store {
     Postgres(Arc<Mutex<restless_relay::Postgres>>),
     #[cfg(feature = "nats")]
     Nats(Box<restless_relay::Nats>),
+    /// Of a build without any of them; there is no such value.
+    #[allow(dead_code, reason = "other builds have stores")]
+    NotBuiltIn(Infallible),
 }
 
 impl Store {
     pub(super) async fn open(to: &Destination) -> Result<Self, Failure> {
-        let failed = |error| Failure::new(5, "the store", error);
+        #[allow(unused_variables, reason = "builds without these stores")]
+        let failed = |error: SinkError| Failure::new(5, "the store", error);
         match to {
             #[cfg(feature = "sqlite")]
             Destination::Sqlite(path) => {
@@ -58,7 +60,6 @@ impl Store {
                 feature = "nats"
             )))]
             other => {
-                let _ = failed;
                 let kind = other.kind();
                 let hint =
                     format!("not built in: {kind} (a feature of restless-cli: --features {kind})");
@@ -79,6 +80,7 @@ impl Sink for Store {
             Self::Postgres(store) => store.lock().await.position(feed).await,
             #[cfg(feature = "nats")]
             Self::Nats(store) => store.position(feed).await,
+            Self::NotBuiltIn(never) => match *never {},
         }
     }
 
@@ -92,6 +94,7 @@ impl Sink for Store {
             Self::Postgres(store) => store.lock().await.store(batch).await,
             #[cfg(feature = "nats")]
             Self::Nats(store) => store.store(batch).await,
+            Self::NotBuiltIn(never) => match *never {},
         }
     }
 
@@ -99,7 +102,6 @@ impl Sink for Store {
         match self {
             #[cfg(feature = "nats")]
             Self::Nats(store) => store.most_record_bytes(),
-            #[cfg(any(feature = "sqlite", feature = "ndjson", feature = "postgres"))]
             _ => None,
         }
     }
