@@ -1,5 +1,6 @@
 //! What to follow, and how: the options that `tail` and others share.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use restless_tokio::model::PayloadMode;
@@ -72,9 +73,12 @@ pub(crate) struct Following {
     /// Drop an event whose id was among the last N
     #[arg(long, value_name = "N")]
     pub(crate) dedupe: Option<usize>,
-    /// Reject updates not signed with this secret; RESTLESS_SIGNING_SECRET is a safer place
-    #[arg(long, value_name = "SECRET")]
+    /// Reject updates not signed with this secret; --secret-file is a safer place
+    #[arg(long, value_name = "SECRET", conflicts_with = "secret_file")]
     pub(crate) verify: Option<String>,
+    /// Reject updates not signed with the secret in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
 }
 
 /// What is followed, and what its updates hold.
@@ -203,7 +207,7 @@ impl Following {
         if let Some(silence) = self.idle_seconds {
             subscription = subscription.idle_timeout(silence);
         }
-        if let Some(secret) = secret(self.verify.as_deref())? {
+        if let Some(secret) = secret(self.verify.as_deref(), self.secret_file.as_deref())? {
             subscription = subscription.verify(Signer::new(secret));
         }
         if let Some(window) = self.dedupe {
@@ -214,13 +218,22 @@ impl Following {
     }
 }
 
-/// The secret of signatures, by option or from the environment. An empty option is most likely a
-/// variable that is not set, and everything would be rejected.
-pub(crate) fn secret(option: Option<&str>) -> Result<Option<String>, Failure> {
-    match option {
-        Some("") => Err(Failure::message(2, "the secret is empty")),
-        Some(secret) => Ok(Some(secret.to_owned())),
-        None => Ok(std::env::var("RESTLESS_SIGNING_SECRET").ok().filter(|text| !text.is_empty())),
+/// The secret of signatures, by option or in a file. An empty one is most likely a variable that is
+/// not set, and everything would be rejected.
+pub(crate) fn secret(option: Option<&str>, file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let secret = match (option, file) {
+        (Some(secret), _) => secret.to_owned(),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| Failure::new(2, path.display(), error))?;
+            text.trim_end_matches(['\n', '\r']).to_owned()
+        }
+        (None, None) => return Ok(None),
+    };
+    if secret.is_empty() {
+        Err(Failure::message(2, "the secret is empty"))
+    } else {
+        Ok(Some(secret))
     }
 }
 

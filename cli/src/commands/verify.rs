@@ -14,7 +14,7 @@ use crate::source;
 /// Reads one event a line, as the service sends them; prints those whose signature is good.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The stream's secret; RESTLESS_SIGNING_SECRET or --secret-file is a safer place
+    /// The stream's secret; RESTLESS_HMAC_SECRET or --secret-file is a safer place
     #[arg(long, value_name = "SECRET")]
     secret: Option<String>,
     /// A file that holds the secret
@@ -22,6 +22,8 @@ pub(crate) struct Args {
     secret_file: Option<PathBuf>,
 }
 
+/// As the emulator prints it.
+const VARIABLE: &str = "RESTLESS_HMAC_SECRET";
 /// A line is read up to here, in bytes; a longer one is no event.
 const LONGEST_LINE: u64 = 64 << 20;
 
@@ -64,14 +66,10 @@ fn check(signer: &Signer, line: &[u8]) -> Result<String, String> {
 
 impl Args {
     fn secret(&self) -> Result<String, Failure> {
-        if let Some(path) = &self.secret_file {
-            let text = std::fs::read_to_string(path);
-            let text = text.map_err(|error| Failure::new(2, path.display(), error))?;
-            return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
-        }
-        let secret = source::secret(self.secret.as_deref())?;
-        secret.ok_or_else(|| {
-            Failure::message(2, "no secret: RESTLESS_SIGNING_SECRET, --secret-file or --secret")
+        let given = source::secret(self.secret.as_deref(), self.secret_file.as_deref())?;
+        let variable = || std::env::var(VARIABLE).ok().filter(|secret| !secret.is_empty());
+        given.or_else(variable).ok_or_else(|| {
+            Failure::message(2, "no secret: RESTLESS_HMAC_SECRET, --secret-file or --secret")
         })
     }
 }

@@ -122,3 +122,19 @@ fn what_can_t_go_on_exits_by_who_must_act() {
     let verbose = stage.run(&[&arguments[..], &["--verbose"]].concat());
     assert!(verbose.err.contains("\n  because: "), "{verbose:?}");
 }
+
+#[test]
+fn what_is_not_signed_with_the_secret_of_a_file_is_told_on_stderr() {
+    let (stage, _) = three_events();
+    let path = stage.path("secret");
+    std::fs::write(&path, "another\n").unwrap();
+    let file = path.to_str().expect("a path");
+    let begin = ["tail", "--stream", &stage.id, "--since", "0", "--no-reconnect"];
+    stage.emulator.inject(Fault::end_after_events(3));
+    let run = stage.run(&[&begin[..], &["--secret-file", file]].concat());
+    assert_eq!((run.status, run.out.as_str()), (Some(0), ""), "{run:?}");
+    assert_eq!(run.err.matches("signature").count(), 3, "{run:?}");
+    let variables = [("RESTLESS_HMAC_SECRET", "another")];
+    let run = stage.run_with(&[&begin[..], &["-n", "3", "-q"]].concat(), &variables);
+    assert_eq!(run.out.lines().count(), 3, "nothing is verified unasked: {run:?}");
+}
