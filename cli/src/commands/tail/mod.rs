@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use restless_tokio::model::PayloadMode;
 use restless_tokio::streams;
 use restless_tokio::subscription::{Ended, Event, Item, LossReason};
 
@@ -67,10 +66,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let client = context.client()?;
     let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
     let mut followed = args.source.find(&client).await?;
-    if args.document
-        && let Some(id) = &args.source.stream
-    {
-        followed.payload_mode = client.send(streams::get(id)).await?.payload_mode;
+    let format = args.format();
+    if let Some(id) = &args.source.stream {
+        // Whether it sends patches counts where the document is shown.
+        if args.document {
+            followed.payload_mode = client.send(streams::get(id)).await?.payload_mode;
+        } else if format == Format::Pretty
+            && let Ok(stream) = client.send(streams::get(id)).await
+        {
+            followed.payload_mode = stream.payload_mode;
+        }
     }
     let mut file = args.save_cursor.as_deref().map(CursorFile::open).transpose()?;
     if args.resume
@@ -78,7 +83,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     {
         followed.subscription = followed.subscription.cursor(cursor);
     }
-    let mut printer = args.printer(context, followed.payload_mode);
+    let mut printer =
+        Printer::new(format, context.is_colored(), followed.payload_mode, args.document);
     let mut events = client.subscribe(followed.subscription).map_err(Failure::usage)?;
     if args.limit == Some(0) {
         return Ok(());
@@ -125,13 +131,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 }
 
 impl Args {
-    fn printer(&self, context: &Context, mode: PayloadMode) -> Printer {
-        let is_terminal = std::io::stdout().is_terminal();
-        let format = self.output.unwrap_or(match is_terminal {
-            true => Format::Pretty,
-            false => Format::Ndjson,
-        });
-        Printer::new(format, context.is_colored(), mode, self.document)
+    fn format(&self) -> Format {
+        match self.output {
+            Some(format) => format,
+            None if std::io::stdout().is_terminal() => Format::Pretty,
+            None => Format::Ndjson,
+        }
     }
 }
 
