@@ -59,6 +59,7 @@ pub async fn what_comes_again_is_dropped_where_that_is_asked_for<R: Runtime>(rt:
         let mut events = stage.subscribe(subscription.dedupe(100));
         assert_eq!(take_ids(&mut events, before.len()).await, before);
         stage.emulator.disconnect_all();
+        stage.emulator.until_connections(0).await;
         stage.publish(&id, 1);
         assert_eq!(take_ids(&mut events, 1).await, stage.log(&id)[before.len()..]);
         assert_eq!(stage.emulator.pending_faults(), 0);
