@@ -114,3 +114,21 @@ fn a_connection_tells_the_cursor_that_was_sent() {
         assert_eq!(told, Some(due), "{location}");
     }
 }
+
+/// A refusal that ends the subscription leaves the cursor: whoever starts anew may know better.
+#[test]
+fn a_refused_position_that_ends_the_subscription_is_still_told() {
+    for given_up in [false, true] {
+        let subscription = Subscription::stream("a").cursor("6").continuity();
+        let subscription =
+            if given_up { subscription.max_reconnects(0) } else { subscription.reconnect(false) };
+        let mut now = Instant::ORIGIN;
+        let mut machine = start(subscription);
+        let (exchange, _) = opened(&mut machine, &mut now);
+        let gone = Response::builder().status(410).body(()).unwrap();
+        answered(&mut machine, (exchange, now), gone, String::new());
+        let events = drained(&mut machine);
+        assert!(matches!(events.as_slice(), [Event::Ended(_)]), "{events:?}");
+        assert_eq!(machine.cursor(), Some("6"), "given up: {given_up}");
+    }
+}

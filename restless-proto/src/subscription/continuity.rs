@@ -123,7 +123,7 @@ pub(super) struct Tracker {
     /// The id that the last one has to be above, where they are numbers.
     highest: Option<u64>,
     /// A gap before the next item, and the cursor before it.
-    due: Option<(GapReason, Option<String>)>,
+    gap: Option<(GapReason, Option<String>)>,
     /// When the present connection was answered, by the service's clock, in Unix milliseconds.
     answered_ms: Option<i64>,
     has_stood: bool,
@@ -155,7 +155,7 @@ impl Tracker {
             window: Window::new(dedupe.unwrap_or(WINDOW)),
             drops: dedupe.is_some(),
             highest: None,
-            due: None,
+            gap: None,
             answered_ms: None,
             has_stood: false,
             brought: false,
@@ -174,7 +174,7 @@ impl Tracker {
         self.answered_ms = at.and_then(|at| i64::try_from(at.as_millis()).ok());
         self.brought = false;
         if std::mem::replace(&mut self.has_stood, true) && !resumes {
-            self.due.get_or_insert((GapReason::NoPosition, None));
+            self.gap.get_or_insert((GapReason::NoPosition, None));
         }
     }
 
@@ -183,7 +183,7 @@ impl Tracker {
     pub(super) fn gave_up(&mut self, why: GapReason, from: Option<String>) {
         self.held = None;
         if from.is_some() || self.told.is_some() || why == GapReason::Refused {
-            self.due = Some((why, from));
+            self.gap = Some((why, from));
         }
     }
 
@@ -199,7 +199,7 @@ impl Tracker {
             Item::Event(event) => self.judge_event(event, from),
             Item::Rejected(rejected) => {
                 let to = rejected.id.clone();
-                let continuity = match (self.due_gap(to), &self.told) {
+                let continuity = match (self.take_gap(to), &self.told) {
                     (Some(gap), _) => gap,
                     // Its time is not to be trusted, where it has one.
                     (None, Some(Continuity::Replayed)) => Continuity::Replayed,
@@ -209,7 +209,7 @@ impl Tracker {
                     RejectReason::TooLarge(_) => GapReason::OverLimit,
                     RejectReason::Malformed(_) | RejectReason::Signature(_) => GapReason::Rejected,
                 };
-                self.due = Some((why, from.map(str::to_owned)));
+                self.gap = Some((why, from.map(str::to_owned)));
                 continuity
             }
         };
@@ -250,12 +250,12 @@ impl Tracker {
         let id = event.own_id();
         let to = || event.cursor().map(Cow::into_owned);
         let rejection = |why| matches!(why, GapReason::Rejected | GapReason::OverLimit);
-        let starts_anew = self.due.as_ref().is_some_and(|(why, _)| !rejection(*why));
+        let starts_anew = self.gap.as_ref().is_some_and(|(why, _)| !rejection(*why));
         if !starts_anew && id.is_some_and(|id| self.window.has(id)) {
             return Continuity::Repeated;
         }
         let went_back = id.and_then(number).zip(self.highest).is_some_and(|(id, last)| id < last);
-        if let Some(gap) = self.due_gap(to()) {
+        if let Some(gap) = self.take_gap(to()) {
             if starts_anew || went_back {
                 self.forget();
             }
@@ -279,8 +279,8 @@ impl Tracker {
         }
     }
 
-    fn due_gap(&mut self, to: Option<String>) -> Option<Continuity> {
-        let (why, from) = self.due.take()?;
+    fn take_gap(&mut self, to: Option<String>) -> Option<Continuity> {
+        let (why, from) = self.gap.take()?;
         Some(Continuity::Gap { from, to, why })
     }
 

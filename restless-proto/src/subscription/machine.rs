@@ -4,57 +4,39 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::response::Parts;
-use url::Url;
 
-use super::continuity::{Continuity, GapReason, Tracker, Verdict};
-use super::cursor::{self, Position};
+use super::continuity::{Continuity, GapReason, Verdict};
+use super::cursor;
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State, Status};
 use super::feed::{Fed, Feed};
 use super::loss::Loss;
-use super::policy::{self, Disposition, Overrides};
+use super::progress::Progress;
+use super::reconnection::Reconnection;
+use super::standing::{self, Standing};
 use super::transport::Transport;
 use crate::error::Error;
-use crate::kinds::{TimeoutError, Timer};
 use crate::machine::{End, Input, Machine, Output};
 use crate::road::{Next, Road, Step};
 use crate::secret::ApiKey;
 use crate::semantics::redirect::Hop;
 use crate::semantics::request_id;
 use crate::signature::Signer;
-use crate::timing::{Backoff, Instant};
+use crate::timing::Instant;
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
 ///
 /// One machine is one subscription with all its connections, and never has more than one of them.
 /// The machine is `Done` after [`Event::Ended`].
 pub struct SubscriptionMachine {
-    plan: Plan,
     transport: Transport,
-    position: Position,
-    backoff: Backoff,
+    progress: Progress,
+    reconnection: Reconnection,
     road: Road,
+    signer: Option<Box<Signer>>,
     state: Phase,
     /// What the user is to be told before the state is looked at again.
     news: Option<Box<Event>>,
-    /// Connects in a row that brought no event.
-    reconnects: u32,
     last_heard: Option<Instant>,
-    /// Where continuity is asked for: most subscriptions have none.
-    tracker: Option<Box<Tracker>>,
-    /// Whether this connect is for a snapshot. Events of such a connect leave the back-off alone,
-    /// or a document that no snapshot heals would ask for one snapshot after the other.
-    for_snapshot: bool,
-}
-
-/// What a [`Subscription`](super::Subscription) comes down to, once every value in it is checked.
-/// The plan stays as it is.
-pub(super) struct Plan {
-    pub(super) url: Url,
-    pub(super) reconnect: bool,
-    pub(super) max_reconnects: Option<u32>,
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) signer: Option<Box<Signer>>,
-    pub(super) overrides: Overrides,
 }
 
 /// ```text
@@ -70,9 +52,8 @@ pub(super) struct Plan {
 enum Phase {
     /// On the road to a response that is an event stream, or opens a WebSocket.
     Travelling,
-    /// Events come, `since` then. `deadline` is `Timer::Idle`, armed by the head and by each piece
-    /// of content; `ended` is how the exchange ended, with events still to be told.
-    Streaming { feed: Feed, since: Instant, deadline: Option<Instant>, ended: Option<End> },
+    /// Events come.
+    Streaming(Standing),
     /// The user has closed it, and the peer is told (RFC 6455 §7.1.2). The peer has the time of
     /// `Timer::Close`, which the feed keeps.
     Closing { feed: Feed },
@@ -82,35 +63,17 @@ enum Phase {
     Over(Ended),
 }
 
-/// How long the user is given for credentials: as long as a server for the answer to a handshake.
-pub(super) const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
-
-/// The time after which the user, who was asked once after a 401, is asked again, even if every
-/// answer in between was bad: the key may expire during an outage.
-pub(super) const KEY_SPAN: Duration = Duration::from_secs(300);
-
 impl SubscriptionMachine {
     pub(super) fn new(
-        plan: Plan,
         transport: Transport,
-        position: Position,
-        backoff: Backoff,
+        progress: Progress,
+        reconnection: Reconnection,
         road: Road,
-        tracker: Option<Tracker>,
+        signer: Option<Box<Signer>>,
     ) -> Self {
-        let mut machine = Self {
-            plan,
-            transport,
-            position,
-            backoff,
-            road,
-            state: Phase::Travelling,
-            news: None,
-            reconnects: 0,
-            last_heard: None,
-            tracker: tracker.map(Box::new),
-            for_snapshot: false,
-        };
+        let (state, news, last_heard) = (Phase::Travelling, None, None);
+        let mut machine =
+            Self { transport, progress, reconnection, road, signer, state, news, last_heard };
         machine.set_out();
         machine
     }
@@ -123,17 +86,14 @@ impl SubscriptionMachine {
         let now = self.road.now();
         match std::mem::replace(&mut self.state, Phase::Travelling) {
             state @ (Phase::Over(_) | Phase::Closing { .. }) => self.state = state,
-            Phase::Streaming { mut feed, ended: None, .. } => {
-                if feed.close(now) {
+            Phase::Streaming(standing) => match standing.close(now) {
+                Some(feed) => {
                     self.news = None;
                     self.state = Phase::Closing { feed };
-                } else {
-                    self.end(Ended::Closed);
                 }
-            }
-            Phase::Travelling | Phase::Streaming { .. } | Phase::Waiting(_) => {
-                self.end(Ended::Closed);
-            }
+                None => self.end(Ended::Closed),
+            },
+            Phase::Travelling | Phase::Waiting(_) => self.end(Ended::Closed),
         }
     }
 
@@ -151,12 +111,12 @@ impl SubscriptionMachine {
         self.road.advance(now);
         let stood = match &self.state {
             Phase::Closing { .. } | Phase::Over(_) => return,
-            Phase::Travelling | Phase::Waiting(_) if self.position.is_given_up() => return,
             Phase::Travelling | Phase::Waiting(_) => None,
-            Phase::Streaming { since, .. } => Some(*since),
+            Phase::Streaming(standing) => Some(standing.since()),
         };
-        self.give_up_position(GapReason::Snapshot);
-        self.for_snapshot = true;
+        if !self.progress.ask_for_snapshot(stood.is_some()) {
+            return;
+        }
         if !matches!(self.state, Phase::Waiting(_)) {
             self.wait_to_connect(LossReason::Snapshot, None, stood);
         }
@@ -165,13 +125,13 @@ impl SubscriptionMachine {
     /// How the last item that was handed out followed the one before it; `None` before the first,
     /// and where [`continuity`](crate::Subscription::continuity) was not asked for.
     pub fn continuity(&self) -> Option<&Continuity> {
-        self.tracker.as_ref().and_then(|tracker| tracker.last())
+        self.progress.continuity()
     }
 
     /// The position to store, and to resume at: where the last item handed out has moved it, or
     /// the first cursor given.
     pub fn cursor(&self) -> Option<&str> {
-        self.position.cursor()
+        self.progress.cursor()
     }
 
     /// Where this subscription stands.
@@ -179,14 +139,14 @@ impl SubscriptionMachine {
         let state = match &self.state {
             Phase::Travelling if self.road.is_unanswered() => State::Unanswered,
             Phase::Travelling => State::Connecting,
-            Phase::Streaming { .. } => State::Open,
+            Phase::Streaming(_) => State::Open,
             Phase::Closing { .. } => State::Closing,
             Phase::Waiting(lost) => State::Waiting(lost.clone()),
             Phase::Over(ended) => State::Ended(ended.clone()),
         };
         Status {
             state,
-            reconnects: self.reconnects,
+            reconnects: self.reconnection.attempts(),
             cursor: self.cursor().map(str::to_owned),
             last_heard: self.last_heard,
             continuity: self.continuity().cloned(),
@@ -202,7 +162,7 @@ impl SubscriptionMachine {
 
     /// The first request of a connect, at the caller's URL, from where the subscription stands.
     fn connect(&mut self, key: Option<&ApiKey>) {
-        match self.transport.open(self.position.place_in(&self.plan.url), key) {
+        match self.transport.open(self.progress.url(), key) {
             Ok(hop) => self.road.go(hop, Duration::ZERO),
             // All else was checked when the subscription started, but a key on demand was not.
             Err(error) => self.end(Ended::Failed(error.into())),
@@ -218,7 +178,7 @@ impl SubscriptionMachine {
                 self.end(Ended::NoContent);
             }
             Step::Stands { hop, head } => match self.transport.accept(&head, now) {
-                Ok(Some(feed)) => self.stream(feed, &hop, &head),
+                Ok(Some(standing)) => self.stream(standing, &hop, &head),
                 Ok(None) => self.road.refuse_type(head),
                 Err(error) => self.lose(error, None),
             },
@@ -227,14 +187,15 @@ impl SubscriptionMachine {
             Step::Message(message) => self.heard(|feed| feed.message(message)),
             Step::Ended(why) => self.exchange_ended(why),
             Step::Elapsed => match &mut self.state {
-                Phase::Streaming { feed, .. } | Phase::Closing { feed } => feed.elapsed(now),
+                Phase::Streaming(standing) => standing.elapsed(now),
+                Phase::Closing { feed } => feed.elapsed(now),
                 Phase::Travelling | Phase::Waiting(_) | Phase::Over(_) => {}
             },
         }
     }
 
     fn follow(&mut self, mut hop: Hop, wait: Duration) {
-        match hop.place_at(self.position.place_in_redirect(hop.url())) {
+        match hop.place_at(self.progress.place_in_redirect(hop.url())) {
             Ok(()) => {
                 self.transport.redirect(&mut hop);
                 // A new exchange takes the place of the old one: no back-off, and no loss to tell.
@@ -244,14 +205,10 @@ impl SubscriptionMachine {
         }
     }
 
-    fn stream(&mut self, feed: Feed, hop: &Hop, head: &Parts) {
-        let since = self.road.now();
-        self.last_heard = Some(since);
-        self.position.answered(&head.headers);
-        if let Some(tracker) = &mut self.tracker {
-            tracker.stands(&head.headers, cursor::is_in(hop.url()));
-        }
-        self.state = Phase::Streaming { feed, since, deadline: self.idle_deadline(), ended: None };
+    fn stream(&mut self, standing: Standing, hop: &Hop, head: &Parts) {
+        self.last_heard = Some(standing.since());
+        self.progress.stands(&head.headers, hop.url());
+        self.state = Phase::Streaming(standing);
         self.news = Some(Box::new(Event::Opened(Opened {
             cursor: cursor::sent_to(hop.url()),
             request_id: request_id(&head.headers).map(|id| self.road.redact_exact(id)),
@@ -261,12 +218,11 @@ impl SubscriptionMachine {
 
     /// The peer was heard.
     fn heard(&mut self, take: impl FnOnce(&mut Feed)) {
-        let (now, idle) = (self.road.now(), self.idle_deadline());
+        let now = self.road.now();
         match &mut self.state {
-            Phase::Streaming { feed, deadline, .. } => {
+            Phase::Streaming(standing) => {
                 self.last_heard = Some(now);
-                *deadline = idle;
-                take(feed);
+                take(standing.heard(now));
             }
             Phase::Closing { feed } => take(feed),
             Phase::Travelling | Phase::Waiting(_) | Phase::Over(_) => {}
@@ -276,11 +232,7 @@ impl SubscriptionMachine {
     fn exchange_ended(&mut self, why: End) {
         let now = self.road.now();
         match &mut self.state {
-            // Events that have arrived come out before the loss.
-            Phase::Streaming { feed, ended, .. } => {
-                feed.ended(&why, now);
-                ended.get_or_insert(why);
-            }
+            Phase::Streaming(standing) => standing.ended(why, now),
             Phase::Closing { .. } => self.end(Ended::Closed),
             Phase::Travelling | Phase::Waiting(_) | Phase::Over(_) => {}
         }
@@ -289,35 +241,22 @@ impl SubscriptionMachine {
     /// The connection is gone, which stood `since` then: plans the next one, or ends.
     fn lose(&mut self, loss: impl Into<Loss>, since: Option<Instant>) {
         let mut loss = loss.into();
-        let stood = since.or(loss.stood);
-        let (mut again, counts) = policy::after(&loss, &self.plan.overrides);
-        if again == Disposition::Stop && self.refuses_position(&loss) {
-            self.give_up_position(GapReason::Refused);
-            again = Disposition::Retry;
-        }
-        let floor = match again {
-            Disposition::Retry => loss.retry_after(),
-            Disposition::RetryAfter(least) => loss.retry_after().max(Some(least)),
-            Disposition::Stop => None,
-        };
         if let LossReason::Error(error) = &mut loss.reason {
             self.road.redact(error);
         }
-        let reason = loss.reason;
-        if again == Disposition::Stop || !self.plan.reconnect {
-            return self.end(match reason {
-                LossReason::Complete | LossReason::Snapshot => Ended::Complete,
-                LossReason::Error(error) => Ended::Failed(error),
-            });
-        }
-        if counts {
-            if self.plan.max_reconnects.is_some_and(|most| self.reconnects >= most) {
-                return self.end(Ended::GaveUp { reconnects: self.reconnects, last: reason });
+        let stood = since.or(loss.stood);
+        let position_refused = self.reconnection.stops_at(&loss)
+            && self.progress.is_refused_by(&loss, self.reconnection.overrides());
+        match self.reconnection.after(loss, position_refused) {
+            Ok((reason, floor)) => {
+                if position_refused {
+                    self.progress.give_up(GapReason::Refused);
+                }
+                self.progress.connects_again();
+                self.wait_to_connect(reason, floor, stood);
             }
-            self.reconnects = self.reconnects.saturating_add(1);
+            Err(ended) => self.end(ended),
         }
-        self.for_snapshot &= self.position.is_given_up();
-        self.wait_to_connect(reason, floor, stood);
     }
 
     /// The connection is dropped, which stood since then, and another one is planned.
@@ -327,51 +266,53 @@ impl SubscriptionMachine {
         floor: Option<Duration>,
         stood: Option<Instant>,
     ) {
-        let now = self.road.now();
-        let spell = stood.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
-        let retry_at = now + self.backoff.next_delay(floor, spell);
-        let lost = Lost { reason, attempt: self.reconnects, retry_at };
+        let retry_at = self.reconnection.retry_at(floor, stood, self.road.now());
+        let lost = Lost { reason, attempt: self.reconnection.attempts(), retry_at };
         self.road.hang_up();
         self.news = Some(Box::new(Event::Lost(lost.clone())));
         self.state = Phase::Waiting(lost);
     }
 
-    /// Whether this refusal may be for the position alone, and whoever is told of gaps wants to go
-    /// on without it.
-    fn refuses_position(&self, loss: &Loss) -> bool {
-        let brought = self.tracker.as_ref().is_none_or(|tracker| tracker.has_brought());
-        let named = cursor::is_in(&self.position.place_in(&self.plan.url));
-        !(brought && loss.close.is_some())
-            && self.tracker.is_some()
-            && named
-            && policy::may_refuse_position(loss, &self.plan.overrides)
-    }
-
-    fn give_up_position(&mut self, why: GapReason) {
-        let from = self.position.give_up();
-        if let Some(tracker) = &mut self.tracker {
-            tracker.gave_up(why, from);
-        }
-    }
-
     fn end(&mut self, ended: Ended) {
         self.road.end();
-        if let Some(tracker) = &mut self.tracker {
-            tracker.let_go();
-        }
+        self.progress.end();
         self.news = Some(Box::new(Event::Ended(ended.clone())));
         self.state = Phase::Over(ended);
     }
 
-    fn idle_deadline(&self) -> Option<Instant> {
-        self.plan.idle_timeout.map(|idle| self.road.now() + idle)
+    /// Reads on, until there is something to say or to wait for.
+    fn read(&mut self) -> Option<Output<Event>> {
+        let Phase::Streaming(standing) = &mut self.state else { return None };
+        if let Some(item) = self.progress.take_judged() {
+            return Some(self.hand_out(item));
+        }
+        match standing.next(self.signer.as_deref(), self.road.now()) {
+            standing::Next::Item(item) => self.judge(item),
+            standing::Next::Moved(id) => {
+                self.progress.moved(&id);
+                None
+            }
+            standing::Next::Send(bytes) => Some(Output::Send(bytes)),
+            standing::Next::Wait(until) => {
+                self.reconnection.server_retry(standing.reconnection_time());
+                Some(Output::Wait(self.road.wait(until)))
+            }
+            standing::Next::WaitForTheEnd(until) => {
+                Some(Output::Wait(self.road.wait_for_the_end(until)))
+            }
+            standing::Next::Gone(loss) => {
+                self.reconnection.server_retry(standing.reconnection_time());
+                let since = standing.since();
+                self.lose(loss, Some(since));
+                None
+            }
+        }
     }
 
     /// An item is next: how it follows is told first, where that is asked for and is news. `None`
     /// where it is not handed out.
     fn judge(&mut self, item: Item) -> Option<Output<Event>> {
-        let Some(tracker) = &mut self.tracker else { return Some(self.hand_out(item)) };
-        match tracker.judge(item, self.position.cursor()) {
+        match self.progress.judge(item) {
             Verdict::Same(item) => Some(self.hand_out(item)),
             Verdict::News(continuity) => Some(Output::Event(Event::Continuity(continuity))),
             Verdict::Drop => None,
@@ -382,69 +323,15 @@ impl SubscriptionMachine {
     fn hand_out(&mut self, mut item: Item) -> Output<Event> {
         match &mut item {
             Item::Event(event) => {
-                self.position.move_behind(event);
-                self.reconnects = 0;
-                if !self.for_snapshot {
-                    self.backoff.reset();
-                }
+                self.progress.move_behind(event);
+                self.reconnection.event_came(self.progress.is_for_snapshot());
             }
             Item::Rejected(rejected) => {
                 rejected.reason.redact(self.road.keys());
-                self.position.move_to(rejected.id.as_deref().unwrap_or_default());
+                self.progress.move_past(rejected.id.as_deref().unwrap_or_default());
             }
         }
         Output::Event(Event::Item(item))
-    }
-
-    /// Reads on, until there is something to say or to wait for.
-    fn read(&mut self) -> Option<Output<Event>> {
-        let Phase::Streaming { feed, since, deadline, ended } = &mut self.state else {
-            return None;
-        };
-        let (since, deadline) = (*since, *deadline);
-        if let Some(item) = self.tracker.as_mut().and_then(|tracker| tracker.take()) {
-            return Some(self.hand_out(item));
-        }
-        let fed = loop {
-            match feed.next(self.plan.signer.as_deref()) {
-                Fed::Moved(cursor) => {
-                    self.position.move_to(&cursor);
-                    if let Some(tracker) = &mut self.tracker {
-                        tracker.moved(&cursor);
-                    }
-                }
-                fed => break fed,
-            }
-        };
-        if let (Fed::Starved(_) | Fed::Broken(_), Some(retry)) = (&fed, feed.reconnection_time()) {
-            self.backoff.server_retry(retry);
-        }
-        let loss: Loss = match fed {
-            Fed::Item(item) => return self.judge(item),
-            Fed::Send(bytes) => return Some(Output::Send(bytes)),
-            Fed::Broken(error) => error.into(),
-            Fed::Closed(closed) => Loss::of_close(closed, ended.take()),
-            // The peer's last word stands: the closing has a deadline of its own, and no silence
-            // takes the place of the code.
-            Fed::Starved(until) if feed.is_closing() => {
-                return Some(Output::Wait(self.road.wait_for_the_end(until)));
-            }
-            Fed::Starved(until) => match ended.take() {
-                Some(why) if !feed.tells_its_end() => Loss::of_end(why),
-                None if deadline.is_some_and(|deadline| self.road.now() >= deadline) => {
-                    let idle = self.plan.idle_timeout.unwrap_or_default();
-                    Error::from(TimeoutError::new(Timer::Idle, idle)).into()
-                }
-                why => {
-                    *ended = why;
-                    let soonest = [deadline, until].into_iter().flatten().min();
-                    return Some(Output::Wait(self.road.wait(soonest)));
-                }
-            },
-            Fed::Moved(_) => return None,
-        };
-        self.lose(loss, Some(since));
-        None
     }
 
     /// The closing, with nobody left to give events to.
@@ -492,7 +379,7 @@ impl Machine for SubscriptionMachine {
                     Next::Unanswered => Some(Output::Event(Event::Unanswered)),
                     Next::Wait(deadline) => Some(Output::Wait(self.road.wait(deadline))),
                 },
-                Phase::Streaming { .. } => self.read(),
+                Phase::Streaming(_) => self.read(),
                 Phase::Closing { .. } => self.read_the_close(),
                 Phase::Waiting(lost) if self.road.now() >= lost.retry_at => {
                     self.set_out();

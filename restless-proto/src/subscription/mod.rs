@@ -69,6 +69,9 @@ mod feed;
 mod loss;
 mod machine;
 mod policy;
+mod progress;
+mod reconnection;
+mod standing;
 mod transport;
 
 use std::sync::Arc;
@@ -104,8 +107,9 @@ use crate::timing::Instant;
 use crate::ws;
 use continuity::Tracker;
 use cursor::Position;
-use machine::{CREDENTIALS_WAIT, KEY_SPAN, Plan};
 use policy::Overrides;
+use progress::Progress;
+use reconnection::Reconnection;
 use transport::{Kind, Transport};
 
 /// What to follow, from where, and how stubbornly.
@@ -472,6 +476,7 @@ impl Subscription {
             fields: given,
             defaults: Arc::clone(service.defaults()),
             limits: self.limits,
+            idle_timeout: self.idle_timeout,
             entropy,
             handshake: None,
         };
@@ -488,23 +493,20 @@ impl Subscription {
             reach: service.reach(),
             wants: transport.wants(),
             follows: true,
-            head: transport.head_timer(self.head_timeout, self.idle_timeout),
+            head: transport.head_timer(self.head_timeout),
             refusal: Take::Excerpt,
             limits: self.limits,
             idempotent: true,
         };
-        let plan = Plan {
-            url,
-            reconnect: self.reconnect,
-            max_reconnects: self.max_reconnects,
-            idle_timeout: self.idle_timeout,
-            signer: self.signer,
-            overrides: self.overrides,
-        };
-        let road = Road::new(rules, now);
         let tracked = self.continuity || self.dedupe.is_some();
         let tracker = tracked.then(|| Tracker::new(self.dedupe, position.cursor()));
-        Ok(SubscriptionMachine::new(plan, transport, position, backoff, road, tracker))
+        Ok(SubscriptionMachine::new(
+            transport,
+            Progress::new(url, position, tracker),
+            Reconnection::new(self.reconnect, self.max_reconnects, self.overrides, backoff),
+            Road::new(rules, now),
+            self.signer,
+        ))
     }
 
     /// The URL, and whether it is followed over WebSocket. The URL's scheme is that of the
@@ -537,6 +539,13 @@ impl Subscription {
 }
 
 const MOST_URL_BYTES: usize = 48 << 10;
+
+/// How long the user is given for credentials: as long as a server for the answer to a handshake.
+const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
+
+/// The time after which the user, who was asked once after a 401, is asked again, even if every
+/// answer in between was bad: the key may expire during an outage.
+const KEY_SPAN: Duration = Duration::from_secs(300);
 
 fn checked_fields(
     given: &[(String, String)],

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use url::Url;
 
 use super::feed::{EventStream, Feed, Messages};
+use super::standing::Standing;
 use crate::entropy::Entropy;
 use crate::error::{ContentError, Error};
 use crate::fields;
@@ -32,6 +33,7 @@ pub(super) struct Transport {
     /// The service's, which give way to any other.
     pub(super) defaults: Arc<HeaderMap>,
     pub(super) limits: Limits,
+    pub(super) idle_timeout: Option<Duration>,
     pub(super) entropy: Entropy,
     /// What the response to the present request is checked against, where that is a handshake.
     pub(super) handshake: Option<Box<Handshake>>,
@@ -131,34 +133,38 @@ impl Transport {
     }
 
     /// How long the head is waited for; `caller` is the span that the caller has set.
-    pub(super) fn head_timer(&self, caller: Option<Duration>, idle: Option<Duration>) -> HeadTimer {
+    pub(super) fn head_timer(&self, caller: Option<Duration>) -> HeadTimer {
         if self.is_websocket() {
             HeadTimer::Within(caller.unwrap_or(HEAD_WAIT))
         } else {
-            HeadTimer::Stream { caller, idle }
+            HeadTimer::Stream { caller, idle: self.idle_timeout }
         }
     }
 
-    /// What reads the content of a good answer; `None` where that is of the wrong type.
-    pub(super) fn accept(&mut self, head: &Parts, now: Instant) -> Result<Option<Feed>, Error> {
+    /// The connection that a good answer makes; `None` where its content is of the wrong type.
+    pub(super) fn accept(&mut self, head: &Parts, now: Instant) -> Result<Option<Standing>, Error> {
         // Of no use to the connection, which may be there for months.
-        Ok(match (&self.kind, self.handshake.take()) {
-            (Kind::EventStream { .. }, _) if !media_type::is_event_stream(&head.headers) => None,
+        let handshake = self.handshake.take();
+        let feed = match (&self.kind, handshake) {
+            (Kind::EventStream { .. }, _) if !media_type::is_event_stream(&head.headers) => {
+                return Ok(None);
+            }
             (Kind::EventStream { .. }, _) => {
                 let stream = EventStream::new(&head.headers, self.limits);
                 let stream = stream.map_err(ContentError::from).map_err(Box::new)?;
-                Some(Feed::EventStream(Box::new(stream)))
+                Feed::EventStream(Box::new(stream))
             }
             (Kind::WebSocket { options, .. }, Some(handshake)) => {
                 let accepted = handshake.check(head.status, &head.headers).map_err(Box::new)?;
                 let entropy = self.entropy.fork();
                 let connection = ws::Connection::new(&accepted, *options, entropy, now);
-                Some(Feed::Frames(Box::new(connection)))
+                Feed::Frames(Box::new(connection))
             }
             (Kind::Messages { options, .. } | Kind::WebSocket { options, .. }, _) => {
-                Some(Feed::Messages(Messages::new(options)))
+                Feed::Messages(Messages::new(options))
             }
-        })
+        };
+        Ok(Some(Standing::new(feed, self.idle_timeout, now)))
     }
 
     /// The subprotocol that a WebSocket's server chose.

@@ -1,0 +1,130 @@
+//! How far a subscription has come: where to resume, and how one item follows the other.
+
+use http::HeaderMap;
+use url::Url;
+
+use super::continuity::{Continuity, GapReason, Tracker, Verdict};
+use super::cursor::{self, Position};
+use super::event::Item;
+use super::loss::Loss;
+use super::policy::{self, Overrides};
+use crate::event::StreamEvent;
+
+/// The position, and what is judged by it.
+pub(super) struct Progress {
+    /// The caller's URL.
+    url: Url,
+    position: Position,
+    /// Where continuity is asked for: most subscriptions have none.
+    tracker: Option<Box<Tracker>>,
+    /// Whether the present connect is for a snapshot.
+    for_snapshot: bool,
+}
+
+impl Progress {
+    pub(super) fn new(url: Url, position: Position, tracker: Option<Tracker>) -> Self {
+        Self { url, position, tracker: tracker.map(Box::new), for_snapshot: false }
+    }
+
+    pub(super) fn cursor(&self) -> Option<&str> {
+        self.position.cursor()
+    }
+
+    /// How the last item that was handed out followed the one before it.
+    pub(super) fn continuity(&self) -> Option<&Continuity> {
+        self.tracker.as_ref().and_then(|tracker| tracker.last())
+    }
+
+    /// The caller's URL with the position in its query.
+    pub(super) fn url(&self) -> Url {
+        self.position.place_in(&self.url)
+    }
+
+    /// The same for a URL that a redirect leads to.
+    pub(super) fn place_in_redirect(&self, url: &Url) -> Url {
+        self.position.place_in_redirect(url)
+    }
+
+    /// A connection stands: a request to `url` was answered with these fields.
+    pub(super) fn stands(&mut self, fields: &HeaderMap, url: &Url) {
+        self.position.answered(fields);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.stands(fields, cursor::is_in(url));
+        }
+    }
+
+    /// An id came without an item.
+    pub(super) fn moved(&mut self, id: &str) {
+        self.position.move_to(id);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.moved(id);
+        }
+    }
+
+    /// How this item follows the one before it, which is told first where that is news.
+    pub(super) fn judge(&mut self, item: Item) -> Verdict {
+        match &mut self.tracker {
+            Some(tracker) => tracker.judge(item, self.position.cursor()),
+            None => Verdict::Same(item),
+        }
+    }
+
+    /// The item whose news was told.
+    pub(super) fn take_judged(&mut self) -> Option<Item> {
+        self.tracker.as_mut().and_then(|tracker| tracker.take())
+    }
+
+    /// An event is handed out.
+    pub(super) fn move_behind(&mut self, event: &StreamEvent) {
+        self.position.move_behind(event);
+    }
+
+    /// A rejected event of this id is handed out: otherwise it would come again for ever.
+    pub(super) fn move_past(&mut self, id: &str) {
+        self.position.move_to(id);
+    }
+
+    /// Asks for a snapshot; false where one is on its way already.
+    pub(super) fn ask_for_snapshot(&mut self, stands: bool) -> bool {
+        if !stands && self.position.is_given_up() {
+            return false;
+        }
+        self.give_up(GapReason::Snapshot);
+        self.for_snapshot = true;
+        true
+    }
+
+    pub(super) fn is_for_snapshot(&self) -> bool {
+        self.for_snapshot
+    }
+
+    /// Another connect comes: for a snapshot as long as nothing has come of the one before.
+    pub(super) fn connects_again(&mut self) {
+        self.for_snapshot &= self.position.is_given_up();
+    }
+
+    /// Whether this refusal may be for the position alone, and whoever is told of gaps wants to go
+    /// on without it.
+    pub(super) fn is_refused_by(&self, loss: &Loss, overrides: &Overrides) -> bool {
+        let Some(tracker) = &self.tracker else { return false };
+        // A close code is about the position only as an answer to it.
+        !(loss.close.is_some() && tracker.has_brought())
+            && cursor::is_in(&self.url())
+            && policy::may_refuse_position(loss, overrides)
+    }
+
+    /// The next connect names no position.
+    pub(super) fn give_up(&mut self, why: GapReason) {
+        let from = self.position.give_up();
+        if let Some(tracker) = &mut self.tracker {
+            tracker.gave_up(why, from);
+        }
+    }
+
+    /// Nothing that is judged and not handed out comes any more.
+    pub(super) fn end(&mut self) {
+        if let Some(tracker) = &mut self.tracker {
+            tracker.let_go();
+        }
+    }
+}

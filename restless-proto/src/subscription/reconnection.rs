@@ -1,0 +1,98 @@
+//! After a loss: whether to connect again, and when.
+
+use std::time::Duration;
+
+use super::event::{Ended, LossReason};
+use super::loss::Loss;
+use super::policy::{self, Disposition, Overrides};
+use crate::timing::{Backoff, Instant};
+
+/// What the caller wants of reconnecting, and how often it was in vain.
+pub(super) struct Reconnection {
+    on: bool,
+    most: Option<u32>,
+    overrides: Overrides,
+    backoff: Backoff,
+    /// Connects in a row that brought no event.
+    attempts: u32,
+}
+
+impl Reconnection {
+    pub(super) fn new(on: bool, most: Option<u32>, overrides: Overrides, backoff: Backoff) -> Self {
+        Self { on, most, overrides, backoff, attempts: 0 }
+    }
+
+    /// Connects in a row that brought no event.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(super) fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// Whether the table ends the subscription after this loss.
+    pub(super) fn stops_at(&self, loss: &Loss) -> bool {
+        policy::after(loss, &self.overrides).0 == Disposition::Stop
+    }
+
+    /// Counts a loss. What follows is another connect, no sooner than the delay that comes with the
+    /// reason, or else the end. `anyway`: another connect asks for something else, so that the
+    /// table has no say.
+    pub(super) fn after(
+        &mut self,
+        loss: Loss,
+        anyway: bool,
+    ) -> Result<(LossReason, Option<Duration>), Ended> {
+        let (again, counts) = match policy::after(&loss, &self.overrides) {
+            (Disposition::Stop, counts) if anyway => (Disposition::Retry, counts),
+            row => row,
+        };
+        let retry_after = loss.retry_after();
+        let floor = match again {
+            Disposition::Retry if self.on => retry_after,
+            Disposition::RetryAfter(least) if self.on => retry_after.max(Some(least)),
+            Disposition::Retry | Disposition::RetryAfter(_) | Disposition::Stop => {
+                return Err(match loss.reason {
+                    LossReason::Complete | LossReason::Snapshot => Ended::Complete,
+                    LossReason::Error(error) => Ended::Failed(error),
+                });
+            }
+        };
+        if counts {
+            if self.most.is_some_and(|most| self.attempts >= most) {
+                return Err(Ended::GaveUp { reconnects: self.attempts, last: loss.reason });
+            }
+            self.attempts = self.attempts.saturating_add(1);
+        }
+        Ok((loss.reason, floor))
+    }
+
+    /// When to connect again; `stood`: since when the connection stood that is lost.
+    pub(super) fn retry_at(
+        &mut self,
+        floor: Option<Duration>,
+        stood: Option<Instant>,
+        now: Instant,
+    ) -> Instant {
+        let spell = stood.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
+        now + self.backoff.next_delay(floor, spell)
+    }
+
+    /// The server's own reconnection time, where it has set one, takes the place of the caller's.
+    pub(super) fn server_retry(&mut self, time: Option<Duration>) {
+        if let Some(time) = time {
+            self.backoff.server_retry(time);
+        }
+    }
+
+    /// An accepted event came, which proves that the stream lives. Events of a connect for a
+    /// snapshot leave the back-off alone, or a document that no snapshot heals would ask for one
+    /// snapshot after the other.
+    pub(super) fn event_came(&mut self, for_snapshot: bool) {
+        self.attempts = 0;
+        if !for_snapshot {
+            self.backoff.reset();
+        }
+    }
+}
