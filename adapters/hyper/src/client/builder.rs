@@ -1,242 +1,38 @@
-//! The client: one method for calls, one for subscriptions.
+//! The settings of a client.
 
 use std::error::Error;
 use std::fmt;
-use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::USER_AGENT;
-use restless_proto::websocket::WebSocketMachine;
-use restless_proto::{
-    ApiKey, Call, CallMachine, CallOptions, ConfigError, Entropy, Instant, Limits, Service,
-    Subscription, TransportErrorKind, streams, ws,
-};
+use restless_proto::{ApiKey, CallOptions, ConfigError, Limits, Service};
 use rustls::ClientConfig;
 
-use crate::connect::{Connector, Timeouts};
+use super::Client;
+use crate::Runtime;
+use crate::connect::Timeouts;
 use crate::credentials::{self, Provider};
-use crate::driver::Driver;
-use crate::exchange::Purpose;
 use crate::proxy::{self, Proxies};
-use crate::tls::{Tls, Trust};
-use crate::trace::Span;
-use crate::{Events, Pages, Runtime, WebSocket};
-
-/// A client of the service. A clone is cheap; clones share their idle connections.
-///
-/// Calls leave up to eight idle connections. A client works only while a clone is used, and spawns
-/// no task. An idle connection that the server has closed, or that was idle for 60 s, therefore
-/// stays open until the next call, or the next connect of a subscription or a WebSocket. The idle
-/// connections are dropped with the last clone and its last subscription.
-pub struct Client<R> {
-    inner: Arc<Inner<R>>,
-}
-
-struct Inner<R> {
-    service: Service,
-    provider: Option<Provider>,
-    options: CallOptions,
-    connector: Arc<Connector<R>>,
-}
-
-impl<R: Runtime + Default> Client<R> {
-    /// A client of the public service, with this key.
-    pub fn new(api_key: impl Into<ApiKey>) -> Self {
-        let builder = Self::builder();
-        let service = Service::new(api_key);
-        Self::with(service, builder)
-    }
-
-    /// A client of the service that the environment names: see
-    /// [`ClientBuilder::environment`].
-    ///
-    /// # Errors
-    ///
-    /// When `RESTLESS_API_KEY` is missing, or a variable's value can't work. The check comes before
-    /// the network.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::builder().environment()?.build()
-    }
-
-    /// A client with other settings than [`new`](Self::new)'s.
-    pub fn builder() -> ClientBuilder<R> {
-        ClientBuilder::new(R::default())
-    }
-}
-
-impl<R: Runtime> Client<R> {
-    fn with<C>(service: Service, builder: ClientBuilder<R, C>) -> Self {
-        let (tls, proxies) = (Tls::new(builder.trust), builder.way.proxies());
-        let connector =
-            Connector::new(builder.runtime, tls, builder.timeouts, proxies, builder.plain_http);
-        Self {
-            inner: Arc::new(Inner {
-                service,
-                provider: builder.provider,
-                options: builder.options,
-                connector: Arc::new(connector),
-            }),
-        }
-    }
-
-    /// Makes a call, and waits for its answer.
-    ///
-    /// A failure that may pass is tried again, twice at the most unless
-    /// [set otherwise](ClientBuilder::max_retries): see
-    /// [`CallMachine`](restless_proto::CallMachine).
-    ///
-    /// Each try goes over a connection that an earlier call has left, where there is one. A try
-    /// that finds that connection dead moves to a new connection, once: any call does whose request
-    /// is still unsent, and otherwise a call whose method is idempotent (RFC 9112 §9.3.1). The move
-    /// does not count as a further try, because the failure says little about the service.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`](restless_proto::Error): each variant names who must act.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future closes the call's connection. Whether the service has acted on the
-    /// call by then is not known.
-    pub async fn send<T>(&self, call: impl Into<Call<T>>) -> Result<T, restless_proto::Error> {
-        let mut driver = self.driver(call.into())?;
-        let answer = poll_fn(|cx| driver.poll_event(cx)).await;
-        answer.unwrap_or_else(|| Err(TransportErrorKind::Broken.into()))
-    }
-
-    pub(crate) fn driver<T>(
-        &self,
-        call: Call<T>,
-    ) -> Result<Driver<R, CallMachine<T>>, ConfigError> {
-        let inner = &self.inner;
-        let origin = std::time::Instant::now();
-        let machine = call.start(&inner.service, inner.options, entropy(), Instant::ORIGIN)?;
-        let connector = Arc::clone(&inner.connector);
-        Ok(Driver::new(
-            machine,
-            connector,
-            inner.provider.clone(),
-            Purpose::Call,
-            origin,
-            Span::call(),
-        ))
-    }
-
-    /// Walks through a list to its end: all streams, from the list's offset on, with its limit as
-    /// the size of a page. Nothing is sent before it is polled.
-    pub fn pages(&self, list: streams::List) -> Pages<R> {
-        Pages::new(self.clone(), list)
-    }
-
-    /// Starts a subscription. Nothing is sent before its events are polled.
-    ///
-    /// # Errors
-    ///
-    /// When a value in it can't work; see [`Subscription::start`].
-    pub fn subscribe(&self, subscription: Subscription) -> Result<Events<R>, ConfigError> {
-        let inner = &self.inner;
-        let origin = std::time::Instant::now();
-        let machine = subscription.start(&inner.service, entropy(), Instant::ORIGIN)?;
-        let connector = Arc::clone(&inner.connector);
-        let provider = inner.provider.clone();
-        let driver = Driver::new(
-            machine,
-            connector,
-            provider,
-            Purpose::Stream,
-            origin,
-            Span::subscription(),
-        );
-        Ok(Events::new(driver, origin))
-    }
-
-    /// Opens any WebSocket, not only the service's: the handshake says where, and with which
-    /// fields. Nothing is sent before it is polled. Of the client's fields the `User-Agent` alone
-    /// goes out, where the handshake has none.
-    ///
-    /// # Errors
-    ///
-    /// When the handshake bears credentials, and would go over plain http to another host than this
-    /// machine without [leave](ClientBuilder::allow_credentials_over_plain_http); see
-    /// [`Service::check`].
-    pub fn websocket(
-        &self,
-        handshake: ws::Handshake,
-        options: ws::Options,
-    ) -> Result<WebSocket<R>, ConfigError> {
-        let request = handshake.request();
-        self.inner.service.check(&request)?;
-        let handshake = match self.inner.service.user_agent() {
-            Some(user_agent) if !request.headers().contains_key(USER_AGENT) => {
-                handshake.header(USER_AGENT, user_agent.clone())?
-            }
-            Some(_) | None => handshake,
-        };
-        let origin = std::time::Instant::now();
-        let machine = WebSocketMachine::new(handshake, options, entropy(), Instant::ORIGIN);
-        let connector = Arc::clone(&self.inner.connector);
-        let most_unsent = options.unsent();
-        let driver =
-            Driver::new(machine, connector, None, Purpose::Stream, origin, Span::websocket());
-        Ok(WebSocket::new(driver, most_unsent))
-    }
-
-    /// The runtime below: for who builds on a client, and has to sleep as the client does.
-    pub fn runtime(&self) -> &R {
-        self.inner.connector.runtime()
-    }
-
-    /// Which service, and as whom.
-    pub fn service(&self) -> &Service {
-        &self.inner.service
-    }
-}
-
-/// From the operating system; where that has none, from what the standard library has for its own
-/// tables, which differs between processes.
-fn entropy() -> Entropy {
-    let mut seed = [0; 32];
-    if getrandom::fill(&mut seed).is_err() {
-        use std::hash::{BuildHasher, RandomState};
-        for part in seed.chunks_exact_mut(8) {
-            let hash = RandomState::new().hash_one(std::time::SystemTime::now());
-            part.copy_from_slice(&hash.to_ne_bytes());
-        }
-    }
-    Entropy::from_bytes(seed)
-}
-
-impl<R> Clone for Client<R> {
-    fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
-    }
-}
-
-impl<R> fmt::Debug for Client<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("service", &self.inner.service).finish_non_exhaustive()
-    }
-}
+use crate::tls::Trust;
 
 /// Settings of a [`Client`], in the words of the official SDK. `C` is the type to build: a client,
 /// or an adapter's wrapper of a client.
 #[must_use]
 pub struct ClientBuilder<R, C = Client<R>> {
-    runtime: R,
+    pub(super) runtime: R,
     api_key: Option<ApiKey>,
-    provider: Option<Provider>,
+    pub(super) provider: Option<Provider>,
     base_url: Option<String>,
     stream_base_url: Option<String>,
     user_agent: Option<String>,
     /// For each request, by name and value.
     fields: Vec<(String, String)>,
-    timeouts: Timeouts,
-    way: Way,
-    options: CallOptions,
-    trust: Trust,
-    plain_http: bool,
+    pub(super) timeouts: Timeouts,
+    pub(super) way: Way,
+    pub(super) options: CallOptions,
+    pub(super) trust: Trust,
+    pub(super) plain_http: bool,
     client: PhantomData<fn() -> C>,
 }
 
@@ -361,9 +157,9 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     }
 
     /// Adds a header field to each call and each connect of a subscription, such as a tenant's
-    /// name. A field of the same name that a call ([`Call::header`]) or a subscription
-    /// ([`Subscription::header`]) sets takes the place of this one. Of two fields with one name,
-    /// the later counts. Default: none.
+    /// name. A field of the same name that a call ([`header`](restless_proto::Call::header)) or a
+    /// subscription ([`header`](restless_proto::Subscription::header)) sets takes the place of this
+    /// one. Of two fields with one name, the later counts. Default: none.
     ///
     /// A field that [`Service::with_header`] refuses is an error of [`build`](Self::build).
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -582,7 +378,7 @@ fn variable(name: &'static str, accepted: &'static str) -> Result<Option<String>
 }
 
 /// Which proxies, if any.
-enum Way {
+pub(super) enum Way {
     Environment,
     Proxy(String),
     Direct,
@@ -590,7 +386,7 @@ enum Way {
 }
 
 impl Way {
-    fn proxies(&self) -> Result<Proxies, ConfigError> {
+    pub(super) fn proxies(&self) -> Result<Proxies, ConfigError> {
         match self {
             Self::Environment => Proxies::from_environment(proxy::variable),
             Self::Proxy(url) => Proxies::all(url),
