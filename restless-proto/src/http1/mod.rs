@@ -51,54 +51,54 @@
 //! On purpose: what is out there and means one thing is read, and what two readers could take for
 //! two things is refused. Behind chunks in HTTP/1.0, chunks with a lone LF, and chunks beside a
 //! length, a connection is not used again. The sections are of RFC 9112 where no other is named;
-//! hyper is 1.12 as it is made by default, curl 7.88.1, and Node 20.20 by its module `http`. A test
-//! reads all of it with each of them.
+//! hyper is 1.12 as it is made by default, curl 7.88.1, Node 20.20 by its module `http`, and
+//! Chromium 156 by `fetch`. A test reads all of it with each of them.
 //!
-//! | what comes | here | hyper | curl | Node |
-//! | --- | --- | --- | --- | --- |
-//! | a line of the head that ends with a lone LF (§2.2) | read | read | read | refused |
-//! | a head whose lines all do (§2.2) | read | read | read | refused |
-//! | a folded field (§5.2) | read | refused | read | refused |
-//! | 151 fields | read | refused | read | read |
-//! | HTTP/1.2 (RFC 9110 §2.5) | read | refused | refused | refused |
-//! | chunks in HTTP/1.0 (§6.1) | read | refused | read | read |
-//! | chunk extensions (§7.1.1) | read | read | read | read |
-//! | chunk extensions of 19 KiB in all, 3.8 KiB for each chunk (§7.1.1) | read | refused | read | read |
-//! | white space behind a chunk's size | read | read | read | refused |
-//! | a lone LF behind a chunk's size (§7.1) | read | refused | read | refused |
-//! | a lone LF behind a chunk (§7.1) | read | refused | read | refused |
-//! | 20 zeros before a chunk's size (§7.1) | read | read | refused | read |
-//! | a trailer section (§7.1.2) | read | read | read | read |
-//! | the end of the connection in place of the trailer section (§8) | read | refused | refused | refused |
-//! | one `Content-Length` in two fields (§6.3) | read | read | read | refused |
-//! | one `Content-Length` twice in a list (§6.3) | read | read | read | refused |
-//! | an empty line before the response | read | read | refused | read |
-//! | no reason behind the status (§4) | read | read | read | read |
-//! | interim responses (RFC 9110 §15.2) | read | read | read | read |
-//! | chunks, and a `Content-Length` that agrees (§6.3) | read | read | read | refused |
-//! | chunks, and a `Content-Length` that does not agree (§6.3) | refused | read | read | refused |
-//! | two lengths (§6.3) | refused | refused | read | refused |
-//! | a length with a sign (RFC 9110 §8.6) | refused | refused | read | refused |
-//! | a length with a space in it (RFC 9110 §8.6) | refused | refused | read | refused |
-//! | an empty length (RFC 9110 §8.6) | refused | refused | refused | refused |
-//! | a length over 63 bits (§6.3) | refused | refused | read | refused |
-//! | `Transfer-Encoding: gzip, chunked` (§7.4) | refused | read | refused | read |
-//! | `Transfer-Encoding: identity` (§7) | refused | read | read | read |
-//! | `Transfer-Encoding: chunked, chunked` (§7.1) | refused | read | read | read |
-//! | `Transfer-Encoding: chunked, x` (§6.3) | refused | read as something else | refused | read as something else |
-//! | a chunk's size with a sign (§7.1) | refused | refused | refused | refused |
-//! | a chunk's size with `0x` (§7.1) | refused | refused | refused | refused |
-//! | a chunk's size over 63 bits (§7.1) | refused | refused | refused | refused |
-//! | a chunk longer than its size (§7.1) | refused | refused | refused | refused |
-//! | a bare CR in a chunk extension (§2.2) | refused | refused | read | refused |
-//! | a bare CR in a field (§2.2) | refused | refused | read | refused |
-//! | a NUL in a field (RFC 9110 §5.5) | refused | refused | refused | refused |
-//! | a space before a field's colon (§5.1) | refused | refused | read | refused |
-//! | a fold before the first field (§2.2) | refused | refused | refused | refused |
-//! | a field without a colon (§5) | refused | refused | refused | refused |
-//! | no head at all, as in HTTP/0.9 | refused | refused | refused | refused |
-//! | a length that is not reached (§8) | refused | refused | refused | refused |
-//! | chunks without the last one (§8) | refused | refused | refused | refused |
+//! | what comes | here | hyper | curl | Node | Chromium |
+//! | --- | --- | --- | --- | --- | --- |
+//! | a line of the head that ends with a lone LF (§2.2) | read | read | read | refused | read |
+//! | a head whose lines all do (§2.2) | read | read | read | refused | read |
+//! | a folded field (§5.2) | read | refused | read | refused | read |
+//! | 151 fields | read | refused | read | read | read |
+//! | HTTP/1.2 (RFC 9110 §2.5) | read | refused | refused | refused | read |
+//! | chunks in HTTP/1.0 (§6.1) | read | refused | read | read | read as something else |
+//! | chunk extensions (§7.1.1) | read | read | read | read | read |
+//! | chunk extensions of 19 KiB in all, 3.8 KiB for each chunk (§7.1.1) | read | refused | read | read | read |
+//! | white space behind a chunk's size | read | read | read | refused | read |
+//! | a lone LF behind a chunk's size (§7.1) | read | refused | read | refused | read |
+//! | a lone LF behind a chunk (§7.1) | read | refused | read | refused | read |
+//! | 20 zeros before a chunk's size (§7.1) | read | read | refused | read | read |
+//! | a trailer section (§7.1.2) | read | read | read | read | read |
+//! | the end of the connection in place of the trailer section (§8) | read | refused | refused | refused | refused |
+//! | one `Content-Length` in two fields (§6.3) | read | read | read | refused | read |
+//! | one `Content-Length` twice in a list (§6.3) | read | read | read | refused | read |
+//! | an empty line before the response | read | read | refused | read | read |
+//! | no reason behind the status (§4) | read | read | read | read | read |
+//! | interim responses (RFC 9110 §15.2) | read | read | read | read | read |
+//! | chunks, and a `Content-Length` that agrees (§6.3) | read | read | read | refused | read |
+//! | chunks, and a `Content-Length` that does not agree (§6.3) | refused | read | read | refused | read |
+//! | two lengths (§6.3) | refused | refused | read | refused | refused |
+//! | a length with a sign (RFC 9110 §8.6) | refused | refused | read | refused | read |
+//! | a length with a space in it (RFC 9110 §8.6) | refused | refused | read | refused | read |
+//! | an empty length (RFC 9110 §8.6) | refused | refused | refused | refused | read |
+//! | a length over 63 bits (§6.3) | refused | refused | read | refused | read |
+//! | `Transfer-Encoding: gzip, chunked` (§7.4) | refused | read | refused | read | read |
+//! | `Transfer-Encoding: identity` (§7) | refused | read | read | read | read |
+//! | `Transfer-Encoding: chunked, chunked` (§7.1) | refused | read | read | read | read |
+//! | `Transfer-Encoding: chunked, x` (§6.3) | refused | read as something else | refused | read as something else | read |
+//! | a chunk's size with a sign (§7.1) | refused | refused | refused | refused | refused |
+//! | a chunk's size with `0x` (§7.1) | refused | refused | refused | refused | refused |
+//! | a chunk's size over 63 bits (§7.1) | refused | refused | refused | refused | refused |
+//! | a chunk longer than its size (§7.1) | refused | refused | refused | refused | refused |
+//! | a bare CR in a chunk extension (§2.2) | refused | refused | read | refused | read |
+//! | a bare CR in a field (§2.2) | refused | refused | read | refused | read |
+//! | a NUL in a field (RFC 9110 §5.5) | refused | refused | refused | refused | refused |
+//! | a space before a field's colon (§5.1) | refused | refused | read | refused | read |
+//! | a fold before the first field (§2.2) | refused | refused | refused | refused | read |
+//! | a field without a colon (§5) | refused | refused | refused | refused | read |
+//! | no head at all, as in HTTP/0.9 | refused | refused | refused | refused | refused |
+//! | a length that is not reached (§8) | refused | refused | refused | refused | refused |
+//! | chunks without the last one (§8) | refused | refused | refused | refused | refused |
 
 // Heads are parsed by httparse, as hyper and ureq do. Framing is our own and not ureq-proto
 // 0.7.1's, which was the first choice. It copies content into a buffer of the caller's, and wants a

@@ -15,7 +15,7 @@ pub(crate) fn curl(cases: &[Case]) -> Vec<String> {
         return Vec::new();
     };
     let version = version.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-    let address = serve(cases);
+    let address = serve(cases, |_, _| {});
     compare(
         cases,
         &version,
@@ -53,7 +53,7 @@ pub(crate) fn node(cases: &[Case]) -> Vec<String> {
         println!("Node is not installed: its column of the table is not compared");
         return Vec::new();
     };
-    let (address, count) = (serve(cases).to_string(), cases.len().to_string());
+    let (address, count) = (serve(cases, |_, _| {}).to_string(), cases.len().to_string());
     let lines = output(Command::new("node").args(["-e", SCRIPT, &address, &count])).expect("Node");
     let lines: Vec<_> = lines.lines().collect();
     assert_eq!(lines.len(), cases.len());
@@ -66,7 +66,7 @@ pub(crate) fn node(cases: &[Case]) -> Vec<String> {
     )
 }
 
-fn verdict(content: Option<Vec<u8>>) -> Verdict {
+pub(crate) fn verdict(content: Option<Vec<u8>>) -> Verdict {
     match content {
         None => Verdict::Refuses,
         Some(content) if content == b"hello" => Verdict::Reads,
@@ -75,7 +75,7 @@ fn verdict(content: Option<Vec<u8>>) -> Verdict {
 }
 
 /// Prints where it differs from the table, and gives that back if it has the table's version.
-fn compare(
+pub(crate) fn compare(
     cases: &[Case],
     version: &str,
     table: &str,
@@ -94,27 +94,32 @@ fn compare(
     if version == table { differences } else { Vec::new() }
 }
 
-fn output(command: &mut Command) -> Option<String> {
+pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok().filter(|run| run.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Answers `/n` with the response of that case, and closes. It ends with the process.
-fn serve(cases: &[Case]) -> SocketAddr {
+/// Answers `/n` with the response of that case, any other path by `other`, and closes. It ends with
+/// the process.
+pub(crate) fn serve(
+    cases: &[Case],
+    other: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let responses: Arc<Vec<_>> = Arc::new(cases.iter().map(|case| case.response.clone()).collect());
+    let responses: Vec<_> = cases.iter().map(|case| case.response.clone()).collect();
+    let service = Arc::new((responses, other));
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            let responses = Arc::clone(&responses);
-            thread::spawn(move || answer(socket, &responses));
+            let service = Arc::clone(&service);
+            thread::spawn(move || answer(socket, &service.0, &service.1));
         }
     });
     address
 }
 
 /// Whoever hangs up in the middle has refused, and nobody need know it here.
-fn answer(mut socket: TcpStream, responses: &[Vec<u8>]) {
+fn answer(mut socket: TcpStream, responses: &[Vec<u8>], other: &impl Fn(&str, &mut TcpStream)) {
     let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
     while !request.ends_with(b"\r\n\r\n") {
         match socket.read(&mut buffer) {
@@ -123,8 +128,12 @@ fn answer(mut socket: TcpStream, responses: &[Vec<u8>]) {
         }
     }
     let path = String::from_utf8_lossy(&request).split(' ').nth(1).unwrap_or_default().to_owned();
-    let Ok(n) = path.trim_start_matches('/').parse::<usize>() else { return };
-    let _ = socket.write_all(&responses[n]);
+    match path.trim_start_matches('/').parse::<usize>() {
+        Ok(n) => {
+            let _ = socket.write_all(&responses[n]);
+        }
+        Err(_) => other(&path, &mut socket),
+    }
     let _ = socket.shutdown(std::net::Shutdown::Write);
     // A close with something unread would be a reset, and take the response along.
     let _ = socket.set_read_timeout(Some(Duration::from_secs(20)));

@@ -1,6 +1,7 @@
 //! `restless_proto::http1` beside others: what all read is read the same, and each difference has a
 //! rule.
 
+mod browser;
 mod by_hyper;
 mod cases;
 mod commands;
@@ -47,8 +48,8 @@ fn the_docs_have_the_table() {
         Verdict::Refuses => "refused",
     };
     let mut missing = Vec::new();
-    for Case { name, ours, hyper, curl, node, .. } in cases() {
-        let words = [ours, hyper, curl, node].map(word).join(" | ");
+    for Case { name, ours, hyper, curl, node, chromium, .. } in cases() {
+        let words = [ours, hyper, curl, node, chromium].map(word).join(" | ");
         let row = format!("//! | {name} | {words} |");
         if !docs.contains(&row) {
             missing.push(row);
@@ -125,10 +126,11 @@ fn heads_are_what_httparse_reads() {
     }
 }
 
-/// curl and Node read the cases as the table says, where they are installed and of its version.
+/// curl, Node and Chromium read the cases as the table says, where they are installed and of its version.
 #[test]
 fn commands_read_the_cases_as_the_table_says() {
     let cases = cases();
-    let differences = [commands::curl(&cases), commands::node(&cases)].concat();
+    let (curl, node) = (commands::curl(&cases), commands::node(&cases));
+    let differences = [curl, node, browser::chromium(&cases)].concat();
     assert!(differences.is_empty(), "{differences:#?}");
 }
