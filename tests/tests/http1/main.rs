@@ -126,7 +126,8 @@ fn heads_are_what_httparse_reads() {
     }
 }
 
-/// curl, Node and Chromium read the cases as the table says, where they are installed and of its version.
+/// curl, Node and Chromium read the cases as the table says, where they are installed and of its
+/// version.
 #[test]
 fn commands_read_the_cases_as_the_table_says() {
     let cases = cases();
