@@ -1,10 +1,11 @@
-//! Follows a stream without async, and prints its events as lines of JSON. `--help` says more.
+//! Follows a stream without async, and prints its events as lines of JSON:
+//! `cargo run --example subscribe-blocking -- --since 0 --stream ID`.
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use restless_blocking::{Client, Error};
-use restless_examples::{Cli, Printer, configure, run};
+use restless_examples::{Cli, Printer, run};
 
 fn main() -> ExitCode {
     run(Cli::from_env(), follow)
@@ -12,12 +13,9 @@ fn main() -> ExitCode {
 
 /// Follows the stream to its end or to the limit, and says with which status to exit.
 fn follow(cli: Cli) -> Result<u8, Error> {
-    let client = configure(Client::builder(), &cli).build()?;
-    let mut events = client.subscribe(cli.subscription)?;
+    // The key, and where the service is, come from the environment.
+    let mut events = Client::from_env()?.subscribe(cli.subscription)?;
     let mut printer = Printer::new(cli.limit);
-    if printer.is_full() {
-        return Ok(0);
-    }
     // Connecting again, and resuming where it was, happens in here.
     while let Some(event) = events.next_event() {
         // Opened, an item, lost, ended: the printer has a line for each.

@@ -31,8 +31,8 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn follow(cli: Cli) -> Result<u8, Error> {
-    let service = cli.service()?;
-    let mut machine = cli.subscription.whole_messages().start(&service, entropy(), now())?;
+    let subscription = cli.subscription.whole_messages();
+    let mut machine = subscription.start(&cli.service, entropy(), now())?;
     let mut printer = Printer::new(cli.limit);
     let mut inputs: LocalBoxStream<'static, Input> = stream::pending().boxed_local();
     loop {

@@ -1,49 +1,37 @@
-//! What the examples share: their command lines, and how they print what happens.
+//! What the examples share: a small command line, and how they print what happens.
 //!
 //! Events go to stdout, one JSON object a line; everything else goes to stderr. The exit status
 //! says how it ended: 0 when the stream ended or the limit was reached, 1 when stdout could not be
-//! written, 2 for bad arguments, 3 when the server refused, 4 when reconnecting was given up.
+//! written, 2 for bad arguments, 3 when the server refused, 4 when reconnecting was given up. The
+//! program `restless` (crate `restless-cli`) is the one with all options and forms of output.
 
 mod args;
-mod configure;
 mod print;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use args::USAGE;
-pub use args::{Asked, Cli, CreateCli};
-pub use configure::configure;
-pub use print::{Printer, exit_code};
+pub use args::{Cli, CreateCli};
+pub use print::Printer;
 use restless_proto::{Entropy, Error, Instant, TransportError, TransportErrorKind};
 
 /// Runs an example with what was read from its command line, to the exit status.
-pub fn run<C>(
-    cli: Result<Asked<C>, String>,
-    follow: impl FnOnce(C) -> Result<u8, Error>,
-) -> ExitCode {
+pub fn run<C>(cli: Result<C, String>, follow: impl FnOnce(C) -> Result<u8, Error>) -> ExitCode {
+    let mut arguments = std::env::args();
+    let name = arguments.next().unwrap_or_default();
     let status = match cli {
-        Ok(Asked::Run(cli)) => follow(cli).unwrap_or_else(|error| {
-            print::note(&print::causes(&error));
-            exit_code(&error)
-        }),
-        Ok(Asked::Help) => print::say(&format!("usage: {} {USAGE}", name())),
-        Ok(Asked::Version) => print::say(&format!("{} {}\n", name(), env!("CARGO_PKG_VERSION"))),
+        _ if arguments.any(|argument| argument == "--help") => {
+            print::write(&format!("usage: {name} {USAGE}")).err().unwrap_or(0)
+        }
+        Ok(cli) => follow(cli).unwrap_or_else(print::failed),
         Err(error) => {
-            print::note(&format!("{error}\n\nusage: {} {}", name(), USAGE.trim_end()));
+            print::note(&format!("{error}; --help says more"));
             2
         }
     };
     ExitCode::from(status)
-}
-
-/// What this example was called as.
-fn name() -> String {
-    let path = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&path).file_stem().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }
 
 /// The time, since the first call of this.

@@ -1,10 +1,10 @@
-//! The blocks of the project's README, as they are printed: each is a file of `readme`, which is
-//! compiled, and run against the emulator.
+//! The programs of the project's README: its blocks as they are printed, each a file of `readme`
+//! which is compiled, and run against the emulator; the quickstart; and the `subscribe` examples.
 
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::Running;
 use restless_emulator::{Emulator, Fault};
@@ -104,13 +104,17 @@ impl Stage {
         Self { emulator, id, base }
     }
 
-    fn start(&self, block: &str, arguments: &[&str]) -> Running {
+    fn start(&self, program: &str, arguments: &[&str]) -> Running {
+        self.start_into(program, arguments, Stdio::piped())
+    }
+
+    fn start_into(&self, program: &str, arguments: &[&str], stdout: Stdio) -> Running {
         let environment = [
             ("RESTLESS_API_KEY", self.emulator.api_key()),
             ("RESTLESS_API_BASE_URL", &self.base),
             ("RESTLESS_STREAM_BASE_URL", &self.base),
         ];
-        Running::start(block, arguments, &environment)
+        Running::start_into(program, arguments, &environment, stdout)
     }
 }
 
@@ -172,5 +176,94 @@ fn a_missing_key_is_told_before_the_network_is_asked() {
         let run = common::run(block, &["stream_1"], &[]);
         assert_eq!((run.status, &*run.out), (Some(1), ""));
         assert!(run.err.contains("RESTLESS_API_KEY"), "{}", run.err);
+    }
+}
+
+// The other programs
+
+/// The `subscribe` examples, which take the trial besides: `trial.rs`.
+const SUBSCRIBE: [&str; 4] =
+    ["subscribe-tokio", "subscribe-smol", "subscribe-async-std", "subscribe-blocking"];
+
+/// Each `subscribe` example follows a stream by its id, and by its URL, and prints an event as a
+/// line of JSON, its data byte for byte as it came.
+#[test]
+fn each_subscribe_example_follows_a_stream_or_a_url() {
+    let stage = Stage::new();
+    let id = stage.emulator.publish(&stage.id, r#"{"b" : 1.0, "a":1e5}"#).expect("an event");
+    let error = stage.emulator.publish_error(&stage.id, "C", "m").expect("an event");
+    let due = [
+        format!(
+            r#"{{"type":"update","event_id":"{id}","cursor":"{id}","data":{{"b" : 1.0, "a":1e5}}}}"#
+        ),
+        format!(
+            r#"{{"type":"error","event_id":"{error}","cursor":"{error}","error":{{"code":"C","message":"m"}}}}"#
+        ),
+    ];
+    let url = stage.emulator.sse_url(&stage.id);
+    for source in [&["--stream", &*stage.id][..], &[&*url]] {
+        for example in SUBSCRIBE {
+            let arguments = [source, &["--since", "0", "--limit", "2"]].concat();
+            let run = stage.start(example, &arguments).end();
+            assert_eq!((run.lines(), run.status), (due.iter().map(|s| &**s).collect(), Some(0)));
+            assert_eq!(run.err, "connected\n");
+        }
+    }
+}
+
+/// Bad arguments exit with 2 and print nothing to stdout; a key that is missing does, too.
+#[test]
+fn a_subscribe_example_that_is_called_wrongly_exits_with_2() {
+    for arguments in [
+        &[][..],
+        &["http://127.0.0.1:9/", "--stream", "a"],
+        &["--stream", "a", "--limit", "many"],
+        &["--stream", "a", "--subscriptions", "2"],
+        &["--stream", "a"],
+    ] {
+        let run = common::run(SUBSCRIBE[0], arguments, &[]);
+        assert_eq!((run.status, &*run.out), (Some(2), ""), "{arguments:?}: {}", run.err);
+        assert_eq!(run.err.lines().count(), 1, "{}", run.err);
+    }
+}
+
+/// Where stdout is full, they exit with 1 and say so, and the quickstart too. Where nobody reads it
+/// any more, that is no error.
+#[test]
+fn a_full_disk_is_an_error() {
+    let stage = Stage::new();
+    stage.emulator.publish(&stage.id, "1").expect("an event");
+    let follow = ["--stream", &stage.id, "--since", "0"];
+    let programs = [
+        (SUBSCRIBE[3], &["--help"][..], "stdout can't be written"),
+        (SUBSCRIBE[3], &follow, "stdout can't be written"),
+        ("quickstart", &["--help"], "space"),
+        ("quickstart", &["--version"], "space"),
+        ("quickstart", &[], "space"),
+    ];
+    for (program, arguments, due) in programs {
+        let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
+            println!("there is no /dev/full here: not checked");
+            return;
+        };
+        let run = stage.start_into(program, arguments, full.into()).end();
+        assert_eq!(run.status, Some(1), "{program} {arguments:?}: {}", run.err);
+        assert!(run.err.contains(due), "{}", run.err);
+    }
+    let run = stage.start_into(SUBSCRIBE[3], &follow, common::nobody()).end();
+    assert_eq!(run.status, Some(0), "{}", run.err);
+}
+
+/// Help that is asked for goes to stdout, and is a success; so does the quickstart's version.
+#[test]
+fn help_is_asked_for_and_goes_to_stdout() {
+    for (program, argument, due) in [
+        ("quickstart", "--help", "usage: quickstart"),
+        ("quickstart", "--version", "quickstart "),
+        (SUBSCRIBE[0], "--help", "usage: "),
+    ] {
+        let run = common::run(program, &[argument], &[]);
+        assert_eq!((run.status, &*run.err), (Some(0), ""));
+        assert!(run.out.starts_with(due), "{}", run.out);
     }
 }

@@ -1,5 +1,6 @@
 //! Every driver of this repository takes the trial: the four adapters, the `subscribe` programs
-//! over them, and the drivers of `bring-your-own`.
+//! over them, one that is told what to do by its standard input, and the drivers of
+//! `bring-your-own`.
 
 mod common;
 
@@ -198,6 +199,16 @@ fn restless_async_std_holds() {
 #[test]
 fn restless_blocking_holds() {
     Blocking.holds();
+}
+
+/// A program that is told what to do by its standard input, and says all by its output, holds all.
+#[test]
+fn a_driver_by_stdin_holds() {
+    let path = common::example("driver-by-stdin");
+    let program = Program::new(path.display().to_string()).by_stdin();
+    let report = Trial::new().step(STEP).run(program);
+    println!("{report}");
+    assert!(report.is_good() && report.held() == report.entries().len());
 }
 
 /// Each program holds all that is about what it can do.

@@ -167,6 +167,7 @@ async def run(client, parameters, websocket_url):
         port = server.sockets[0].getsockname()[1]
         url = ["ws://127.0.0.1:%d/ws" % port] if websocket_url else ["--ws", "http://127.0.0.1:%d" % port]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RESTLESS_")}
+        environment["RESTLESS_API_KEY"] = "rs_0123456789abcdef"
         with tempfile.TemporaryFile() as said:
             process = await asyncio.create_subprocess_exec(
                 client, *url, "--limit", str(EVENTS), "--retry-seconds", "0.1",

@@ -1,6 +1,7 @@
 //! `restless` as a command, against the emulator: what it prints and where, and how it exits.
 
 mod doctor;
+mod help;
 mod manners;
 mod record;
 mod relay;

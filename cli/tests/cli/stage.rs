@@ -79,6 +79,12 @@ impl Run {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// The ids of the events that were printed, in order.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let id = |line: serde_json::Value| line["event_id"].as_str().expect("an id").to_owned();
+        self.lines().into_iter().map(id).collect()
+    }
+
     /// The output as a JSON value a line.
     pub(crate) fn lines(&self) -> Vec<serde_json::Value> {
         let line = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));

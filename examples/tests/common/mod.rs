@@ -129,7 +129,7 @@ pub(crate) fn run(name: &str, arguments: &[&str], environment: &[(&str, &str)]) 
 /// A pipe that nobody reads any more: to a process that is over.
 pub(crate) fn nobody() -> Stdio {
     let mut command = Command::new(example("subscribe-blocking"));
-    let command = command.arg("--version").stdin(Stdio::piped()).stdout(Stdio::null());
+    let command = command.arg("--help").stdin(Stdio::piped()).stdout(Stdio::null());
     let mut over = command.spawn().expect("it starts");
     let pipe = over.stdin.take().expect("a pipe");
     over.wait().expect("it ends");
