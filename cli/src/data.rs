@@ -22,19 +22,3 @@ pub(crate) fn object(data: Option<&str>) -> Result<Map<String, Value>, Failure> 
 pub(crate) fn value(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
-
-/// A field for the upstream: `Name: value`.
-pub(crate) fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is `Name: value`")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
-}
-
-/// Interval for a time of day: `09:00-17:00=30`, in seconds.
-pub(crate) fn strategy(text: &str) -> Result<Value, String> {
-    let parts = text.split_once('=').and_then(|(times, seconds)| {
-        let (start, end) = times.split_once('-')?;
-        Some((start, end, seconds.parse::<u64>().ok()?))
-    });
-    let (start, end, seconds) = parts.ok_or("an interval is START-END=SECONDS, 09:00-17:00=30")?;
-    Ok(serde_json::json!({"startTime": start, "endTime": end, "intervalSeconds": seconds}))
-}

@@ -9,6 +9,7 @@ mod doctor;
 mod exchange;
 mod failure;
 mod output;
+mod polling;
 mod relay;
 mod settings;
 mod source;
@@ -24,12 +25,23 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let is_verbose = args.global.verbose;
-    let Err(failure) = run(args) else { return ExitCode::SUCCESS };
+    let (is_verbose, ended) = match Args::try_parse() {
+        Ok(args) => (args.global.verbose, run(args)),
+        Err(error) => (false, say(&error)),
+    };
+    let Err(failure) = ended else { return ExitCode::SUCCESS };
     // Where standard error is gone, the exit code is left.
     let _ = std::io::stderr().write_all(failure.told(is_verbose).as_bytes());
     ExitCode::from(failure.exit_code())
+}
+
+/// Help and version, which were asked for, or what is wrong with the arguments.
+fn say(error: &clap::Error) -> Result<(), Failure> {
+    let printed = error.print();
+    if error.use_stderr() {
+        return Err(Failure::silent(2));
+    }
+    printed.and_then(|()| std::io::stdout().flush()).map_err(Failure::output)
 }
 
 fn run(args: Args) -> Result<(), Failure> {

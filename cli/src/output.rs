@@ -11,11 +11,9 @@ use crate::failure::Failure;
 /// How a reply is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// For people
+    // Without a text of their own in `--help`, which says enough by the names.
     Table,
-    /// JSON over several lines
     Json,
-    /// YAML
     Yaml,
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use restless_tokio::model::PayloadMode;
 use restless_tokio::signature::Signer;
-use restless_tokio::{Client, Subscription, direct, streams};
+use restless_tokio::{Client, Subscription, streams};
 
 use crate::failure::Failure;
+use crate::polling::Polling;
 
 /// What to follow.
 #[derive(Clone, Debug, clap::Args)]
@@ -15,34 +16,16 @@ pub(crate) struct Source {
     /// A runtime URL, such as a stream's sseUrl, or a stream's id or name
     #[arg(value_name = "URL|STREAM", conflicts_with_all = ["stream", "target"])]
     pub(crate) what: Option<String>,
-    /// A stream, by its id
+    /// A stream, by its id; unlike a bare word, it is not looked up first
     #[arg(long, value_name = "ID", conflicts_with = "target")]
     pub(crate) stream: Option<String>,
-    /// A REST API, without a stream of its own
+    /// A REST API by its URL, without a stream of its own; the flags below say how it is polled
     #[arg(long = "direct", value_name = "TARGET")]
     pub(crate) target: Option<String>,
     #[command(flatten)]
     pub(crate) polling: Polling,
     #[command(flatten)]
     pub(crate) following: Following,
-}
-
-/// How a REST API is polled.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "With --direct")]
-pub(crate) struct Polling {
-    /// How to ask it: GET, POST, ...
-    #[arg(long, value_name = "M")]
-    pub(crate) method: Option<String>,
-    /// Seconds between two questions
-    #[arg(long, value_name = "S")]
-    pub(crate) polling_interval: Option<u64>,
-    /// FULL_DATA or JSON_PATCH
-    #[arg(long, value_name = "MODE", value_parser = ["FULL_DATA", "JSON_PATCH"])]
-    pub(crate) payload_mode: Option<String>,
-    /// A jq filter over its answers
-    #[arg(long, value_name = "FILTER")]
-    pub(crate) jq: Option<String>,
 }
 
 /// How it is followed.
@@ -52,28 +35,29 @@ pub(crate) struct Following {
     /// Over WebSocket instead of server-sent events
     #[arg(long)]
     pub(crate) ws: bool,
-    /// Start after this position
+    /// Start after this position: an event's id, or the `cursor` that is printed with it
     #[arg(long, value_name = "C")]
     pub(crate) cursor: Option<String>,
-    /// Start at this time, until an event gave a cursor; 0 is from the first event that is kept
+    /// Start at this time where there is no cursor yet, in milliseconds since 1970; 0 is the first
+    /// event that the service keeps; else what comes from now on
     #[arg(long, value_name = "T")]
     pub(crate) since: Option<String>,
-    /// End when the connection does
+    /// End when the connection does; else it connects again, and goes on where it was
     #[arg(long)]
     pub(crate) no_reconnect: bool,
     /// Give up after N reconnects without an event
     #[arg(long, value_name = "N")]
     pub(crate) max_reconnects: Option<u32>,
-    /// Delay before the first reconnect (1)
+    /// Delay before the first reconnect, in seconds; it grows from there [default: 1]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) retry_seconds: Option<Duration>,
-    /// Longest silence accepted (300)
+    /// Longest silence before it connects again, in seconds [default: 300]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) idle_seconds: Option<Duration>,
     /// Drop an event whose id was among the last N
     #[arg(long, value_name = "N")]
     pub(crate) dedupe: Option<usize>,
-    /// Reject updates not signed with this secret; --secret-file is a safer place
+    /// Reject updates not signed with this secret, which others on this machine can read here
     #[arg(long, value_name = "SECRET", conflicts_with = "secret_file")]
     pub(crate) verify: Option<String>,
     /// Reject updates not signed with the secret in this file
@@ -91,8 +75,8 @@ pub(crate) struct Followed {
 impl Source {
     /// Looks up what has to be looked up.
     pub(crate) async fn find(&self, client: &Client) -> Result<Followed, Failure> {
-        if self.target.is_none() && self.polling.is_given() {
-            let message = "--method, --polling-interval, --payload-mode and --jq go with --direct";
+        if let (None, Some(flag)) = (&self.target, self.polling.given()) {
+            let message = format!("{flag} goes with --direct: a stream has its own");
             return Err(Failure::message(2, message));
         }
         let found = match (&self.what, &self.stream, &self.target) {
@@ -103,7 +87,11 @@ impl Source {
                 // Whether it sends patches is asked for where it counts.
                 payload_mode: PayloadMode::FullData,
             },
-            (None, None, Some(target)) => self.polling.of(target),
+            (None, None, Some(url)) => Followed {
+                name: url.clone(),
+                subscription: Subscription::direct(self.polling.target(url)),
+                payload_mode: self.polling.payload_mode(),
+            },
             _ => {
                 return Err(Failure::message(
                     2,
@@ -157,34 +145,6 @@ async fn named(name: &str, client: &Client) -> Result<restless_tokio::model::Str
         Failure::message(3, format!("no stream has the id or the name {name:?}"))
             .hint("`restless streams ls` lists what there is")
     })
-}
-
-impl Polling {
-    fn is_given(&self) -> bool {
-        self.method.is_some()
-            || self.polling_interval.is_some()
-            || self.payload_mode.is_some()
-            || self.jq.is_some()
-    }
-
-    fn of(&self, url: &str) -> Followed {
-        let mut target = direct::target(url);
-        if let Some(method) = &self.method {
-            target = target.method(method.as_str());
-        }
-        if let Some(seconds) = self.polling_interval {
-            target = target.polling_interval(seconds);
-        }
-        let mut payload_mode = PayloadMode::FullData;
-        if let Some(mode) = &self.payload_mode {
-            payload_mode = PayloadMode::from(mode.as_str());
-            target = target.payload_mode(mode.as_str());
-        }
-        if let Some(filter) = &self.jq {
-            target = target.jq_filter(filter.as_str());
-        }
-        Followed { name: url.to_owned(), subscription: Subscription::direct(target), payload_mode }
-    }
 }
 
 impl Following {

@@ -8,11 +8,27 @@ use crate::output::{Output, reply};
 use crate::settings::{self, Setting};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// How to print
     #[arg(long, short, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
     output: Output,
 }
+
+const HELP: &str = "\
+A flag comes before a variable of the environment, and that before a profile of the configuration
+file. The file is RESTLESS_CONFIG, else restless/config.toml in XDG_CONFIG_HOME, else
+~/.config/restless/config.toml:
+
+  profile = \"work\"              # the one that counts where --profile names none; else \"default\"
+
+  [profiles.work]
+  key_command = \"pass show restless\"        # a command that prints the API key, or
+  # key_file = \"/run/secrets/restless\"      # a file that holds it, or
+  # api_key = \"rs_…\"                        # the key itself
+  # api_base_url, stream_base_url, proxy, ca  # as the flags of these names
+
+Of the key no more than its start is shown.";
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let settings = &context.settings;

@@ -4,13 +4,14 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use restless_tokio::{Client, snippets, streams, usage};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::call::Calling;
 use crate::context::Context;
 use crate::data;
 use crate::failure::Failure;
 use crate::output::{Output, print, reply};
+use crate::polling::{Polling, put};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -22,39 +23,48 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// List them, all pages.
+    /// List streams.
     Ls {
-        /// At most so many
+        /// At most so many; else all
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
-    /// Show one.
-    Get { id: String },
-    /// Create one that polls a REST API.
+    /// Show a stream.
+    Get(Id),
+    /// Create a stream, which polls a REST API.
     Create(Box<Fields>),
-    /// Change one: what is not named stays.
+    /// Change a stream; what is not named stays.
     Update(Box<Update>),
-    /// Let one poll.
-    Start { id: String },
-    /// Stop one's polling.
-    Stop { id: String },
-    /// Delete some.
+    /// Let a stream poll.
+    Start(Id),
+    /// Let a stream poll no more.
+    Stop(Id),
+    /// Delete streams for good.
     Rm {
-        #[arg(required = true)]
+        /// The streams' ids
+        #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
-        /// Do not ask
+        /// Do not ask; where there is no terminal, nobody could answer
         #[arg(long, short)]
         yes: bool,
     },
-    /// Show what one has cost, day by day.
-    Usage { id: String },
-    /// Print code that follows one.
+    /// Show what a stream has cost, day by day.
+    Usage(Id),
+    /// Print code that follows a stream.
     Snippets {
-        id: String,
-        /// In which language
+        #[command(flatten)]
+        stream: Id,
+        /// In which language; the reply lists them
         #[arg(long, value_name = "NAME")]
         language: Option<String>,
     },
+}
+
+/// Which stream.
+#[derive(Debug, clap::Args)]
+struct Id {
+    /// The stream's id, as `restless streams ls` has it
+    id: String,
 }
 
 /// What a stream can be given.
@@ -72,43 +82,25 @@ struct Fields {
     /// What it is for
     #[arg(long)]
     description: Option<String>,
-    /// Whether it polls: active, stopped, ...
+    /// Whether it polls: ACTIVE (the default) or INACTIVE
     #[arg(long)]
     status: Option<String>,
-    /// How it asks the API: GET, POST, ...
-    #[arg(long)]
-    method: Option<String>,
-    /// A field that it sends to the API, `Name: value`; can be given again
-    #[arg(long = "header", value_name = "FIELD", value_parser = data::header)]
-    headers: Vec<(String, String)>,
-    /// Content that it sends to the API, a JSON object
-    #[arg(long, value_name = "JSON", value_parser = data::value)]
-    body: Option<Value>,
-    /// What its updates hold: FULL_DATA or JSON_PATCH
-    #[arg(long, value_name = "MODE")]
-    payload_mode: Option<String>,
-    /// A jq filter over the API's answers
-    #[arg(long, value_name = "FILTER")]
-    jq_filter: Option<String>,
-    /// Whether its updates are signed
+    /// Whether the service signs its updates
     #[arg(long, value_name = "BOOL")]
     hmac_signature_enabled: Option<bool>,
-    /// Seconds between two questions
-    #[arg(long, value_name = "S")]
-    polling_interval: Option<u64>,
-    /// Another interval for a time of day, 09:00-17:00=30; can be given again
-    #[arg(long = "polling-strategy", value_name = "TIMES", value_parser = data::strategy)]
-    polling_strategies: Vec<Value>,
+    #[command(flatten)]
+    polling: Polling,
 }
 
 #[derive(Debug, clap::Args)]
 struct Update {
-    id: String,
     #[command(flatten)]
-    fields: Fields,
-    /// Take a field away: description, headers, body, jqFilter or pollingStrategies
+    stream: Id,
+    /// Take this field away; can be given again
     #[arg(long, value_name = "FIELD", value_parser = CLEARABLE)]
     clear: Vec<String>,
+    #[command(flatten)]
+    fields: Fields,
 }
 
 const CLEARABLE: [&str; 5] = ["description", "headers", "body", "jqFilter", "pollingStrategies"];
@@ -120,15 +112,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let answer = match args.command {
         Command::Ls { limit } => return list(limit, calling, &client, context).await,
         Command::Rm { ids, yes } => return remove(&ids, yes, calling, &client, context).await,
-        Command::Usage { id } => return show_usage(&id, calling, &client, context).await,
-        Command::Snippets { id, language } => {
-            let mut call = snippets::connection_snippets().stream_id(id);
+        Command::Usage(Id { id }) => return show_usage(&id, calling, &client, context).await,
+        Command::Snippets { stream, language } => {
+            let mut call = snippets::connection_snippets().stream_id(stream.id);
             if let Some(language) = language {
                 call = call.language(language);
             }
             calling.send(call, &client, context).await?
         }
-        Command::Get { id } => calling.send(streams::get(id), &client, context).await?,
+        Command::Get(Id { id }) => calling.send(streams::get(id), &client, context).await?,
         Command::Create(fields) => {
             let call = streams::create_from(fields.object()?);
             calling.send(call, &client, context).await?
@@ -139,11 +131,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             if object.is_empty() {
                 return Err(Failure::message(2, "nothing to change: give a flag or --data"));
             }
-            let call = streams::update(update.id).fields(object);
+            let call = streams::update(update.stream.id).fields(object);
             calling.send(call, &client, context).await?
         }
-        Command::Start { id } => calling.send(streams::start(id), &client, context).await?,
-        Command::Stop { id } => calling.send(streams::stop(id), &client, context).await?,
+        Command::Start(Id { id }) => calling.send(streams::start(id), &client, context).await?,
+        Command::Stop(Id { id }) => calling.send(streams::stop(id), &client, context).await?,
     };
     match answer {
         Some(answer) => reply(&answer, calling.output, COLUMNS),
@@ -154,33 +146,14 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 impl Fields {
     fn object(&self) -> Result<Map<String, Value>, Failure> {
         let mut object = data::object(self.data.as_deref())?;
-        let mut set = |name: &str, value: Value| {
-            if !value.is_null() {
-                object.insert(name.to_owned(), value);
-            }
-        };
-        set("name", json!(self.name));
-        set("url", json!(self.url));
-        set("description", json!(self.description));
-        set("status", json!(self.status));
-        set("method", json!(self.method));
-        set("body", json!(self.body));
-        set("payloadMode", json!(self.payload_mode));
-        set("jqFilter", json!(self.jq_filter));
-        set("hmacSignatureEnabled", json!(self.hmac_signature_enabled));
-        set("pollingInterval", json!(self.polling_interval));
-        if !self.headers.is_empty() {
-            set("headers", Value::Object(self.headers.iter().map(field).collect()));
-        }
-        if !self.polling_strategies.is_empty() {
-            set("pollingStrategies", json!(self.polling_strategies));
-        }
+        put(&mut object, "name", &self.name);
+        put(&mut object, "url", &self.url);
+        put(&mut object, "description", &self.description);
+        put(&mut object, "status", &self.status);
+        put(&mut object, "hmacSignatureEnabled", self.hmac_signature_enabled);
+        self.polling.put_into(&mut object);
         Ok(object)
     }
-}
-
-fn field((name, value): &(String, String)) -> (String, Value) {
-    (name.clone(), json!(value))
 }
 
 async fn list(
@@ -276,6 +249,8 @@ fn value(stream: &impl Serialize) -> Result<Value, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,5 @@
 //! What every command does: settings, help, exit codes.
 
-use std::process::Stdio;
-
 use restless_tokio::signature::Signer;
 
 use crate::stage::{Stage, program};
@@ -45,12 +43,20 @@ fn a_bad_configuration_says_where_and_prints_nothing_of_it() {
 #[test]
 fn help_and_the_manual_have_the_exit_codes() {
     let stage = Stage::new();
-    for arguments in [["--help"], ["man"]] {
+    for arguments in [["--help"], ["-h"], ["man"]] {
         let run = stage.run(&arguments);
-        assert_eq!(run.status, Some(0), "{run:?}");
+        assert_eq!((run.status, &*run.err), (Some(0), ""), "{run:?}");
         assert!(run.out.contains("interrupted twice"), "{arguments:?}: {run:?}");
     }
-    assert!(stage.run(&["man", "tail"]).out.contains("save\\-cursor"));
+    for arguments in [&["man"][..], &["man", "tail"]] {
+        assert!(stage.run(arguments).out.contains("save\\-cursor"), "{arguments:?}");
+    }
+    assert!(stage.run(&["man", "streams", "create"]).out.contains("polling\\-strategy"));
+    for version in ["--version", "-V"] {
+        let run = stage.run(&[version]);
+        let due = format!("restless {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!((run.status, run.out, &*run.err), (Some(0), due, ""));
+    }
     assert!(stage.run(&["completions", "bash"]).out.contains("_restless()"));
     // Its own key, which everybody knows, stands in it.
     let help = program(&stage.path("")).args(["emulator", "--help"]).output().expect("help");
@@ -79,17 +85,19 @@ fn arguments_that_can_t_work_exit_with_2() {
 fn a_reader_that_has_enough_is_no_error_and_a_full_disk_is_one() {
     let stage = Stage::new();
     stage.emulator.publish(&stage.id, "1").expect("an event");
-    let mut command = stage.command(&["tail", "Orders", "--since", "0", "-q"]);
-    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = pipes.spawn().expect("the program");
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("its end");
-    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
-    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
-    let mut command = stage.command(&["tail", "Orders", "--since", "0", "-q"]);
-    let output = command.stdout(full).output().expect("the program");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the output can't be written"));
+    for arguments in [&["--help"][..], &["-V"], &["man"], &["tail", "Orders", "--since", "0", "-q"]]
+    {
+        let (reader, nobody) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = stage.command(arguments).stdout(nobody).output().expect("the program");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*err), (Some(0), ""), "{arguments:?}");
+        let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { continue };
+        let output = stage.command(arguments).stdout(full).output().expect("the program");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {err}");
+        assert!(err.contains("the output can't be written"), "{arguments:?}: {err}");
+    }
 }
 
 #[test]

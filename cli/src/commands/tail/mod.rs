@@ -21,13 +21,12 @@ use crate::source::Source;
 use crate::stop::Stop;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    source: Source,
-    /// How to print: one JSON object a line on a pipe, paragraphs on a terminal
-    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    /// How to print; else ndjson, and on a terminal pretty
+    #[arg(long, short, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     output: Option<Format>,
-    /// Follow the present document: print it, and on a terminal what has changed in it
+    /// Print the present document with each event, and what has changed in it
     #[arg(long)]
     document: bool,
     /// Stop after N events
@@ -36,26 +35,41 @@ pub(crate) struct Args {
     /// Say nothing of connections
     #[arg(long, short)]
     quiet: bool,
-    /// Keep the position in this file, which is always whole
+    /// Keep the position in this file, at most every 200 ms and at the end; the file is whole at
+    /// each moment
     #[arg(long, value_name = "FILE")]
     save_cursor: Option<PathBuf>,
     /// Start at the position in the file of --save-cursor, where there is one
     #[arg(long, requires = "save_cursor", conflicts_with = "cursor")]
     resume: bool,
+    #[command(flatten)]
+    source: Source,
 }
 
-/// How events are printed.
+const HELP: &str = "\
+Forms of output:
+  ndjson  one JSON object a line
+  json    the same over several lines
+  csv     a line of comma-separated values, below one with their names
+  raw     the data alone, in one line, as it came
+  pretty  a paragraph: when, which, and what has changed
+
+What is printed is saved afterwards: behind a crash, --resume prints the events of the last 200 ms
+again, and loses none. `restless relay` stores each event once.
+
+Examples:
+  restless tail Orders
+  restless tail Orders --since 0 -n 10 -o raw
+  restless tail Orders --save-cursor orders.cursor --resume >> orders.ndjson
+  restless tail --direct https://api.example.com/orders --polling-interval 30";
+
+/// How events are printed, as [`HELP`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// One JSON object a line
     Ndjson,
-    /// One JSON object over several lines
     Json,
-    /// A line of comma-separated values, under one with their names
     Csv,
-    /// The data alone, in one line, as it came
     Raw,
-    /// A paragraph, with what has changed
     Pretty,
 }
 
