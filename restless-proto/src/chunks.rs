@@ -6,9 +6,9 @@ use bytes::{Buf as _, Bytes};
 
 /// Pieces of input, in the order in which they came.
 ///
-/// The first one is being read. A driver that reads its socket only when it is told to wait never
-/// has another behind it: so the first has a place of its own, and the others a queue that takes
-/// memory when it is used.
+/// The first piece is being read. A driver that reads its socket only when it is told to wait never
+/// has another piece behind: so the first has a place of its own, and the others have a queue that
+/// takes memory when it is used.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
     first: Bytes,
@@ -17,7 +17,7 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Takes the next piece. An empty one changes nothing.
+    /// Takes the next piece. An empty piece changes nothing.
     #[inline]
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.first.is_empty() {
@@ -28,7 +28,7 @@ impl Chunks {
         }
     }
 
-    /// The piece that is being read, empty where there is none.
+    /// Returns the piece that is being read, empty where there is none.
     #[inline]
     pub(crate) fn first(&self) -> &Bytes {
         &self.first
@@ -42,12 +42,12 @@ impl Chunks {
         }
     }
 
-    /// Goes on to the next piece, and says whether there is one. The memory of the one that is left
-    /// behind is free, unless somebody has a slice of it.
+    /// Goes on to the next piece, and says whether there is one. The memory of the piece that is
+    /// left behind is free, unless somebody has a slice of it.
     #[inline]
     pub(crate) fn leave_first(&mut self) -> bool {
         self.first = Bytes::new();
-        // Hardly ever is there another one, and moving one that may be there is slow.
+        // There is hardly ever another piece, and moving one that may be there is slow.
         if !self.later.is_empty() {
             self.first = self.later.pop_front().unwrap_or_default();
             self.later_bytes -= self.first.len();
@@ -55,7 +55,7 @@ impl Chunks {
         !self.first.is_empty()
     }
 
-    /// The piece that stands so many places behind the first.
+    /// Returns the piece that stands so many places behind the first.
     pub(crate) fn get(&self, behind: usize) -> Option<&Bytes> {
         match behind.checked_sub(1) {
             None => Some(&self.first).filter(|first| !first.is_empty()),
@@ -63,13 +63,13 @@ impl Chunks {
         }
     }
 
-    /// How many pieces there are.
+    /// Returns how many pieces there are.
     #[inline]
     pub(crate) fn count(&self) -> usize {
         usize::from(!self.first.is_empty()) + self.later.len()
     }
 
-    /// The bytes of all pieces, and what it takes to keep many small ones.
+    /// Returns the bytes of all pieces, and what it takes to keep many small ones.
     pub(crate) fn held_bytes(&self) -> usize {
         self.first.len() + self.later_bytes + self.later.len() * 2 * size_of::<Bytes>()
     }

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 /// A source of random numbers, from a seed that the driver draws from its operating system.
 ///
 /// The crate takes randomness from the driver alone. The numbers are SHA-256 of the seed and a
-/// counter, so whoever sees some of them can tell neither the others nor the seed, which masking
-/// keys need (RFC 6455 §10.3), and a seed in a recording repeats the run.
+/// counter. Whoever sees some of the numbers can't tell the others or the seed, which masking keys
+/// need (RFC 6455 §10.3). A seed in a recording repeats the run.
 ///
 /// ```
 /// use restless_proto::Entropy;
@@ -31,8 +31,9 @@ impl Entropy {
         Self { seed, counter: 0, words }
     }
 
-    /// Starts from a small seed, as tests and recordings have it. Such a seed is enough for jitter.
-    /// Masking keys, which a peer must be unable to guess, take [`from_bytes`](Self::from_bytes).
+    /// Starts from a small seed, as tests and recordings have it. A small seed is enough for
+    /// jitter. Masking keys, which a peer must be unable to guess, take
+    /// [`from_bytes`](Self::from_bytes).
     pub fn from_seed(seed: u64) -> Self {
         let mut bytes = [0; 32];
         for (to, from) in bytes.iter_mut().zip(seed.to_le_bytes()) {
@@ -41,7 +42,7 @@ impl Entropy {
         Self::from_bytes(bytes)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         match self.words.next() {
             Some(word) => word,
@@ -49,20 +50,20 @@ impl Entropy {
         }
     }
 
-    /// A number from 0 to `bound`, both included.
+    /// Returns a number from 0 to `bound`, both included.
     pub fn up_to(&mut self, bound: u64) -> u64 {
         let scaled = (u128::from(self.next_u64()) * (u128::from(bound) + 1)) >> 64;
         u64::try_from(scaled).unwrap_or(bound)
     }
 
-    /// The next four bytes: a masking key (RFC 6455 §5.3).
+    /// Returns the next four bytes: a masking key (RFC 6455 §5.3).
     pub(crate) fn next_key(&mut self) -> [u8; 4] {
         let [a, b, c, d, ..] = self.next_u64().to_le_bytes();
         [a, b, c, d]
     }
 
-    /// An independent source, for a part that keeps its own: what it draws doesn't shift what the
-    /// others draw.
+    /// Returns an independent source, for a part that keeps its own: what one source draws doesn't
+    /// shift what the others draw.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         let mut seed = [0; 32];

@@ -24,7 +24,7 @@ use crate::semantics::redirect::RedirectError;
 use crate::signature;
 use crate::ws::{self, HandshakeError};
 
-/// Why a call or a subscription ended without what was asked for.
+/// Says why a call or a subscription ended without what was asked for.
 ///
 /// | variant | who acts |
 /// | --- | --- |
@@ -77,7 +77,7 @@ pub enum Error {
     /// The service answered, and said no.
     #[error(transparent)]
     Refused(#[from] Box<Refused>),
-    /// The service's reply can't be read as what is due.
+    /// The service's reply is another than the call or the subscription needs.
     #[error(transparent)]
     Content(#[from] Box<ContentError>),
     /// An event's data can't be read as what was asked for.
@@ -89,7 +89,7 @@ pub enum Error {
     /// A redirect could not be followed.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
-    /// No connection, or it broke.
+    /// A connection could not be made, or broke.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// Something took longer than its timer allows.
@@ -104,13 +104,13 @@ pub enum Error {
     /// The server closed a WebSocket connection, and said why.
     #[error(transparent)]
     Closed(#[from] PeerClosed),
-    /// Trying again has not helped as often as is allowed.
+    /// All tries that are allowed were in vain.
     #[error(transparent)]
     GaveUp(#[from] Box<GaveUp>),
 }
 
 impl Error {
-    /// The status of the service's answer, where it gave one that was refused.
+    /// Returns the status of the service's answer; `None` where no answer was refused.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused(refused) => Some(refused.status()),
@@ -120,7 +120,7 @@ impl Error {
         }
     }
 
-    /// The id that the service gave this request, for a support ticket.
+    /// Returns the id that the service gave this request, for a support ticket.
     pub fn request_id(&self) -> Option<&str> {
         match self {
             Self::Refused(refused) => refused.request_id(),
@@ -149,7 +149,7 @@ impl Error {
             },
             Self::Closed(closed) => closed.redact(keys),
             Self::GaveUp(gave_up) => gave_up.last.redact(keys),
-            // Nothing in them is the peer's own words.
+            // None of these has words of the peer's.
             Self::Config(_)
             | Self::Misuse(_)
             | Self::Limit(_)
@@ -163,7 +163,7 @@ impl Error {
         }
     }
 
-    /// How long whoever answered asks to wait (RFC 9110 §10.2.3).
+    /// Returns how long whoever answered asks to wait (RFC 9110 §10.2.3).
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refused) => refused.retry_after(),
@@ -172,8 +172,8 @@ impl Error {
         }
     }
 
-    /// Says how long the URL was, where that may be why: with 400, 414 and 431, and without a
-    /// status where the connection broke.
+    /// States the length of the URL, where that may be the reason: with 400, 414 and 431, and
+    /// without a status where the connection broke.
     pub(crate) fn blame_long_url(&mut self, bytes: usize) {
         match self {
             Self::Refused(refused) => refused.blame_long_url(bytes),
@@ -182,7 +182,7 @@ impl Error {
         }
     }
 
-    /// Of a subscription.
+    /// Makes the error of a subscription.
     pub(crate) fn no_event(retries: u32, last: Self) -> Self {
         let what = if retries == 1 {
             "reconnect without an event"
@@ -192,7 +192,7 @@ impl Error {
         Self::GaveUp(Box::new(GaveUp { retries, what, last }))
     }
 
-    /// Of a call.
+    /// Makes the error of a call.
     pub(crate) fn no_answer(retries: u32, last: Self) -> Self {
         let what = if retries == 1 { "further try" } else { "further tries" };
         Self::GaveUp(Box::new(GaveUp { retries, what, last }))

@@ -15,7 +15,7 @@ const TAKEN: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::HOST,
-    // The origin would get it.
+    // The origin would get this field.
     header::PROXY_AUTHORIZATION,
     header::TE,
     header::TRANSFER_ENCODING,
@@ -44,14 +44,14 @@ pub(crate) fn checked(name: &str, value: &str) -> Result<(HeaderName, HeaderValu
     Ok((name, value))
 }
 
-/// Adds the defaults to the fields of a request, as far as it has no field of that name.
+/// Adds the defaults to the fields of a request, except where the request has a field of that name.
 pub(crate) fn fill(fields: &mut HeaderMap, defaults: &HeaderMap) {
     for (name, value) in defaults {
         fields.entry(name).or_insert_with(|| value.clone());
     }
 }
 
-/// The defaults that a service has where none were set.
+/// Returns the defaults that a service has where none were set.
 pub(crate) fn defaults() -> HeaderMap {
     HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))])
 }

@@ -38,26 +38,26 @@
 //!    has back-pressure for free: a slow user slows the peer down.
 //! 2. **Bytes before time.** Where bytes have come and the deadline is reached, hand in the bytes:
 //!    the deadline may be about these very bytes. A driver that stood still for a while notices a
-//!    deadline late, and the bytes that have come meanwhile are still with the operating system. A
-//!    machine with an open exchange that hears of the deadline more than 20 ms late therefore asks
-//!    once to wait 20 ms more, by a `Wait` as any other.
+//!    deadline late, and the bytes that have come meanwhile are still with the operating system.
+//!    Therefore a machine with an open exchange, told of a deadline more than 20 ms late, asks once
+//!    to wait 20 ms more. The request for the wait is an ordinary `Wait`.
 //! 3. **Whatever fails is an [`End`]**: an unknown name, a refused connection, a bad certificate, a
 //!    reset. [`TransportErrorKind`] says which failure it was, and the [`TransportError`] carries
 //!    the cause. The machine decides whether to try again.
-//! 4. **Never retry, redirect or time a request yourself**, save for the time that connecting takes
-//!    ([`Timer::Connect`], [`Timer::TlsHandshake`]), which a machine can't see. Switch redirects,
-//!    retries and timeouts off in the HTTP client below.
+//! 4. **Leave retries, redirects and timeouts to the machine**, and switch all of them off in the
+//!    HTTP client below. The driver keeps only the time that connecting takes ([`Timer::Connect`],
+//!    [`Timer::TlsHandshake`]), which a machine can't see.
 //! 5. **Time only moves forward.** Take an origin once, and pass the time since the origin. If a
-//!    while has gone by since the machine was made, say `Elapsed` before the first poll.
+//!    while has gone by since the machine was made, hand in `Elapsed` before the first poll.
 //! 6. **The request is whole** but for `Host`, `Content-Length` and `Connection`. Send the
 //!    request's fields as they are. `Data` is content without the transfer coding, but with the
 //!    content coding that `Content-Encoding` names: switch off the decoding of an HTTP client, or
 //!    see to it that the field goes with the coding. Interim responses stay with the driver. A
 //!    driver that gets a response without `Date` adds the time of receipt as `Date` (RFC 9110
-//!    §6.6.1), because a machine, which has no clock, reads a date in `Retry-After` against that
-//!    field. A request that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of
-//!    a 101 the connection is the machine's: `Data` is whatever comes, and `Send` whatever goes.
-//!    The target that goes over the wire has a path: `/` where the URL's path is empty (RFC 9112
+//!    §6.6.1). The machine lacks a clock, and reads a date in `Retry-After` against that field. A
+//!    request that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of a 101
+//!    the connection is the machine's: `Data` is whatever comes, and `Send` whatever goes. The
+//!    target that goes over the wire has a path: `/` where the URL's path is empty (RFC 9112
 //!    §3.2.1). A GET or DELETE whose content is empty goes out without content; an empty POST says
 //!    `Content-Length: 0` (RFC 9110 §8.6).
 //! 7. **A question is open until something else comes out.** After `Authorize` comes `Wait`: wait
@@ -84,19 +84,19 @@
 //!
 //! [`close`](crate::subscription::SubscriptionMachine::close) and
 //! [`ask_for_snapshot`](crate::subscription::SubscriptionMachine::ask_for_snapshot) are called
-//! between two polls, with the present time. The next poll says what comes of the call, `Hangup`
-//! first where a connection is to be dropped; a driver that waits has to be woken for that poll.
-//! [Continuity](crate::subscription::Continuity) is an `Event` as any other, right before the item
-//! that the event is about.
+//! between two polls, with the present time. The next poll says what comes of the call; where a
+//! connection is to be dropped, `Hangup` comes first. A driver that waits has to be woken for that
+//! poll. [Continuity](crate::subscription::Continuity) is an ordinary `Event`, right before the
+//! item that the event is about.
 //!
 //! # Stacks that call back
 //!
 //! Some stacks hand over bytes when they like, by calling a function. Rule 1 then needs a queue
-//! between the stack and the machine, and the queue a bound: pause the stack (libcurl's
-//! `CURL_WRITEFUNC_PAUSE`, Node's `pause()`, a stream's reader that is not asked) once 64 KiB wait,
-//! and go on at `Wait`. A driver asks a stack that lacks a pause to hang up instead, and tells the
-//! machine `Ended`: the machine resumes at the cursor, and nothing is lost. A queue without a bound
-//! would let a fast server fill the memory.
+//! between the stack and the machine, and the queue needs a bound, or a fast server would fill the
+//! memory. Pause the stack once 64 KiB wait (libcurl's `CURL_WRITEFUNC_PAUSE`, Node's `pause()`, a
+//! stream's reader that is left unasked), and go on at `Wait`. A driver asks a stack that lacks a
+//! pause to hang up instead, and tells the machine `Ended`: the machine resumes at the cursor, and
+//! nothing is lost.
 //!
 //! # In a browser: `fetch`
 //!
@@ -116,14 +116,14 @@
 //!
 //! # A driver that is confused
 //!
-//! Every order of calls is allowed: a late input of an older exchange, an early `Elapsed` and an
+//! Every order of calls is allowed. A late input of an older exchange, an early `Elapsed` and an
 //! input at the wrong time all do no harm.
 //!
 //! # A driver
 //!
 //! The driver below runs any machine to its end over a bare socket, in one thread.
-//! [`http1`](crate::http1) speaks HTTP; a driver over an HTTP stack differs in where the inputs
-//! come from, and needs the same cases.
+//! [`http1`](crate::http1) speaks HTTP. In a driver over an HTTP stack, the inputs come from the
+//! stack; the cases are the same.
 //!
 //! ```
 //! use std::io::{ErrorKind, Read as _, Write as _};
@@ -260,8 +260,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A call runs by the same loop. A call tries again by itself, as [`CallMachine`] says, so that the
-//! HTTP client below must not:
+//! A call runs by the same loop. A call tries again by itself, as [`CallMachine`] says, and the
+//! HTTP client below must leave that to the call:
 //!
 //! ```
 //! # use restless_proto::{CallOptions, Entropy, Instant, Service, streams};
@@ -278,15 +278,15 @@
 //! Whole drivers, over reqwest, ureq, async-tungstenite, a bare `TcpStream`, on an executor of one
 //! thread and on an event loop of mio's, stand in the repository's `examples/bring-your-own`.
 //!
-//! In life, seed [`Entropy`](crate::Entropy) with 32 bytes from the operating system, and wait for
-//! `deadline.saturating_duration_since(now)`. A read that times out in the middle of something must
-//! keep the bytes that it has.
+//! In a real program, seed [`Entropy`](crate::Entropy) with 32 bytes from the operating system, and
+//! wait for `deadline.saturating_duration_since(now)`. A read that times out in the middle of
+//! something must keep the bytes that have come.
 //!
 //! # Trying a driver
 //!
 //! The crate `restless-trial` runs a driver through calls, both transports and all that a server
-//! and a network do to them, and says rule by rule what held: one in Rust by a small trait, any
-//! program by its command line and lines of JSON.
+//! and a network do to them, and says rule by rule what held. A driver in Rust is tried by a small
+//! trait, and any program by its command line and lines of JSON.
 //!
 //! ```console
 //! $ cargo run -p restless-trial -- PROGRAM ARGUMENTS…
@@ -295,22 +295,22 @@
 //! # WebSocket
 //!
 //! A subscription over WebSocket opens an exchange whose request says `Connection: Upgrade`. The
-//! head of a 101 turns the connection over: from then on every byte that comes is `Data`, and every
-//! [`Send`](crate::machine::Output::Send) is written as it is. The driver above needs nothing more
-//! for it.
+//! head of a 101 turns the connection over: from then on every byte that comes is `Data`, and the
+//! bytes of every [`Send`](crate::machine::Output::Send) are written unchanged. The driver above
+//! can do this already.
 //!
 //! A driver whose HTTP stack turns the connection over reads into a
 //! [`ReadBuffer::for_websocket`](crate::ReadBuffer::for_websocket), and gives the machine slices of
 //! the buffer: messages and events of a large read are lent, not copied.
 //!
 //! A driver with a WebSocket stack asks for [`whole_messages`](crate::Subscription::whole_messages)
-//! instead, and tells of each [`Message`](crate::machine::Input::Message), of pings and pongs as
-//! empty `Data`, since pings and pongs are sound, and of
+//! instead. The driver hands in each message as [`Message`](crate::machine::Input::Message), each
+//! ping and pong as empty `Data`, since pings and pongs are sound, and the peer's Close frame as
 //! [`End::Closed`](crate::machine::End::Closed).
 //!
 //! A driver for an async runtime keeps the machine and the open exchange in one struct, and does
 //! the same in its `poll` function: `Wait` becomes "poll the exchange, then the alarm, else
-//! `Pending`". Since all state is in the struct, its futures are safe to cancel.
+//! `Pending`". All state is in the struct, which makes the driver's futures safe to cancel.
 //!
 //! [`CallMachine`]: crate::CallMachine
 //! [`SubscriptionMachine`]: crate::subscription::SubscriptionMachine

@@ -1,11 +1,11 @@
 //! The Restless Stream protocol without I/O.
 //!
-//! [Restless Stream](https://restlessapi.stream) turns REST APIs into live streams of events. This
+//! [Restless Stream](https://restlessapi.stream) turns REST APIs into live streams of events. The
 //! crate builds the requests, reads the replies, decodes the event streams as their bytes come, and
-//! drives reconnecting and cursors. The crate compiles for any target, since a *driver* opens
-//! sockets, reads the clock, starts threads and draws randomness for it. Ready-made drivers are the
-//! adapters, `restless-tokio` and its siblings; [Writing a driver](guide) tells how to make one,
-//! over any HTTP stack.
+//! drives reconnecting and cursors. The crate compiles for any target, because a *driver* opens the
+//! sockets, reads the clock, starts the threads and draws the randomness. Ready-made drivers are
+//! the adapters, `restless-tokio` and its siblings; [Writing a driver](guide) tells how to make
+//! one, over any HTTP stack.
 //!
 //! # What is in it
 //!
@@ -24,7 +24,8 @@
 //!
 //! # What is not
 //!
-//! Sockets, TLS, name resolution, proxies, and the connections that are kept: the adapters'.
+//! Sockets, TLS, name resolution, proxies, and the connections that are kept: the adapters have
+//! these.
 //!
 //! # The loop
 //!
@@ -54,10 +55,11 @@
 //! # Glossary
 //!
 //! - **call**: one REST request and what its reply becomes.
-//! - **subscription**: a stream that is followed over as many connections as it takes.
-//! - **exchange**: one request and what follows from it.
-//! - **cursor**: a position in a stream, as the service understands it; sent to resume there.
-//! - **continuity**: what is known of what lies between an event and the one before it.
+//! - **subscription**: a stream that is followed over as many connections as needed.
+//! - **exchange**: one request and what follows from the request.
+//! - **cursor**: a position in a stream, as the service understands it. A request sends a cursor to
+//!   resume there.
+//! - **continuity**: what is known of what lies between an event and the event before it.
 //!   **snapshot**: full data in the place of patches.
 //! - **machine**: the protocol of a call or a subscription, as inputs and outputs.
 //! - **driver**: what moves bytes and time for a machine. **adapter**: a driver made for a runtime.
@@ -121,9 +123,9 @@ pub use timing::{Backoff, Instant};
 pub mod url {
     //! The URLs of the runtime, where streams are followed.
     //!
-    //! Subscriptions make these themselves. This module is for a program that hands a URL to
-    //! somebody else. A user and a password in a base stay where they are; a subscription that is
-    //! given such a URL refuses it.
+    //! Subscriptions make their URLs themselves. The module is for a program that hands a URL to
+    //! somebody else. A user and a password in a base URL stay where they are; a subscription that
+    //! is given such a URL refuses it.
     //!
     //! ```
     //! let url = restless_proto::url::sse().stream_id("stream_123").cursor("42").build()?;

@@ -7,10 +7,10 @@
 /// the limit, rounded up to a power of two, plus one chunk of input. A limit counts bytes after
 /// their content coding is taken off; at most 16 KiB are decoded ahead.
 ///
-/// A coded event stream has one limit more: the bytes of one minute that decode to no event, at
-/// most the line's limit and the event's limit together, and no less than 32 MiB. A subscription
-/// that passes this limit ends, since the same bytes would come again: a few bytes can be coded to
-/// comments without end. Heartbeats stay far below the limit.
+/// A coded event stream has one more limit, since a few bytes can be coded to comments without end.
+/// What counts is the bytes that are decoded in one minute and bring no event: at most the line's
+/// limit and the event's limit together, or 32 MiB where that is more. A subscription that passes
+/// this limit ends, since the same bytes would come again. Heartbeats stay far below the limit.
 ///
 /// ```
 /// use restless_proto::Limits;
@@ -61,29 +61,29 @@ impl Limits {
     }
 
     /// Sets how much of a refusal's content an error keeps, in bytes. Default: 8 KiB. Longer
-    /// content is cut there, which is no error.
+    /// content is cut there, and is no error.
     #[must_use]
     pub fn excerpt_bytes(mut self, maximum: usize) -> Self {
         self.excerpt_bytes = maximum;
         self
     }
 
-    /// The limit set by [`line_bytes`](Self::line_bytes).
+    /// Returns the limit set by [`line_bytes`](Self::line_bytes).
     pub fn line(&self) -> usize {
         self.line_bytes
     }
 
-    /// The limit set by [`event_bytes`](Self::event_bytes).
+    /// Returns the limit set by [`event_bytes`](Self::event_bytes).
     pub fn event(&self) -> usize {
         self.event_bytes
     }
 
-    /// The limit set by [`content_bytes`](Self::content_bytes).
+    /// Returns the limit set by [`content_bytes`](Self::content_bytes).
     pub fn content(&self) -> usize {
         self.content_bytes
     }
 
-    /// The limit set by [`excerpt_bytes`](Self::excerpt_bytes).
+    /// Returns the limit set by [`excerpt_bytes`](Self::excerpt_bytes).
     pub fn excerpt(&self) -> usize {
         self.excerpt_bytes
     }

@@ -3,18 +3,18 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// A parameter's value.
+/// Returns a parameter's value.
 pub(crate) fn value(url: &Url, name: &str) -> Option<String> {
     value_in(url.query()?, name)
 }
 
-/// The same, of a query that stands alone.
+/// Does the same for a query that stands alone.
 pub(crate) fn value_in(query: &str, name: &str) -> Option<String> {
     pairs(query).find_map(|(_, key, value)| (key == name).then(|| decode(value)))
 }
 
-/// Each parameter: as it is spelt, its name decoded, its value as it is spelt. Nothing between two
-/// ampersands is one without a name.
+/// Returns each parameter: as it is spelt, its name decoded, its value as it is spelt. An empty
+/// piece between two ampersands is a parameter with an empty name.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&str, String, &str)> {
     let pieces = Some(query).filter(|query| !query.is_empty()).into_iter();
     pieces.flat_map(|query| query.split('&')).map(|text| {

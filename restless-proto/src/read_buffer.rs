@@ -22,7 +22,7 @@ use crate::ws::FrameWalk;
 /// ```
 ///
 /// A driver that reads without blocking goes on while [`advance`](Self::advance) says that reading
-/// on pays, and takes all bytes at once: a message that lies in one piece is lent, and never
+/// on pays, and then takes all bytes at once. A message that lies in one piece is lent instead of
 /// copied. For a WebSocket, a piece ends between two frames where possible
 /// ([`for_websocket`](Self::for_websocket)).
 ///
@@ -56,16 +56,16 @@ pub struct ReadBuffer {
     /// The block that was handed over last. Once every slice of the block is dropped, the block is
     /// read into again, as it is.
     lent: Bytes,
-    /// Whether the last read would have found room in a quarter of the smallest block, or is yet to
-    /// come.
+    /// Whether the last read would have found room in a quarter of the smallest block, or is still
+    /// to come.
     scarce: bool,
     /// Where the frames end, for a WebSocket.
     frames: Option<FrameWalk>,
 }
 
 const LEAST_BYTES: usize = 16 << 10;
-/// The amount with which a buffer stops reading on, save to the end of a frame. More bytes would
-/// leave the processor's cache before they are looked at, and so cost time.
+/// The number of bytes at which a buffer stops reading on, save to the end of a frame. More bytes
+/// would leave the processor's cache before they are looked at, and so cost time.
 const GOOD_BLOCK_BYTES: usize = 64 << 10;
 const MOST_BYTES: usize = 1 << 20;
 
@@ -96,7 +96,8 @@ impl ReadBuffer {
         Self { frames: Some(FrameWalk::default()), ..Self::new() }
     }
 
-    /// The space to read into, which has room as long as [`advance`](Self::advance) says to go on.
+    /// Returns the space to read into. The space has room as long as [`advance`](Self::advance)
+    /// says to go on.
     pub fn space(&mut self) -> &mut [u8] {
         if self.block.is_empty() {
             self.block = match std::mem::take(&mut self.lent).try_into_mut() {
@@ -112,8 +113,8 @@ impl ReadBuffer {
     }
 
     /// States that a read has put this many bytes at the beginning of [`space`](Self::space).
-    /// Returns whether reading on pays, as long as a read does not wait: there is space, and the
-    /// socket is likely to have more.
+    /// Returns whether another read pays that does not wait: the buffer has space, and the socket
+    /// is likely to have more bytes.
     pub fn advance(&mut self, length: usize) -> bool {
         let asked = self.aim().min(self.block.len());
         self.filled = self.filled.saturating_add(length).min(asked);
@@ -135,7 +136,8 @@ impl ReadBuffer {
 
     /// Gives the block back after a last read of less than a quarter of the smallest block. A
     /// driver whose socket is silent for now calls this, and reads the next bytes into memory of
-    /// its own ([`is_at_rest`](Self::is_at_rest)). Does nothing before [`take`](Self::take).
+    /// the driver's own ([`is_at_rest`](Self::is_at_rest)). Does nothing before
+    /// [`take`](Self::take).
     pub fn rest(&mut self) {
         if self.scarce && self.is_empty() {
             self.block = BytesMut::new();
@@ -143,15 +145,15 @@ impl ReadBuffer {
         }
     }
 
-    /// Whether the buffer is free of memory, and the next read is likely to be small: a few KiB on
-    /// the stack do for that read, for [`put`](Self::put).
+    /// Whether the buffer holds no memory, and the next read is likely to be small. A few KiB on
+    /// the stack are then enough for that read; [`put`](Self::put) takes the bytes.
     pub fn is_at_rest(&self) -> bool {
         self.scarce && self.block.is_empty() && self.lent.is_empty()
     }
 
-    /// Takes bytes that were read into other memory, while the buffer is empty. Less than 4 KiB are
-    /// kept as a copy of their size, and the answer is that reading on does not pay; more bytes are
-    /// the start of a block.
+    /// Takes bytes that were read into other memory, while the buffer is empty. Returns whether
+    /// reading on pays. Less than 4 KiB are kept as a copy of their size, and reading on does not
+    /// pay; more bytes are the start of a block.
     pub fn put(&mut self, read: &[u8]) -> bool {
         let much = read.len() >= LEAST_BYTES / 4;
         self.size = self.size.max(read.len());
@@ -167,7 +169,7 @@ impl ReadBuffer {
         self.filled == 0
     }
 
-    /// Takes the bytes that have been read since the last time.
+    /// Takes the bytes that have been read since the last call.
     pub fn take(&mut self) -> Bytes {
         if self.block.is_empty() {
             return Bytes::new();
@@ -180,7 +182,7 @@ impl ReadBuffer {
         }
         self.scarce = filled < LEAST_BYTES / 4 && size == LEAST_BYTES;
         if self.block.capacity() < size {
-            // It is of its own size already: it was put here.
+            // The bytes have memory of their own size already: they were put here.
             self.block.truncate(filled);
             return std::mem::take(&mut self.block).freeze();
         }
@@ -201,20 +203,20 @@ impl ReadBuffer {
         self.lent.slice(..filled)
     }
 
-    /// Up to where to read.
+    /// The filling up to which the next read may go.
     fn aim(&self) -> usize {
         let (size, frame_end) = (self.size, self.frame_end());
         if frame_end > size { size } else { self.good_bytes().max(frame_end) }
     }
 
-    /// With this much in the block, what has come is worth looking at. The rest of it is for the
-    /// end of a frame.
+    /// The filling from which the bytes are worth looking at. The rest of the block is for the end
+    /// of a frame.
     fn good_bytes(&self) -> usize {
         let size = self.size;
         if self.frames.is_some() { (size / 2).min(GOOD_BLOCK_BYTES) } else { size }
     }
 
-    /// More than this it only holds for a frame that needs it.
+    /// The size of the block for all but a frame that needs more.
     fn usual_bytes(&self) -> usize {
         if self.frames.is_some() { 2 * GOOD_BLOCK_BYTES } else { GOOD_BLOCK_BYTES }
     }
@@ -226,10 +228,10 @@ impl ReadBuffer {
     }
 }
 
-/// Walks on over what has come.
+/// Walks on over the bytes that have come.
 fn walk(frames: &mut Option<FrameWalk>, read: &[u8]) {
     if frames.as_mut().is_some_and(|walk| walk.skip(read).is_err()) {
-        // Whoever parses it says what is wrong.
+        // Whoever parses the bytes says what is wrong.
         *frames = None;
     }
 }
@@ -247,14 +249,14 @@ mod tests {
     use super::*;
     use crate::ws::{FrameHeader, Opcode};
 
-    /// Reads from `wire` as a socket with all of it gives it, `most` bytes at once, until it does
-    /// not pay any more.
+    /// Reads from `wire` as from a socket that has all of it, `most` bytes at once, until reading
+    /// on no longer pays.
     fn read(buffer: &mut ReadBuffer, wire: &mut &[u8], most: usize) -> Bytes {
         pour(buffer, wire, most);
         buffer.take()
     }
 
-    /// The same, and leaves it there.
+    /// Does the same, and leaves the bytes in the buffer.
     fn pour(buffer: &mut ReadBuffer, wire: &mut &[u8], most: usize) {
         loop {
             let space = buffer.space();
@@ -268,7 +270,7 @@ mod tests {
         }
     }
 
-    /// Reads this many bytes of a value, or as many as it pays to.
+    /// Reads this many bytes of a value, or as many as pays.
     fn fill(buffer: &mut ReadBuffer, length: usize, value: u8) -> Bytes {
         read(buffer, &mut vec![value; length].as_slice(), 16 << 10)
     }
@@ -344,7 +346,7 @@ mod tests {
     fn a_small_read_keeps_no_block_in_memory() {
         let mut buffer = ReadBuffer::new();
         let small = fill(&mut buffer, 100, 1);
-        // Alone with its memory, and that is no more than it says.
+        // Nobody else has the memory, and the memory is as large as it says.
         assert_eq!(small.try_into_mut().expect("nobody else has it").capacity(), 100);
     }
 

@@ -10,11 +10,11 @@ use unit::Unit;
 
 pub(crate) use keys::Keys;
 
-/// Stands where something was left out.
+/// What stands where something was left out.
 const REDACTED: &str = "…";
 
-/// A text of the service's as it may be printed and logged, without words that look like a key or
-/// stand where keys do. The text may be escaped as in JSON, in `Debug` or in a URL.
+/// Returns a text of the service's as it may be printed and logged: without words that look like a
+/// key or stand where keys do. The text may be escaped as in JSON, in `Debug` or in a URL.
 ///
 /// Errors and events print themselves in this way. The function is for a program that prints a
 /// field of an error or an event, such as a request's id or a cursor.
@@ -26,7 +26,8 @@ pub fn redacted(text: &str) -> String {
     redact(text, &[])
 }
 
-/// A `Display` is one line, whatever the peer wrote, and no longer than a log line should be.
+/// Makes one line of a text, as `Display` should be, whatever the peer wrote, and no longer than a
+/// log line should be.
 fn one_line(text: &str) -> String {
     let mut line: String =
         text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -36,9 +37,9 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// What may be shown of a text of the peer's: one line, without what looks like a key.
+/// Returns what may be shown of a text of the peer's: one line, without what looks like a key.
 pub(crate) fn shown(text: &str) -> String {
-    // Of a long text, no more is looked at than can come to be shown.
+    // A long text is looked at only as far as it can come to be shown.
     let (end, _) = text.char_indices().nth(LOOKED_AT).unwrap_or((text.len(), ' '));
     let mut line = one_line(&redacted(text.get(..end).unwrap_or_default()));
     if end < text.len() && !line.ends_with('…') {
@@ -47,7 +48,7 @@ pub(crate) fn shown(text: &str) -> String {
     line
 }
 
-/// A key that is left out may be longer than what is shown.
+/// How far a text is looked at: a key that is left out may be longer than what is shown.
 const LOOKED_AT: usize = 4096;
 
 /// A text that `Debug` shows as [`redacted`] has it.
@@ -60,8 +61,8 @@ impl fmt::Debug for Redacted {
     }
 }
 
-/// What `Debug` may show of a field of a model: what no key can hide in. The URL of the caller's
-/// API may hold one in its query, where the names are not the service's.
+/// Returns what `Debug` may show of a field of a model: what can't hide a key. The URL of the
+/// caller's API may hold a key in its query, where the names are the API's own.
 pub(crate) fn field(name: &str, debug: &str) -> String {
     let mut shown = redacted(debug);
     if matches!(name, "url" | "target_url") {
@@ -106,7 +107,7 @@ fn redact(text: &str, keys: &[Key]) -> String {
     shown
 }
 
-/// Where the secret lies that stands here, or is announced here.
+/// Returns where the secret lies that stands here, or is announced here.
 fn secret(rest: &str, before: Before, keys: &[Key]) -> Option<(usize, usize)> {
     if let Some(len) = keys::found(rest, keys) {
         return Some((0, len));
@@ -118,7 +119,7 @@ fn secret(rest: &str, before: Before, keys: &[Key]) -> Option<(usize, usize)> {
     }
     if before.is_authority() {
         let ends = |unit: &Unit| "/?#\"'\\ ".contains(unit.char) || unit.char.is_control();
-        // Only so far, since the next place may announce another one.
+        // The search ends there, since the next place may announce another secret.
         let mut looked_at = 0;
         let end = until(rest, |unit| {
             looked_at += 1;
@@ -146,10 +147,10 @@ fn secret(rest: &str, before: Before, keys: &[Key]) -> Option<(usize, usize)> {
     None
 }
 
-/// Longest user information of a URL that is looked for, in characters.
+/// The longest user information of a URL that is looked for, in characters.
 const LONGEST_USER: usize = 512;
 
-/// How long the separators are that a value comes after, and whether one of them assigns.
+/// Returns how long the separators are that a value comes after, and whether one of them assigns.
 fn separators(text: &str) -> (usize, bool) {
     let mut assigns = false;
     let len = until(text, |unit| {
@@ -167,7 +168,8 @@ const ENDS: &[char] = &['"', '\'', '&', '#', '\\', '\n', ' ', ',', ';', ')', '}'
 /// What ends a value that may hold spaces.
 const LINE_ENDS: &[char] = &['"', '\'', '&', '\\', '\n'];
 
-/// How long the spelling of this word is that the text begins with, in any case and escaped anyhow.
+/// Returns the length of this word's spelling where the text begins with the word, in any case and
+/// escaped anyhow.
 fn spelt(text: &str, word: &str) -> Option<usize> {
     let mut len = 0;
     for due in word.chars() {
@@ -180,7 +182,7 @@ fn spelt(text: &str, word: &str) -> Option<usize> {
     Some(len)
 }
 
-/// How long the text is before the first unit of this kind.
+/// Returns the length of the text before the first unit of this kind.
 fn until(text: &str, mut end: impl FnMut(&Unit) -> bool) -> usize {
     let mut len = 0;
     while let Some(unit) = Unit::first(text.get(len..).unwrap_or_default()) {
@@ -192,7 +194,7 @@ fn until(text: &str, mut end: impl FnMut(&Unit) -> bool) -> usize {
     len
 }
 
-/// Where the last unit is that means this character.
+/// Returns where the last unit is that means this character.
 fn last(text: &str, char: char) -> Option<usize> {
     let (mut at, mut found) = (0, None);
     while let Some(unit) = Unit::first(text.get(at..)?) {
@@ -343,7 +345,7 @@ mod tests {
             UNITS.set(0);
             redacted(&long);
             let times = UNITS.get() / long.len();
-            // Each place from each before it would be thousands.
+            // To try each place from each place before it would take thousands.
             assert!(times < 200, "{unit}: {times} times");
         }
     }

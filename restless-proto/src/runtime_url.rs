@@ -1,5 +1,5 @@
-//! The URLs of the runtime, public as [`url`](mod@crate::url): the name of its crate stays free
-//! here.
+//! The URLs of the runtime, public as [`url`](mod@crate::url). Within this crate, that name stays
+//! free for the crate `url`.
 
 use std::fmt;
 
@@ -61,8 +61,8 @@ pub fn to_websocket_url(url: impl AsRef<str>) -> Result<RuntimeUrl, ConfigError>
     Ok(RuntimeUrl(parts.to_string()))
 }
 
-/// Sets the `cursor` of any URL: in the place of an old one, else at the end. All else stays as it
-/// is spelt.
+/// Sets the `cursor` of any URL: in the place of an old cursor, else at the end. All else stays as
+/// it is spelt.
 ///
 /// ```
 /// use restless_proto::url::set_cursor;
@@ -82,35 +82,35 @@ pub fn set_since(url: impl AsRef<str>, since: &str) -> String {
     parts.to_string()
 }
 
-/// A URL of the runtime. The URL may hold a key. `Display` is therefore missing, and `Debug` hides
-/// all that could be a key: the text leaves this type by [`expose`](Self::expose), as a `String`,
+/// A URL of the runtime, which may hold a key. `Display` is therefore missing, and `Debug` hides
+/// all that could be a key. The text leaves this type by [`expose`](Self::expose), as a `String`,
 /// or by `AsRef<str>`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RuntimeUrl(String);
 
 impl RuntimeUrl {
-    /// The whole text. Mind where it goes from here.
+    /// Returns the whole text. Mind where the text goes from here.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// The whole text, as by [`RuntimeUrl::expose`].
+/// Gives the whole text, as [`RuntimeUrl::expose`] does.
 impl AsRef<str> for RuntimeUrl {
     fn as_ref(&self) -> &str {
         &self.0
     }
 }
 
-/// The whole text, as by [`RuntimeUrl::expose`].
+/// Gives the whole text, as [`RuntimeUrl::expose`] does.
 impl From<RuntimeUrl> for String {
     fn from(url: RuntimeUrl) -> Self {
         url.0
     }
 }
 
-/// The values of `apiKey`, `headers` and `body`, the target's URL, user information, and whatever
-/// else looks like a key are hidden.
+/// Hides the values of `apiKey`, `headers` and `body`, the target's URL, user information, and
+/// whatever else looks like a key.
 impl fmt::Debug for RuntimeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Parts::of(&self.0);
@@ -126,7 +126,7 @@ impl fmt::Debug for RuntimeUrl {
     }
 }
 
-/// See [`sse`].
+/// Builds a URL for a stream or a session: see [`sse`].
 #[derive(Clone)]
 #[must_use = "build it"]
 pub struct ManagedUrl {
@@ -167,37 +167,37 @@ impl ManagedUrl {
         }
     }
 
-    /// Where the runtime is. Default: [`STREAM_BASE_URL`].
+    /// Sets where the runtime is. Default: [`STREAM_BASE_URL`].
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base = url.into();
         self
     }
 
-    /// The stream. An empty id is none.
+    /// Sets the stream. An empty id stands for none.
     pub fn stream_id(mut self, id: impl Into<String>) -> Self {
         self.stream_id = id.into();
         self
     }
 
-    /// The session. An empty id is none.
+    /// Sets the session. An empty id stands for none.
     pub fn session_id(mut self, id: impl Into<String>) -> Self {
         self.session_id = id.into();
         self
     }
 
-    /// Where to start. Default: none.
+    /// Sets the position to start at. Default: none.
     pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
         self.cursor = Some(cursor.into());
         self
     }
 
-    /// When to start. Default: none.
+    /// Sets the time to start at. Default: none.
     pub fn since(mut self, since: impl Into<String>) -> Self {
         self.since = Some(since.into());
         self
     }
 
-    /// The URL.
+    /// Builds the URL.
     ///
     /// # Errors
     ///
@@ -222,7 +222,7 @@ impl ManagedUrl {
     }
 }
 
-/// See [`direct_sse`].
+/// Builds a URL for a REST API: see [`direct_sse`].
 #[derive(Clone)]
 #[must_use = "build it"]
 pub struct DirectUrl {
@@ -238,25 +238,25 @@ impl DirectUrl {
         Self { base: STREAM_BASE_URL.to_owned(), target, cursor: None, since: None, transport }
     }
 
-    /// Where the runtime is. Default: [`STREAM_BASE_URL`].
+    /// Sets where the runtime is. Default: [`STREAM_BASE_URL`].
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base = url.into();
         self
     }
 
-    /// Where to start. Default: none.
+    /// Sets the position to start at. Default: none.
     pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
         self.cursor = Some(cursor.into());
         self
     }
 
-    /// When to start. Default: none.
+    /// Sets the time to start at. Default: none.
     pub fn since(mut self, since: impl Into<String>) -> Self {
         self.since = Some(since.into());
         self
     }
 
-    /// The URL. What is empty or the default is left out of it.
+    /// Builds the URL. What is empty or the default is left out.
     ///
     /// # Errors
     ///
@@ -330,7 +330,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// The parts of a URL of the runtime, normalized (WHATWG URL §4.4), but for an empty path: it
+    /// Splits a URL of the runtime into its parts, normalized (WHATWG URL §4.4); only an empty path
     /// stays empty.
     fn normalized(text: &str, field: &'static str) -> Result<Self, ConfigError> {
         let url = foreign_url(field, text)?;
@@ -396,8 +396,8 @@ impl fmt::Display for Parts {
     }
 }
 
-/// `query` with one parameter set where it stood first, or at the end; `None` takes it out. Every
-/// other parameter stays as it is spelt.
+/// Returns `query` with one parameter set, in its first place or at the end; `None` takes the
+/// parameter out. Every other parameter stays as it is spelt.
 fn set_in(query: &str, name: &str, value: Option<&str>) -> String {
     let mut value = value.map(|value| format!("{name}={}", encode(value)));
     let mut kept = Vec::new();
@@ -412,14 +412,15 @@ fn set_in(query: &str, name: &str, value: Option<&str>) -> String {
     kept.join("&")
 }
 
-/// As Python's `quote_plus`: all but the unreserved characters are encoded, a space as a plus.
+/// Encodes as Python's `quote_plus` does: all but the unreserved characters are encoded, a space as
+/// a plus.
 fn encode(text: &str) -> String {
     const KEPT: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
     utf8_percent_encode(text, KEPT).to_string().replace(' ', "+")
 }
 
-/// JSON in printable ASCII, without white space between the tokens.
+/// Makes JSON in printable ASCII, without white space between the tokens.
 fn ascii_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut in_string, mut escaped) = (false, false);
@@ -445,7 +446,7 @@ fn ascii_json(json: &str) -> String {
     out
 }
 
-// What the cursor of a subscription does to a URL that is parsed already.
+// The next functions are for the cursor of a subscription, whose URL is parsed already.
 
 pub(crate) fn with_cursor(url: &Url, cursor: &str) -> Url {
     with(url, "cursor", Some(cursor))

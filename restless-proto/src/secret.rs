@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-/// An API key: `rs_` and hexadecimal digits, never checked here.
+/// An API key: `rs_` and hexadecimal digits, which this type leaves unchecked.
 ///
 /// `Debug` hides the key, `Display` is missing, and the text leaves this type only through
-/// [`expose`](Self::expose). An empty key counts as no key wherever one is taken.
+/// [`expose`](Self::expose). An empty key counts as no key wherever a key is taken.
 ///
-/// `==` compares as texts do, in a time that tells where they differ: it is for a caller's own
-/// keys, such as whether one has changed, not for judging a stranger's.
+/// `==` compares as texts do, and the time that it takes tells where the keys differ. `==` is for a
+/// caller's own keys, such as to see whether a key has changed; a stranger's key takes another
+/// comparison.
 ///
 /// ```
 /// let key = restless_proto::ApiKey::new("rs_0123456789abcdef");
@@ -23,7 +24,7 @@ impl ApiKey {
         Self(key.into())
     }
 
-    /// The key's text. Mind where it goes from here.
+    /// Returns the key's text. Mind where the text goes from here.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Which service, and as whom.
+//! Which service, and with whose key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ pub const STREAM_BASE_URL: &str = "https://stream.restlessapi.stream";
 /// Where the service is, and the key to use it with. Cheap to clone.
 ///
 /// Credentials go out over https, or to this machine itself (127.0.0.0/8, ::1, `localhost` and the
-/// names under it). A call or a subscription that would send them over plain http to another host
-/// is a [`ConfigError`] before anything is sent, and a redirect that would is an error too, unless
-/// [`allow_credentials_over_plain_http`](Self::allow_credentials_over_plain_http) was called.
+/// names under it). A call or a subscription that would send credentials over plain http to another
+/// host is a [`ConfigError`] before anything is sent; a redirect that would do so is an error too.
+/// [`allow_credentials_over_plain_http`](Self::allow_credentials_over_plain_http) lifts the rule.
 /// Credentials are: the key, in a field, in content and in a URL, written by hand too; `headers`
 /// for the API behind a stream; and the caller's own `Authorization` and `Cookie`. Other fields of
 /// the caller's own go where the caller sends them.
@@ -46,12 +46,12 @@ pub struct Service {
     defaults: Arc<HeaderMap>,
 }
 
-/// Whose requests these are.
+/// The credentials that requests go out with.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
-    /// Nobody's, or the URL says it.
+    /// No credentials, or those in the URL.
     None,
-    /// The same ones with each request.
+    /// The same key goes with each request.
     Fixed(Arc<ApiKey>),
     /// The user is asked.
     OnDemand,
@@ -71,7 +71,7 @@ impl Default for Service {
 }
 
 impl Service {
-    /// The public service, with this key; an empty one is none.
+    /// Makes the public service, with this key; an empty key stands for no key.
     pub fn new(api_key: impl Into<ApiKey>) -> Self {
         Self::default().with_api_key(api_key)
     }
@@ -85,17 +85,16 @@ impl Service {
         self
     }
 
-    /// With keys that the driver is asked for, by
-    /// [`Output::Authorize`](crate::machine::Output::Authorize): before each call and each connect
-    /// of a subscription, and once more when a key was refused with 401. A second refusal ends the
-    /// call or the subscription.
+    /// Asks the driver for keys, by [`Output::Authorize`](crate::machine::Output::Authorize):
+    /// before each call and each connect of a subscription, and once more when a key was refused
+    /// with 401. A second refusal ends the call or the subscription.
     #[must_use]
     pub fn with_credentials_on_demand(mut self) -> Self {
         self.credentials = Credentials::OnDemand;
         self
     }
 
-    /// With REST calls to this URL; it may have a path.
+    /// Sends REST calls to this URL, which may have a path.
     ///
     /// # Errors
     ///
@@ -111,7 +110,7 @@ impl Service {
         Ok(self)
     }
 
-    /// With streams at this URL; it may have a path and a query, which stay.
+    /// Follows streams at this URL, which may have a path and a query; both stay.
     ///
     /// # Errors
     ///
@@ -123,14 +122,14 @@ impl Service {
         Ok(self)
     }
 
-    /// Adds this field to each call and each connect of a subscription. A field of that name that
-    /// the request has itself goes before it. Of two with one name, the later counts. Default: none
-    /// but `User-Agent`.
+    /// Adds this field to each call and each connect of a subscription. A request that has a field
+    /// of that name keeps its own. Of two fields with one name, the later counts. Default:
+    /// `User-Agent` alone.
     ///
     /// # Errors
     ///
-    /// When HTTP can't carry it, when it is one that says how the request or its connection is to
-    /// be read (`Accept`, `Connection`, `Host` and the like), and for `x-api-key`: see
+    /// When HTTP can't carry the field. When the field says how the request or its connection is to
+    /// be read (`Accept`, `Connection`, `Host` and the like). And for `x-api-key`: see
     /// [`with_api_key`](Self::with_api_key).
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
         let (name, value) = fields::checked(name, value)?;
@@ -144,7 +143,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When a field can't carry it.
+    /// When a field can't carry the text.
     pub fn with_user_agent(mut self, user_agent: &str) -> Result<Self, ConfigError> {
         let defaults = Arc::make_mut(&mut self.defaults);
         if user_agent.is_empty() {
@@ -158,14 +157,14 @@ impl Service {
     }
 
     /// Lets credentials go over plain http to any host, where everybody on the way can read and
-    /// keep them: for a network that is all one's own, such as that between containers.
+    /// keep them: for a network that is all one's own, such as the network between containers.
     #[must_use]
     pub fn allow_credentials_over_plain_http(mut self) -> Self {
         self.reach = Reach::Anywhere;
         self
     }
 
-    /// The key, where there is one that is not asked for on demand.
+    /// Returns the key; `None` without a key, and for keys that are asked for on demand.
     pub fn api_key(&self) -> Option<&ApiKey> {
         match &self.credentials {
             Credentials::Fixed(key) => Some(key),
@@ -173,23 +172,24 @@ impl Service {
         }
     }
 
-    /// Where REST calls go.
+    /// Returns where REST calls go.
     pub fn api_base_url(&self) -> &str {
         &self.api_base_url
     }
 
-    /// Where streams are.
+    /// Returns where streams are.
     pub fn stream_base_url(&self) -> &str {
         &self.stream_base_url
     }
 
-    /// What goes out as `User-Agent`; `None` where nothing does.
+    /// Returns what goes out as `User-Agent`; `None` where the field is left out.
     pub fn user_agent(&self) -> Option<&HeaderValue> {
         self.defaults.get(header::USER_AGENT)
     }
 
-    /// Checks a request that is not of this crate's making by the rule for credentials above. Here,
-    /// a field of any name whose value is marked as sensitive is one as well.
+    /// Checks a request that another program made, by the rule for credentials above. In such a
+    /// request, a field of any name whose value is marked as sensitive counts as credentials as
+    /// well.
     ///
     /// # Errors
     ///

@@ -7,8 +7,8 @@ use crate::call::Body;
 use crate::kinds::ConfigError;
 use crate::model::{HttpMethod, Json};
 
-/// A JSON object, or null: the service keeps `headers` and `body` as objects, and could not read
-/// back a stream with anything else in these fields.
+/// Takes a JSON object, or null: the service keeps `headers` and `body` as objects, and could not
+/// read back a stream with anything else in these fields.
 pub(super) fn object(field: &'static str, value: impl Serialize) -> Result<Json, ConfigError> {
     let json = Json::new(value).map_err(|error| {
         let accepted = "a value that can be written as JSON";
@@ -21,7 +21,7 @@ pub(super) fn object(field: &'static str, value: impl Serialize) -> Result<Json,
     }
 }
 
-/// A method that HTTP can carry (RFC 9110 §9.1), known here or not.
+/// Takes a method that HTTP can carry (RFC 9110 §9.1), known here or not.
 pub(super) fn method(method: HttpMethod) -> Result<HttpMethod, ConfigError> {
     match Method::from_bytes(method.as_str().as_bytes()) {
         Ok(_) => Ok(method),

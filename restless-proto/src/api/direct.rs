@@ -2,17 +2,17 @@
 //!
 //! # Long URLs
 //!
-//! A direct URL has the whole target in its query, `headers` and `body` included. What stands in
-//! between takes URLs of so many bytes, as their defaults are:
+//! A direct URL has the whole target in its query, `headers` and `body` included. With their
+//! defaults, boxes in between take URLs of so many bytes:
 //!
 //! | box | bytes | what it says to more |
 //! | --- | --- | --- |
 //! | pound, nginx, Apache, lighttpd, squid | 4 to 8 KiB | 414, 431, 400, or a reset without a status |
 //! | haproxy, varnish | 15 to 33 KiB | 400, or a reset without a status |
 //!
-//! With a URL over 4 KiB, the error of such an answer says how long the URL was. A connection that
-//! breaks without an answer a second time in a row ends the subscription then. [`session`] takes
-//! the target in the content of a call, which has no such limit, and gives a short URL.
+//! For a URL over 4 KiB, the error of such an answer says how long the URL was. The second
+//! connection in a row that breaks without an answer ends such a subscription. [`session`] takes
+//! the target in the content of a call, which may be as long as needed, and gives a short URL.
 
 use std::fmt;
 
@@ -57,13 +57,13 @@ pub fn target(url: impl Into<String>) -> Target {
     }
 }
 
-/// Commands, URLs and code for a direct stream.
+/// Gives commands, URLs and code for a direct stream.
 pub fn setup(target: impl Into<Target>) -> Setup {
     Setup { body: target.into().into_body() }
 }
 
-/// A session: a URL for a direct stream that stays. With a dedupe key, the session that has it is
-/// used again, which makes the call idempotent.
+/// Makes a session: a URL for a direct stream that stays. With a dedupe key, the session that has
+/// the key is used again, which makes the call idempotent.
 ///
 /// ```
 /// use restless_proto::{Call, Service, direct, model::DirectSessionResponse};
@@ -81,18 +81,18 @@ pub fn session(target: impl Into<Target>) -> Session {
     Session { body: target.into().into_body() }
 }
 
-/// Commands, URLs and code from a whole JSON object, for what this version does not know. Names in
-/// snake_case go out in camelCase; the caller's `headers` and `body` go out as they are.
+/// Gives commands, URLs and code from a whole JSON object, for what this version does not know.
+/// Names in snake_case go out in camelCase; the caller's `headers` and `body` go out as they are.
 pub fn setup_from(object: impl Serialize) -> Setup {
     Setup { body: Body::default() }.fields(object)
 }
 
-/// A session from a whole JSON object, as [`setup_from`].
+/// Makes a session from a whole JSON object, as [`setup_from`] does.
 pub fn session_from(object: impl Serialize) -> Session {
     Session { body: Body::default() }.fields(object)
 }
 
-/// See [`target`].
+/// What a direct stream polls: see [`target`].
 #[derive(Clone)]
 #[must_use = "a target is a value: subscribe to it, or make a session of it"]
 pub struct Target {
@@ -109,8 +109,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// How the API is asked: a token (RFC 9110 §5.6.2); white space around it is left out. Default:
-    /// GET, and so is an empty text in a URL.
+    /// Sets how the API is asked: a token (RFC 9110 §5.6.2); white space around the token is left
+    /// out. Default: GET, which an empty text in a URL means, too.
     pub fn method(mut self, method: impl Into<HttpMethod>) -> Self {
         let method = HttpMethod::from(method.into().as_str().trim());
         let is_empty = method.as_str().is_empty();
@@ -118,39 +118,40 @@ impl Target {
         self
     }
 
-    /// Fields that are sent to the API: anything that is a JSON object, sent as it is. In a URL
-    /// they can be read by whoever sees the URL; a [`session`] hides them.
+    /// Sets fields that are sent to the API: anything that is a JSON object, sent as it is. Whoever
+    /// sees a URL can read the fields in the URL; a [`session`] hides them.
     pub fn headers(mut self, headers: impl Serialize) -> Self {
         self.headers = self.checked(checked::object("headers", headers));
         self
     }
 
-    /// Content that is sent to the API: anything that is a JSON object, which is all that the
-    /// service takes, sent as it is. In a URL it can be read by whoever sees the URL.
+    /// Sets content that is sent to the API: anything that is a JSON object, which is all that the
+    /// service takes, sent as it is. Whoever sees a URL can read the content in the URL.
     pub fn body(mut self, body: impl Serialize) -> Self {
         self.body = self.checked(checked::object("body", body));
         self
     }
 
-    /// A jq filter over the API's answers.
+    /// Sets a jq filter over the API's answers.
     pub fn jq_filter(mut self, filter: impl Into<String>) -> Self {
         self.jq_filter = Some(filter.into());
         self
     }
 
-    /// What updates hold. Default: all data.
+    /// Sets what updates hold. Default: all data.
     pub fn payload_mode(mut self, mode: impl Into<PayloadMode>) -> Self {
         self.payload_mode = Some(mode.into());
         self
     }
 
-    /// Seconds between two questions; 0 leaves it to the service, which is the default.
+    /// Sets the seconds between two questions. Default: 0, which leaves the interval to the
+    /// service.
     pub fn polling_interval(mut self, seconds: u64) -> Self {
         self.polling_interval = Some(seconds);
         self
     }
 
-    /// Other intervals at other times of day.
+    /// Sets other intervals at other times of day.
     pub fn polling_strategies(
         mut self,
         strategies: impl IntoIterator<Item = PollingStrategy>,
@@ -159,14 +160,15 @@ impl Target {
         self
     }
 
-    /// Puts a key into the URL's query, where proxies and logs can read it, or into a call's body.
-    /// A subscription then sends no other. Default: none; the client's key goes into a field.
+    /// Puts a key into the URL's query, where proxies and logs can read the key, or into a call's
+    /// body. A subscription then sends this key alone. Default: none; the client's key goes into a
+    /// field.
     pub fn api_key_in_url(mut self, key: impl Into<ApiKey>) -> Self {
         self.api_key = Some(key.into()).filter(|key| !key.is_empty());
         self
     }
 
-    /// The first value that can't work is told when the target is used.
+    /// Remembers the first value that can't work; the error comes when the target is used.
     fn checked<T>(&mut self, value: Result<T, ConfigError>) -> Option<T> {
         match value {
             Ok(value) => Some(value),
@@ -217,7 +219,7 @@ impl<T: Into<String>> From<T> for Target {
     }
 }
 
-/// The URL's host at most: URLs, headers and bodies hold keys of the API.
+/// Prints the URL's host at most: URLs, headers and bodies hold keys of the API.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
@@ -229,14 +231,14 @@ impl fmt::Debug for Target {
     }
 }
 
-/// See [`setup`].
+/// Asks for commands, URLs and code: see [`setup`].
 #[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct Setup {
     body: Body,
 }
 
-/// See [`session`].
+/// Asks for a session: see [`session`].
 #[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct Session {
@@ -247,7 +249,7 @@ body_builder!(Setup);
 body_builder!(Session);
 
 impl Setup {
-    /// The language to select for code.
+    /// Sets the language to select for code.
     pub fn language(mut self, language: impl Into<String>) -> Self {
         self.body.set("language", language.into());
         self
@@ -255,8 +257,8 @@ impl Setup {
 }
 
 impl Session {
-    /// The key that the session is found again by. A call with a dedupe key may be made again where
-    /// the outcome of the first try is unknown.
+    /// Sets the key by which the session is found again. A call with a dedupe key may be made again
+    /// where the outcome of the first try is unknown.
     pub fn dedupe_key(mut self, key: impl Into<String>) -> Self {
         self.body.set("dedupeKey", key.into());
         self

@@ -46,7 +46,7 @@ macro_rules! body_builder {
             }
         }
 
-        /// The names of the fields that are set.
+        /// Prints the names of the fields that are set.
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($name)).field("fields", &self.body).finish()
@@ -67,7 +67,7 @@ mod tests {
     use crate::model::{HttpMethod, PayloadMode, PollingStrategy, StreamStatus};
     use crate::service::Service;
 
-    /// Method, path with query, and body of a call of a client with a key.
+    /// Returns method, path with query, and body of a call of a client with a key.
     fn sent<T>(call: impl Into<Call<T>>) -> String {
         sent_to(&Service::new("rs_1"), call).unwrap()
     }

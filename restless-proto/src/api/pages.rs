@@ -11,11 +11,12 @@ use crate::model::{Stream, StreamsResponse};
 ///
 /// The walk starts at the list's offset, takes the list's limit as the size of a page, and goes on
 /// behind the streams that have come. The walk ends where the service says that the last page has
-/// come, and at a page that is empty or repeats streams, whatever the service says: a service that
-/// gives one page over and over holds nobody up. For that, the ids that have come are remembered.
+/// come. The walk also ends at a page that is empty or only repeats streams, whatever the service
+/// says, so that a service that gives one page over and over holds nobody up. The ids that have
+/// come are remembered for that.
 ///
 /// The service counts from the first stream anew for each page: a stream that is created meanwhile
-/// is not given twice, but one that is deleted meanwhile may make another one slip through.
+/// is given once, but a stream that is deleted meanwhile may make another one slip through.
 ///
 /// ```
 /// use restless_proto::model::StreamsResponse;
@@ -43,18 +44,18 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// From the first page of this list on.
+    /// Starts at the first page of this list.
     pub fn new(list: List) -> Self {
         Self { next: Some(list), seen: HashSet::new() }
     }
 
-    /// The call for the next page; `None` once it is over.
+    /// Returns the call for the next page; `None` once the walk is over.
     pub fn next_call(&self) -> Option<Call<StreamsResponse>> {
         self.next.clone().map(Call::from)
     }
 
-    /// Takes the reply to [`next_call`](Self::next_call), and gives the streams in it that have not
-    /// come before.
+    /// Takes the reply to [`next_call`](Self::next_call), and returns the streams that are new in
+    /// it.
     pub fn take(&mut self, page: StreamsResponse) -> Vec<Stream> {
         let count = u64::try_from(page.streams.len()).unwrap_or(u64::MAX);
         let mut streams = page.streams;
@@ -87,7 +88,7 @@ mod tests {
         serde_json::from_value(page).unwrap()
     }
 
-    /// The query of the next call.
+    /// Returns the query of the next call.
     fn asks(pages: &Pages) -> Option<String> {
         let request = pages.next_call()?.request(&Service::default()).unwrap();
         request.uri().query().map(str::to_owned)

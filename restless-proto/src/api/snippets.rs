@@ -8,7 +8,7 @@ use crate::call::Segment::Literal;
 use crate::call::{Body, KeyInBody};
 use crate::model::ConnectionSnippetsResponse;
 
-/// URLs and code for a stream.
+/// Asks for URLs and code for a stream.
 ///
 /// ```
 /// use restless_proto::{Call, Service, model::ConnectionSnippetsResponse, snippets};
@@ -23,7 +23,7 @@ pub fn connection_snippets() -> ConnectionSnippets {
     ConnectionSnippets { body: Body::default() }
 }
 
-/// See [`connection_snippets`].
+/// Asks for URLs and code: see [`connection_snippets`].
 #[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct ConnectionSnippets {
@@ -33,13 +33,13 @@ pub struct ConnectionSnippets {
 body_builder!(ConnectionSnippets);
 
 impl ConnectionSnippets {
-    /// The stream.
+    /// Sets the stream.
     pub fn stream_id(mut self, id: impl Into<String>) -> Self {
         self.body.set("streamId", id.into());
         self
     }
 
-    /// The language to select.
+    /// Sets the language to select.
     pub fn language(mut self, language: impl Into<String>) -> Self {
         self.body.set("language", language.into());
         self

@@ -65,8 +65,8 @@ pub fn create_from(object: impl Serialize) -> Create {
     Create { body: Body::default() }.fields(object)
 }
 
-/// Changes a stream. What is not named stays; what is set is changed; what is cleared is taken
-/// away, by null on the wire.
+/// Changes a stream. What is not named stays; what is set is changed; what is cleared is removed,
+/// by null on the wire.
 ///
 /// ```
 /// use restless_proto::{Call, Service, model::Stream, streams};
@@ -96,12 +96,12 @@ pub fn delete(id: impl AsRef<str>) -> Call<BaseActionResponse> {
     Call::new(Method::DELETE, &[Literal("streams"), Id(id.as_ref())])
 }
 
-/// Asks whether a key is good: the client's own, unless another is given.
+/// Asks whether a key is good: the client's own, unless another one is given.
 pub fn validate_api_key() -> ValidateApiKey {
     ValidateApiKey { body: Body::default() }
 }
 
-/// See [`list`].
+/// Asks for a list of streams: see [`list`].
 #[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct List {
@@ -110,7 +110,7 @@ pub struct List {
     more: Vec<(String, String)>,
 }
 
-/// Without the values of parameters that this version does not know: they may be anything.
+/// Leaves out the values of parameters that this version does not know, which may be anything.
 impl fmt::Debug for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("List")
@@ -122,13 +122,13 @@ impl fmt::Debug for List {
 }
 
 impl List {
-    /// How many at the most. Default: 20.
+    /// Sets the most streams to list. Default: 20.
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = limit;
         self
     }
 
-    /// How many to pass over first. Default: 0.
+    /// Sets how many streams to pass over first. Default: 0.
     pub fn offset(mut self, offset: u64) -> Self {
         self.offset = offset;
         self
@@ -141,7 +141,7 @@ impl List {
         self
     }
 
-    /// The same, so many further on.
+    /// Makes the same list, so many streams further on.
     pub(super) fn behind(self, count: u64) -> Self {
         let offset = self.offset.saturating_add(count);
         self.offset(offset)
@@ -157,14 +157,14 @@ impl From<List> for Call<StreamsResponse> {
     }
 }
 
-/// See [`create`].
+/// Creates a stream: see [`create`].
 #[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct Create {
     body: Body,
 }
 
-/// See [`update`].
+/// Changes a stream: see [`update`].
 #[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct Update {
@@ -198,14 +198,14 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// Fields that it sends to the API: anything that is a JSON object, sent as it is.
+            /// Sets fields for the API: anything that is a JSON object, sent as it is.
             pub fn headers(mut self, headers: impl Serialize) -> Self {
                 checked::set(&mut self.body, "headers", checked::object("headers", headers));
                 self
             }
 
-            /// Content that it sends to the API: anything that is a JSON object, which is all that
-            /// the service takes, sent as it is.
+            /// Sets content for the API: anything that is a JSON object, which is all that the
+            /// service takes, sent as it is.
             pub fn body(mut self, body: impl Serialize) -> Self {
                 checked::set(&mut self.body, "body", checked::object("body", body));
                 self
@@ -217,7 +217,7 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// A jq filter over the API's answers.
+            /// Sets a jq filter over the API's answers.
             pub fn jq_filter(mut self, filter: impl Into<String>) -> Self {
                 self.body.set("jqFilter", filter.into());
                 self
@@ -229,13 +229,13 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// Seconds between two questions.
+            /// Sets the seconds between two questions.
             pub fn polling_interval(mut self, seconds: u64) -> Self {
                 self.body.set("pollingInterval", seconds);
                 self
             }
 
-            /// Other intervals at other times of day.
+            /// Sets other intervals at other times of day.
             pub fn polling_strategies(
                 mut self,
                 strategies: impl IntoIterator<Item = PollingStrategy>,
@@ -244,8 +244,8 @@ macro_rules! stream_fields {
                 self
             }
 
-            /// The key that the stream is billed to. Default: the client's own; an empty one is
-            /// none.
+            /// Sets the key that the stream is billed to. Default: the client's own, which an empty
+            /// key stands for, too.
             pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
                 let key = key.into();
                 if !key.is_empty() {
@@ -267,7 +267,7 @@ impl Update {
         self
     }
 
-    /// The API's URL.
+    /// Sets the API's URL.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.body.set("url", url.into());
         self
@@ -317,7 +317,7 @@ impl From<Update> for Call<Stream> {
     }
 }
 
-/// See [`validate_api_key`].
+/// Asks whether a key is good: see [`validate_api_key`].
 #[derive(Clone)]
 #[must_use = "a call is a value: give it to a client"]
 pub struct ValidateApiKey {
@@ -327,7 +327,7 @@ pub struct ValidateApiKey {
 body_builder!(ValidateApiKey);
 
 impl ValidateApiKey {
-    /// The key to ask about; an empty one means the client's own.
+    /// Sets the key to ask about; an empty key means the client's own.
     pub fn key(mut self, key: impl Into<ApiKey>) -> Self {
         let key = key.into();
         if !key.is_empty() {

@@ -10,7 +10,7 @@ use crate::json::to_raw;
 use crate::kinds::ConfigError;
 use crate::model::names::{camel_case, camel_case_strategies};
 
-/// Fields in the order that they were given in, each as it is spelt.
+/// Fields in the order in which they were given, each as it is spelt.
 #[derive(Clone, Default)]
 pub(crate) struct Body {
     fields: Object,
@@ -30,17 +30,17 @@ impl Body {
         self.fields.get(name).is_some()
     }
 
-    /// A field that is a text.
+    /// Returns a field that is a text.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.fields.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
     }
 
-    /// Whether a field is there with something in it.
+    /// Whether a field is there and has a value.
     pub(crate) fn says(&self, name: &str) -> bool {
         self.fields.get(name).is_some_and(|value| !matches!(value.get(), "null" | "\"\""))
     }
 
-    /// Sets a field in its place; a value that is no JSON is remembered as the body's error.
+    /// Sets a field in its place; a value that can't be JSON is remembered as the body's error.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Serialize) {
         self.insert(name, name.to_owned(), &value);
     }
@@ -59,7 +59,7 @@ impl Body {
         }
     }
 
-    /// Sets all fields of a JSON object, likewise.
+    /// Sets all fields of a JSON object, each as [`set_other`](Self::set_other) does.
     pub(crate) fn merge(&mut self, object: impl Serialize) {
         let read = to_raw(&object).and_then(|raw| serde_json::from_str::<Object>(raw.get()));
         match read {
@@ -82,7 +82,7 @@ impl Body {
 const STRATEGIES: &str = "pollingStrategies";
 const JSON: &str = "a value that can be written as JSON";
 
-/// Names only: values may be keys.
+/// Prints the names only: values may be keys.
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.fields.names()).finish()

@@ -7,7 +7,7 @@ use crate::error::{ContentError, Error};
 use crate::kinds::LimitError;
 use crate::semantics::coding::{CodingError, Decoder};
 
-/// What a reply says, at most so many bytes of it once its content coding is taken off.
+/// What a reply says, up to a number of bytes, counted once its content coding is taken off.
 pub(super) struct Content {
     decoder: Result<Option<Decoder>, CodingError>,
     decoded: BytesMut,
@@ -32,7 +32,7 @@ impl Content {
         }
     }
 
-    /// All of it, once no more comes.
+    /// Returns all of the content, once no more comes.
     pub(super) fn finish(mut self) -> Result<Bytes, Error> {
         if let Ok(Some(decoder)) = &mut self.decoder {
             decoder.end();

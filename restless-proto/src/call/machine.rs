@@ -18,8 +18,8 @@ use crate::semantics::redirect::{Hop, RedirectError};
 use crate::service::Service;
 use crate::timing::{Backoff, Instant};
 
-/// A [`Call`] on its way: credentials, redirects, further tries, one timer over all of it, the
-/// limit on the reply's content.
+/// A [`Call`] on its way. The machine handles credentials, redirects and further tries, keeps one
+/// timer over all of them, and limits the reply's content.
 ///
 /// The machine has one event, the answer, and is `Done` after the event. Redirects are followed as
 /// RFC 9110 §15.4 says, ten at the most; when the origin changes, the key stays behind.
@@ -33,18 +33,19 @@ use crate::timing::{Backoff, Instant};
 /// | status 401, with credentials on demand | once, with other ones; it is not counted |
 /// | anything else | no |
 ///
-/// Each comes after a delay with jitter, from half a second on ([`Backoff`]), and never before
-/// `Retry-After`. A delay that would pass the deadline is not begun: the failure is told at once.
-/// What is told after further tries is [`Error::GaveUp`], with their number and the last failure.
+/// Each further try comes after a delay with jitter, from half a second on ([`Backoff`]), and never
+/// before `Retry-After`. A delay that would pass the deadline is not begun: the failure is told at
+/// once. After further tries, the error is [`Error::GaveUp`], with their number and the last
+/// failure.
 pub struct CallMachine<T> {
     call: Call<T>,
     service: Service,
     options: CallOptions,
     deadline: Instant,
     backoff: Backoff,
-    /// Tries after the first.
+    /// The number of tries after the first.
     retries: u32,
-    /// What each try begins with, once it is known whose it is.
+    /// The request that each try begins with, once its credentials are known.
     first: Option<Hop>,
     road: Road,
     state: State<T>,
@@ -75,13 +76,13 @@ const RETRY: Duration = Duration::from_millis(500);
 const MAX_RETRY: Duration = Duration::from_secs(8);
 
 impl<T> Call<T> {
-    /// Starts the call. `entropy` gives the jitter of its delays.
+    /// Starts the call. `entropy` gives the jitter of the call's delays.
     ///
     /// # Errors
     ///
-    /// As [`request`](Self::request). With
-    /// [credentials on demand](Service::with_credentials_on_demand), what depends on them is told
-    /// once they have come, as [`Error::Config`].
+    /// As [`request`](Self::request). With [credentials on
+    /// demand](Service::with_credentials_on_demand), what depends on the credentials is told once
+    /// they have come, as [`Error::Config`].
     pub fn start(
         self,
         service: &Service,
@@ -91,7 +92,7 @@ impl<T> Call<T> {
     ) -> Result<CallMachine<T>, ConfigError> {
         let rules = Rules {
             credentials: service.credentials().clone(),
-            // One timer is over all of it.
+            // One timer is over all of the call.
             credentials_wait: None,
             renewal: Renewal::Once,
             reach: service.reach(),
@@ -115,7 +116,7 @@ impl<T> Call<T> {
         };
         match machine.road.begin() {
             Some(Step::Keyed(key)) => machine.set_out(key.as_ref())?,
-            // What can be told without the key.
+            // All that can be told without the key.
             _ => machine.call.check(service, Bears::Key)?,
         }
         Ok(machine)
@@ -130,7 +131,7 @@ impl<T> CallMachine<T> {
         let hop = Hop::new(request, url);
         self.first = Some(hop.clone());
         self.road.go(hop, Duration::ZERO);
-        // It may be another one than ours.
+        // The key in the content may be another one than ours.
         let in_content = self.call.body.as_ref().and_then(|body| body.text("apiKey"));
         self.road.remember(&in_content.unwrap_or_default());
         Ok(())
@@ -166,7 +167,8 @@ impl<T> CallMachine<T> {
                 self.answer(content.and_then(|content| self.call.reply(&head, &content, limits)));
             }
             (Step::Ended(why), State::Content { .. }) => self.fail(error_of(why)),
-            // Time alone: `poll` looks at the deadlines. Or late, and of no meaning here.
+            // Time alone is for `poll`, which looks at the deadlines. An input that is late has no
+            // meaning here.
             (Step::Data(_) | Step::Message(_) | Step::Ended(_) | Step::Elapsed, state) => {
                 self.state = state;
             }
@@ -181,7 +183,7 @@ impl<T> CallMachine<T> {
         if passes { self.fail_or_retry(no.error) } else { self.answer(Err(no.error)) }
     }
 
-    /// A failure that may pass: plans another try, if there is one left, and time for it.
+    /// Plans another try after a failure that may pass, if a try is left, and time for it.
     fn fail_or_retry(&mut self, error: Error) {
         if self.retries >= self.options.max_retries {
             return self.give_up(error);
@@ -201,7 +203,7 @@ impl<T> CallMachine<T> {
         self.answer(Err(error));
     }
 
-    /// Ends the call with an exchange that is not done with.
+    /// Ends the call, whose exchange is still open.
     fn fail(&mut self, error: Error) {
         self.road.hang_up();
         self.answer(Err(error));
@@ -219,8 +221,8 @@ impl<T> CallMachine<T> {
     }
 }
 
-/// The service is busy, or what stands before it can't reach it. A 500 would most likely come
-/// back.
+/// Whether a failure with this status may pass: the service is busy, or a box before it can't reach
+/// it. A 500 would most likely come back.
 fn may_pass(status: StatusCode) -> bool {
     matches!(
         status,
@@ -264,7 +266,7 @@ impl<T> Machine for CallMachine<T> {
                             let soonest = soonest.map_or(self.deadline, |at| at.min(self.deadline));
                             return Output::Wait(self.road.wait(Some(soonest)));
                         }
-                        // Of event streams alone.
+                        // Event streams alone have this.
                         Next::Unanswered => {}
                     }
                 }
@@ -276,7 +278,7 @@ impl<T> Machine for CallMachine<T> {
                     self.state = State::Travelling;
                     match self.first.clone() {
                         Some(hop) => self.road.go(hop, Duration::ZERO),
-                        // Unless a key was had, there was no try.
+                        // Without a first request, the try begins at the credentials.
                         None => drop(self.road.begin()),
                     }
                 }

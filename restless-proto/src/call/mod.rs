@@ -34,11 +34,11 @@ use crate::service::Service;
 
 /// A REST call: what to ask, and how the answer becomes a `T`.
 ///
-/// The builders of [`streams`](crate::streams), [`direct`](crate::direct),
-/// [`usage`](crate::usage) and [`snippets`](crate::snippets) make it; an adapter's
-/// `client.send(..)` takes them as they are. Without an adapter, send [`request`](Self::request) by
-/// any HTTP stack, and give its answer to [`response`](Self::response); or
-/// [`start`](Self::start) a machine that knows about redirects and time.
+/// The builders of [`streams`](crate::streams), [`direct`](crate::direct), [`usage`](crate::usage)
+/// and [`snippets`](crate::snippets) make calls; an adapter's `client.send(..)` takes the builders
+/// as they are. Without an adapter, send [`request`](Self::request) by any HTTP stack, and give its
+/// answer to [`response`](Self::response); or [`start`](Self::start) a machine that knows about
+/// redirects and time.
 ///
 /// ```
 /// use restless_proto::model::Stream;
@@ -60,10 +60,10 @@ pub struct Call<T> {
     query: Vec<(String, String)>,
     body: Option<Body>,
     key_in_body: KeyInBody,
-    /// The caller's own.
+    /// The caller's own fields.
     fields: HeaderMap,
     idempotent: bool,
-    /// What can't work, found while the call was built.
+    /// The value that can't work, found while the call was built.
     error: Option<ConfigError>,
     read: fn(&Parts, &[u8]) -> Result<T, serde_json::Error>,
 }
@@ -71,11 +71,11 @@ pub struct Call<T> {
 /// Whether the client's own key goes into the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyInBody {
-    /// No.
+    /// The key stays out of the body.
     Omitted,
-    /// Unless the body has one, or there is none.
+    /// The client's key, if there is one, goes into a body without a key.
     Added,
-    /// Unless the body has one; and one there must be.
+    /// The client's key goes into a body without a key; where both lack one, the call fails.
     Required,
 }
 
@@ -92,7 +92,7 @@ pub(crate) enum Bears {
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl<T: DeserializeOwned> Call<T> {
-    /// A path is made of literal texts and ids; an id becomes one segment, whatever is in it.
+    /// Makes a path of literal texts and ids; an id becomes one segment, whatever is in the id.
     pub(crate) fn new(method: Method, path: &[Segment<'_>]) -> Self {
         let mut call = Self {
             idempotent: method.is_idempotent(),
@@ -109,7 +109,7 @@ impl<T: DeserializeOwned> Call<T> {
             call.path.push('/');
             match segment {
                 Segment::Literal(text) => call.path.push_str(text),
-                // Encoded dots are dots to many a server: these can't be ids.
+                // Encoded dots are dots to many a server, so these texts can't be ids.
                 Segment::Id(id @ ("" | "." | "..")) => {
                     let accepted = "any text but none, a dot or two dots";
                     call.error = Some(ConfigError::new("id", *id, accepted));
@@ -134,14 +134,14 @@ impl<T: DeserializeOwned> Call<T> {
         self
     }
 
-    /// Says that the service makes it so, whatever the method.
+    /// Says that the service makes the call idempotent, whatever the method.
     pub(crate) fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
     }
 
-    /// The same call, whose answer comes with the head of its response: the request's id, rate
-    /// limits.
+    /// Makes the same call, whose answer comes with the head of its response: the request's id,
+    /// rate limits.
     ///
     /// ```
     /// use restless_proto::model::Stream;
@@ -191,19 +191,19 @@ impl<T> Call<T> {
         self
     }
 
-    /// The method.
+    /// Returns the method.
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// Whether making it twice does what making it once does: the method is idempotent (RFC 9110
-    /// §9.2.2), or the service makes it so, as for a [session](crate::direct::session) with a
-    /// dedupe key.
+    /// Whether to make the call twice does what to make it once does: the method is idempotent (RFC
+    /// 9110 §9.2.2), or the service makes the call so, as for a [session](crate::direct::session)
+    /// with a dedupe key.
     pub fn is_idempotent(&self) -> bool {
         self.idempotent
     }
 
-    /// The request: absolute, with all fields but `Host` and `Content-Length`.
+    /// Makes the request: absolute, with all fields but `Host` and `Content-Length`.
     ///
     /// The request asks for the content codings that [`response`](Self::response) takes off
     /// (`Accept-Encoding`, RFC 9110 §12.5.3). A caller who reads the answer by other means takes
@@ -259,7 +259,7 @@ impl<T> Call<T> {
         Ok(request)
     }
 
-    /// What can be told of a call without its key.
+    /// Checks what can be told of a call without its key.
     pub(crate) fn check(&self, service: &Service, bears: Bears) -> Result<(), ConfigError> {
         if let Some(error) = &self.error {
             return Err(error.clone());
@@ -273,7 +273,7 @@ impl<T> Call<T> {
         fields::fill(&mut fields, service.defaults());
         let keyed = bears == Bears::Key || in_content;
         let has_credentials = |url: &Url| keyed || auth::has_credentials(&fields, url);
-        // It was parsed before it was taken.
+        // The base was parsed before it was taken.
         let base_url = Url::parse(base).ok();
         if base_url.is_none_or(|url| has_credentials(&url) && !service.reach().includes(&url)) {
             return Err(ConfigError::new("base_url", absolute::redact_url(base), auth::PRIVATE));
@@ -304,15 +304,15 @@ impl<T> Call<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] for a status outside 2xx; [`Error::Content`] for content that is empty,
-    /// malformed, undecodable, or JSON of another form. [`Error::Limit`] where more comes of a
-    /// coded content than [`Limits::content_bytes`] has as its default.
+    /// [`Error::Refused`] for a status outside 2xx. [`Error::Content`] for content that is empty,
+    /// malformed, undecodable, or JSON of another form. [`Error::Limit`] where coded content
+    /// decodes to more than the default of [`Limits::content_bytes`].
     ///
     /// An error of this method hides text that looks like a key. An error of the
-    /// [machine](Self::start) also hides the very key that went out, which is known there alone.
+    /// [machine](Self::start) also hides the very key that went out, which only the machine knows.
     pub fn response(&self, head: &Parts, content: Bytes) -> Result<T, Error> {
         let limits = Limits::default();
-        // What is here already is no danger to memory; what it decodes to may be.
+        // The content that is here already is no danger to memory; what it decodes to may be.
         let most = limits.content_bytes.max(content.len());
         if !head.status.is_success() {
             let content = coding::readable(&head.headers, &content, most);
@@ -323,7 +323,7 @@ impl<T> Call<T> {
         self.reply(head, &decoded.finish()?, &limits)
     }
 
-    /// What a good answer means, its content being decoded.
+    /// Reads a good answer, whose content is decoded.
     fn reply(&self, head: &Parts, content: &[u8], limits: &Limits) -> Result<T, Error> {
         let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
         let call = || format!("{} {}", self.method, redact::redacted(&self.path));
@@ -333,7 +333,7 @@ impl<T> Call<T> {
             return Err(Box::new(missing).into());
         }
         (self.read)(head, text).map_err(|source| {
-            // It may quote what it could not read.
+            // The error may quote what could not be read.
             let source = serde_json::Error::custom(redact::redacted(&source.to_string()));
             Error::from(Box::new(ContentError::Json {
                 call: call(),
@@ -362,7 +362,7 @@ impl<T> Clone for Call<T> {
     }
 }
 
-/// Method and path: a body may hold keys.
+/// Prints method and path: a body may hold keys.
 impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Call({} {})", self.method, redact::redacted(&self.path))
@@ -398,7 +398,7 @@ mod tests {
             ("...", "/streams/..."),
         ] {
             assert_eq!(path(id).as_deref(), Ok(due));
-            // No reader of URLs makes another path of it.
+            // No reader of URLs makes another path of this one.
             let url = Url::parse(&format!("https://s.test{due}")).unwrap();
             assert_eq!(url.path(), due);
         }

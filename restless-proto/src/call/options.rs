@@ -27,23 +27,23 @@ impl Default for CallOptions {
 }
 
 impl CallOptions {
-    /// What the reply may make us hold in memory. Default: [`Limits::default`].
+    /// Sets what the reply may take in memory. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Longest time for all of it: credentials, redirects, every try and the delays between them.
-    /// Default: 30 s. Reaching it is a [`Timer::Total`](crate::Timer::Total).
+    /// Sets the longest time for all of the call: credentials, redirects, every try and the delays
+    /// between them. Default: 30 s. Reaching it is a [`Timer::Total`](crate::Timer::Total).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The most further tries after a failure that may pass; which those are stands at
-    /// [`CallMachine`](crate::CallMachine). Default: 2; 0 for none.
+    /// Sets the most further tries after a failure that may pass;
+    /// [`CallMachine`](crate::CallMachine) lists such failures. Default: 2; 0 for none.
     #[must_use]
     pub fn max_retries(mut self, most: u32) -> Self {
         self.max_retries = most;

@@ -1,4 +1,4 @@
-//! What a call is answered with, and the head that it came with.
+//! The answer to a call, and the head that the answer came with.
 
 use std::fmt;
 use std::ops::Deref;
@@ -21,23 +21,23 @@ impl<T> Reply<T> {
         Self { head, content }
     }
 
-    /// What was asked for.
+    /// Returns what was asked for.
     pub fn into_inner(self) -> T {
         self.content
     }
 
-    /// The status: one of 2xx.
+    /// Returns the status, which is one of 2xx.
     pub fn status(&self) -> StatusCode {
         self.head.status
     }
 
-    /// The header fields, such as those for rate limits.
+    /// Returns the header fields, such as those for rate limits.
     pub fn fields(&self) -> &HeaderMap {
         &self.head.headers
     }
 
-    /// The id that the service gave this request (`x-request-id` or `request-id`), for a support
-    /// ticket: at most 256 characters of it.
+    /// Returns the id that the service gave this request (`x-request-id` or `request-id`), for a
+    /// support ticket: at most 256 characters of the id.
     pub fn request_id(&self) -> Option<String> {
         request_id(&self.head.headers)
     }
@@ -51,7 +51,7 @@ impl<T> Deref for Reply<T> {
     }
 }
 
-/// Of the fields the names: a service may say again in one what it was told.
+/// Prints only the names of the fields: a service may repeat a secret in a value.
 impl<T: fmt::Debug> fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")

@@ -33,12 +33,12 @@ impl PeerClosed {
         keys.redact(&mut self.shown);
     }
 
-    /// The code of its Close frame (RFC 6455 §7.4).
+    /// Returns the code of the server's Close frame (RFC 6455 §7.4).
     pub fn code(&self) -> ws::CloseCode {
         self.code
     }
 
-    /// The reason in it, at most 123 bytes.
+    /// Returns the reason in the Close frame, at most 123 bytes.
     pub fn reason(&self) -> &str {
         &self.reason
     }

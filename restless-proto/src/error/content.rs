@@ -18,7 +18,7 @@ use crate::semantics::coding::CodingError;
 pub struct Excerpt(Bytes);
 
 impl Excerpt {
-    /// A copy: a slice would keep the whole answer alive.
+    /// Copies the bytes: a slice would keep the whole answer alive.
     pub(crate) fn of(content: &[u8], limits: &Limits) -> Self {
         let end = content.len().min(limits.excerpt_bytes);
         Self(Bytes::copy_from_slice(content.get(..end).unwrap_or_default()))
@@ -39,12 +39,12 @@ impl fmt::Debug for Excerpt {
     }
 }
 
-/// A reply with a good status that is not what is due.
+/// A reply with a good status that can't be used.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentError {
-    /// The content's coding can't be taken off (RFC 9110 §8.4). A subscription connects again, but
-    /// for a content or transfer coding that is not understood.
+    /// The content's coding can't be taken off (RFC 9110 §8.4). A subscription connects again,
+    /// except after a content or transfer coding that is not understood.
     #[error(transparent)]
     Coding(#[from] CodingError),
     /// The content is not JSON of the form that the call returns.
@@ -58,10 +58,11 @@ pub enum ContentError {
         source: Arc<serde_json::Error>,
         /// The first bytes of the content.
         excerpt: Excerpt,
-        /// The proxy that was given the request whole, where there was one: it may have answered.
+        /// The proxy that was given the request whole, where there was one: the answer may be the
+        /// proxy's.
         forwarded_by: Option<ForwardedBy>,
     },
-    /// There is no content where a model is due.
+    /// Content is missing where a model is needed.
     #[error(
         "the reply to {call} with status {status} has no content, and one is due{}",
         OrProxy(.forwarded_by)
@@ -71,7 +72,8 @@ pub enum ContentError {
         call: String,
         /// The reply's status.
         status: StatusCode,
-        /// The proxy that was given the request whole, where there was one: it may have answered.
+        /// The proxy that was given the request whole, where there was one: the answer may be the
+        /// proxy's.
         forwarded_by: Option<ForwardedBy>,
     },
     /// A subscription's answer is no event stream (WHATWG HTML §9.2.3).
@@ -85,12 +87,13 @@ pub enum ContentError {
         seen: Option<String>,
         /// The first bytes of the content.
         excerpt: Excerpt,
-        /// The proxy that was given the request whole, where there was one: it may have answered.
+        /// The proxy that was given the request whole, where there was one: the answer may be the
+        /// proxy's.
         forwarded_by: Option<ForwardedBy>,
     },
 }
 
-/// That a proxy may have answered in the service's place.
+/// Prints that a proxy may have answered in the service's place.
 struct OrProxy<'a>(&'a Option<ForwardedBy>);
 
 impl fmt::Display for OrProxy<'_> {

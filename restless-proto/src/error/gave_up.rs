@@ -1,4 +1,4 @@
-//! Trying again, in vain.
+//! Tries that were all in vain.
 
 use super::Error;
 
@@ -14,12 +14,12 @@ pub struct GaveUp {
 }
 
 impl GaveUp {
-    /// How many reconnects or further tries were made, the first one not counted.
+    /// Returns how many reconnects or further tries were made; the first one is left out.
     pub fn retries(&self) -> u32 {
         self.retries
     }
 
-    /// How the last one failed.
+    /// Returns how the last one failed.
     pub fn last(&self) -> &Error {
         &self.last
     }

@@ -19,11 +19,11 @@ use crate::semantics::media_type::is_latin1;
 use crate::semantics::request_id;
 use crate::semantics::retry_after::retry_after;
 
-/// The service answered and said no: a status outside 2xx, or for a subscription one other
-/// than 200.
+/// The service answered and said no: to a call by a status outside 2xx, to a subscription by any
+/// status but 200.
 ///
-/// A service may say again what it was told: `Debug` and `Display` leave out the keys that went out
-/// with the request, and what looks like one.
+/// A service may repeat what it was told: `Debug` and `Display` leave out the keys that went out
+/// with the request, and what looks like a key.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} refused with {status}{}{}", Who(.forwarded_by.as_ref()), LongUrl(*.long_url), Message(&.shown.0))]
 pub struct Refused {
@@ -33,7 +33,7 @@ pub struct Refused {
     retry_after: Option<Duration>,
     excerpt: Bytes,
     forwarded_by: Option<ForwardedBy>,
-    /// How long the URL was, where that may be why.
+    /// The length of the URL, where that may be the reason.
     long_url: Option<usize>,
     /// The message and the id without keys.
     shown: (String, Option<String>),
@@ -51,7 +51,8 @@ impl fmt::Display for Who<'_> {
     }
 }
 
-/// The peer's words behind a colon, in one line, keys hidden; empty where the peer was silent.
+/// Prints the peer's words behind a colon, in one line, keys hidden; nothing where the peer was
+/// silent.
 pub(super) struct Message<'a>(pub(super) &'a str);
 
 impl fmt::Display for Message<'_> {
@@ -74,8 +75,8 @@ impl fmt::Debug for Refused {
 }
 
 impl Refused {
-    /// Reads a refusal: `content` is what has been read of it. The message is cut at the excerpt's
-    /// limit.
+    /// Reads a refusal; `content` is the part of the content that was read. The message is cut at
+    /// the excerpt's limit.
     pub(crate) fn from_response(head: &Parts, content: &[u8], limits: &Limits) -> Self {
         let end = content.len().min(limits.excerpt_bytes);
         let mut message = message(&head.headers, content);
@@ -109,42 +110,43 @@ impl Refused {
         *request_id = self.request_id.as_deref().map(|id| keys.redacted(id));
     }
 
-    /// The status of the answer.
+    /// Returns the status of the answer.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The `message` of the JSON object in the answer's content where there is one, else the JSON
-    /// value or the text itself.
+    /// Returns what the answer's content says: the `message` of the JSON object where there is one,
+    /// else the JSON value or the text itself.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The answer's `x-request-id` (or `request-id`) field, where there is one.
+    /// Returns the answer's `x-request-id` (or `request-id`) field, where there is one.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
 
-    /// How long the service asks to wait (RFC 9110 §10.2.3), a date read against the same
-    /// answer's `Date`.
+    /// Returns how long the service asks to wait (RFC 9110 §10.2.3). A date is read against the
+    /// same answer's `Date`.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The proxy that was given the request whole, where there was one: the refusal may be its own.
+    /// Returns the proxy that was given the request whole, where there was one: the refusal may be
+    /// the proxy's own.
     pub fn forwarded_by(&self) -> Option<&str> {
         self.forwarded_by.as_ref().map(ForwardedBy::proxy)
     }
 
-    /// The first bytes of the answer's content, at most
+    /// Returns the first bytes of the answer's content, at most
     /// [`Limits::excerpt_bytes`](crate::Limits::excerpt_bytes).
     pub fn excerpt(&self) -> &Bytes {
         &self.excerpt
     }
 }
 
-/// The `message` of a JSON object, else the JSON value, else the text. What is no text in JSON is
-/// given as JSON.
+/// Returns the `message` of a JSON object, else the JSON value, else the text. A message that is no
+/// text in JSON is given as JSON.
 fn message(fields: &HeaderMap, content: &[u8]) -> String {
     match raw_json(content) {
         Some(value) => {
@@ -159,8 +161,8 @@ fn message(fields: &HeaderMap, content: &[u8]) -> String {
     }
 }
 
-/// JSON is UTF-8 whatever the type says (RFC 8259 §8.1); a byte order mark before it is passed
-/// over.
+/// Reads JSON, which is UTF-8 whatever the type says (RFC 8259 §8.1); a byte order mark before the
+/// JSON is passed over.
 fn raw_json(content: &[u8]) -> Option<Box<RawValue>> {
     let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     serde_json::from_slice(text).ok()

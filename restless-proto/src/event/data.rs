@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::error::Error;
 
-/// How deep an event's data may nest: no value in it stands inside more than 199 arrays and
-/// objects. What is deeper is refused, so that no text can exhaust the stack.
+/// How deep an event's data may nest: a value in it stands inside 199 arrays and objects at most.
+/// Deeper data is refused, so that no text can exhaust the stack.
 pub const DATA_LEVELS: u32 = 200;
 
 /// A JSON value as it arrived: a piece of the event's text, byte for byte, parsed when asked to be.
@@ -40,19 +40,19 @@ impl<'a> RawJson<'a> {
         Self(text)
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn get(self) -> &'a str {
         self.0
     }
 
-    /// Reads the text as a value of the caller's type, which may borrow from it.
+    /// Reads the text as a value of the caller's type, which may borrow from the text.
     ///
     /// # Errors
     ///
     /// [`Error::Data`] where the text is of another form, with the reason in its source.
     pub fn parse<T: Deserialize<'a>>(self) -> Result<T, Error> {
         let mut reader = serde_json::Deserializer::from_str(self.0);
-        // How deep the text nests has been checked, and is less than what the stack bears.
+        // The depth of the text has been checked, and the stack bears more.
         reader.disable_recursion_limit();
         T::deserialize(&mut reader).map_err(|error| Error::Data(Arc::new(error)))
     }

@@ -14,10 +14,11 @@ use super::parts::{ERROR_KEYS, EVENT_KEYS, ErrorParts, META_KEYS, MetaParts, Par
 use crate::json::string::unescape;
 use crate::redact::shown;
 
-/// An event lent from the text that it arrived in: nothing is copied or allocated to read it.
+/// An event lent from the text in which it arrived: nothing is copied or allocated to read the
+/// event.
 ///
-/// [`StreamEvent`](super::StreamEvent) is the same with the text in its own hands. The texts it
-/// lends are borrowed unless they are spelt with escapes.
+/// [`StreamEvent`](super::StreamEvent) is the same event, and owns its text. The texts that an
+/// envelope lends are borrowed unless they are spelt with escapes.
 ///
 /// ```
 /// use restless_proto::event::{Envelope, Kind};
@@ -39,19 +40,19 @@ pub struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// Reads an event's JSON text.
     ///
-    /// Keys are read in snake_case and in camelCase. Of such twins the one with a value counts,
-    /// which null and an empty string are not; without any value the camelCase key counts. Of equal
-    /// keys the last one counts.
+    /// Keys are read in snake_case and in camelCase. Of such twins, the one with a value counts;
+    /// null and an empty string count as no value. Where both lack a value, the camelCase key
+    /// counts. Of equal keys the last one counts.
     ///
     /// # Errors
     ///
     /// Where the text is not JSON, or not an event: `type` and `meta.timestamp` are required, and
-    /// what has a name here must have its type or be null. See [`Error`].
+    /// each field that has a name here must have its type or be null. See [`Error`].
     pub fn parse(text: &'a str) -> Result<Self, Error> {
         Ok(Self { text, parts: Parts::parse(text)? })
     }
 
-    /// Takes what was found in the same text before.
+    /// Takes what was found before in the same text.
     pub(super) fn of(text: &'a str, parts: Parts) -> Self {
         Self { text, parts }
     }
@@ -60,43 +61,43 @@ impl<'a> Envelope<'a> {
         self.parts
     }
 
-    /// The event's `type`: an update or an error.
+    /// Returns the event's `type`: an update or an error.
     pub fn kind(&self) -> Kind {
         self.parts.kind
     }
 
-    /// When and how the service asked its upstream.
+    /// Returns when and how the service asked its upstream.
     pub fn meta(&self) -> Meta<'a> {
         Meta { text: self.text, parts: self.parts.meta }
     }
 
-    /// The payload as it arrived; `None` where it is absent or null.
+    /// Returns the payload as it arrived; `None` where it is absent or null.
     pub fn data(&self) -> Option<RawJson<'a>> {
         self.parts.data.map(|data| RawJson::new(data.of(self.text)))
     }
 
-    /// What went wrong, for an error event. The service may leave it out.
+    /// Returns what went wrong, for an error event. The service may leave the detail out.
     pub fn error(&self) -> Option<ErrorDetail<'a>> {
         self.parts.error.map(|parts| ErrorDetail { text: self.text, parts })
     }
 
-    /// The [signature](crate::signature) of the data.
+    /// Returns the [signature](crate::signature) of the data.
     pub fn signature(&self) -> Option<Cow<'a, str>> {
         self.parts.signature.map(|signature| unescape(signature.of(self.text)))
     }
 
-    /// The id in the JSON text, which may be empty. An id of the event's SSE frame comes before it:
-    /// see [`StreamEvent`](super::StreamEvent).
+    /// Returns the id in the JSON text, which may be empty. An id of the event's SSE frame goes
+    /// before it: see [`StreamEvent`](super::StreamEvent).
     pub fn event_id(&self) -> Option<Cow<'a, str>> {
         self.parts.event_id.map(|id| unescape(id.of(self.text)))
     }
 
-    /// The fields beside those above.
+    /// Returns the fields beside those above.
     pub fn extra(&self) -> ExtraFields<'a> {
         ExtraFields::of(self.text, EVENT_KEYS)
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub fn raw(&self) -> &'a str {
         self.text
     }
@@ -138,40 +139,40 @@ pub struct Meta<'a> {
 }
 
 impl<'a> Meta<'a> {
-    /// When the service asked, as it wrote it. Any text will do; the service's own is ISO 8601, and
-    /// [`timestamp::unix_ms`](super::timestamp::unix_ms) reads it.
+    /// Returns when the service asked, as the service wrote the time. Any text is accepted; the
+    /// service's own is ISO 8601, and [`timestamp::unix_ms`](super::timestamp::unix_ms) reads it.
     pub fn timestamp(&self) -> Cow<'a, str> {
         unescape(self.parts.timestamp.of(self.text))
     }
 
-    /// Which attempt this was, for a support ticket.
+    /// Returns which attempt this was, for a support ticket.
     pub fn attempt_id(&self) -> Option<Cow<'a, str>> {
         self.parts.attempt_id.map(|id| unescape(id.of(self.text)))
     }
 
-    /// The HTTP status that the upstream answered with. Whole floats count as integers; it is not
-    /// checked against the statuses that there are.
+    /// Returns the HTTP status that the upstream answered with. Whole floats count as integers; any
+    /// number is accepted, whether HTTP has such a status or not.
     pub fn status(&self) -> Option<i64> {
         self.parts.status
     }
 
-    /// How long the upstream took, in milliseconds.
+    /// Returns how long the upstream took, in milliseconds.
     pub fn latency_ms(&self) -> Option<i64> {
         self.parts.latency_ms
     }
 
-    /// The payload mode that was used instead of the one asked for: `FULL_DATA` where there was
-    /// nothing to make a patch from.
+    /// Returns the payload mode that was used instead of the mode that was asked for: `FULL_DATA`
+    /// where there was nothing to make a patch from.
     pub fn payload_mode_fallback(&self) -> Option<Cow<'a, str>> {
         self.parts.payload_mode_fallback.map(|mode| unescape(mode.of(self.text)))
     }
 
-    /// The fields beside those above.
+    /// Returns the fields beside those above.
     pub fn extra(&self) -> ExtraFields<'a> {
         ExtraFields::of(self.raw(), META_KEYS)
     }
 
-    /// The whole object's text.
+    /// Returns the whole object's text.
     pub fn raw(&self) -> &'a str {
         self.parts.object.of(self.text)
     }
@@ -204,22 +205,22 @@ pub struct ErrorDetail<'a> {
 }
 
 impl<'a> ErrorDetail<'a> {
-    /// The service's name for it.
+    /// Returns the service's name for what went wrong.
     pub fn code(&self) -> Cow<'a, str> {
         unescape(self.parts.code.of(self.text))
     }
 
-    /// The same for people.
+    /// Returns the same for people.
     pub fn message(&self) -> Cow<'a, str> {
         unescape(self.parts.message.of(self.text))
     }
 
-    /// The fields beside those above.
+    /// Returns the fields beside those above.
     pub fn extra(&self) -> ExtraFields<'a> {
         ExtraFields::of(self.raw(), ERROR_KEYS)
     }
 
-    /// The whole object's text.
+    /// Returns the whole object's text.
     pub fn raw(&self) -> &'a str {
         self.parts.object.of(self.text)
     }
@@ -235,7 +236,7 @@ impl Serialize for ErrorDetail<'_> {
     }
 }
 
-/// The code and the message, on one line.
+/// Prints the code and the message, on one line.
 impl fmt::Display for ErrorDetail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", shown(&self.code()), shown(&self.message()))

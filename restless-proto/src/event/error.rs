@@ -7,14 +7,15 @@ use crate::json::error::JsonError;
 
 /// A text that is no event, or data of another type than the caller asked for.
 ///
-/// A field is given by its path in the event, such as `meta.attempt_id`, as the event spells it.
+/// A field is given by its path in the event, such as `meta.attempt_id`, as the event spells the
+/// path.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The bytes are no UTF-8, which JSON has to be (RFC 8259 §8.1).
+    /// The bytes are no UTF-8, as JSON has to be (RFC 8259 §8.1).
     #[error("the event is not UTF-8 from byte {offset} on")]
     NotUtf8 {
-        /// How many bytes from the start are.
+        /// The number of good bytes from the start.
         offset: usize,
     },
     /// The text breaks the grammar of JSON, or is JSON that can't be used.
@@ -74,7 +75,7 @@ pub enum JsonType {
 }
 
 impl JsonType {
-    /// The type of a value, by the byte that it starts with.
+    /// Returns the type of a value, by the byte that the value starts with.
     pub(super) fn of(value: &str) -> Self {
         match value.as_bytes().first() {
             Some(b'[') => Self::Array,

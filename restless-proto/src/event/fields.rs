@@ -10,10 +10,11 @@ use crate::json::string::unescape;
 use crate::json::token::Key;
 use crate::json::value::{Member, blank, first_member, next_member, value};
 
-/// An event's data may have [`DATA_LEVELS`]; the event itself is one more around it.
+/// The levels of an event: its data may have [`DATA_LEVELS`], and the event itself is one more
+/// around the data.
 pub(super) const EVENT_LEVELS: u32 = DATA_LEVELS + 1;
 
-/// A field that was looked for: what to call it in an error, and its value, if it came.
+/// A field that was looked for: its name for an error, and its value, if the value came.
 #[derive(Clone, Copy)]
 pub(super) struct Field<'a> {
     pub(super) text: &'a str,
@@ -22,7 +23,7 @@ pub(super) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// The field, or its twin of the other spelling where the twin alone has a value.
+    /// Returns the field, or its twin of the other spelling where the twin alone has a value.
     #[inline]
     pub(super) fn or_twin(self, path: &'static str, value: Option<Span>) -> Self {
         let twin = Self { path, value, ..self };
@@ -34,7 +35,7 @@ impl Field<'_> {
         }
     }
 
-    /// Nothing, an empty string, or a value.
+    /// Tells nothing, an empty string and a value apart.
     fn worth(self) -> u8 {
         match self.value.map(|value| value.of(self.text)) {
             None | Some("null") => 0,
@@ -47,7 +48,7 @@ impl Field<'_> {
         self.value.ok_or(Error::Missing { field: self.path })
     }
 
-    /// What stands between the quotes of a string.
+    /// Returns what stands between the quotes of a string.
     #[inline]
     pub(super) fn required_string(self) -> Result<Span, Error> {
         let value = self.required()?;
@@ -57,7 +58,7 @@ impl Field<'_> {
         }
     }
 
-    /// Likewise, where the field may be absent or null.
+    /// Does the same, where the field may be absent or null.
     #[inline]
     pub(super) fn string(self) -> Result<Option<Span>, Error> {
         self.non_null().map(|_| self.required_string()).transpose()
@@ -90,7 +91,7 @@ impl Field<'_> {
         self.value.filter(|value| self.first(*value) != b'n')
     }
 
-    /// The byte that says what type a value has.
+    /// Returns the byte that says what type a value has.
     #[inline(always)]
     fn first(self, value: Span) -> u8 {
         self.text.as_bytes().get(value.start()).copied().unwrap_or_default()
@@ -103,14 +104,14 @@ impl Field<'_> {
     }
 }
 
-/// Fields of an event that this crate has no name for, in the order they came, under the names
-/// they came with.
+/// Fields of an event for which this crate has no name, in the order in which they came, under the
+/// names with which they came.
 ///
 /// A key that comes twice is given twice; the last one counts.
 #[derive(Clone, Debug)]
 pub struct ExtraFields<'a> {
     text: &'a str,
-    /// Where the next one is to be read from.
+    /// Where the next field is read from.
     from: Place<'a>,
     known: &'static [&'static str],
 }
@@ -124,7 +125,7 @@ enum Place<'a> {
 }
 
 impl<'a> ExtraFields<'a> {
-    /// All fields but the known ones of an object that has been read before.
+    /// Makes all fields but the known ones of an object that has been read before.
     pub(super) fn of(object: &'a str, known: &'static [&'static str]) -> Self {
         let from = match blank(object.as_bytes()) {
             [b'{', rest @ ..] => Place::Bracket(rest),
@@ -133,14 +134,14 @@ impl<'a> ExtraFields<'a> {
         Self { text: object, from, known }
     }
 
-    /// The next member, known or not.
+    /// Reads the next member, known or not.
     fn member(&mut self) -> Option<(Cow<'a, str>, RawJson<'a>)> {
         let member = match self.from {
             Place::Bracket(rest) => first_member(rest),
             Place::Value(rest) => next_member(rest),
             Place::End => return None,
         };
-        // What was read before can't fail now.
+        // An object that was read before can't fail now.
         let Ok(Member::Key(Key { raw, rest, .. })) = member else { return None };
         let start = blank(rest);
         let rest = value(start, 2, EVENT_LEVELS).ok()?;

@@ -35,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// The type as it stands in the event: `update` or `error`.
+    /// Returns the type as it stands in the event: `update` or `error`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Update => "update",

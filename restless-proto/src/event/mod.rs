@@ -9,9 +9,9 @@
 //!  "error":null,"signature":null,"event_id":null}
 //! ```
 //!
-//! [`StreamEvent`] owns the text that arrived, [`Envelope`] borrows it. Both read it once, check
-//! all of it, and remember where things are. The data is parsed when asked for, into the caller's
-//! own type: [`RawJson::parse`].
+//! [`StreamEvent`] owns the text that arrived, [`Envelope`] borrows the text. Both read the text
+//! once, check all of it, and remember where things are. The data is parsed on demand, into the
+//! caller's own type: [`RawJson::parse`].
 //!
 //! Fields that the service adds later are kept, at every level: see the `extra` methods.
 

@@ -128,7 +128,7 @@ impl EventFields {
     }
 }
 
-/// The same for `meta`.
+/// The values of `meta` that came.
 #[derive(Default)]
 struct MetaFields {
     meta: Option<Span>,
@@ -207,7 +207,7 @@ impl MetaFields {
     }
 }
 
-/// The same for `error`.
+/// The values of `error` that came.
 #[derive(Default)]
 struct ErrorFields {
     error: Option<Span>,
@@ -227,7 +227,7 @@ impl ErrorFields {
         Ok(rest)
     }
 
-    /// Out of line: most events have none.
+    /// The function is out of line: most events have no such field.
     #[inline(never)]
     fn read_members<'a>(&mut self, text: &str, inside: &'a [u8]) -> Result<&'a [u8], Stop> {
         let mut escapes = String::new();
@@ -260,7 +260,7 @@ impl ErrorFields {
     }
 }
 
-/// The key's bytes, decoded only where it has escapes. Keys are compared as bytes.
+/// Returns the key's bytes, decoded only where the key has escapes. Keys are compared as bytes.
 #[inline(always)]
 fn bytes<'k>(key: &Key<'k>, escapes: &'k mut String) -> &'k [u8] {
     if !key.escaped {
@@ -270,7 +270,7 @@ fn bytes<'k>(key: &Key<'k>, escapes: &'k mut String) -> &'k [u8] {
     escapes.as_bytes()
 }
 
-/// Reads a value, and notes where it stands.
+/// Reads a value, and notes where the value stands.
 #[inline(always)]
 fn set<'a>(
     field: &mut Option<Span>,

@@ -17,8 +17,8 @@ use super::parts::Parts;
 use super::timestamp;
 use crate::redact::shown;
 
-/// An event that owns its text: cheap to clone and to send elsewhere, and its parts are slices of
-/// what arrived.
+/// An event that owns its text: cheap to clone and to send elsewhere. The event's parts are slices
+/// of what arrived.
 ///
 /// The event's id is the first text of these three that is not empty: the `id` field of the event's
 /// SSE frame, the id in the JSON text, the last event ID that an earlier frame left over (WHATWG
@@ -38,9 +38,9 @@ use crate::redact::shown;
 pub struct StreamEvent {
     text: ByteString,
     parts: Parts,
-    /// The event's id, where it is not in the text as it is.
+    /// The event's id, where the text does not have the id in this form.
     id: Option<Arc<str>>,
-    /// Whether that is of an earlier frame, so that other events may bear it too.
+    /// Whether that id is of an earlier frame, so that other events may bear it too.
     is_left_over: bool,
 }
 
@@ -48,17 +48,17 @@ pub struct StreamEvent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth place for an id to come from")]
 pub enum SseId<'a> {
-    /// There is none, as by WebSocket.
+    /// No id comes beside the event, as over WebSocket.
     #[default]
     None,
-    /// The `id` field of the event's own frame.
+    /// The id is the `id` field of the event's own frame.
     Own(&'a str),
-    /// The last event ID that an earlier frame of the connection set.
+    /// The id is the last event ID that an earlier frame of the connection set.
     Leftover(&'a str),
 }
 
 impl StreamEvent {
-    /// Reads an event's JSON text, and keeps it. A `Bytes` is kept as it is, not copied.
+    /// Reads an event's JSON text, and keeps the text. A `Bytes` is kept as it is, not copied.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl StreamEvent {
         Self::from_text(text, id)
     }
 
-    /// The same, of bytes that were checked for UTF-8.
+    /// Does the same for bytes that were checked for UTF-8.
     pub(crate) fn from_text(text: ByteString, id: SseId<'_>) -> Result<Self, Error> {
         let envelope = Envelope::parse(&text)?;
         let parts = envelope.parts();
@@ -85,39 +85,39 @@ impl StreamEvent {
         Ok(Self { text, parts, id, is_left_over })
     }
 
-    /// The event's `type`: an update or an error.
+    /// Returns the event's `type`: an update or an error.
     pub fn kind(&self) -> Kind {
         self.envelope().kind()
     }
 
-    /// When and how the service asked its upstream.
+    /// Returns when and how the service asked its upstream.
     pub fn meta(&self) -> Meta<'_> {
         self.envelope().meta()
     }
 
-    /// The payload as it arrived; `None` where it is absent or null.
+    /// Returns the payload as it arrived; `None` where it is absent or null.
     pub fn data(&self) -> Option<RawJson<'_>> {
         self.envelope().data()
     }
 
-    /// The same as a slice of the bytes that arrived, which it keeps alive.
+    /// Returns the payload as a slice of the bytes that arrived, and keeps those bytes alive.
     pub fn data_bytes(&self) -> Option<Bytes> {
         self.data().map(|data| self.text.slice_ref(data.get()).into_bytes())
     }
 
-    /// What went wrong, for an error event. The service may leave it out.
+    /// Returns what went wrong, for an error event. The service may leave the detail out.
     pub fn error(&self) -> Option<ErrorDetail<'_>> {
         self.envelope().error()
     }
 
-    /// The [signature](crate::signature) of the data:
-    /// [`Signer::verify_event`](crate::signature::Signer::verify_event) checks it.
+    /// Returns the [signature](crate::signature) of the data:
+    /// [`Signer::verify_event`](crate::signature::Signer::verify_event) checks the signature.
     pub fn signature(&self) -> Option<Cow<'_, str>> {
         self.envelope().signature()
     }
 
-    /// The event's id, by the order at [`StreamEvent`]. Empty only where the text says so and
-    /// there is no other.
+    /// Returns the event's id, by the order at [`StreamEvent`]. The id is empty only where the text
+    /// says so and no other id came.
     pub fn event_id(&self) -> Option<&str> {
         match &self.id {
             Some(id) => Some(id),
@@ -125,13 +125,14 @@ impl StreamEvent {
         }
     }
 
-    /// The event's id where it is its own, and not empty: by it an event is known again.
+    /// Returns the event's id where the id is its own, and not empty: by such an id an event is
+    /// known again.
     pub(crate) fn own_id(&self) -> Option<&str> {
         self.event_id().filter(|id| !id.is_empty() && !self.is_left_over)
     }
 
-    /// The position after this event, to resume a stream from: its id, else its timestamp as Unix
-    /// milliseconds. `None` where it has neither: then the position stays what it was.
+    /// Returns the position after this event, to resume a stream from: its id, else its timestamp
+    /// as Unix milliseconds. `None` for an event with neither, which leaves the position as it was.
     pub fn cursor(&self) -> Option<Cow<'_, str>> {
         match self.event_id() {
             Some(id) if !id.is_empty() => Some(Cow::Borrowed(id)),
@@ -139,23 +140,23 @@ impl StreamEvent {
         }
     }
 
-    /// The fields beside those above.
+    /// Returns the fields beside those above.
     pub fn extra(&self) -> ExtraFields<'_> {
         self.envelope().extra()
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub fn raw(&self) -> &str {
         &self.text
     }
 
-    /// The event as it is in its text, without the id of its SSE frame.
+    /// Returns the event as it is in its text, without the id of its SSE frame.
     pub fn envelope(&self) -> Envelope<'_> {
         Envelope::of(&self.text, self.parts)
     }
 }
 
-/// Equal text and equal id.
+/// Compares text and id.
 impl PartialEq for StreamEvent {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text && self.event_id() == other.event_id()

@@ -1,9 +1,9 @@
 //! An event's timestamp as a number.
 
-/// A timestamp as Unix milliseconds, rounded down; `None` for what is no timestamp.
+/// Returns a timestamp as Unix milliseconds, rounded down; `None` for a text that is no timestamp.
 ///
-/// Reads the plain forms of ISO 8601: a date, and after it, if there is more, `T`, `t` or a space
-/// and a time.
+/// Reads the plain forms of ISO 8601: a date, and after the date, if there is more, `T`, `t` or a
+/// space and a time.
 ///
 /// | part | forms |
 /// | --- | --- |
@@ -37,7 +37,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The days from 1970-01-01 on.
+    /// Returns the days from 1970-01-01 on.
     fn date(&mut self) -> Option<i64> {
         let year = self.digits(4)?;
         if year == 0 {
@@ -56,7 +56,7 @@ impl Reader<'_> {
         exists.then(|| days_from_civil(year, month, day))
     }
 
-    /// What follows the `W` of a week date. Week 1 is the one that January 4th is in.
+    /// Reads what follows the `W` of a week date. Week 1 is the week of January 4th.
     fn week_date(&mut self, year: i64, separated: bool) -> Option<i64> {
         let week = self.digits(2)?;
         let has_day = if separated {
@@ -74,7 +74,8 @@ impl Reader<'_> {
         (exists && days < days_from_civil(10_000, 1, 1)).then_some(days)
     }
 
-    /// The milliseconds from the day's start in UTC on, which another zone moves out of the day.
+    /// Returns the milliseconds from the day's start in UTC on, which another zone moves out of the
+    /// day.
     fn time_and_zone(&mut self) -> Option<i64> {
         if !(self.skip(b"T") || self.skip(b"t") || self.skip(b" ")) {
             return None;
@@ -124,7 +125,7 @@ impl Reader<'_> {
         Some((hour * HOUR_MS + minute * MINUTE_MS, style))
     }
 
-    /// One digit or more, of which three count.
+    /// Reads one digit or more, of which three count.
     fn fraction_ms(&mut self) -> Option<i64> {
         let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.rest.split_at_checked(len)?;
@@ -170,10 +171,10 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The days from 1970-01-01 to a date of the proleptic Gregorian calendar.
+/// Returns the days from 1970-01-01 to a date of the proleptic Gregorian calendar.
 ///
-/// The year is taken to start in March, so that a leap day is its last; `month` counts from 0 then,
-/// and 153 days in every five months give the days before it.
+/// The year is taken to start in March, so that a leap day is its last day; `month` counts from 0
+/// then, and 153 days in every five months give the days before the month.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month > 2 { year } else { year - 1 };
     let month = (month + 9) % 12;
@@ -183,7 +184,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     365 * year + leap_days + day_of_year - 719_468
 }
 
-/// The Monday of week 1.
+/// Returns the Monday of week 1.
 fn week_year_start(year: i64) -> i64 {
     let january_4 = days_from_civil(year, 1, 4);
     // 1970-01-01 was a Thursday.

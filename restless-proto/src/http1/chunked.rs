@@ -1,4 +1,5 @@
-//! Content in chunks (RFC 9112 §7.1): the lines between them taken off, nothing kept.
+//! Content in chunks (RFC 9112 §7.1): the lines between the chunks are taken off, and nothing is
+//! kept.
 
 use bytes::{Buf, Bytes};
 
@@ -13,10 +14,10 @@ pub(super) struct Chunked {
     /// How much of the line before a chunk has come, or of the trailer section.
     line: usize,
     trailer_limit: usize,
-    /// The content that was announced so far, and what it has to come to.
+    /// The number of bytes that were announced so far, and the number that they have to come to.
     announced: u64,
     claimed: Option<u64>,
-    /// A line has ended with a lone LF, which somebody on the way may read as no end.
+    /// Whether a line has ended with a lone LF, which a box on the way may read as no end.
     lenient: bool,
 }
 
@@ -34,14 +35,15 @@ enum State {
         size: u64,
         digits: bool,
     },
-    /// White space behind the size, which some servers fill it up with, and before an extension.
+    /// White space behind the size, with which some servers fill the line up, or before an
+    /// extension.
     Padding(u64),
     Extension(u64),
     SizeLf(u64),
     Data(u64),
     DataEnd,
     DataLf,
-    /// In a line of the trailer section.
+    /// A line of the trailer section.
     Trailer {
         blank: bool,
     },
@@ -51,11 +53,11 @@ enum State {
     Over,
 }
 
-/// Most bytes of the line before a chunk. No known server sends extensions; who gets 4 KiB of them
-/// for each byte of content is being played with.
+/// The most bytes of the line before a chunk. No known server sends extensions; 4 KiB of them for
+/// each byte of content are abuse.
 const LINE_LIMIT: usize = 4 << 10;
 
-/// Digits of a size of 4 GiB.
+/// The digits of a size of 4 GiB.
 const USUAL_DIGITS: usize = 8;
 
 const NO_SIZE: State = State::Size { size: 0, digits: false };
@@ -65,8 +67,8 @@ impl Chunked {
         Self { state: NO_SIZE, line: 0, trailer_limit, announced: 0, claimed, lenient: false }
     }
 
-    /// The next content at the front of `bytes`, taken off them; `None` once they are used up, or
-    /// the content is over.
+    /// Returns the next content at the front of `bytes`, and takes it off; `None` once the bytes
+    /// are used up, or the content is over.
     pub(super) fn next(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, ResponseError> {
         while !bytes.is_empty() && self.state != State::Over {
             if let State::Data(left) = self.state {
@@ -77,7 +79,7 @@ impl Chunked {
             }
             let used = self.read_lines(bytes)?;
             if used == bytes.len() {
-                // Not only its end: the memory is given back.
+                // All of the bytes go, and not only the last: the memory is given back.
                 *bytes = Bytes::new();
             } else {
                 bytes.advance(used);
@@ -86,8 +88,8 @@ impl Chunked {
         Ok(None)
     }
 
-    /// Whether the last chunk has come, and so the content is whole (RFC 9112 §8), whatever becomes
-    /// of the trailer section.
+    /// Whether the last chunk has come, and the content is therefore whole (RFC 9112 §8), whatever
+    /// becomes of the trailer section.
     pub(super) fn is_complete(&self) -> bool {
         matches!(self.state, State::Trailer { .. } | State::TrailerLf { .. } | State::Over)
     }
@@ -102,7 +104,7 @@ impl Chunked {
         !self.lenient
     }
 
-    /// Reads what is no content, and returns how much that is.
+    /// Reads what is no content, and returns how many bytes that is.
     #[inline]
     fn read_lines(&mut self, bytes: &[u8]) -> Result<usize, ResponseError> {
         if let Some((size, length)) = self.usual_lines(bytes) {
@@ -118,8 +120,8 @@ impl Chunked {
         Ok(bytes.len())
     }
 
-    /// The size of the next chunk, where all that stands before it is a line end and digits, and
-    /// how long that is. Nearly always it is so.
+    /// Returns the size of the next chunk, and the length of what stands before the chunk, where
+    /// that is a line end and digits alone. Nearly always it is so.
     #[inline]
     fn usual_lines(&self, bytes: &[u8]) -> Option<(u64, usize)> {
         let line = match self.state {
@@ -134,7 +136,7 @@ impl Chunked {
         }
         let behind = rest.strip_prefix(b"\r\n")?;
         let digits = line.len() - rest.len();
-        // The last chunk, and a line that counts, are read as any other.
+        // The last chunk, and a line that counts, are read by the usual way.
         (size > 0 && digits <= USUAL_DIGITS).then_some((size, bytes.len() - behind.len()))
     }
 
@@ -220,7 +222,7 @@ impl Chunked {
         Ok(())
     }
 
-    /// One byte more of a line.
+    /// Counts one more byte of a line.
     #[inline]
     fn count(&mut self) -> Result<(), ResponseError> {
         let (what, limit) = match self.state {
@@ -249,7 +251,7 @@ fn hexadecimal(digit: u8) -> Option<u8> {
     }
 }
 
-/// At most so many bytes off the front, all of them without a copy of their handle.
+/// Takes at most so many bytes off the front; all of the bytes go without a copy of their handle.
 pub(super) fn take(bytes: &mut Bytes, most: u64) -> Bytes {
     match usize::try_from(most) {
         Ok(most) if most < bytes.len() => bytes.split_to(most),
@@ -261,8 +263,8 @@ pub(super) fn take(bytes: &mut Bytes, most: u64) -> Bytes {
 mod tests {
     use super::*;
 
-    /// The content, and whether it is over, complete, or refused; the same in one piece and in
-    /// many.
+    /// Returns the content, and whether it is over, complete, or refused; the same in one piece and
+    /// in many.
     fn read(text: &str) -> Result<(String, bool), ResponseError> {
         let whole = read_in(text, text.len().max(1));
         for length in 1..text.len().min(8) {

@@ -6,7 +6,7 @@ use crate::kinds::{LimitError, TransportError, TransportErrorKind};
 
 /// A response that can't be read. The peer acts, or whoever runs what stands in between.
 ///
-/// None of its texts repeats what the peer has sent, which may hold a key.
+/// No text of the error repeats what the peer has sent, which may hold a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseError {
@@ -22,25 +22,24 @@ pub enum ResponseError {
     /// What comes before the head, a line before a chunk, or the trailer section is over its limit.
     #[error(transparent)]
     Limit(#[from] LimitError),
-    /// A status below 200 by a peer that says HTTP/1.0, which has none (RFC 9110 §15.2).
+    /// A peer that says HTTP/1.0 sent a status below 200, which HTTP/1.0 lacks (RFC 9110 §15.2).
     #[error("HTTP/1.0 has no status below 200")]
     InterimOfHttp10,
-    /// `Content-Length` is not one number of bytes (RFC 9110 §8.6): it has a sign or a space, more
-    /// than 63 bits, or its values differ.
+    /// `Content-Length` is another thing than one number of bytes (RFC 9110 §8.6): the field has a
+    /// sign, a space or more than 63 bits, or its values differ.
     #[error("Content-Length {0}")]
     ContentLength(&'static str),
-    /// `Transfer-Encoding` says something else than `chunked` alone, and nothing else was asked for
-    /// (RFC 9112 §7.4).
+    /// `Transfer-Encoding` says something else than `chunked` alone, although no other coding was
+    /// asked for (RFC 9112 §7.4).
     #[error("the transfer coding is {coding}, and only chunked alone is read")]
     TransferCoding {
-        /// The codings in order, those that no registry names as `(unknown)`.
+        /// The codings in order; a coding that no registry names is `(unknown)`.
         coding: String,
     },
     /// The chunks break their grammar (RFC 9112 §7.1).
     #[error("the chunked content can't be read: {0}")]
     Chunk(&'static str),
-    /// The chunks end elsewhere than `Content-Length`, which stands beside them, says
-    /// (RFC 9112 §6.3).
+    /// The chunks and the `Content-Length` beside them say different lengths (RFC 9112 §6.3).
     #[error("the chunks do not end where Content-Length says")]
     DifferentEnds,
     /// The connection ended before the response did (RFC 9112 §8).
@@ -52,7 +51,7 @@ impl From<ResponseError> for TransportError {
     fn from(error: ResponseError) -> Self {
         let kind = match error {
             ResponseError::Incomplete => TransportErrorKind::Broken,
-            // The next answer would be as this one is.
+            // The next answer would be the same.
             ResponseError::HeadTooLarge(_) | ResponseError::TransferCoding { .. } => {
                 TransportErrorKind::Unsupported
             }
@@ -62,7 +61,7 @@ impl From<ResponseError> for TransportError {
     }
 }
 
-/// A request that can't be written so that it reads the same at the other end. The developer acts.
+/// A request that would not read the same at the other end. The developer acts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -78,10 +77,10 @@ pub enum RequestError {
     /// A field's value has CR, LF or NUL in it (RFC 9110 §5.5).
     #[error("the value of {name} has a line end or a NUL in it")]
     Value {
-        /// The field.
+        /// The field's name.
         name: HeaderName,
     },
-    /// `Content-Length` says another length than the content has.
+    /// `Content-Length` differs from the length of the content.
     #[error("Content-Length is not the length of the content")]
     ContentLength,
     /// `Transfer-Encoding` is given, and the content goes out by its length.

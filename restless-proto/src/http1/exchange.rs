@@ -11,20 +11,20 @@ use crate::kinds::{LimitError, TransportError};
 use crate::machine::{End, ExchangeId, Input};
 use crate::read_buffer::ReadBuffer;
 
-/// What comes over the connection after a request, as a machine's [`Input`]s.
+/// Turns what comes over the connection after a request into a machine's [`Input`]s.
 ///
-/// Feed it what was read, then [`poll`](Self::poll) until there is nothing left in it. The exchange
-/// keeps the beginning of a head until the head is whole, and nothing else: content comes out as
-/// slices of the bytes that were fed.
+/// Feed an exchange what was read, then [`poll`](Self::poll) until the exchange is empty. The
+/// beginning of a head is kept until the head is whole. All else passes through: content comes out
+/// as slices of the bytes that were fed.
 #[derive(Debug)]
 pub struct Exchange {
     id: ExchangeId,
     connection: Connection,
     head_limit: usize,
     method: Method,
-    /// Nothing speaks against another exchange on this connection so far.
+    /// Whether another exchange on this connection is possible, as far as is known so far.
     persists: bool,
-    /// What was fed and not polled for, a head that has begun included.
+    /// What was fed and not yet polled for, the beginning of a head included.
     unread: Bytes,
     end: Option<StreamEnd>,
     state: State,
@@ -34,11 +34,11 @@ pub struct Exchange {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StreamEnd {
-    /// The peer closed it in good order: a FIN, and with TLS `close_notify` before it (RFC 8446
-    /// §6.1).
+    /// The peer closed the stream in good order: a FIN, and with TLS `close_notify` before the FIN
+    /// (RFC 8446 §6.1).
     Closed,
-    /// With TLS, the connection below ended and there was no `close_notify`. Content that ends with
-    /// the connection may have been cut by anybody, and counts as cut (RFC 9112 §9.8).
+    /// With TLS, the connection below ended without a `close_notify`. Content that ends with the
+    /// connection may have been cut by anybody, and counts as cut (RFC 9112 §9.8).
     Truncated,
     /// Reading failed.
     Failed(TransportError),
@@ -49,9 +49,9 @@ pub enum StreamEnd {
 /// ```
 #[derive(Debug)]
 enum Connection {
-    /// Who drives can't tell, or has not yet.
+    /// The driver can't tell, or is yet to tell.
     Unknown,
-    /// The next input says so.
+    /// The next input says that the connection stands.
     Stands,
     Told,
 }
@@ -62,8 +62,8 @@ enum Connection {
 /// ```
 #[derive(Debug)]
 enum State {
-    /// Interim responses and empty lines of `passed` bytes are passed over already; the first
-    /// `searched` bytes received hold no end of a head.
+    /// Interim responses and empty lines of `passed` bytes are passed over already. The end of the
+    /// head is not among the first `searched` bytes received.
     Head {
         passed: usize,
         searched: usize,
@@ -75,11 +75,11 @@ enum State {
     Failed,
 }
 
-/// Default of [`Exchange::with_head_limit`], in bytes.
+/// The default of [`Exchange::with_head_limit`], in bytes.
 const HEAD_LIMIT: usize = 64 << 10;
 
 impl Exchange {
-    /// For the exchange that [`Output::Open`](crate::machine::Output::Open) names, whose request
+    /// Makes the exchange that [`Output::Open`](crate::machine::Output::Open) names, whose request
     /// was written by [`request_bytes`](super::request_bytes).
     pub fn new(id: ExchangeId, request: &Request<Bytes>) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Exchange {
     }
 
     /// Sets the most bytes that the head may have, with the interim responses before it; the
-    /// trailer section may have as many. Default 64 KiB. More is a
+    /// trailer section may have as many. Default: 64 KiB. More is a
     /// [`ResponseError`](super::ResponseError).
     #[must_use]
     pub fn with_head_limit(mut self, bytes: usize) -> Self {
@@ -103,16 +103,16 @@ impl Exchange {
         self
     }
 
-    /// The connection stands, and the request has gone out on it, or is about to: said before
-    /// anything is read, it comes out as [`Input::Connected`], once.
+    /// States that the connection stands, and that the request has gone out on it, or is about to.
+    /// A driver that says so before anything is read gets [`Input::Connected`], once.
     pub fn handle_connected(&mut self) {
         if matches!(self.connection, Connection::Unknown) {
             self.connection = Connection::Stands;
         }
     }
 
-    /// Takes what a read has put into the buffer: so many bytes, and none at the end of the stream,
-    /// as sockets tell it.
+    /// Takes what a read has put into the buffer: so many bytes; zero stands for the end of the
+    /// stream, as sockets tell it.
     pub fn handle_read(&mut self, length: usize, buffer: &mut ReadBuffer) {
         if length == 0 {
             self.handle_end(StreamEnd::Closed);
@@ -127,19 +127,19 @@ impl Exchange {
         if self.unread.is_empty() {
             self.unread = bytes;
         } else {
-            // A head in pieces: the memory grows by doubling, and is nobody else's.
+            // The head comes in pieces: the memory grows by doubling, and is nobody else's.
             let mut joined = BytesMut::from(std::mem::take(&mut self.unread));
             joined.extend_from_slice(&bytes);
             self.unread = joined.freeze();
         }
     }
 
-    /// Takes the end of the stream; what was fed before comes out first. The first one counts.
+    /// Takes the end of the stream; what was fed before comes out first. The first end counts.
     pub fn handle_end(&mut self, end: StreamEnd) {
         self.end.get_or_insert(end);
     }
 
-    /// What it all comes to; `None` until there is more. The last one is an [`Input::Ended`].
+    /// Returns the next input; `None` until there is more. The last one is an [`Input::Ended`].
     pub fn poll(&mut self) -> Option<Input> {
         let exchange = self.id;
         if matches!(self.connection, Connection::Stands) {
@@ -162,7 +162,7 @@ impl Exchange {
 
     /// Whether the connection may be used for another exchange (RFC 9112 §9.3): the response is
     /// complete and strictly well-formed, its head and its framing allow another exchange, and its
-    /// last byte is the last that came.
+    /// last byte is the last byte that came.
     pub fn is_reusable(&self) -> bool {
         let quiet = self.unread.is_empty() && self.end.is_none();
         matches!(self.state, State::Complete) && self.persists && quiet
@@ -214,7 +214,7 @@ impl Exchange {
         self.unread = Bytes::new();
     }
 
-    /// Nothing is left to read: that may be all.
+    /// Decides what it means that all input is read: that may be the end.
     fn read_end(&mut self) -> Result<Option<Input>, ResponseError> {
         let Some(end) = self.end.take() else { return Ok(None) };
         self.persists = false;
@@ -247,9 +247,9 @@ impl Exchange {
         LimitError::new("what comes up to the head of a response", limit, seen).into()
     }
 
-    /// Takes the head once it is there, and the interim ones before it (RFC 9110 §15.2). Each byte
+    /// Takes the head once it is there, and the interim heads before it (RFC 9110 §15.2). Each byte
     /// is looked at a bounded number of times, whatever the cuts: a head is parsed once its end has
-    /// come, and the search for the end goes on where the last one stopped.
+    /// come, and the search for the end goes on where the last search stopped.
     fn read_head(
         &mut self,
         (mut passed, mut searched): (usize, usize),
@@ -296,8 +296,8 @@ impl Exchange {
     }
 }
 
-/// Some servers end what they sent before with one line end too many. None of it is in what is
-/// searched for the end of a head: that begins behind it.
+/// Passes over empty lines: some servers end what they sent before with one line end too many. The
+/// search for the end of a head begins behind these lines.
 fn skip_empty_lines(bytes: &mut Bytes) -> usize {
     let before = bytes.len();
     while let [b'\n', ..] | [b'\r', b'\n', ..] = bytes[..] {

@@ -10,16 +10,16 @@ use super::error::ResponseError;
 /// What tells the end of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// A number of bytes.
+    /// A number of bytes ends the content.
     Length(u64),
-    /// The last chunk. A `Content-Length` beside it has to agree.
+    /// The last chunk ends the content. A `Content-Length` beside the chunks has to agree.
     Chunked { claimed: Option<u64> },
-    /// The end of the connection, which was turned over where the status is 101.
+    /// The end of the connection ends the content; a status of 101 turns the connection over.
     UntilEnd,
 }
 
 impl Framing {
-    /// The rules of §6.3, in their order.
+    /// Applies the rules of §6.3, in their order.
     pub(super) fn of(head: &Parts, method: &Method) -> Result<Self, ResponseError> {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Self::UntilEnd);
@@ -37,12 +37,12 @@ impl Framing {
     }
 }
 
-/// Whether the connection is still good after this response, as far as its head says.
+/// Whether the connection is still good after this response, as far as the head says.
 pub(super) fn persists(head: &Parts, framing: Framing) -> bool {
     let marked = match framing {
         Framing::Length(_) => true,
-        // Both at once, or chunks of a peer that says HTTP/1.0, which has none: somebody on the way
-        // may see another end (§6.1, §6.3).
+        // Both at once are suspect, and so are chunks of a peer that says HTTP/1.0, which lacks
+        // chunks: a box on the way may see another end (§6.1, §6.3).
         Framing::Chunked { claimed } => claimed.is_none() && head.version != Version::HTTP_10,
         Framing::UntilEnd => false,
     };
@@ -50,7 +50,7 @@ pub(super) fn persists(head: &Parts, framing: Framing) -> bool {
     marked && !says("close") && (head.version != Version::HTTP_10 || says("keep-alive"))
 }
 
-/// Whether one of the options in this list-based field is this one (RFC 9110 §5.6.1).
+/// Whether this list-based field has this option (RFC 9110 §5.6.1).
 pub(super) fn lists(fields: &HeaderMap, name: &HeaderName, option: &str) -> bool {
     let mut values = fields.get_all(name).iter();
     values.any(|value| {
@@ -59,8 +59,8 @@ pub(super) fn lists(fields: &HeaderMap, name: &HeaderName, option: &str) -> bool
     })
 }
 
-/// The one length that all values say; digits alone, because a sign or a space would be read as
-/// another length by somebody else (RFC 9110 §8.6).
+/// Returns the one length that all values say. Digits alone are accepted, because another reader
+/// might take a sign or a space for another length (RFC 9110 §8.6).
 fn content_length(fields: &HeaderMap) -> Result<Option<u64>, ResponseError> {
     let mut length = None;
     for value in fields.get_all(CONTENT_LENGTH) {
@@ -84,7 +84,7 @@ fn decimal(digits: &[u8]) -> Result<u64, ResponseError> {
         .ok_or(ResponseError::ContentLength("has more than 63 bits"))
 }
 
-/// A number with one digit more; `None` over 63 bits, which some would read as negative.
+/// Appends a digit to a number; `None` over 63 bits, which some would read as negative.
 pub(super) fn grown(number: u64, base: u64, digit: u8) -> Option<u64> {
     let number = number.checked_mul(base)?.checked_add(u64::from(digit))?;
     (number <= i64::MAX.unsigned_abs()).then_some(number)
@@ -97,7 +97,7 @@ fn trimmed(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Transfer codings, and content codings that stand in their place.
+/// The registered transfer codings, and content codings that stand in their place.
 const CODINGS: [&str; 10] = [
     "chunked",
     "gzip",
@@ -111,7 +111,7 @@ const CODINGS: [&str; 10] = [
     "trailers",
 ];
 
-/// Anything else would be passed on as if it were the content.
+/// Refuses any other coding, which would be passed on as if it were the content.
 fn only_chunked(fields: &HeaderMap) -> Result<(), ResponseError> {
     let values = fields.get_all(TRANSFER_ENCODING);
     let mut codings = Vec::new();
@@ -125,7 +125,7 @@ fn only_chunked(fields: &HeaderMap) -> Result<(), ResponseError> {
     if codings == ["chunked"] {
         return Ok(());
     }
-    // What can be told of a peer's words has an end.
+    // What can be told of a peer's words has to end somewhere.
     codings.truncate(8);
     Err(ResponseError::TransferCoding { coding: codings.join(", ") })
 }

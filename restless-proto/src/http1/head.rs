@@ -21,10 +21,10 @@ pub(super) fn looks_like_http(received: &[u8]) -> bool {
     received.get(..start) == VERSION.get(..start)
 }
 
-/// Behind the empty line that ends a head. A lone LF ends a line too (RFC 9112 §2.2). What was
-/// searched before holds no end.
+/// Returns the place behind the empty line that ends a head. A lone LF ends a line too (RFC 9112
+/// §2.2). `searched` bytes are known to hold no end.
 pub(super) fn end(received: &[u8], searched: usize) -> Option<usize> {
-    // What was searched may end within that line.
+    // The searched bytes may end within that line.
     let from = searched.saturating_sub(3);
     memchr_iter(b'\n', received.get(from..).unwrap_or_default()).map(|at| from + at).find_map(
         |at| match received.get(at + 1..) {
@@ -35,16 +35,17 @@ pub(super) fn end(received: &[u8], searched: usize) -> Option<usize> {
     )
 }
 
-/// What a whole head says. The fields' values are slices of one copy of it.
+/// Reads a whole head. The fields' values are slices of one copy of the head.
 pub(super) fn parse(head: &[u8]) -> Result<Parts, ResponseError> {
     parse_by(&httparse::ParserConfig::default(), head)
 }
 
-/// What a proxy says to CONNECT (RFC 9110 §9.3.6): a whole head, with the empty line that ends it.
+/// Reads what a proxy says to CONNECT (RFC 9110 §9.3.6): a whole head, with the empty line that
+/// ends it.
 ///
-/// It is read as that of an [`Exchange`](super::Exchange), but for lines that are no fields: these
-/// are passed over. Nothing in this head says where content ends, and what it is asked for is a
-/// status, and when to come back.
+/// The head is read as the head of an [`Exchange`](super::Exchange) is, but lines which are no
+/// fields are passed over. The caller asks such a head only for a status, and when to come back;
+/// where content ends plays no part.
 ///
 /// # Errors
 ///
@@ -66,8 +67,8 @@ fn parse_by(config: &httparse::ParserConfig, head: &[u8]) -> Result<Parts, Respo
     }
 }
 
-/// Makes a head simpler for the parser: a folded line becomes one line (RFC 9112 §5.2), and a minor
-/// version above 1 becomes 1, which every higher one includes (RFC 9110 §2.5).
+/// Makes a head simpler for the parser. A folded line becomes one line (RFC 9112 §5.2), and a minor
+/// version above 1 becomes 1, which every higher version includes (RFC 9110 §2.5).
 fn plain(head: &[u8]) -> Result<Bytes, ResponseError> {
     let mut head = BytesMut::from(head);
     if let Some(minor @ b'2'..=b'9') = head.get_mut(VERSION.len()) {

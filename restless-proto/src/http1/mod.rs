@@ -32,9 +32,10 @@
 //! ```
 //!
 //! An [`Exchange`] is made for responses that last for months: content comes out as slices of what
-//! was read, and between two reads nothing is kept of it. One [`ReadBuffer`](crate::ReadBuffer)
-//! therefore does for all the connections of a thread. What is the driver's: sockets, TLS, proxies,
-//! time, and which connections are kept ([`Exchange::is_reusable`]).
+//! was read, and between two reads the exchange keeps none of it. One
+//! [`ReadBuffer`](crate::ReadBuffer) is therefore enough for all the connections of a thread. The
+//! driver's are: sockets, TLS, proxies, time, and which connections are kept
+//! ([`Exchange::is_reusable`]).
 //!
 //! The limits of the decoder:
 //!
@@ -48,11 +49,11 @@
 //!
 //! # What is read, and what is refused
 //!
-//! On purpose: what is out there and means one thing is read, and what two readers could take for
-//! two things is refused. Behind chunks in HTTP/1.0, chunks with a lone LF, and chunks beside a
-//! length, a connection is not used again. The sections are of RFC 9112 where no other is named;
-//! hyper is 1.12 as it is made by default, curl 7.88.1, Node 20.20 by its module `http`, and
-//! Chromium 156 by `fetch`. A test reads all of it with each of them.
+//! A response that has one meaning is read, even where it breaks the grammar. A response that two
+//! readers could take for two things is refused. Behind chunks in HTTP/1.0, chunks with a lone LF,
+//! and chunks beside a length, a connection is not used again. The sections are of RFC 9112 where
+//! no other is named; hyper is 1.12 as it is made by default, curl 7.88.1, Node 20.20 by its module
+//! `http`, and Chromium 156 by `fetch`. A test reads all of the cases with each reader.
 //!
 //! | what comes | here | hyper | curl | Node | Chromium |
 //! | --- | --- | --- | --- | --- | --- |
@@ -100,12 +101,13 @@
 //! | a length that is not reached (§8) | refused | refused | refused | refused | refused |
 //! | chunks without the last one (§8) | refused | refused | refused | refused | refused |
 
-// Heads are parsed by httparse, as hyper and ureq do. Framing is our own and not ureq-proto
-// 0.7.1's, which was the first choice. It copies content into a buffer of the caller's, and wants a
-// line again from its beginning when the line was cut. It refuses a line before a chunk that has
-// more than 20 bytes, chunks that end with a lone LF, folded fields, other versions than 1.0 and
-// 1.1, and more fields than a constant. It takes the chunks off `gzip, chunked` and passes on what
-// is still coded, and reads HTTP/1.0 in chunks as if the chunks were the content.
+// Heads are parsed by httparse, as hyper and ureq do. Framing is our own; ureq-proto 0.7.1, which
+// was the first choice, falls short in these points. It copies content into a buffer of the
+// caller's, and wants a line again from its beginning when the line was cut. It refuses a line
+// before a chunk that has more than 20 bytes, chunks that end with a lone LF, folded fields, other
+// versions than 1.0 and 1.1, and more fields than a constant. It takes the chunks off `gzip,
+// chunked` and passes on what is still coded, and reads HTTP/1.0 in chunks as if the chunks were
+// the content.
 
 mod chunked;
 mod error;

@@ -20,7 +20,7 @@ pub enum TargetForm {
 /// Writes a request, its content included, as it goes over the wire.
 ///
 /// A parser of the bytes gets the method, the target, the fields in their order, and the content
-/// that were given. Four things are this function's:
+/// that were given. The function itself sees to four things:
 ///
 /// - `Host` comes from the URI, in the place of a `Host` among the fields, and leaves user
 ///   information out.
@@ -31,7 +31,7 @@ pub enum TargetForm {
 ///
 /// # Errors
 ///
-/// A [`RequestError`] for what would not read the same at the other end.
+/// A [`RequestError`] for a request that would not read the same at the other end.
 pub fn request_bytes(request: &Request<Bytes>, form: TargetForm) -> Result<Bytes, RequestError> {
     let (uri, fields, content) = (request.uri(), request.headers(), request.body());
     if request.method() == Method::CONNECT {
@@ -84,7 +84,7 @@ pub fn request_bytes(request: &Request<Bytes>, form: TargetForm) -> Result<Bytes
 
 fn write_path(uri: &Uri, bytes: &mut Vec<u8>) -> Result<(), RequestError> {
     let path = origin_form(uri);
-    // `Uri` lets through what may be UTF-8, and no request line may hold.
+    // `Uri` accepts text that may be UTF-8, which request lines forbid.
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(RequestError::Target);
     }

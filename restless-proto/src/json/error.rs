@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The fault of a text that breaks the grammar of JSON or the rules below, and its place.
 ///
-/// Beyond the grammar of RFC 8259, text is refused whose strings are no Unicode text (half a
-/// surrogate pair, RFC 8259 §8.2), whose floats are beyond a double's range (§6), and which nests
+/// Beyond the grammar of RFC 8259, three kinds of text are refused: its strings are no Unicode text
+/// (half a surrogate pair, RFC 8259 §8.2), its floats are beyond a double's range (§6), or it nests
 /// deeper than its reader says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonError {
@@ -14,18 +14,18 @@ pub struct JsonError {
 }
 
 impl JsonError {
-    /// No text is read whose offsets don't fit 32 bits.
+    /// All offsets fit 32 bits: a longer text is refused.
     #[cold]
     pub(super) fn too_long() -> Self {
         Self { offset: 0, problem: JsonProblem::TooLong }
     }
 
-    /// The place of the fault, in bytes from the start of the text.
+    /// Returns the place of the fault, in bytes from the start of the text.
     pub fn offset(&self) -> usize {
         self.offset as usize
     }
 
-    /// What is wrong there.
+    /// Returns what is wrong there.
     pub fn problem(&self) -> JsonProblem {
         self.problem
     }
@@ -45,7 +45,7 @@ impl std::error::Error for JsonError {}
 pub enum JsonProblem {
     /// The text ends before its value does (§2).
     EndsEarly,
-    /// Something else is due here, or nothing (§2 to §5).
+    /// Something else must come here, or nothing more (§2 to §5).
     Unexpected,
     /// A number is not spelt as numbers are (§6).
     Number,
@@ -53,7 +53,7 @@ pub enum JsonProblem {
     NumberRange,
     /// A character below U+0020 stands in a string unescaped (§7).
     ControlCharacter,
-    /// There is no such escape (§7).
+    /// An escape is unknown (§7).
     Escape,
     /// An escape gives one half of a surrogate pair without the other (§8.2).
     LoneSurrogate,
@@ -81,7 +81,8 @@ impl fmt::Display for JsonProblem {
 
 /// Where reading stopped, told from the text's end: how much is left from there on.
 ///
-/// Whoever reads keeps what is left, not how far it is, so the place is counted out only here.
+/// Whoever reads keeps what is left instead of the distance from the start, so the place is counted
+/// out only here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stop {
     left: usize,
@@ -94,17 +95,17 @@ impl Stop {
         Self { left: rest.len(), problem }
     }
 
-    /// Something else was due, or more of the text.
+    /// Something else must come here, or more of the text.
     #[cold]
     pub(crate) fn unexpected(rest: &[u8]) -> Self {
         let ends = rest.is_empty();
         Self::new(rest, if ends { JsonProblem::EndsEarly } else { JsonProblem::Unexpected })
     }
 
-    /// The error in the whole text that was read.
+    /// Returns the error in the whole text that was read.
     #[cold]
     pub(crate) fn in_text(self, text: &str) -> JsonError {
-        // No text is read whose offsets don't fit: see `start`.
+        // All offsets fit 32 bits: see `start`.
         JsonError { offset: (text.len() - self.left) as u32, problem: self.problem }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 ///
 /// # Errors
 ///
-/// When the value can't be JSON. NaN and the infinities can't, which serde_json would write as
+/// When the value can't be JSON, such as NaN and the infinities, which serde_json would write as
 /// null.
 pub(crate) fn to_raw(value: &(impl Serialize + ?Sized)) -> Result<Box<RawValue>, Error> {
     value.serialize(Check)?;

@@ -3,8 +3,8 @@
 //! Events and signatures need the text itself: `data` is handed out byte for byte, and what was
 //! signed depends on how each number is spelt. Both therefore read with the functions of this room,
 //! which are strict (the grammar, and nothing besides), work in constant memory, and stop at a
-//! depth that the stack bears. A place in the text is what is left of it: each function takes that,
-//! and answers with what is left behind what it has read.
+//! depth that the stack bears. A place in the text is given by the rest of the text: each function
+//! takes the rest, and returns what is left behind what the function has read.
 //!
 //! | file | knows |
 //! | --- | --- |

@@ -6,20 +6,21 @@ use std::fmt::{self, Write};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
     pub(crate) text: &'a str,
-    /// Whether it has a fraction or an exponent: then it is a double, else an integer of any size.
+    /// Whether the number has a fraction or an exponent. A number with either is a double; any
+    /// other number is an integer of any size.
     pub(crate) float: bool,
 }
 
 impl<'a> Number<'a> {
-    /// The number as Python writes it: an integer in full, a float as `repr` spells it, in the
-    /// shortest form that reads back the same.
+    /// Returns the number as Python writes it: an integer in full, a float as `repr` spells it, in
+    /// the shortest form that reads back the same.
     pub(crate) fn canonical<'s>(self, buffer: &'s mut StackText) -> &'s str
     where
         'a: 's,
     {
         if self.float {
             buffer.clear();
-            // Its longest text is shorter than the buffer.
+            // The longest text of a double is shorter than the buffer.
             let _ = write_repr(self.double(), buffer);
             buffer.as_str()
         } else if self.text == "-0" {
@@ -36,9 +37,9 @@ impl<'a> Number<'a> {
     }
 }
 
-/// A number as an integer, where it is one: a float without a fraction counts.
+/// Returns a number as an integer, where it is one: a float without a fraction counts.
 pub(crate) fn integer(number: &str) -> Option<i64> {
-    // Most have few digits: five instructions each, where parsing takes a hundred in all.
+    // Most integers have few digits: five instructions each, where parsing takes a hundred in all.
     if number.len() <= 18 {
         let digit = |digit: u8| digit.is_ascii_digit().then(|| i64::from(digit - b'0'));
         let sum = number.bytes().try_fold(0, |sum, next| Some(sum * 10 + digit(next)?));
@@ -86,13 +87,14 @@ fn write_repr(double: f64, out: &mut StackText) -> fmt::Result {
 }
 
 /// Writes the shortest digits that read back as the same double, with an exponent. Where two texts
-/// of that length are equally close to it, the one with the even last digit is due.
+/// of that length are equally close to the double, the text with the even last digit is written.
 fn write_shortest(double: f64, out: &mut StackText) -> fmt::Result {
     write!(out, "{double:e}")?;
     let mantissa = out.as_str().split('e').next().unwrap_or_default();
     let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
-    // The two are a double's precision apart at least, so nothing with fewer digits is halfway
-    // between them. Rust rounds up then; with a given number of digits it rounds to even.
+    // The two texts are at least a double's precision apart, so nothing with fewer digits is
+    // halfway between them. Rust rounds up in that case; with a given number of digits, Rust rounds
+    // to even.
     if digits >= 16 && mantissa.ends_with(['1', '3', '5', '7', '9']) {
         let mut even = StackText::default();
         write!(even, "{double:.*e}", digits - 1)?;

@@ -6,7 +6,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// Fields by name, in the order in which they came first. Of a name that comes twice, the later
+/// Fields by name, in the order in which they first came. For a name that comes twice, the later
 /// value counts, as in Python.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Object {
@@ -40,7 +40,7 @@ impl Object {
     }
 }
 
-/// As JSON.
+/// Prints the object as JSON.
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
@@ -52,7 +52,7 @@ impl fmt::Display for Object {
     }
 }
 
-/// From `serde_json` only: its raw values have no meaning elsewhere.
+/// Reads from `serde_json` only: its raw values have no meaning elsewhere.
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;

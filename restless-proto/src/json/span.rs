@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 pub(crate) struct Span(NonZeroU64);
 
 impl Span {
-    /// The piece from where `from` was all that was left of the text to where `to` is.
+    /// Makes the piece from where `from` was all that was left of the text to where `to` is.
     #[inline(always)]
     pub(crate) fn between(text: &str, from: &[u8], to: &[u8]) -> Self {
         Self::new(text.len() - from.len(), text.len() - to.len())
@@ -16,7 +16,7 @@ impl Span {
 
     #[inline(always)]
     pub(crate) fn new(start: usize, end: usize) -> Self {
-        // No text is read whose offsets don't fit: see `value::start`.
+        // All offsets fit 32 bits: see `value::start`.
         let packed = (start as u64) << 32 | end as u64;
         Self(NonZeroU64::new(packed).unwrap_or(NonZeroU64::MIN))
     }
@@ -31,13 +31,13 @@ impl Span {
         self.0.get() as u32 as usize
     }
 
-    /// The piece of the text that the span was found in.
+    /// Returns the piece of the text in which the span was found.
     #[inline(always)]
     pub(crate) fn of(self, text: &str) -> &str {
         text.get(self.start()..self.end()).unwrap_or_default()
     }
 
-    /// What stands between the quotes of a string.
+    /// Returns what stands between the quotes of a string.
     #[inline(always)]
     pub(crate) fn within_quotes(self) -> Self {
         Self::new(self.start() + 1, self.end() - 1)

@@ -6,8 +6,8 @@ use memchr::memchr;
 
 use super::error::JsonProblem;
 
-/// The string of what stands between the quotes of a well-formed one: the text itself unless it has
-/// escapes.
+/// Returns the string of what stands between the quotes of a well-formed one: the text itself
+/// unless it has escapes.
 pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
     match memchr(b'\\', raw.as_bytes()) {
         Some(_) => Cow::Owned(decode(raw.as_bytes())),
@@ -15,11 +15,11 @@ pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same for a string that has escapes.
+/// Does the same for a string that has escapes.
 pub(crate) fn decode(raw: &[u8]) -> String {
     let mut decoded = Vec::with_capacity(raw.len());
     decode_to(&mut decoded, raw);
-    // What was UTF-8 is UTF-8 still.
+    // The text was UTF-8, and still is.
     String::from_utf8(decoded).unwrap_or_default()
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn decode_to(decoded: &mut Vec<u8>, raw: &[u8]) {
     let mut rest = raw;
     while let Some((plain, escape)) = memchr(b'\\', rest).and_then(|at| rest.split_at_checked(at)) {
         decoded.extend_from_slice(plain);
-        // Only what was read before is decoded, so there is no other escape.
+        // The text was read before, so that every escape here is a good one.
         let Ok((c, len)) = decode_escape(escape) else { return };
         decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         rest = escape.get(len..).unwrap_or_default();
@@ -36,8 +36,8 @@ pub(crate) fn decode_to(decoded: &mut Vec<u8>, raw: &[u8]) {
     decoded.extend_from_slice(rest);
 }
 
-/// Reads the escape, or the two that make a surrogate pair, at the start of the text: its
-/// character and its length in bytes.
+/// Reads the escape, or the two that make a surrogate pair, at the start of the text. Returns the
+/// character and the length in bytes.
 pub(crate) fn decode_escape(text: &[u8]) -> Result<(char, usize), JsonProblem> {
     let plain = match text.get(1) {
         Some(b'"') => '"',
@@ -79,7 +79,7 @@ fn code_unit(digits: &[u8]) -> Result<u32, JsonProblem> {
         unit = unit << 4 | u32::from(value);
         all |= value;
     }
-    // Whether one of the four was none is asked once: an escape takes half the instructions.
+    // Whether one of the four was no digit is asked once: an escape takes half the instructions.
     if all <= 0xF { Ok(unit) } else { Err(JsonProblem::Escape) }
 }
 

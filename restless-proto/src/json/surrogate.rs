@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 ///
 /// # Errors
 ///
-/// When it is none of that type.
+/// When the text is of another type.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str(text).or_else(|error| match replaced(text) {
         Cow::Borrowed(_) => Err(error),
@@ -16,8 +16,8 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Err
     })
 }
 
-/// The text with U+FFFD in the place of each half, in an escape that is as long: whatever else is
-/// wrong with the text is so at the same place.
+/// Puts U+FFFD in the place of each half, in an escape that is as long: any other fault of the text
+/// stays at the same place.
 fn replaced(text: &str) -> Cow<'_, str> {
     let mut whole = Cow::Borrowed(text);
     let mut at = 0;
@@ -29,7 +29,7 @@ fn replaced(text: &str) -> Cow<'_, str> {
                 whole.to_mut().replace_range(at..at + ESCAPE.len(), ESCAPE);
                 ESCAPE.len()
             }
-            // The backslash, and what it escapes, which is another one perhaps.
+            // The backslash, and what it escapes, which may be another backslash.
             _ => {
                 1 + text
                     .get(at + 1..)
@@ -43,7 +43,7 @@ fn replaced(text: &str) -> Cow<'_, str> {
 
 const ESCAPE: &str = r"\ufffd";
 
-/// The code unit of the escape that stands there.
+/// Returns the code unit of the escape that stands there.
 fn unit(text: &str, at: usize) -> Option<u32> {
     let digits = text.get(at..at + ESCAPE.len())?.strip_prefix(r"\u")?;
     u32::from_str_radix(digits, 16).ok()

@@ -1,21 +1,22 @@
-//! Tokens (RFC 8259 §2 to §7): each function is given what is left of the text, and answers with
-//! what is left behind the token.
+//! Tokens (RFC 8259 §2 to §7): each function is given the rest of the text, and returns what is
+//! left behind the token.
 //!
 //! A slice that grows shorter is the cheapest place in a text: one comparison says that sixteen
-//! bytes are there, and nothing inside them is checked again. All that is short, as nearly all keys
-//! and most values are, is done with inline; the rest of the work is in functions of its own.
+//! bytes are there, and all of them can then be read without another check. All that is short, as
+//! nearly all keys and most values are, is read inline; the rest of the work is in functions of its
+//! own.
 
 use super::error::{JsonProblem, Stop};
 use super::string::decode_escape;
 
-/// The next token's first byte, and what is left from it on.
+/// The next token's first byte, and the rest of the text from that byte on.
 #[derive(Clone, Copy)]
 pub(crate) struct Next<'a> {
-    /// 0, which no token starts with, at the end.
+    /// The byte; at the end 0, with which no token starts.
     pub(crate) first: u8,
-    /// What is left, the first byte included.
+    /// The rest of the text, the first byte included.
     pub(crate) rest: &'a [u8],
-    /// What is left behind that byte.
+    /// The rest of the text behind that byte.
     pub(crate) after: &'a [u8],
 }
 
@@ -35,14 +36,14 @@ pub(crate) fn peek(rest: &[u8]) -> Next<'_> {
     }
 }
 
-/// How many blanks there are.
+/// Counts the blanks.
 #[inline(never)]
 fn blanks(rest: &[u8]) -> usize {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     rest.iter().position(|byte| !is_blank(byte)).unwrap_or(rest.len())
 }
 
-/// Steps over the white space that stands where something else is due.
+/// Steps over white space where the expected byte is missing.
 #[inline(never)]
 pub(super) fn skip(rest: &[u8]) -> Result<&[u8], Stop> {
     match blanks(rest) {
@@ -56,7 +57,7 @@ pub(super) fn skip(rest: &[u8]) -> Result<&[u8], Stop> {
 pub(crate) struct Key<'a> {
     /// What stands between the quotes.
     pub(crate) raw: &'a [u8],
-    /// Whether there is a backslash in it. If not, the raw text is the key.
+    /// Whether the key has a backslash. Without a backslash, the raw text is the key.
     pub(crate) escaped: bool,
     /// What is left behind the colon.
     pub(crate) rest: &'a [u8],
@@ -71,8 +72,8 @@ pub(crate) fn key(rest: &[u8]) -> Result<Key<'_>, Stop> {
     }
 }
 
-/// A key of up to 15 bytes without escapes, its colon right behind it: 23 instructions, where
-/// quote, string, blanks and colon one by one take twice as many.
+/// Reads a key of up to 15 bytes without escapes, its colon right behind it, in 23 instructions. To
+/// read quote, string, blanks and colon one by one takes twice as many.
 #[inline(always)]
 fn short_key(rest: &[u8]) -> Option<Key<'_>> {
     let window: &[u8; 18] = rest.first_chunk()?;
@@ -119,18 +120,19 @@ pub(crate) fn string(text: &[u8]) -> Result<(&[u8], bool), Stop> {
     string_far(rest)
 }
 
-/// Where the first byte is that may end the plain part of a string; 0 where there is none, as in a
-/// block that starts with one. Whoever finds no quote there goes on with [`string_far`].
+/// Returns where the first byte is that may end the plain part of a string; 0 for a block without
+/// such a byte, and for a block that starts with one. A caller that finds no quote there goes on
+/// with [`string_far`].
 #[inline(always)]
 fn first_stop(block: &restless_scan::Block) -> usize {
-    // The seventeenth bit saves a branch: it counts as 0, and never more than 15 comes out.
+    // The seventeenth bit saves a branch: it counts as 0, and at most 15 comes out.
     ((restless_scan::string_stops(block) | 1 << 16).trailing_zeros() & 15) as usize
 }
 
 /// Reads on in a string from `rest`, and says whether it has escapes.
 #[inline(never)]
 fn string_far(mut rest: &[u8]) -> Result<(&[u8], bool), Stop> {
-    // So many blocks are sooner looked at here than the search for long strings is begun.
+    // To look at so many blocks here is faster than to begin the search for long strings.
     for _ in 0..4 {
         let Some(block) = rest.first_chunk() else { break };
         let stops = restless_scan::string_stops(block);
@@ -180,7 +182,8 @@ fn escape(rest: &[u8]) -> Result<&[u8], Stop> {
 /// Reads the number that starts with this byte, if it is a short integer without a sign.
 #[inline(always)]
 pub(crate) fn short_integer(first: u8, rest: &[u8]) -> Option<&[u8]> {
-    // Most numbers are such, and have up to seven digits: 16 instructions, whatever their number.
+    // Most numbers are short integers, and have up to seven digits: 16 instructions, whatever the
+    // count.
     let word = rest.first_chunk()?;
     let digits = leading_digits(u64::from_le_bytes(*word));
     let after = word.get(digits)?;
@@ -198,12 +201,12 @@ pub(super) fn number(first: u8, rest: &[u8]) -> Result<&[u8], Stop> {
     }
 }
 
-/// How many of the eight bytes, from the lowest on, are digits before the first that is none.
+/// Counts the digits among the eight bytes, from the lowest on, up to the first that is no digit.
 #[inline(always)]
 fn leading_digits(word: u64) -> usize {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    // A digit less the bits of `0` is 0 to 9, and 0x76 more has no highest bit. What is more sets
-    // it, or carries into the next byte, which no longer matters.
+    // A digit less the bits of `0` is 0 to 9, and stays below the highest bit when 0x76 is added.
+    // Any other byte sets the highest bit, or carries into the next byte, which no longer matters.
     let value = word ^ (ONES * u64::from(b'0'));
     let others = ((value.wrapping_add(ONES * 0x76)) | value) & (ONES * 0x80);
     others.trailing_zeros() as usize / 8

@@ -1,7 +1,7 @@
 //! Values, and the members of objects (RFC 8259 §3 to §5).
 //!
-//! A value's *level* is 1 plus the number of arrays and objects around it. Callers count it on the
-//! way down; what lies deeper than `deepest` is refused.
+//! A value's *level* is 1 plus the number of arrays and objects around the value. Callers count the
+//! level on the way down; a value deeper than `deepest` is refused.
 
 use super::error::{JsonError, JsonProblem, Stop};
 use super::token::{Key, Next, key, literal, number, peek, skip, string};
@@ -9,7 +9,7 @@ use super::token::{Key, Next, key, literal, number, peek, skip, string};
 /// The deepest that any reader goes.
 pub(crate) const MOST_LEVELS: u32 = 512;
 
-/// What is left of a text before anything is read of it: all, unless it is too long.
+/// Returns what is left of a text before anything of it is read: all, unless the text is too long.
 pub(crate) fn start(text: &str) -> Result<&[u8], JsonError> {
     // Offsets are 32 bits wide from here on.
     if u32::try_from(text.len()).is_err() {
@@ -49,10 +49,11 @@ pub(crate) fn value(rest: &[u8], level: u32, deepest: u32) -> Result<&[u8], Stop
 
 /// Reads an array or an object, and everything inside, down to `levels` below its own.
 ///
-/// One flat loop with a stack of brackets: a text leaves the thread's stack alone, and the loop
-/// hands on nothing but the rest of the text. White space is looked for only where the expected
-/// byte is missing, since the service and its peers write JSON without white space. A member takes
-/// some 55 instructions so, where token by token, each in its own function, it took 170.
+/// The reader is one flat loop with a stack of brackets: the thread's stack stays small whatever
+/// the text, and the loop keeps only the rest of the text. White space is looked for only where the
+/// expected byte is missing, since the service and its peers write JSON without white space. A
+/// member takes some 55 instructions this way; token by token, each in its own function, it took
+/// 170.
 #[inline(never)]
 fn container(mut rest: &[u8], levels: u32) -> Result<&[u8], Stop> {
     let mut around = Brackets::default();
@@ -88,7 +89,7 @@ fn container(mut rest: &[u8], levels: u32) -> Result<&[u8], Stop> {
                 }
             };
         };
-        // A value has ended, and maybe what is around it.
+        // A value has ended, and maybe what is around the value.
         loop {
             match rest {
                 [b',', after @ ..] => {
@@ -125,7 +126,7 @@ pub(crate) fn first_member(rest: &[u8]) -> Result<Member<'_>, Stop> {
     }
 }
 
-/// Reads the next key of an object, behind a value. One that comes twice comes twice here too.
+/// Reads the next key of an object, behind a value. A key that comes twice is read twice here, too.
 #[inline(always)]
 pub(crate) fn next_member(rest: &[u8]) -> Result<Member<'_>, Stop> {
     match peek(rest) {
@@ -135,14 +136,14 @@ pub(crate) fn next_member(rest: &[u8]) -> Result<Member<'_>, Stop> {
     }
 }
 
-/// The byte that closes what this one opens.
+/// Returns the byte that closes what this byte opens.
 #[inline(always)]
 pub(crate) fn closed_by(bracket: u8) -> u8 {
     // `[` and `]` are two apart, and so are `{` and `}`.
     bracket.wrapping_add(2)
 }
 
-/// Stands for what closes the text around its one value. Nothing looks for it.
+/// Stands for the byte that closes the text around its one value. Nothing looks for it.
 const OUTERMOST: u8 = b']';
 
 /// Which of the brackets that are open are those of objects, a bit for each, the innermost lowest.
@@ -166,7 +167,7 @@ impl Brackets {
         self.depth += 1;
     }
 
-    /// Takes the innermost off, and says what closes it.
+    /// Takes the innermost bracket off, and says what closes it.
     #[inline(always)]
     fn pop(&mut self) -> u8 {
         let is_object = self.innermost & 1;

@@ -16,29 +16,30 @@ pub struct ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Given {
     Shown(String),
-    /// What is wrong with it.
+    /// What is wrong with the value.
     Hidden(String),
 }
 
 impl ConfigError {
-    /// States the field, the value that it was given (never a secret) and what it accepts. Of the
-    /// value one line is kept, without what looks like a key: one may have been given by mistake.
+    /// States the field, the value that was given (never a secret) and what the field accepts. One
+    /// line of the value is kept, without what looks like a key: a key may have been given by
+    /// mistake.
     pub fn new(field: &'static str, value: impl Into<String>, accepted: &'static str) -> Self {
         Self { field, value: Given::Shown(shown(&value.into())), accepted }
     }
 
-    /// States the field and what it accepts, of a value that may hold a secret. In the value's
-    /// place stands `wrong`: what is wrong with it.
+    /// States the field and what the field accepts, for a value that may hold a secret. `wrong`
+    /// stands in the value's place, and says what is wrong with the value.
     pub fn hidden(field: &'static str, wrong: impl Into<String>, accepted: &'static str) -> Self {
         Self { field, value: Given::Hidden(shown(&wrong.into())), accepted }
     }
 
-    /// The field or option, as the caller spells it.
+    /// Returns the field or option, as the caller spells it.
     pub fn field(&self) -> &'static str {
         self.field
     }
 
-    /// What was given; or, of a value that may hold a secret, what is wrong with it.
+    /// Returns what was given; for a value that may hold a secret, what is wrong with the value.
     pub fn value(&self) -> &str {
         match &self.value {
             Given::Shown(value) => value,
@@ -46,7 +47,7 @@ impl ConfigError {
         }
     }
 
-    /// What would be accepted.
+    /// Returns what would be accepted.
     pub fn accepted(&self) -> &'static str {
         self.accepted
     }

@@ -1,11 +1,11 @@
-//! No key.
+//! A key that could not be had.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-/// No key could be had from the function that gives them.
+/// The function that gives keys could not give one.
 ///
-/// For a call it is the end; a subscription asks again after a delay.
+/// The error ends a call; a subscription asks again after a delay.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("no credentials could be had")]
 pub struct CredentialsError {

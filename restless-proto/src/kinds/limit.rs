@@ -11,33 +11,33 @@ pub struct LimitError {
 }
 
 impl LimitError {
-    /// States which limit, its maximum and what was seen when it was passed, in bytes.
+    /// States which limit was passed, its maximum, and what was seen by then, in bytes.
     pub fn new(limit: &'static str, maximum: usize, seen: usize) -> Self {
         Self { limit, unit: "bytes", maximum, seen }
     }
 
-    /// The same of what is counted in another unit, such as fragments.
+    /// Sets another unit than bytes, such as fragments.
     #[must_use]
     pub fn counted_in(self, unit: &'static str) -> Self {
         Self { unit, ..self }
     }
 
-    /// What was too large.
+    /// Returns what was too large.
     pub fn limit(&self) -> &'static str {
         self.limit
     }
 
-    /// What is counted, in the plural: `bytes`, unless something else is.
+    /// Returns what is counted, in the plural: `bytes`, unless something else is.
     pub fn unit(&self) -> &'static str {
         self.unit
     }
 
-    /// The most that is accepted, in that unit.
+    /// Returns the most that is accepted, in that unit.
     pub fn maximum(&self) -> usize {
         self.maximum
     }
 
-    /// What had come when the limit was found passed, in that unit. There may have been more to
+    /// Returns what had come when the limit was found passed, in that unit. More may have been to
     /// come.
     pub fn seen(&self) -> usize {
         self.seen

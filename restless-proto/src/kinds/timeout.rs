@@ -9,17 +9,17 @@ pub enum Timer {
     /// From looking up the host's name to a socket at whose other end the server is, a proxy on the
     /// way included; kept by the driver.
     Connect,
-    /// From there to the end of the TLS handshake; kept by the driver.
+    /// From that socket to the end of the TLS handshake; kept by the driver.
     TlsHandshake,
-    /// From asking the user for credentials to their answer, for a subscription. A call has its
-    /// [`Total`](Self::Total) for that.
+    /// From asking the user for credentials to the user's answer, for a subscription. A call counts
+    /// that wait into its [`Total`](Self::Total).
     Credentials,
     /// From asking the driver for an exchange to the head of its response, connecting included, for
-    /// a subscription and a WebSocket; a redirect is an exchange of its own. Over an event stream
-    /// it is [`Idle`](Self::Idle) that counts once a connection stands.
+    /// a subscription and a WebSocket; a redirect is an exchange of its own. Over an event stream,
+    /// [`Idle`](Self::Idle) counts instead once a connection stands.
     ResponseHead,
-    /// From one piece of a stream to the next, the head being the first. Over an event stream, from
-    /// a connection that stands to the head as well.
+    /// From one piece of a stream to the next; the head is the first piece. Over an event stream,
+    /// also from a connection that stands to the head.
     Idle,
     /// A whole call: credentials, redirects, every try and the delays between them.
     Total,
@@ -47,33 +47,33 @@ pub struct TimeoutError {
     held_back: bool,
 }
 
-/// What helps where the head of an event stream does not come.
+/// What helps where the head of an event stream is missing.
 const HELD_BACK: &str = ", no head of an answer either: something in between may hold it back, which \
     `X-Accel-Buffering: no` in the response or `proxy_buffering off` in nginx prevents";
 
 impl TimeoutError {
-    /// States which timer ran out, and what it was set to.
+    /// States which timer ran out, and what the timer was set to.
     pub fn new(timer: Timer, after: Duration) -> Self {
         Self { timer, after, held_back: false }
     }
 
-    /// The same, where a connection stood and not even a head has come over it.
+    /// Adds that a connection stood, and not even a head has come over it.
     pub(crate) fn before_head(self) -> Self {
         Self { held_back: true, ..self }
     }
 
-    /// Whether a connection stood, and something in between may hold back the answer: not even its
-    /// head has come.
+    /// Whether a connection stood, and something in between may hold back the answer: not even the
+    /// answer's head has come.
     pub fn may_be_held_back(&self) -> bool {
         self.held_back
     }
 
-    /// The timer that ran out.
+    /// Returns the timer that ran out.
     pub fn timer(&self) -> Timer {
         self.timer
     }
 
-    /// The span that the timer was set to.
+    /// Returns the span that the timer was set to.
     pub fn after(&self) -> Duration {
         self.after
     }

@@ -11,9 +11,11 @@ use std::time::Duration;
 pub enum TransportErrorKind {
     /// The host's name could not be resolved.
     Resolve,
-    /// No connection: refused, unreachable, or broken before the TLS handshake was over.
+    /// A connection could not be made: refused, unreachable, or broken before the TLS handshake was
+    /// over.
     Connect,
-    /// The proxy on the way refused: it wants other credentials, or does not allow this host.
+    /// The proxy on the way refused: the proxy wants other credentials, or does not allow this
+    /// host.
     Proxy,
     /// The TLS handshake failed for another reason than the certificate.
     Tls,
@@ -21,7 +23,7 @@ pub enum TransportErrorKind {
     Certificate,
     /// The connection broke: reset, or closed before the end of the content.
     Broken,
-    /// The peer does not speak HTTP as it should.
+    /// The peer's HTTP is broken.
     Protocol,
     /// The peer speaks a form of HTTP or TLS that is not supported here, and would do so again.
     Unsupported,
@@ -29,14 +31,15 @@ pub enum TransportErrorKind {
     Request,
 }
 
-/// No connection, or it broke.
+/// A connection could not be made, or broke.
 ///
-/// Drivers make it from what their HTTP stack reports; the kind decides whether to try again.
+/// Drivers make the error from what their HTTP stack reports; the kind decides whether to try
+/// again.
 #[derive(Clone, Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,
     retry_after: Option<Duration>,
-    /// How long the URL was, where that may be why.
+    /// The length of the URL, where that may be the reason.
     long_url: Option<usize>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -50,32 +53,33 @@ impl TransportError {
         Self { kind, retry_after: None, long_url: None, source: Some(Arc::from(source.into())) }
     }
 
-    /// States how long whoever is on the way asks to wait, such as a proxy that answers CONNECT
-    /// with a `Retry-After` ([`retry_after`](crate::retry_after) reads it): nobody connects sooner.
+    /// States how long a box on the way asks to wait, such as a proxy that answers CONNECT with a
+    /// `Retry-After` ([`retry_after`](crate::retry_after) reads the field): the next connect comes
+    /// no sooner.
     pub fn with_retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.retry_after = wait.into();
         self
     }
 
-    /// Says how long the URL was, where the connection broke: that may be why.
+    /// States the length of the URL where the connection broke: the length may be the reason.
     pub(crate) fn blame_long_url(&mut self, bytes: usize) {
         if self.kind == TransportErrorKind::Broken {
             self.long_url = Some(bytes);
         }
     }
 
-    /// What failed.
+    /// Returns what failed.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
 
-    /// How long whoever is on the way asks to wait (RFC 9110 §10.2.3), where it does.
+    /// Returns how long a box on the way asks to wait (RFC 9110 §10.2.3); `None` where none does.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 }
 
-/// What may be said of a URL that is too long for what stands in between.
+/// Prints what may be said of a URL that is too long for what stands in between.
 pub(crate) struct LongUrl(pub(crate) Option<usize>);
 
 impl fmt::Display for LongUrl {

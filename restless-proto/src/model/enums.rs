@@ -1,4 +1,4 @@
-//! Enums that know their values, and keep others.
+//! Enums that know their values, and keep values that they do not know.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ macro_rules! wire_enum {
         }
 
         impl $name {
-            /// The value as it is spelt on the wire.
+            /// Returns the value as it is spelt on the wire.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)*
@@ -95,7 +95,7 @@ wire_enum! {
 wire_enum! {
     /// What an update's data is.
     PayloadMode {
-        /// All of it, each time.
+        /// All data, each time.
         FullData = "FULL_DATA",
         /// What has changed, as a JSON Patch (RFC 6902).
         JsonPatch = "JSON_PATCH",

@@ -13,23 +13,23 @@ use crate::json::object::Object;
 pub struct Extra(Vec<(String, Json)>);
 
 impl Extra {
-    /// A field's value.
+    /// Returns a field's value.
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
-    /// Names and values, in the order that they came in.
+    /// Returns names and values, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Whether there are none.
+    /// Whether there are no such fields.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Names only.
+/// Prints the names only.
 impl fmt::Debug for Extra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter().map(|(name, _)| name)).finish()
@@ -44,8 +44,9 @@ impl Fields {
         Self(object)
     }
 
-    /// Takes a field and its twin in snake_case out: the one with a value; snake_case of two that
-    /// have one, as the official SDK shows it (vector `stream-both-spellings`).
+    /// Takes a field and its twin in snake_case out, and returns the one that has a value. Where
+    /// both have a value, the twin in snake_case counts, as in the official SDK (vector
+    /// `stream-both-spellings`).
     fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
         let snake = snake_case(name);
         let camel = self.0.take(name);
@@ -76,7 +77,7 @@ impl Fields {
         }
     }
 
-    /// An object whose names are the caller's, in order.
+    /// Takes an object whose names are the caller's, in order.
     pub(super) fn optional_map<T: Value>(
         &mut self,
         name: &str,
@@ -101,7 +102,7 @@ fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
-/// Nothing, an empty text, or a value.
+/// Tells nothing, an empty text and a value apart.
 fn worth(raw: &RawValue) -> u8 {
     match raw.get() {
         "null" => 0,
@@ -126,8 +127,8 @@ pub(super) trait Value: Sized {
     fn read(raw: &RawValue) -> Result<Self, String>;
 }
 
-/// Half a surrogate pair in a text, or in a name, is U+FFFD: one stream that somebody has named so
-/// must not make the list unreadable that it is in.
+/// Reads half a surrogate pair in a text, or in a name, as U+FFFD: one stream with such a name must
+/// not make its whole list unreadable.
 pub(super) fn from_json<T: DeserializeOwned>(raw: &RawValue) -> Result<T, String> {
     crate::json::surrogate::read(raw.get()).map_err(|error| error.to_string())
 }
@@ -151,7 +152,7 @@ impl Value for i64 {
             return Ok(number);
         }
         let float: f64 = from_json(raw)?;
-        // Within the integers that a double holds exactly.
+        // The float is within the integers that a double holds exactly.
         if float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0 {
             Ok(float as Self)
         } else {
@@ -160,7 +161,7 @@ impl Value for i64 {
     }
 }
 
-/// Always an object: the caller's own headers and body.
+/// JSON that is always an object: the caller's own headers and body.
 impl Value for Json {
     fn read(raw: &RawValue) -> Result<Self, String> {
         let json: Self = from_json(raw)?;

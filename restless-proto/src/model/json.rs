@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::json::to_raw;
 
-/// Any JSON value, kept as text: no number loses its spelling. Equal if the texts are.
+/// Any JSON value, kept as text: every number keeps its spelling. Two values are equal if their
+/// texts are.
 ///
 /// ```
 /// use restless_proto::model::Json;
@@ -30,12 +31,13 @@ impl Json {
         to_raw(&value).map(Self)
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn get(&self) -> &str {
         self.0.get()
     }
 
-    /// The value, in a type of the caller's. Half a surrogate pair in it is U+FFFD (RFC 8259 §8.2).
+    /// Reads the value as the caller's type. Half a surrogate pair in the text is read as U+FFFD
+    /// (RFC 8259 §8.2).
     ///
     /// # Errors
     ///

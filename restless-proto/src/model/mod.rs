@@ -2,11 +2,12 @@
 //!
 //! A model keeps fields and values of later versions: unknown fields, at every level, are in
 //! `extra` and are written back, and an enum reads an unknown value as `Other`. A field in
-//! snake_case is read as its camelCase twin; of both, the one with a value counts, and snake_case
-//! if both have one. Whole numbers may be spelt as floats. A field that may be absent may be null.
+//! snake_case is read as its camelCase twin. Of the two, the one with a value counts; if both have
+//! a value, the one in snake_case counts. Whole numbers may be spelt as floats. A field that may be
+//! absent may be null.
 //!
 //! `Debug` hides what looks like a key, the query of the caller's own API, and the caller's own
-//! JSON. Models are read and written by `serde_json`, not by other formats.
+//! JSON. Only `serde_json` reads and writes models; other formats can't.
 
 #[macro_use]
 mod fields;

@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 
 use crate::json::object::Object;
 
-/// `polling_interval` as `pollingInterval`, by the rule of the official SDK for any name with an
-/// underscore in it.
+/// Makes `pollingInterval` of `polling_interval`, by the rule of the official SDK for any name with
+/// an underscore in it.
 pub(crate) fn camel_case(name: &str) -> String {
     let mut parts = name.split('_');
     let mut camel = parts.next().unwrap_or_default().to_owned();
@@ -17,7 +17,7 @@ pub(crate) fn camel_case(name: &str) -> String {
     camel
 }
 
-/// The names in polling strategies are the service's too. What are none stays as it is.
+/// Changes the names in polling strategies, which are the service's too. Other JSON stays as it is.
 pub(crate) fn camel_case_strategies(raw: Box<RawValue>) -> Box<RawValue> {
     let Ok(strategies) = serde_json::from_str::<Vec<Object>>(raw.get()) else { return raw };
     let texts: Vec<String> = strategies

@@ -5,7 +5,7 @@ use super::{HttpMethod, Json, PayloadMode, PollingStrategy};
 model! {
     /// What an action did.
     BaseActionResponse {
-        /// The id that it was about.
+        /// The id that the action was about.
         id: String = required "id",
         /// Whether the call changed anything.
         affected: bool = required "affected",
@@ -29,9 +29,9 @@ model! {
     DailyCreditUsage {
         /// The day.
         date: String = required "date",
-        /// Credits used on it.
+        /// Credits used on that day.
         credits_used: i64 = required "creditsUsed",
-        /// What for.
+        /// What the credits were used for.
         charge_type_breakdown: Vec<CreditUsageChargeTypeBreakdown> = required "chargeTypeBreakdown",
     }
 }
@@ -41,7 +41,7 @@ model! {
     CreditUsageChargeTypeBreakdown {
         /// The kind.
         charge_type: String = required "chargeType",
-        /// Credits used for it.
+        /// Credits used for that kind.
         credits_used: i64 = required "creditsUsed",
     }
 }
@@ -49,9 +49,9 @@ model! {
 model! {
     /// How to follow a stream: URLs, and code in several languages.
     ConnectionSnippetsResponse {
-        /// Where.
+        /// Where to follow the stream.
         runtime: ConnectionRuntime = required "runtime",
-        /// How.
+        /// How to follow the stream.
         snippets: Snippets = required "snippets",
     }
 }
@@ -71,11 +71,11 @@ model! {
     Snippets {
         /// The languages there are.
         available_languages: Vec<SnippetLanguage> = required "availableLanguages",
-        /// The one that was asked for, or the first.
+        /// The language that was asked for, or the first.
         selected_language: String = required "selectedLanguage",
-        /// Code in it.
+        /// Code in that language.
         selected_snippets: SnippetSet = required "selectedSnippets",
-        /// Code in all of them, by language.
+        /// Code in all of the languages, by language.
         snippets_by_language: Option<Vec<(String, SnippetSet)>> = optional_map "snippetsByLanguage",
     }
 }
@@ -109,9 +109,9 @@ model! {
     DirectSetupResponse {
         /// Commands to try it with.
         commands: DirectCommands = required "commands",
-        /// Where, and with which credentials.
+        /// Where to follow the API, and with which credentials.
         runtime: DirectRuntime = required "runtime",
-        /// How.
+        /// How to follow the API.
         snippets: Snippets = required "snippets",
         /// What would be polled.
         stream_config: DirectStreamConfig = required "streamConfig",
@@ -167,11 +167,11 @@ model! {
         target_url: String = required "targetUrl",
         /// The method with which the service asks the API.
         method: HttpMethod = required "method",
-        /// Fields that are sent to it, as a JSON object.
+        /// Fields that are sent to the API, as a JSON object.
         headers: Option<Json> = optional "headers",
-        /// Content that is sent to it, a JSON object.
+        /// Content that is sent to the API, a JSON object.
         body: Option<Json> = optional "body",
-        /// A jq filter over its answers.
+        /// A jq filter over the API's answers.
         jq_filter: Option<String> = optional "jqFilter",
         /// What updates hold.
         payload_mode: Option<PayloadMode> = optional "payloadMode",
@@ -187,15 +187,15 @@ model! {
     DirectSessionResponse {
         /// The session's id.
         session_id: String = required "sessionId",
-        /// Where to follow it over WebSocket.
+        /// Where to follow the session over WebSocket.
         ws_url: String = required "wsUrl",
-        /// Where to follow it over server-sent events.
+        /// Where to follow the session over server-sent events.
         sse_url: String = required "sseUrl",
         /// The end of the session, RFC 3339.
         expires_at: String = required "expiresAt",
         /// Whether the session is new; false where a session with this dedupe key was there.
         created: bool = required "created",
-        /// The key that it is found again by.
+        /// The key by which the session is found again.
         dedupe_key: String = required "dedupeKey",
     }
 }

@@ -7,7 +7,7 @@ model! {
     Stream {
         /// The stream's id.
         id: String = required "id",
-        /// Whose it is.
+        /// The id of the stream's owner.
         business_id: Option<String> = optional "businessId",
         /// The stream's name.
         name: String = required "name",
@@ -19,9 +19,9 @@ model! {
         method: HttpMethod = required "method",
         /// The API's URL.
         url: String = required "url",
-        /// Fields that it sends to the API, as a JSON object.
+        /// Fields that the service sends to the API, as a JSON object.
         headers: Option<Json> = optional "headers",
-        /// Content that it sends to the API, a JSON object.
+        /// Content that the service sends to the API, a JSON object.
         body: Option<Json> = optional "body",
         /// What the stream's updates hold.
         payload_mode: PayloadMode = required "payloadMode",
@@ -37,9 +37,9 @@ model! {
         created_at: Option<String> = optional "createdAt",
         /// The time of the last change, RFC 3339.
         updated_at: Option<String> = optional "updatedAt",
-        /// Where to follow it over WebSocket.
+        /// Where to follow the stream over WebSocket.
         ws_url: Option<String> = optional "wsUrl",
-        /// Where to follow it over server-sent events.
+        /// Where to follow the stream over server-sent events.
         sse_url: Option<String> = optional "sseUrl",
     }
 }

@@ -10,13 +10,13 @@ use super::unit::Unit;
 use super::{redact, until};
 use crate::query;
 
-/// The keys that went out with the requests of one call or subscription. What the peer says of them
-/// is not printed, whatever they look like.
+/// The keys that went out with the requests of one call or subscription. A peer may repeat such a
+/// key, which is then not printed, whatever the key looks like.
 ///
-/// A key of fewer than four characters is no secret, and would be found everywhere. The last few
-/// are remembered: an answer may come after another key was asked for, and fields of the caller's
-/// own are among them. Only the keys are kept: what they become when they are coded is worked out
-/// when something is hidden, since errors are rare, and machines many.
+/// A text of fewer than four characters is no secret, and would be found everywhere. The last few
+/// keys are remembered: an answer may come after another key was asked for, and fields of the
+/// caller's own are among the keys. The coded forms of a key are worked out only when something is
+/// hidden, since errors are rare, and machines many.
 #[derive(Clone, Default)]
 pub(crate) struct Keys(Vec<Box<str>>);
 
@@ -24,7 +24,7 @@ const SHORTEST_KEY: usize = 4;
 const MOST_KEYS: usize = 64;
 
 impl Keys {
-    /// The keys of a request, in its fields and its URL.
+    /// Learns the keys of a request, from its fields and its URL.
     pub(crate) fn learn<B>(&mut self, request: &Request<B>) {
         for (name, value) in request.headers() {
             if let Some(key) = key_in(name, value) {
@@ -43,7 +43,7 @@ impl Keys {
             if self.0.len() == MOST_KEYS {
                 self.0.remove(0);
             }
-            // Nearly always there is one.
+            // There is nearly always one.
             self.0.reserve_exact(1);
             self.0.push(key.into());
         }
@@ -53,7 +53,7 @@ impl Keys {
         self.0.iter().map(|key| Key::new(key)).collect()
     }
 
-    /// As [`redacted`](super::redacted), and without these keys.
+    /// Does what [`redacted`](super::redacted) does, and takes these keys out too.
     pub(crate) fn redacted(&self, text: &str) -> String {
         redact(text, &self.spellings())
     }
@@ -75,7 +75,7 @@ impl Keys {
     }
 }
 
-/// A key, and what it becomes when it is coded, by itself or in the middle of more.
+/// A key, and its coded forms, by itself or in the middle of more.
 pub(super) struct Key {
     text: String,
     hex: String,
@@ -89,7 +89,7 @@ impl Key {
         for before in [&b""[..], b"k", b"ke"] {
             let (offset, bytes) = (before.len(), [before, key.as_bytes()].concat());
             for coded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
-                // Each character is six bits: those that are of the key alone.
+                // Each character is six bits: only the characters that are wholly of the key count.
                 let whole = coded.get((offset * 8).div_ceil(6)..bytes.len() * 8 / 6);
                 let whole = whole.unwrap_or_default().to_owned();
                 if !base64.contains(&whole) {
@@ -100,19 +100,19 @@ impl Key {
         Self { text: key.to_owned(), hex, base64 }
     }
 
-    /// How long it is that the text begins with.
+    /// Returns the length of what the text begins with, where that is a form of this key.
     fn len_in(&self, text: &str, first: char) -> Option<usize> {
         let begins = |key: &str| key.chars().next().is_some_and(|c| c.eq_ignore_ascii_case(&first));
         let spelt = |key: &str| begins(key).then(|| spelt(text, key)).flatten();
         spelt(&self.text).or_else(|| spelt(&self.hex)).or_else(|| {
             let len = self.base64.iter().find_map(|key| spelt(key))?;
-            // Bits of the key may be in the character behind it.
+            // The character behind the form may hold bits of the key.
             Some(len + until(text.get(len..)?, |unit| !is_base64(unit.char)))
         })
     }
 }
 
-/// How long the key is that the text begins with.
+/// Returns the length of the key that the text begins with.
 pub(super) fn found(text: &str, keys: &[Key]) -> Option<usize> {
     if keys.is_empty() {
         return None;
@@ -121,13 +121,13 @@ pub(super) fn found(text: &str, keys: &[Key]) -> Option<usize> {
     keys.iter().find_map(|key| key.len_in(text, first))
 }
 
-/// RFC 4648 §4 and §5.
+/// Whether a character is of Base64 (RFC 4648 §4 and §5).
 fn is_base64(char: char) -> bool {
     char.is_ascii_alphanumeric() || "+/-_=".contains(char)
 }
 
-/// How long the spelling of this key is that the text begins with, in any case and escaped anyhow;
-/// the text's end may have cut some off.
+/// Returns the length of this key's spelling where the text begins with the key, in any case and
+/// escaped anyhow; the text's end may have cut some off.
 fn spelt(text: &str, key: &str) -> Option<usize> {
     if text.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key)) {
         return Some(key.len());
@@ -143,7 +143,7 @@ fn spelt(text: &str, key: &str) -> Option<usize> {
     Some(len)
 }
 
-/// The key in a field, where the field is marked as holding one: it stands behind a scheme (RFC
+/// Returns the key in a field that is marked as holding a key: the key stands behind a scheme (RFC
 /// 9110 §11.4), or alone.
 fn key_in<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
     let text = value.to_str().ok().filter(|_| value.is_sensitive())?;

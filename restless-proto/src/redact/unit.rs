@@ -1,11 +1,11 @@
-//! A text, character by character, however each of them is escaped.
+//! A text, character by character, however each character is escaped.
 
 /// One character of a text as it is meant, however it is spelt.
 pub(super) struct Unit {
     pub(super) char: char,
-    /// How many bytes spell it.
+    /// How many bytes spell the character.
     pub(super) len: usize,
-    /// Whether it is percent-encoded (RFC 3986 §2.1): then it ends nothing.
+    /// Whether the character is percent-encoded (RFC 3986 §2.1): such a character ends nothing.
     pub(super) percent: bool,
 }
 
@@ -23,7 +23,8 @@ impl Unit {
         Some(escaped.unwrap_or_else(|| Self { char, len: char.len_utf8(), percent: false }))
     }
 
-    /// As JSON (RFC 8259 §7) and Rust have it. What is escaped twice has more backslashes.
+    /// Reads an escape of JSON (RFC 8259 §7) or Rust. A character that is escaped twice has more
+    /// backslashes.
     fn behind_backslash(text: &str) -> Self {
         let bare = text.trim_start_matches('\\');
         let (char, len) = match bare.as_bytes() {
@@ -40,7 +41,8 @@ impl Unit {
         Self { char, len: text.len() - bare.len() + len, percent: false }
     }
 
-    /// What is encoded twice is `%25` and the digits.
+    /// Reads a percent-encoded character. A character that is encoded twice is `%25` and the
+    /// digits.
     fn percent_encoded(text: &str) -> Option<Self> {
         let mut at = 1;
         while text.get(at..)?.starts_with("25") && hex(text, at + 2, 2).is_some() {
@@ -49,8 +51,8 @@ impl Unit {
         hex(text, at, 2).map(|char| Self { char, len: at + 2, percent: true })
     }
 
-    /// As HTML has it (WHATWG HTML §13.5), by a number or by name. What is escaped twice is `&amp;`
-    /// and the rest.
+    /// Reads a character reference of HTML (WHATWG HTML §13.5), by a number or by name. A character
+    /// that is escaped twice is `&amp;` and the rest.
     fn character_reference(text: &str) -> Option<Self> {
         let mut at = 1;
         while text.get(at..)?.starts_with("amp;") && referenced(text.get(at + 4..)?).is_some() {
@@ -61,14 +63,15 @@ impl Unit {
     }
 }
 
-/// The character of this many digits in hexadecimal.
+/// Returns the character of this many digits in hexadecimal.
 fn hex(text: &str, at: usize, count: usize) -> Option<char> {
     let digits = text.get(at..at + count)?;
     let number = u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?;
     Some(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
-/// The character that a reference gives, and how long it is behind its ampersand.
+/// Returns the character that a reference gives, and the length of the reference behind its
+/// ampersand.
 fn referenced(text: &str) -> Option<(char, usize)> {
     let end = text.bytes().take(LONGEST_REFERENCE).position(|byte| byte == b';')?;
     let name = text.get(..end)?;
@@ -86,7 +89,7 @@ fn referenced(text: &str) -> Option<(char, usize)> {
     Some((char, end + 1))
 }
 
-/// In bytes, such as `#x0000022;`.
+/// The length of the longest reference, in bytes, such as `#x0000022;`.
 const LONGEST_REFERENCE: usize = 12;
 
 /// The characters of keys beside letters and digits, by their names in HTML.

@@ -21,7 +21,7 @@ pub(super) struct Look {
 const TURN: Duration = Duration::from_millis(20);
 
 impl Look {
-    /// The deadline to tell the driver, where the machine's own deadline is this.
+    /// Returns the deadline to tell the driver, where `deadline` is the machine's own.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Option<Instant> {
         if deadline != self.deadline {
             *self = Self { deadline, until: None };

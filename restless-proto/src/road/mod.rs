@@ -1,7 +1,7 @@
 //! One road to a response, for all machines: ask for a key, open, wait for the head, follow a
 //! redirect, ask once more after 401, read a refusal, hang up, and hide the keys in what is told.
 //!
-//! What a machine does with the response, and whether it goes the road again, is its own.
+//! Each machine decides for itself what to do with the response, and whether to go the road again.
 
 mod look;
 mod refusal;
@@ -38,21 +38,22 @@ use rules::{HeadWait, Verdict};
 /// ```
 pub(crate) struct Road {
     rules: Rules,
-    /// What no error says again.
+    /// The keys that must not be in an error.
     keys: Keys,
     exchange: ExchangeId,
     /// Whether the exchange is open, so that there is a connection to look at.
     open: bool,
     now: Instant,
     look: Look,
-    /// Whether the connection is to be dropped before anything else: it has an exchange that is not
-    /// done with.
+    /// Whether the connection is to be dropped before anything else, because its exchange is still
+    /// open.
     hangup: bool,
-    /// Whether the key that was given last was refused, and no other was given since.
+    /// Whether the key that was given last was refused, and no other has come since.
     rejected: bool,
-    /// When that was last, if no answer was good since.
+    /// The time of the last refusal, if no answer was good since.
     rejected_at: Option<Instant>,
-    /// Connections in a row that broke without an answer under a URL that some are too small for.
+    /// The number of connections in a row that broke without an answer, under a URL that is too
+    /// long for some boxes.
     broken: u32,
     state: State,
 }
@@ -66,38 +67,38 @@ enum State {
     Connect { hop: Box<Hop>, at: Instant },
     /// A request is out.
     Head { hop: Box<Hop>, wait: HeadWait },
-    /// The answer is no, and the content comes in, for a short while.
+    /// The answer is a refusal, and its content comes in, for a short while.
     Refusal { refusal: Box<Refusal>, long_url: Option<usize> },
-    /// The answer is the one that is wanted, and the machine's to read.
+    /// The answer is the wanted one, and the machine reads on.
     Standing,
 }
 
-/// What comes of the road for its machine.
+/// What the road gives its machine.
 pub(crate) enum Step {
     /// The key to go with: the machine makes a request, and [goes](Road::go).
     Keyed(Option<ApiKey>),
-    /// The way leads on: the machine [goes](Road::go) there, after so long.
+    /// The way leads on: the machine [goes](Road::go) there, after this wait.
     Redirect { hop: Box<Hop>, wait: Duration, status: StatusCode },
     /// The answer is the wanted one.
     Stands { hop: Box<Hop>, head: Box<Parts> },
-    /// The answer is another one, or there is none.
+    /// The answer is another one, or is missing.
     No(No),
-    /// Content of what stands.
+    /// Content of the wanted answer.
     Data(Bytes),
-    /// A whole message of what stands.
+    /// A whole message of the wanted answer.
     Message(Bytes),
-    /// What stood is over.
+    /// The wanted answer is over.
     Ended(End),
     /// Time has passed.
     Elapsed,
 }
 
-/// Why there is no answer that is wanted.
+/// Why the wanted answer is missing.
 pub(crate) struct No {
     pub(crate) error: Error,
-    /// Nothing of the request has reached anybody who would act on it.
+    /// Whether the request has reached nobody who would act on it.
     pub(crate) unsent: bool,
-    /// To go the road again is no help, whatever the error.
+    /// Whether to go the road again is no help, whatever the error.
     pub(crate) hopeless: bool,
     /// Since when a connection stood, where silence on it is all that happened.
     pub(crate) stood: Option<Instant>,
@@ -139,7 +140,7 @@ impl Road {
         }
     }
 
-    /// Sets out: with a key at once where there is no need to ask for one.
+    /// Sets out: with a key at once where nobody has to be asked for a key.
     pub(crate) fn begin(&mut self) -> Option<Step> {
         match &self.rules.credentials {
             Credentials::None => Some(Step::Keyed(None)),
@@ -164,20 +165,21 @@ impl Road {
         self.state = State::Resting;
     }
 
-    /// The same, unless nothing was ever under way.
+    /// Does the same, if anything was ever under way.
     pub(crate) fn end(&mut self) {
         self.hangup = self.exchange != ExchangeId::NONE;
         self.state = State::Resting;
     }
 
-    /// The answer that was wanted is not: reads its content for the error.
+    /// Takes the good answer for a refusal, since its content is of the wrong type, and reads the
+    /// content for the error.
     pub(crate) fn refuse_type(&mut self, head: Box<Parts>) {
         let refusal = Refusal::of_wrong_type(head, &self.rules.limits, self.now);
         self.state = State::Refusal { refusal: Box::new(refusal), long_url: None };
     }
 
-    /// Takes an input in; what comes of it for the machine. What is late, repeated or of an older
-    /// exchange ends here.
+    /// Takes an input in, and returns what comes of it for the machine. An input that is late,
+    /// repeated or of an older exchange ends here.
     pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Option<Step> {
         if matches!(input, Input::Elapsed) && self.open && self.look.is_again(now) {
             return None;
@@ -188,7 +190,7 @@ impl Road {
             | Input::Response { exchange, .. }
             | Input::Data { exchange, .. }
             | Input::Message { exchange, .. }
-            // What comes behind its end was never part of it.
+            // What comes behind the exchange's end was never part of it.
             | Input::Ended { exchange, .. } => self.open && *exchange == self.exchange,
             Input::Credentials(_) | Input::Elapsed => true,
         };
@@ -217,7 +219,7 @@ impl Road {
                 self.state = State::Refusal { refusal, long_url };
                 None
             }
-            // What has come of it has to do.
+            // What has come of the content has to do.
             (Input::Ended { .. }, State::Refusal { refusal, long_url }) => {
                 self.open = false;
                 Some(self.refused(&refusal, long_url))
@@ -237,7 +239,8 @@ impl Road {
                     }
                 }
             }
-            // Time alone: `next` looks at the deadlines. Or of no meaning here.
+            // Time alone is for `next`, which looks at the deadlines. Other inputs have no meaning
+            // here.
             (_, state) => {
                 self.state = state;
                 None
@@ -245,7 +248,7 @@ impl Road {
         }
     }
 
-    /// What is to be done now. To be asked after [`hangs_up`](Self::hangs_up).
+    /// Returns what is to be done now. The machine asks after [`hangs_up`](Self::hangs_up).
     pub(crate) fn next(&mut self) -> Next {
         match std::mem::replace(&mut self.state, State::Resting) {
             State::Authorize { deadline: Some(deadline), .. } if self.now >= deadline => {
@@ -296,12 +299,12 @@ impl Road {
         hangs_up
     }
 
-    /// What the driver is to wait for, where the machine waits for this.
+    /// Returns what the driver is to wait for, where the machine waits for `deadline`.
     pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> Option<Instant> {
         self.look.wait(deadline)
     }
 
-    /// The same, where the peer has said all that is waited for: there is nothing to look for.
+    /// Does the same after the peer's last word: there is nothing to look for.
     pub(crate) fn wait_for_the_end(&mut self, deadline: Option<Instant>) -> Option<Instant> {
         self.look.wait(None);
         deadline
@@ -315,12 +318,13 @@ impl Road {
         self.now
     }
 
-    /// Whether the user was told that the connection stands and no head comes.
+    /// Whether the user was told that the connection stands and the head is missing.
     pub(crate) fn is_unanswered(&self) -> bool {
         matches!(&self.state, State::Head { wait: HeadWait { told: true, .. }, .. })
     }
 
-    /// What was sent in another place than a field or the URL, and no error is to say again.
+    /// Remembers what was sent in another place than a field or the URL, so that errors leave it
+    /// out.
     pub(crate) fn remember(&mut self, key: &str) {
         self.keys.add(key);
     }
@@ -330,12 +334,12 @@ impl Road {
         error.redact(&self.keys);
     }
 
-    /// What was sent, and is not to be printed again.
+    /// Returns what was sent, and must not be printed again.
     pub(crate) fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// A text of the peer's without what was sent.
+    /// Returns a text of the peer's without what was sent.
     pub(crate) fn redact_exact(&self, text: String) -> String {
         self.keys.redact_exact(text)
     }
@@ -365,7 +369,7 @@ impl Road {
             return Some(Step::Stands { hop, head });
         }
         if verdict == Verdict::Followed {
-            // The server may ask to wait before it is followed (RFC 9110 §10.2.3).
+            // The server may ask to wait before the redirect is followed (RFC 9110 §10.2.3).
             let wait = retry_after(&head.headers).unwrap_or_default();
             return Some(match hop.follow(&head, self.rules.reach) {
                 Ok(hop) => Step::Redirect { hop: Box::new(hop), wait, status },
@@ -399,7 +403,7 @@ impl Road {
         again
             && matches!(self.rules.credentials, Credentials::OnDemand)
             && !hop.has_left_origin()
-            // The result that a 303 led to is refused, and not the request, which was acted on.
+            // After a 303, the refusal is of the result, and the request was acted on.
             && (self.rules.idempotent || !hop.has_become_get())
     }
 
@@ -410,7 +414,7 @@ impl Road {
             let mut no = No::new(TimeoutError::new(timer, span).into());
             if let (Timer::Idle, Some(stands)) = (timer, wait.stands) {
                 no.error = TimeoutError::new(timer, span).before_head().into();
-                // It has not failed, as far as anybody knows.
+                // The connection has not failed, as far as anybody knows.
                 no.stood = Some(stands);
             }
             return Next::Step(Step::No(no));
@@ -424,10 +428,11 @@ impl Road {
         Next::Wait(lost.map(|(_, _, at)| at).into_iter().chain(tells).min())
     }
 
-    /// What the end of an exchange without a head means.
+    /// Tells what the end of an exchange without a head means.
     fn no_answer(&mut self, hop: &Hop, why: End) -> No {
         let mut no = No::new(error_of(why));
-        // What has led here may have been acted on, unless acting twice does no harm.
+        // A request that was redirected may have been acted on; only an idempotent one may be
+        // made again.
         no.unsent = (hop.redirects() == 0 || self.rules.idempotent) && is_unsent(&no.error);
         self.hangup = !no.unsent;
         if let Some(bytes) = hop.long_url() {
@@ -449,7 +454,7 @@ impl Road {
     }
 }
 
-/// What the end of an exchange means where more was due: content, or a head at all.
+/// Tells what the end of an exchange means where more was to come: content, or a head at all.
 pub(crate) fn error_of(why: End) -> Error {
     match why {
         End::Failed(error) => error.into(),
@@ -462,7 +467,7 @@ pub(crate) fn error_of(why: End) -> Error {
     }
 }
 
-/// Nothing was sent: the name, the socket, or the time for them or for TLS failed.
+/// Whether nothing was sent: the name, the socket, or the time for them or for TLS failed.
 fn is_unsent(error: &Error) -> bool {
     match error {
         Error::Transport(error) => {

@@ -49,13 +49,13 @@ impl Refusal {
         bytes.len() >= room
     }
 
-    /// The time at which the error is made of whatever content has come.
+    /// Returns the time at which the error is made of whatever content has come.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
 
     pub(super) fn to_error(&self) -> Error {
-        // What was taken of the content, decoded as far as that goes and no larger for it.
+        // What was taken of the content, decoded as far as that goes, and within the same limit.
         let content = coding::readable(&self.head.headers, &self.content, self.most);
         if self.wrong_type {
             return Error::from(Box::new(ContentError::NotAnEventStream {

@@ -13,9 +13,10 @@ use crate::timing::Instant;
 
 /// The rules of one road.
 pub(crate) struct Rules {
-    /// Whose requests these are.
+    /// The credentials that requests go out with.
     pub(crate) credentials: Credentials,
-    /// How long the user is given for credentials; `None` where a timer over all of it counts.
+    /// The time that the user is given for credentials; `None` where one timer over all of it
+    /// counts.
     pub(crate) credentials_wait: Option<Duration>,
     /// When the user is asked for other credentials than those that were refused with 401.
     pub(crate) renewal: Renewal,
@@ -39,7 +40,7 @@ pub(crate) struct Rules {
 pub(crate) enum Answer {
     /// The reply to a call.
     Content,
-    /// An event stream, or the word that there is none for this client (WHATWG HTML §9.2.3).
+    /// An event stream, or the word that this client is to stay away (WHATWG HTML §9.2.3).
     EventStream,
     /// A connection that has become a WebSocket.
     WebSocket,
@@ -63,7 +64,7 @@ pub(crate) enum Renewal {
     Never,
     /// Once.
     Once,
-    /// Once until an answer is good, and again after so long: the key may have expired in an
+    /// Once until an answer is good, and again after this span: the key may have expired in an
     /// outage.
     After(Duration),
 }
@@ -71,16 +72,16 @@ pub(crate) enum Renewal {
 /// How long the head of a response is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HeadTimer {
-    /// A timer over all of it counts.
+    /// A timer over all of it counts instead.
     None,
     /// A span from the request on, connecting included.
     Within(Duration),
-    /// An event stream's, which much in between gives on with the first event only: silence before
-    /// it is silence.
+    /// For an event stream, whose head many boxes pass on with the first event only: silence before
+    /// the head is as any silence.
     Stream {
-        /// The caller's, from the request on.
+        /// The caller's span, from the request on.
         caller: Option<Duration>,
-        /// What silence is accepted from the connection on, `None` for any.
+        /// The silence that is accepted from the connection on; `None` for any.
         idle: Option<Duration>,
     },
 }
@@ -88,13 +89,13 @@ pub(crate) enum HeadTimer {
 /// How much of a refusal is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Take {
-    /// What goes into the error.
+    /// As much as goes into the error.
     Excerpt,
     /// All of it, within the limit of a reply, so that the connection can be used again.
     Whole,
 }
 
-/// What a head is waited for.
+/// A head that is waited for.
 #[derive(Clone, Copy)]
 pub(super) struct HeadWait {
     pub(super) opened: Instant,
@@ -134,7 +135,7 @@ impl Answer {
 }
 
 impl HeadTimer {
-    /// The timer that counts, its span, and when it runs out.
+    /// Returns the timer that counts, its span, and when the timer runs out.
     pub(super) fn lost(self, wait: HeadWait) -> Option<(Timer, Duration, Instant)> {
         let head = |span| Some((Timer::ResponseHead, span, wait.opened + span));
         match self {
@@ -151,7 +152,7 @@ impl HeadTimer {
         }
     }
 
-    /// When the user is to be told that no head comes.
+    /// Returns when to tell the user that the head is missing.
     pub(super) fn tells(self, wait: HeadWait) -> Option<Instant> {
         let tells = matches!(self, Self::Stream { .. }) && !wait.told;
         wait.stands.filter(|_| tells).map(|stands| stands + UNANSWERED)

@@ -1,11 +1,11 @@
-//! Absolute URLs that a caller gave: which can be used, and what an error says of others.
+//! Absolute URLs that a caller gave: which of them can be used, and what an error says of others.
 
 use url::{ParseError, Url};
 
 use crate::kinds::ConfigError;
 use crate::redact;
 
-/// A URL that requests go to.
+/// Reads a URL that requests go to.
 ///
 /// # Errors
 ///
@@ -16,17 +16,17 @@ pub(crate) fn http_url(field: &'static str, text: &str) -> Result<Url, ConfigErr
     of(field, text, &["http", "https"], accepted).and_then(|url| without_user(field, url, accepted))
 }
 
-/// A URL at which a stream is followed.
+/// Reads a URL at which a stream is followed.
 ///
 /// # Errors
 ///
-/// As [`http_url`]; ws and wss are as good.
+/// As [`http_url`], which accepts http and https; ws and wss are accepted here, too.
 pub(crate) fn runtime_url(field: &'static str, text: &str) -> Result<Url, ConfigError> {
     let accepted = "an absolute http, https, ws or wss URL without user and password";
     of(field, text, &RUNTIME, accepted).and_then(|url| without_user(field, url, accepted))
 }
 
-/// The same for a URL that is handed to somebody else, who may have a use for a user.
+/// Does the same for a URL that is handed to somebody else, who may have a use for a user.
 ///
 /// # Errors
 ///
@@ -49,7 +49,7 @@ fn of(
         Err(_) if text.is_empty() => return Err(ConfigError::new(field, "", accepted)),
         Err(ParseError::RelativeUrlWithoutBase) => "it has no scheme".to_owned(),
         Err(error) => error.to_string(),
-        // Its scheme is another one.
+        // The URL has another scheme.
         Ok(_) => return Err(ConfigError::new(field, redact_url(text), accepted)),
     };
     Err(ConfigError::hidden(field, wrong, accepted))
@@ -62,13 +62,13 @@ fn without_user(field: &'static str, url: Url, accepted: &'static str) -> Result
     Ok(url)
 }
 
-/// Whether there is user information in it (RFC 3986 §3.2.1).
+/// Whether a URL has user information (RFC 3986 §3.2.1).
 pub(crate) fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-/// What of a URL that can't be used may stand in an error: a key may hide in the rest, or have been
-/// given in the URL's place.
+/// Returns what an error may say of a URL that can't be used: a key may hide in the rest, or may
+/// have been given in the URL's place.
 pub(crate) fn redact_url(text: &str) -> String {
     let url = Url::parse(text).ok();
     match url.as_ref().and_then(|url| Some((url.scheme(), url.host_str()?))) {

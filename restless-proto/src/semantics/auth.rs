@@ -1,4 +1,4 @@
-//! How credentials go out, and where to.
+//! How credentials go out, and where they may go.
 
 use core::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::kinds::ConfigError;
 use crate::query;
 use crate::secret::ApiKey;
 
-/// The credentials of a runtime request (RFC 6750 §2.1).
+/// Makes the credentials of a runtime request (RFC 6750 §2.1).
 ///
 /// # Errors
 ///
@@ -19,11 +19,12 @@ pub(crate) fn bearer(key: &ApiKey) -> Result<HeaderValue, ConfigError> {
     sensitive(key, "Bearer ")
 }
 
-/// The key as the value of a field, after a prefix, marked so that no `Debug` prints it.
+/// Makes the key the value of a field, after a prefix, and marks the value so that no `Debug`
+/// prints it.
 ///
 /// # Errors
 ///
-/// Where there is more in it than visible ASCII characters: a line end that was copied along, say.
+/// Where the key has other characters than visible ASCII, such as a line end that was copied along.
 pub(crate) fn sensitive(key: &ApiKey, prefix: &str) -> Result<HeaderValue, ConfigError> {
     let odd = key.expose().bytes().enumerate().find(|(_, byte)| !byte.is_ascii_graphic());
     let wrong = match (odd, HeaderValue::try_from(format!("{prefix}{}", key.expose()))) {
@@ -48,14 +49,14 @@ pub(crate) fn refuse_api_key(name: &HeaderName) -> Result<(), ConfigError> {
 /// Where credentials may go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// To where nobody on the way reads along: https, or this machine itself.
+    /// Only where nobody on the way can read along: over https, or to this machine itself.
     #[default]
     Private,
     /// Wherever the caller sends them, who has said so by name.
     Anywhere,
 }
 
-/// What a [`Reach`] asks for, in the words of an error.
+/// Names what a [`Reach`] asks for, in the words of an error.
 pub(crate) const PRIVATE: &str = "https, or a loopback host, where credentials are sent, unless \
     allow_credentials_over_plain_http says otherwise";
 
@@ -87,11 +88,12 @@ pub fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Whether a request with these fields bears credentials: ours, or the caller's own by the names
-/// that HTTP has for them; or whether its URL does, in `apiKey`, in the `headers` that are for the
-/// API behind a direct stream, or as user and password, of which many an HTTP stack makes a field.
+/// Whether a request with these fields and this URL bears credentials. A field does if it is ours,
+/// or the caller's own under a name that HTTP has for credentials. A URL does in `apiKey`, in the
+/// `headers` that are for the API behind a direct stream, or as user and password, of which many an
+/// HTTP stack makes a field.
 ///
-/// A field of another name is the caller's business: not every `x-tenant` is a secret.
+/// A field of another name is the caller's business: an `x-tenant` need not be a secret.
 pub(crate) fn has_credentials(fields: &HeaderMap, url: &Url) -> bool {
     let in_query = |name: &&str| query::value(url, name).is_some_and(|value| !value.is_empty());
     FIELDS.iter().any(|name| fields.contains_key(name))

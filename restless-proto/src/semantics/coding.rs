@@ -35,16 +35,16 @@ use codec::{Codec, Outcome};
 pub enum ContentCoding {
     /// `br` (RFC 7932), with windows of at most 16 MiB, as the coding has them.
     Brotli,
-    /// `deflate`: the zlib format (RFC 1950), or as some servers have it bare DEFLATE (RFC 1951).
+    /// `deflate`: the zlib format (RFC 1950), or bare DEFLATE (RFC 1951), as some servers have it.
     Deflate,
-    /// `gzip`, and by its old name `x-gzip` (RFC 1952), of one member or several.
+    /// `gzip`, and `x-gzip`, its old name (RFC 1952), of one member or several.
     Gzip,
     /// `zstd` (RFC 8878), with windows of at most 8 MiB (RFC 9659).
     #[cfg(feature = "zstd")]
     Zstd,
 }
 
-/// As the registry spells it.
+/// Prints the name as the registry spells it.
 impl fmt::Display for ContentCoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -70,7 +70,7 @@ pub enum CodingError {
         /// What is wrong, as the decoder tells it.
         cause: String,
     },
-    /// The content ended too early, though in good order as far as HTTP goes.
+    /// The content ended too early, although HTTP takes the end for a good one.
     #[error("the content ended in the middle of its {coding} coding")]
     Truncated {
         /// The coding.
@@ -92,7 +92,7 @@ pub enum CodingError {
     },
 }
 
-/// What a request asks for (RFC 9110 §12.5.3): all that is understood.
+/// Makes what a request asks for (RFC 9110 §12.5.3): all that is understood.
 pub(crate) fn accepted() -> HeaderValue {
     HeaderValue::from_static(if cfg!(feature = "zstd") {
         "gzip, deflate, br, zstd"
@@ -101,13 +101,13 @@ pub(crate) fn accepted() -> HeaderValue {
     })
 }
 
-/// The coding that was applied (RFC 9110 §8.4).
+/// Returns the coding that was applied (RFC 9110 §8.4).
 ///
 /// An unregistered name is passed over: many a server means a charset or a storage format by such a
 /// name (`utf-8`, `binary`, `none`, `aws-chunked`).
 ///
-/// One coding at the most. A second coding brings no profit, and two codings multiply: 20 kB can
-/// stand for 20 GB of an inner coding that decodes to nothing, and a limit counts decoded bytes
+/// One coding at most is accepted. A second coding brings little, and is a danger: with two, 20 kB
+/// can stand for 20 GB of an inner coding that decodes to nothing, and a limit counts decoded bytes
 /// only.
 fn applied(fields: &HeaderMap) -> Result<Option<ContentCoding>, CodingError> {
     let transfer = registered(fields, &header::TRANSFER_ENCODING, TRANSFER_CODINGS);
@@ -123,7 +123,7 @@ fn applied(fields: &HeaderMap) -> Result<Option<ContentCoding>, CodingError> {
     known.map(Some).ok_or_else(|| CodingError::Unknown { coding: shown(&names.join(", ")) })
 }
 
-/// What a field names of these, in its order. Of other names nothing is said.
+/// Returns which of these names a field has, in its order. Other names are left out.
 fn registered(
     fields: &HeaderMap,
     field: &HeaderName,
@@ -158,7 +158,7 @@ const CONTENT_CODINGS: &[&str] = &[
 /// The IANA registry of transfer codings, without `chunked`, which is the HTTP stack's to take off.
 const TRANSFER_CODINGS: &[&str] = &["compress", "deflate", "gzip", "x-compress", "x-gzip"];
 
-/// The coding of this name in the registry.
+/// Returns the coding of this name in the registry.
 fn known(name: &str) -> Option<ContentCoding> {
     Some(match name {
         "br" => ContentCoding::Brotli,
@@ -172,7 +172,7 @@ fn known(name: &str) -> Option<ContentCoding> {
 
 /// Decodes the content of one response, piece by piece as it is asked for.
 ///
-/// [`feed`](Self::feed) it what has come, then [`poll`](Self::poll) until there is nothing left.
+/// [`feed`](Self::feed) a decoder what has come, then [`poll`](Self::poll) until nothing is left.
 /// What the peer has flushed comes out without waiting for more. The decoder holds bytes that were
 /// fed and wait to be decoded, one piece of output, and the window of the coding: 32 KiB for `gzip`
 /// and `deflate`, up to 16 MiB for `br` where the content is as long, up to 8 MiB for `zstd`.
@@ -183,9 +183,9 @@ fn known(name: &str) -> Option<ContentCoding> {
 pub struct Decoder {
     coding: ContentCoding,
     codec: Codec,
-    /// What was fed and is not decoded, in order.
+    /// What was fed and is yet to be decoded, in order.
     source: Chunks,
-    /// There may be output that had no room.
+    /// Whether output may wait that had no room.
     full: bool,
     place: Place,
     failed: Option<String>,
@@ -199,7 +199,7 @@ enum Place {
     Start,
     /// The coding has begun, and not ended.
     Within,
-    /// At what may be the end.
+    /// The coding may have ended here.
     End,
 }
 
@@ -207,7 +207,7 @@ enum Place {
 const PIECE_BYTES: usize = 16 << 10;
 
 impl Decoder {
-    /// The decoder for a response with these fields; `None` where the content is not coded.
+    /// Makes the decoder for a response with these fields; `None` where the content is not coded.
     ///
     /// # Errors
     ///
@@ -236,14 +236,14 @@ impl Decoder {
         self.ended = true;
     }
 
-    /// The next piece of what the content was before it was coded, at most 16 KiB and never empty.
-    /// `None` when all that was fed is decoded.
+    /// Returns the next piece of the decoded content, at most 16 KiB and at least one byte. `None`
+    /// when all that was fed is decoded.
     ///
     /// # Errors
     ///
     /// [`Corrupt`](CodingError::Corrupt), and [`Truncated`](CodingError::Truncated) after
-    /// [`end`](Self::end): once what was good has come out, and from then on. Of `br`, what was
-    /// good before a fault in the same chunk may stay inside.
+    /// [`end`](Self::end). The error comes once the good pieces have come out, and at each poll
+    /// from then on. With `br`, what was good before a fault in the same chunk may stay inside.
     pub fn poll(&mut self) -> Result<Option<Bytes>, CodingError> {
         while !self.is_idle() {
             let given = self.step()?;
@@ -257,15 +257,16 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Nothing comes out before more goes in.
+    /// Whether nothing comes out before more goes in.
     fn is_idle(&self) -> bool {
         self.source.first().is_empty() && !self.full && self.failed.is_none()
     }
 
-    /// Decodes some, and gives how much of the piece is filled. What was good comes before an
+    /// Decodes some, and returns how much of the piece is filled. What was good comes before an
     /// error.
     ///
-    /// Each step takes some of the input or fills some of the piece, but for one after either.
+    /// Each step takes some of the input or fills some of the piece; one step after either may do
+    /// neither.
     fn step(&mut self) -> Result<usize, CodingError> {
         if let Some(cause) = &self.failed {
             return Err(CodingError::Corrupt { coding: self.coding, cause: cause.clone() });
@@ -314,7 +315,8 @@ impl fmt::Debug for Decoder {
     }
 }
 
-/// What can be read of a content whose first bytes have come, in any state: at most `most` bytes.
+/// Returns what can be read of a content whose first bytes have come, in any state: at most `most`
+/// bytes.
 pub(crate) fn readable(fields: &HeaderMap, content: &[u8], most: usize) -> Vec<u8> {
     let mut text = Vec::new();
     match Decoder::of(fields) {

@@ -4,12 +4,12 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, header};
 
-/// When a response was made, by the clock of whoever made it.
+/// Returns when a response was made, by the clock of whoever made it.
 pub(crate) fn date(fields: &HeaderMap) -> Option<SystemTime> {
     parse(fields.get(header::DATE)?.to_str().ok()?)
 }
 
-/// Any of the three forms.
+/// Reads any of the three forms.
 pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text.trim()).ok()
 }

@@ -4,22 +4,23 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, header};
 
-/// Whether the content is an event stream: the essence is `text/event-stream` without regard to
+/// Whether the content is an event stream. The essence is `text/event-stream` without regard to
 /// case; parameters, a charset among them, are passed over (WHATWG HTML §9.2.3; an event stream is
 /// always UTF-8, §9.2.5).
 pub(crate) fn is_event_stream(fields: &HeaderMap) -> bool {
     MimeType::of(fields).is_some_and(|found| found.essence == "text/event-stream")
 }
 
-/// Whether text says that it is in ISO 8859-1, the one old charset that proxies still write errors
-/// in.
+/// Whether the type of a text is ISO 8859-1, the one old charset in which proxies still write
+/// errors.
 pub(crate) fn is_latin1(fields: &HeaderMap) -> bool {
     let charset = MimeType::of(fields).and_then(|found| found.charset).unwrap_or_default();
     let label = charset.replace(['-', '_'], "").to_ascii_lowercase();
     matches!(label.as_str(), "iso88591" | "latin1" | "l1")
 }
 
-/// All that the field says, over as many lines as it has; `None` where there is none.
+/// Returns all that the field says, over as many lines as it has; `None` where the field is
+/// missing.
 pub(crate) fn content_type(fields: &HeaderMap) -> Option<String> {
     let lines = fields.get_all(header::CONTENT_TYPE).into_iter();
     let lines: Vec<Cow<'_, str>> =
@@ -27,7 +28,7 @@ pub(crate) fn content_type(fields: &HeaderMap) -> Option<String> {
     if lines.is_empty() { None } else { Some(lines.join(", ")) }
 }
 
-/// A MIME type (WHATWG MIME Sniffing §3), as far as something depends on it here.
+/// A MIME type (WHATWG MIME Sniffing §3), as far as this crate needs it.
 #[derive(Debug, PartialEq, Eq)]
 struct MimeType {
     /// Type and subtype, in lower case.
@@ -37,9 +38,9 @@ struct MimeType {
 }
 
 impl MimeType {
-    /// The type of a response, of which several may be named: the last that is one counts. Where
-    /// it has no charset, that of the first of those right before it counts that have the same
-    /// essence (WHATWG Fetch §3.6, "extract a MIME type").
+    /// Returns the type of a response. Of several types, the last that is valid counts. Where that
+    /// type has no charset, the types right before it with the same essence are looked at, and the
+    /// charset of the first of them counts (WHATWG Fetch §3.6, "extract a MIME type").
     fn of(fields: &HeaderMap) -> Option<Self> {
         let mut found: Option<Self> = None;
         let mut first_charset = None;
@@ -57,7 +58,7 @@ impl MimeType {
         found
     }
 
-    /// One type (WHATWG MIME Sniffing §4.4).
+    /// Reads one type (WHATWG MIME Sniffing §4.4).
     fn parse(text: &str) -> Option<Self> {
         let mut parts = split(text, ';');
         let (kind, subtype) = parts.next()?.split_once('/')?;
@@ -76,7 +77,7 @@ impl MimeType {
 /// White space within a field (RFC 9110 §5.6.3), and the line ends that Fetch counts as such.
 const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// The pieces between separators; one that stands within quotes is none (RFC 9110 §5.6.4).
+/// Splits a text at separators; a separator within quotes is passed over (RFC 9110 §5.6.4).
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |char| {
@@ -90,7 +91,7 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A parameter's value, `None` for an empty one. The value ends at its closing quote.
+/// Returns a parameter's value, `None` for an empty one. The value ends at its closing quote.
 fn unquote(value: &str) -> Option<String> {
     let Some(quoted) = value.strip_prefix('"') else {
         let text = value.trim_end_matches(BLANK);
@@ -107,7 +108,7 @@ fn unquote(value: &str) -> Option<String> {
     }
 }
 
-/// RFC 9110 §5.6.2.
+/// Whether a text is a token (RFC 9110 §5.6.2).
 fn is_token(text: &str) -> bool {
     let of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(of_token)

@@ -13,12 +13,12 @@ pub(crate) mod target;
 
 use http::HeaderMap;
 
-/// The id that the service gave this request; of a long one, its beginning.
+/// Returns the id that the service gave this request; of a long id, its beginning.
 pub(crate) fn request_id(fields: &HeaderMap) -> Option<String> {
     let value = ["x-request-id", "request-id"].iter().find_map(|name| fields.get(*name))?;
     let text = String::from_utf8_lossy(value.as_bytes());
     Some(text.chars().take(LONGEST_REQUEST_ID).collect())
 }
 
-/// In characters: a UUID has 36.
+/// The longest id, in characters: a UUID has 36.
 const LONGEST_REQUEST_ID: usize = 256;

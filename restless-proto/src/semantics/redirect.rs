@@ -11,11 +11,11 @@ use super::auth::{self, Reach};
 use super::scheme;
 use crate::redact::shown;
 
-/// Redirects that are followed in a row before it is an error.
+/// The number of redirects in a row that are followed; one more is an error.
 pub(crate) const MOST_REDIRECTS: u8 = 10;
 
-/// A URL of so many bytes gets through everywhere; pound, nginx, Apache, lighttpd and squid stop at
-/// 4 to 8 KiB.
+/// The length of a URL that gets through everywhere; pound, nginx, Apache, lighttpd and squid stop
+/// at 4 to 8 KiB.
 const SHORT_URL: usize = 4096;
 
 /// Whether this status redirects, so that its `Location` is to be followed.
@@ -34,7 +34,7 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectError {
-    /// There is no `Location`, or an empty one.
+    /// `Location` is missing or empty.
     #[error("a redirect with status {status} has no location")]
     NoLocation {
         /// The redirect's status.
@@ -67,18 +67,19 @@ pub enum RedirectError {
     Later {
         /// The redirect's status.
         status: StatusCode,
-        /// How long it asks to wait.
+        /// How long the redirect asks to wait.
         wait: Duration,
     },
-    /// One redirect after another.
+    /// One redirect came after another.
     #[error("more than {limit} redirects in a row")]
     TooMany {
-        /// How many are followed.
+        /// How many redirects are followed.
         limit: u8,
     },
 }
 
-/// One request of a chain of redirects: what is sent, where it goes, and how many led there.
+/// One request of a chain of redirects: what is sent, where the request goes, and how many
+/// redirects led there.
 #[derive(Clone)]
 pub(crate) struct Hop {
     request: Request<Bytes>,
@@ -94,12 +95,12 @@ pub(crate) struct Hop {
 enum Goal {
     /// The content of a response.
     Content,
-    /// A WebSocket, for which a `ws` URL says the same as an `http` one.
+    /// A WebSocket, for which a `ws` URL says the same as an `http` URL.
     WebSocket,
 }
 
 impl Hop {
-    /// The first one. `url` is what the request's URI says.
+    /// Makes the first request of a chain; `url` is what the request's URI says.
     pub(crate) fn new(request: Request<Bytes>, url: Url) -> Self {
         Self {
             request,
@@ -111,7 +112,7 @@ impl Hop {
         }
     }
 
-    /// The same, on the way to a WebSocket.
+    /// Makes the same request one on the way to a WebSocket.
     pub(crate) fn for_websocket(self) -> Self {
         Self { goal: Goal::WebSocket, ..self }
     }
@@ -124,13 +125,13 @@ impl Hop {
         &self.url
     }
 
-    /// How many redirects led here.
+    /// Returns how many redirects led here.
     pub(crate) fn redirects(&self) -> u8 {
         self.redirects
     }
 
-    /// Whether the first origin was left on the way, and our credentials with it: a 401 is not
-    /// about them then.
+    /// Whether the first origin was left on the way, and our credentials with it: a 401 is then not
+    /// about them.
     pub(crate) fn has_left_origin(&self) -> bool {
         self.left_origin
     }
@@ -140,8 +141,8 @@ impl Hop {
         self.became_get
     }
 
-    /// Takes the fields of a new handshake in the place of the old one's: its key is never used
-    /// twice (RFC 6455 §4.1).
+    /// Puts the fields of a new handshake in the place of the old ones: the key of a handshake is
+    /// never used twice (RFC 6455 §4.1).
     pub(crate) fn renew(&mut self, handshake: &HeaderMap) {
         for name in [&header::SEC_WEBSOCKET_KEY, &header::SEC_WEBSOCKET_PROTOCOL] {
             match handshake.get(name) {
@@ -165,19 +166,19 @@ impl Hop {
         Ok(())
     }
 
-    /// How long its URL is, where that is more than some boxes in between take.
+    /// Returns the length of the URL, where that is more than some boxes in between take.
     pub(crate) fn long_url(&self) -> Option<usize> {
         Some(self.url.as_str().len()).filter(|bytes| *bytes > SHORT_URL)
     }
 
-    /// The request that follows the redirect that answered this one.
+    /// Makes the request that follows the redirect that answered this one.
     ///
     /// - 303 turns any method but HEAD into GET without content; 301 and 302 do so to POST; 307 and
     ///   308 keep both (RFC 9110 §15.4.2 to §15.4.9).
-    /// - When the origin changes, or https becomes http on it, credentials stay behind, and with
-    ///   them every field of the caller's own, which may be one, and subprotocols, which some use
-    ///   for tokens. Credentials in the query of the old URL are in the new URL only where the
-    ///   server put them there.
+    /// - When the origin changes, or https becomes http on it, credentials stay behind. All fields
+    ///   of the caller's own stay behind too, since any of them may be a credential, and so do
+    ///   subprotocols, which some use for tokens. Credentials in the query of the old URL are in
+    ///   the new URL only where the server put them there.
     /// - Content, which may hold a key, stays at its origin: a redirect of content to another
     ///   origin is an error. A redirect with credentials, as in the query of `Location`, to where
     ///   credentials must not go is an error as well.
@@ -187,8 +188,8 @@ impl Hop {
     /// # Errors
     ///
     /// When [`MOST_REDIRECTS`] led here already; when `Location` is missing, empty, or of another
-    /// scheme than http and https; or when content would leave the origin, or credentials their
-    /// reach.
+    /// scheme than http and https; or when content would leave the origin, or credentials would go
+    /// where they must not.
     pub(crate) fn follow(mut self, head: &Parts, reach: Reach) -> Result<Self, RedirectError> {
         let status = head.status;
         if self.redirects == MOST_REDIRECTS {
@@ -232,7 +233,7 @@ impl Hop {
     }
 }
 
-/// Where a redirect from this URL leads.
+/// Returns where a redirect from this URL leads.
 fn location(from: &Url, head: &Parts, goal: Goal) -> Result<Url, RedirectError> {
     let location = head
         .headers
@@ -248,18 +249,19 @@ fn location(from: &Url, head: &Parts, goal: Goal) -> Result<Url, RedirectError> 
     if goal == Goal::WebSocket {
         to = scheme::request_url(&to).ok_or_else(bad)?;
     }
-    // One that is too long for a URI is bad too.
+    // A URL that is too long for a URI is bad too.
     let sendable = matches!(to.scheme(), "http" | "https") && to.as_str().parse::<Uri>().is_ok();
     if sendable && to.host().is_some() { Ok(to) } else { Err(bad()) }
 }
 
-/// Whatever `Url` writes for http and https is a URI, save one of 64 KiB and more.
+/// Makes a URI of a URL: whatever `Url` writes for http and https is a URI, save one of 64 KiB and
+/// more.
 pub(crate) fn uri(url: &Url) -> Uri {
     // A bare default would only fail to connect.
     url.as_str().parse().unwrap_or_default()
 }
 
-/// Fields that say nothing of the caller. Any other may be a credential.
+/// The fields that say nothing of the caller. Any other may be a credential.
 const OURS: [HeaderName; 9] = [
     header::ACCEPT,
     header::CACHE_CONTROL,
@@ -330,7 +332,7 @@ mod tests {
             ("//b.test/y", false),
             ("https://a.test.b.test/", false),
         ] {
-            // 303 drops the content, which else would not leave.
+            // 303 drops the content, which otherwise must stay at its origin.
             let next = go(Method::POST, 303, location).unwrap();
             assert_eq!(next.headers().contains_key("authorization"), kept, "{location}");
             assert_eq!(next.headers().contains_key("x-api-key"), kept, "{location}");

@@ -6,11 +6,12 @@ use http::{HeaderMap, header};
 
 use super::date;
 
-/// How long the fields of a response ask to wait (RFC 9110 §10.2.3), in seconds or until a date.
+/// Returns how long the fields of a response ask to wait (RFC 9110 §10.2.3), in seconds or until a
+/// date.
 ///
-/// A date is read against the `Date` of the same response, since this crate has no clock; a date
-/// without a `Date` beside it is passed over. A date in the past is no wait, and more seconds than
-/// 64 bits hold are that many.
+/// A date is read against the `Date` of the same response, since the crate lacks a clock; where
+/// that `Date` is missing, the date is passed over. A date in the past is a wait of zero. More
+/// seconds than 64 bits hold are as many as 64 bits hold.
 pub fn retry_after(fields: &HeaderMap) -> Option<Duration> {
     let value = fields.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,17 +1,18 @@
-//! `ws` and `wss` name what `http` and `https` name, where a WebSocket is to be opened: its
-//! handshake is a request over HTTP (RFC 6455 §3).
+//! `ws` and `wss` name what `http` and `https` name, where a WebSocket is to be opened: the
+//! handshake of a WebSocket is a request over HTTP (RFC 6455 §3).
 
 use url::{Position, Url};
 
-/// Each scheme of HTTP, and the one of WebSocket that goes with it.
+/// Each scheme of HTTP, and the scheme of WebSocket that goes with it.
 const PAIRS: [(&str, &str); 2] = [("http", "ws"), ("https", "wss")];
 
-/// The scheme of the requests for a URL of this one; `None` where it is none of the four.
+/// Returns the scheme of the requests for a URL of this scheme; `None` for a scheme that is none of
+/// the four.
 pub(crate) fn over_http(scheme: &str) -> Option<&'static str> {
     pair(scheme).map(|(http, _)| http)
 }
 
-/// The scheme of WebSocket that goes with it.
+/// Returns the scheme of WebSocket that goes with this scheme.
 pub(crate) fn over_websocket(scheme: &str) -> Option<&'static str> {
     pair(scheme).map(|(_, websocket)| websocket)
 }
@@ -21,12 +22,12 @@ pub(crate) fn is_websocket(scheme: &str) -> bool {
     over_websocket(scheme) == Some(scheme)
 }
 
-/// Whether nobody on the way reads along.
+/// Whether a URL of this scheme keeps others on the way from reading along.
 pub(crate) fn is_secure(scheme: &str) -> bool {
     over_http(scheme) == Some("https")
 }
 
-/// The URL that a request for this one goes to.
+/// Returns the URL that a request for this one goes to.
 pub(crate) fn request_url(url: &Url) -> Option<Url> {
     let http = over_http(url.scheme())?;
     Url::parse(&format!("{http}{}", &url[Position::AfterScheme..])).ok()

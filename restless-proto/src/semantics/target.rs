@@ -5,15 +5,15 @@ use std::borrow::Cow;
 use http::Uri;
 use http::uri::Authority;
 
-/// Host and port, as `Host` has them. User information is left out (RFC 9110 §4.2.4). `None` where
-/// there is no host.
+/// Returns host and port, as `Host` has them, without user information (RFC 9110 §4.2.4). `None`
+/// for a URI without a host.
 pub fn host(uri: &Uri) -> Option<&str> {
     let authority = uri.authority().map(Authority::as_str)?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     (!host.is_empty() && !host.starts_with(':')).then_some(host)
 }
 
-/// Path and query, as the request line has them: `/` where there is no path (RFC 9112 §3.2.1).
+/// Returns path and query, as the request line has them: `/` for an empty path (RFC 9112 §3.2.1).
 pub fn origin_form(uri: &Uri) -> Cow<'_, str> {
     match uri.path_and_query().map(http::uri::PathAndQuery::as_str) {
         None => Cow::Borrowed("/"),

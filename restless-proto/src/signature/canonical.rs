@@ -1,6 +1,6 @@
 //! Canonical JSON, written straight from the text.
 //!
-//! Most of the canonical text stands in the original as it is due. A payload is therefore read
+//! Most of the canonical text stands in the original word for word. A payload is therefore read
 //! once, into a chain of pieces of itself, and the chain is written once: as a text, or into an
 //! HMAC.
 
@@ -14,7 +14,7 @@ use super::reader::{Scratch, read};
 use crate::json::error::JsonError;
 use crate::json::span::Span;
 
-/// The canonical form of the text, lent where the text has it in one piece.
+/// Returns the canonical form of the text, lent where the text has it in one piece.
 pub(super) fn text(text: &str) -> Result<Cow<'_, str>, JsonError> {
     let mut scratch = Scratch::default();
     if let Some(whole) = read(text, &mut scratch)? {
@@ -42,8 +42,8 @@ pub(super) fn mac(
     Ok(blocks.mac)
 }
 
-/// Gathers pieces to blocks: an update of the HMAC costs some fifty instructions, however little it
-/// is given, and most pieces are one member long.
+/// Gathers pieces into blocks: an update of the HMAC costs some fifty instructions, however few
+/// bytes it takes, and most pieces are one member long.
 struct Blocks {
     mac: Hmac<Sha256>,
     block: [u8; BLOCK_BYTES],
@@ -53,7 +53,7 @@ struct Blocks {
 /// A multiple of the 64 bytes that SHA-256 takes at a time.
 const BLOCK_BYTES: usize = 1024;
 
-/// A piece of up to so many bytes is moved as if it had so many, in two instructions.
+/// The length up to which a piece is moved as if it were as long as this, in two instructions.
 const SHORT: usize = 32;
 
 impl Sink for Blocks {

@@ -1,4 +1,4 @@
-//! The members of the objects that are open, and the order that they are due in.
+//! The members of the objects that are open, and the order in which the members must be written.
 
 use std::cmp::Ordering;
 
@@ -17,7 +17,7 @@ struct Member {
     last_piece: u32,
 }
 
-/// The members of all objects that are not at their end, the innermost object's last.
+/// The members of all objects that have not ended, the innermost object's last.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     members: Vec<Member>,
@@ -33,7 +33,7 @@ pub(super) struct Mark {
 }
 
 impl Members {
-    /// Where the members of an object that begins now are going to be.
+    /// Returns where the members of an object that begins now are going to be.
     #[inline(always)]
     pub(super) fn mark(&self) -> Mark {
         Mark { members: self.members.len() as u32, decoded: self.decoded.len() as u32 }
@@ -90,8 +90,8 @@ impl Members {
         }
     }
 
-    /// Puts the pieces of an object's members in order, between the piece that opens it and the one
-    /// that is appended next.
+    /// Puts the pieces of an object's members in order, between the piece that opens the object and
+    /// the piece that is appended next.
     pub(super) fn sort(&mut self, text: &str, mark: Mark, opening: u32, pieces: &mut Pieces) {
         let Self { members, decoded } = self;
         let members = members.get_mut(mark.members as usize..).unwrap_or_default();
@@ -129,7 +129,7 @@ impl Members {
         self.truncate(Mark::default());
     }
 
-    /// How much memory it keeps.
+    /// Returns how much memory is kept.
     pub(super) fn kept_bytes(&self) -> usize {
         self.members.capacity() * size_of::<Member>() + self.decoded.capacity()
     }
@@ -157,8 +157,8 @@ fn compare_keys(text: &str, decoded: &[u8], a: &Member, b: &Member) -> Ordering 
     key(a).cmp(key(b))
 }
 
-/// The first eight bytes of a key as a number that compares as they do; zeros stand for what is not
-/// there. `behind` is what is read from there on, the key and more.
+/// Returns the first eight bytes of a key as a number that compares as the bytes do; zeros stand
+/// for missing bytes. `behind` is the text from the key on.
 #[inline(always)]
 fn prefix(key: &[u8], behind: &[u8]) -> u64 {
     let Some(start) = behind.first_chunk() else {

@@ -14,7 +14,7 @@
 //! hexadecimal digits.
 //!
 //! All of it is computed from the raw text. A parsed tree would have lost how numbers were spelt,
-//! and with that the signature: `1.0` and `1` are signed differently.
+//! and the signature with that: `1.0` and `1` are signed differently.
 //!
 //! ```
 //! use restless_proto::signature::Signer;
@@ -45,7 +45,7 @@ use crate::json::error::JsonError;
 use crate::json::value::MOST_LEVELS;
 use reader::Scratch;
 
-/// How deep a payload may nest to be signed: no value stands inside more than 511 others. An
+/// The depth to which a payload may nest to be signed: a value stands inside 511 others at most. An
 /// event's data is at most [200 levels](crate::event::DATA_LEVELS) deep.
 pub const PAYLOAD_LEVELS: u32 = MOST_LEVELS;
 
@@ -53,7 +53,7 @@ pub const PAYLOAD_LEVELS: u32 = MOST_LEVELS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The payload is no JSON text that has a canonical form.
+    /// The payload lacks a canonical form: it may be no JSON text at all.
     #[error("the payload can't be signed")]
     Payload(#[source] JsonError),
     /// The event carries no signature, or an empty one.
@@ -73,7 +73,7 @@ impl From<JsonError> for Error {
     }
 }
 
-/// The canonical form of JSON text: what is signed.
+/// Returns the canonical form of JSON text, which is what is signed.
 ///
 /// Text that is in canonical form already is lent back.
 ///
@@ -90,7 +90,7 @@ pub fn canonicalize(json: &str) -> Result<Cow<'_, str>, JsonError> {
     canonical::text(json)
 }
 
-/// The signature of a payload, in lower-case hexadecimal digits.
+/// Returns the signature of a payload, in lower-case hexadecimal digits.
 ///
 /// For more than one payload, a [`Signer`] saves the work that depends on the secret alone.
 ///
@@ -101,22 +101,23 @@ pub fn compute(secret: impl AsRef<[u8]>, payload: &str) -> Result<String, Error>
     Signer::new(secret).sign(payload).map(|signature| signature.to_string())
 }
 
-/// Whether the signature is that of the payload, compared in constant time. A malformed signature
-/// and malformed JSON count as a mismatch; [`Signer::verify`] tells which.
+/// Whether the signature is the payload's, compared in constant time. A malformed signature and
+/// malformed JSON count as a mismatch; [`Signer::verify`] tells which.
 pub fn verify(secret: impl AsRef<[u8]>, payload: &str, signature: &str) -> bool {
     Signer::new(secret).verify(payload, signature).is_ok()
 }
 
-/// Signs and verifies with one secret, whose key schedule it keeps: what depends on the secret
-/// alone is computed once. `Debug` shows nothing of it.
+/// Signs and verifies with one secret, whose key schedule is kept: what depends on the secret alone
+/// is computed once. `Debug` hides all of the secret.
 pub struct Signer {
     keyed: Hmac<Sha256>,
-    /// Memory of the last payload, for the next one. Who finds it in use takes new memory.
+    /// Memory of the last payload, for the next one. A caller that finds the memory in use takes
+    /// new memory.
     scratch: Mutex<Scratch>,
 }
 
 impl Signer {
-    /// Takes a stream's secret: its text, as UTF-8. Any length will do, none included.
+    /// Takes a stream's secret: its text, as UTF-8, of any length, even empty.
     pub fn new(secret: impl AsRef<[u8]>) -> Self {
         let keyed = Hmac::new_from_slice(secret.as_ref());
         let keyed = keyed.unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
@@ -133,8 +134,8 @@ impl Signer {
         Ok(Signature(mac.finalize().into_bytes().into()))
     }
 
-    /// Checks the signature of a payload in constant time: how long it takes says nothing about
-    /// the right signature.
+    /// Checks the signature of a payload in constant time: how long the check takes says nothing
+    /// about the right signature.
     ///
     /// # Errors
     ///
@@ -173,10 +174,11 @@ impl Signer {
     }
 }
 
-/// How much memory a signer keeps for the next payload, in bytes: about what one of 256 KiB takes.
+/// The most memory that a signer keeps for the next payload, in bytes: about what one of 256 KiB
+/// takes.
 const MOST_KEPT_BYTES: usize = 512 << 10;
 
-/// The memory for payloads is each signer's own.
+/// Gives each clone memory of its own for payloads.
 impl Clone for Signer {
     fn clone(&self) -> Self {
         Self { keyed: self.keyed.clone(), scratch: Mutex::default() }
@@ -197,7 +199,7 @@ impl fmt::Debug for Signer {
 pub struct Signature([u8; 32]);
 
 impl Signature {
-    /// The 32 bytes of the HMAC.
+    /// Returns the 32 bytes of the HMAC.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The canonical text as a chain of pieces, most of them of the text as it came.
+//! The canonical text as a chain of pieces, most of them pieces of the text as it came.
 
 use crate::json::span::Span;
 
@@ -7,25 +7,26 @@ use crate::json::span::Span;
 pub(super) struct Piece {
     start: u32,
     end: u32,
-    /// The piece that is due after this one.
+    /// The piece that comes after this one.
     next: u32,
     before: Before,
     source: Source,
 }
 
-/// What is due before a piece, besides the pieces before it.
+/// What is written before a piece, besides the pieces before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Before {
     /// Nothing.
     Nothing,
-    /// The comma between two members. None is part of a piece, since their order may change.
+    /// The comma between two members. Commas are outside the pieces, since the order of pieces may
+    /// change.
     Comma,
 }
 
 /// Where a piece lies.
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    /// In the text as it came.
+    /// In the text as the text came.
     Text,
     /// Among what is spelt anew.
     Spelt,
@@ -35,17 +36,17 @@ enum Source {
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     pieces: Vec<Piece>,
-    /// What the text spells otherwise than is due.
+    /// The texts that the canonical form spells in another way.
     spelt: Vec<u8>,
 }
 
 impl Pieces {
     pub(super) fn len(&self) -> u32 {
-        // A piece takes a byte of the text at least, and those fit 32 bits.
+        // A piece takes at least a byte of the text, and the length of the text fits 32 bits.
         self.pieces.len() as u32
     }
 
-    /// Appends a piece of the text; after it comes whichever is appended next.
+    /// Appends a piece of the text; the piece that is appended next comes after it.
     #[inline(always)]
     pub(super) fn push(&mut self, start: u32, end: u32, before: Before) {
         let next = self.len() + 1;
@@ -66,8 +67,8 @@ impl Pieces {
         self.pieces.truncate(len as usize);
     }
 
-    /// Has one piece come after another. Where that is one that is not there yet, it is the next
-    /// one that is appended.
+    /// Puts one piece after another. A piece that is not there yet is the next one that is
+    /// appended.
     #[inline(always)]
     pub(super) fn link(&mut self, piece: u32, next: u32) {
         if let Some(piece) = self.pieces.get_mut(piece as usize) {
@@ -102,7 +103,7 @@ impl Pieces {
         self.spelt.clear();
     }
 
-    /// How much memory it keeps.
+    /// Returns how much memory is kept.
     pub(super) fn kept_bytes(&self) -> usize {
         self.pieces.capacity() * size_of::<Piece>() + self.spelt.capacity()
     }
@@ -110,7 +111,7 @@ impl Pieces {
 
 /// Where canonical text goes, piece by piece.
 pub(super) trait Sink {
-    /// Takes the piece that the span is of the source.
+    /// Takes the piece of the source that the span names.
     fn put(&mut self, source: &[u8], piece: Span);
 }
 

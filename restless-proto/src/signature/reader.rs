@@ -1,10 +1,10 @@
 //! Reads a payload once, and finds the pieces of its canonical form.
 //!
-//! One flat loop, as `json::value` has it. The reader grows a *run*, the piece of the text that
-//! comes next as it is, and cuts the run where the canonical text goes on elsewhere: at white
-//! space, at other spellings, and around each member, in case that the object turns out to be
-//! unsorted. An object in which nothing was amiss gives its cuts back: canonical text ends up as
-//! one run.
+//! The reader is one flat loop, as in `json::value`. The reader grows a *run*, the piece of the
+//! text that comes next as it is, and cuts the run where the canonical text goes on elsewhere: at
+//! white space, at other spellings, and around each member, because the object may turn out to be
+//! unsorted. An object that turns out canonical gives its cuts back: canonical text ends up as one
+//! run.
 
 use super::PAYLOAD_LEVELS;
 use super::members::{Mark, Members};
@@ -16,7 +16,7 @@ use crate::json::string::decode_escape;
 use crate::json::token::{Next, key, literal, number_far, peek, short_integer, string};
 use crate::json::value::{closed_by, end, start};
 
-/// What reading takes memory for. Kept, the next payload takes none.
+/// The memory that reading takes. Where it is kept, the next payload takes none.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) pieces: Pieces,
@@ -32,24 +32,25 @@ impl Scratch {
         self.around.clear();
     }
 
-    /// How much memory it keeps.
+    /// Returns how much memory is kept.
     pub(super) fn kept_bytes(&self) -> usize {
         let around = self.around.capacity() * size_of::<Open>();
         self.pieces.kept_bytes() + self.members.kept_bytes() + around
     }
 }
 
-/// Stands for what closes the text around its one value. Nothing looks for it.
+/// Stands for the byte that closes the text around its one value. Nothing looks for it.
 const OUTERMOST: u8 = b']';
 
 /// A container that is open.
 #[derive(Clone, Copy, Debug)]
 struct Open {
-    /// What closes it.
+    /// The byte that closes the container.
     closing: u8,
-    /// Whether each key so far came after the one before.
+    /// Whether each key so far came after the key before it.
     is_sorted: bool,
-    /// How it was before the container began: what it goes back to if nothing is amiss in it.
+    /// How the run was before the container began: what the run goes back to if the container is
+    /// canonical.
     run: u32,
     before: Before,
     pieces: u32,
@@ -57,7 +58,8 @@ struct Open {
     amiss: u32,
 }
 
-/// Reads the text. The canonical form is one span of it, or the chain of the scratch's pieces.
+/// Reads the text. The canonical form is one span of the text, or the chain of the scratch's
+/// pieces.
 pub(super) fn read(text: &str, scratch: &mut Scratch) -> Result<Option<Span>, JsonError> {
     scratch.clear();
     let rest = start(text)?;
@@ -71,9 +73,9 @@ struct Reader<'a, 's> {
     scratch: &'s mut Scratch,
     /// Where the run starts.
     run: u32,
-    /// What is due before it.
+    /// What is written before the run.
     before: Before,
-    /// How often the text was not as it is due.
+    /// How often the text was not in its canonical form.
     amiss: u32,
 }
 
@@ -119,7 +121,7 @@ impl<'a> Reader<'a, '_> {
                 },
                 _ => literal(first, value)?,
             };
-            // A value has ended, and maybe what is around it.
+            // A value has ended, and maybe what is around the value.
             loop {
                 if self.scratch.around.is_empty() {
                     end(rest)?;
@@ -148,7 +150,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// What was read so far, in bytes.
+    /// Returns what was read so far, in bytes.
     #[inline(always)]
     fn at(&self, rest: &[u8]) -> u32 {
         (self.text.len() - rest.len()) as u32
@@ -192,7 +194,7 @@ impl<'a> Reader<'a, '_> {
         Ok(key.rest)
     }
 
-    /// A key with escapes, or with white space before its colon.
+    /// Reads a key with escapes, or with white space before its colon.
     #[cold]
     fn key_amiss(&mut self, quote: &'a [u8], raw: &[u8], rest: &'a [u8]) {
         let after_key = quote.get(raw.len() + 2..).unwrap_or_default();
@@ -213,7 +215,7 @@ impl<'a> Reader<'a, '_> {
     #[inline(always)]
     fn close(&mut self, bracket: &[u8], object: &Open) {
         if object.is_sorted && self.amiss == object.amiss {
-            // Nothing of it need be cut.
+            // No cut in the object is needed.
             self.scratch.pieces.truncate(object.pieces);
             self.run = object.run;
             self.before = object.before;
@@ -264,12 +266,12 @@ impl<'a> Reader<'a, '_> {
         self.amiss += 1;
     }
 
-    /// Spells a string's escapes as they are due.
+    /// Spells a string's escapes as the canonical form does.
     fn respell(&mut self, quote: &'a [u8], after: &[u8]) {
         let mut rest = quote.get(..quote.len() - after.len()).unwrap_or_default();
         while let Some(plain) = memchr::memchr(b'\\', rest) {
             let escape = rest.get(plain..).unwrap_or_default();
-            // It was read before.
+            // The escape was read before.
             let Ok((decoded, len)) = decode_escape(escape) else { break };
             let (spelt, behind) = escape.split_at_checked(len).unwrap_or_default();
             let due = &mut [0; 6];
@@ -283,7 +285,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Reads a number that may be spelt otherwise than is due.
+    /// Reads a number that may be spelt in another way than the canonical one.
     #[inline(never)]
     fn number(&mut self, number: &'a [u8]) -> Result<&'a [u8], Stop> {
         let (rest, float) = number_far(number)?;
@@ -305,8 +307,8 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-/// The one way in which a character stands in a canonical string, save where it needs no escape in
-/// the original.
+/// Returns the one spelling of a character that the original escapes. A character without an escape
+/// in the original stays as it is.
 fn escape_canonically(c: char, buffer: &mut [u8; 6]) -> &str {
     match c {
         '"' => r#"\""#,

@@ -12,8 +12,9 @@ use super::last_event_id::LastEventId;
 pub enum Block<'a> {
     /// A block with data: an event is dispatched.
     Event(Event<'a>),
-    /// A block that dispatches no event but had an `id` field: the last event ID that it set, empty
-    /// where it took the earlier one back. A position to resume at moves by it all the same.
+    /// A block that had an `id` field and dispatches no event: the last event ID that the block
+    /// set, empty where the block took the earlier ID back. A position to resume at moves by it all
+    /// the same.
     Id(&'a str),
 }
 
@@ -22,7 +23,7 @@ pub enum Block<'a> {
 pub struct Event<'a> {
     pub(super) event_type: &'a str,
     pub(super) data: &'a str,
-    /// What `data` is a part of, where that can be shared.
+    /// The memory that `data` is a part of, where that can be shared.
     pub(super) holder: Option<&'a Bytes>,
     pub(super) last_event_id: &'a LastEventId,
     /// The chunk that the ID may lie in. The bytes become a text on demand.
@@ -32,33 +33,33 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The event type: the value of the block's last `event` field, `"message"` where there is
-    /// none or it is empty.
+    /// Returns the event type: the value of the block's last `event` field, `"message"` where that
+    /// is missing or empty.
     pub fn event_type(&self) -> &'a str {
         if self.event_type.is_empty() { "message" } else { self.event_type }
     }
 
-    /// The values of the block's `data` fields, an LF between each two.
+    /// Returns the values of the block's `data` fields, an LF between each two.
     pub fn data(&self) -> &'a str {
         self.data
     }
 
-    /// The same data to keep, in UTF-8. The slice shares the chunk that the data came in, and keeps
-    /// that chunk in memory. Of data that was joined from several lines or pieces, up to 64 KiB are
-    /// copied; larger data is given out with the buffer, which may be up to twice as large.
+    /// Returns the same data to keep, in UTF-8. The slice shares the chunk that the data came in,
+    /// and keeps that chunk in memory. Data that was joined from several lines or pieces is copied
+    /// up to 64 KiB; larger data is given out with the buffer, which may be up to twice as large.
     pub fn data_bytes(&self) -> Bytes {
         let data = self.data.as_bytes();
         self.holder.map_or_else(|| Bytes::copy_from_slice(data), |holder| holder.slice_ref(data))
     }
 
-    /// The last event ID as of this event's dispatch, which an earlier block may have set; empty
-    /// where there is none.
+    /// Returns the last event ID as of this event's dispatch, which an earlier block may have set;
+    /// empty where there is none.
     pub fn last_event_id(&self) -> &'a str {
         self.last_event_id.text(self.chunk)
     }
 
-    /// The ID that this event's own block gave, `None` where it gave none. An empty one takes an
-    /// earlier one back.
+    /// Returns the ID that this event's own block gave; `None` for a block without an ID. An empty
+    /// ID takes an earlier one back.
     pub fn id(&self) -> Option<&'a str> {
         self.has_id.then(|| self.last_event_id())
     }

@@ -21,7 +21,7 @@ pub(super) struct Buffers {
     id: LastEventId,
     has_id: bool,
     over_limit: bool,
-    /// Any of the above has been touched since the last blank line.
+    /// Whether any of the above has been touched since the last blank line.
     begun: bool,
 }
 
@@ -43,17 +43,18 @@ pub(super) enum Data {
     /// No `data` field has come.
     #[default]
     Absent,
-    /// One has, and its value lies in the chunk being read.
+    /// One `data` field has come, and its value lies in the chunk being read.
     InChunk(Range<usize>),
-    /// One has, and its value lay in a chunk before that. Not copied: it keeps that chunk.
+    /// One `data` field has come, and its value lay in an earlier chunk, which is kept instead of a
+    /// copy.
     InEarlierChunk(Bytes),
-    /// In a buffer: several lines of it, or one in pieces.
+    /// The data lies in a buffer: several lines, or one line in pieces.
     Joined,
 }
 
 impl Buffers {
-    /// Takes a block's first `data` line, if it is that and within the limits, and says so. The
-    /// same as [`data_line`](Self::data_line) for most.
+    /// Takes a block's first `data` line, if the line is one and within the limits, and says so.
+    /// For most lines, does the same as [`data_line`](Self::data_line).
     #[inline(always)]
     pub(super) fn first_data_line(
         &mut self,
@@ -104,7 +105,7 @@ impl Buffers {
         Ok(())
     }
 
-    /// Takes one more `data` line of a block with several, if it is that, short and within the
+    /// Takes one more `data` line of a block with several, if the line is one, short and within the
     /// limits, and says so. The value begins at `behind`, what is left of the chunk.
     #[inline(always)]
     pub(super) fn short_data_line(
@@ -125,8 +126,8 @@ impl Buffers {
         {
             return false;
         }
-        // Moved as if it had so many bytes, and the length set back: a call to copy 20 bytes costs
-        // 30 instructions.
+        // The line is moved as if it had so many bytes, and the length is set back: a call to copy
+        // 20 bytes costs 30 instructions.
         let mut line = [b'\n'; SHORT_LINE + 1];
         if let Some(after_lf) = line.last_chunk_mut() {
             *after_lf = *value;
@@ -190,7 +191,7 @@ impl Buffers {
         self.id.leave_chunk(chunk);
     }
 
-    /// The joined data.
+    /// Returns the joined data.
     pub(super) fn joined(&self) -> &[u8] {
         &self.joined
     }
@@ -223,7 +224,8 @@ impl Buffers {
         self.has_id = true;
     }
 
-    /// The line `seen` bytes long is over the limit: the block can't be dispatched as an event.
+    /// Notes that the line, `seen` bytes long, is over the limit: the block can't be dispatched as
+    /// an event.
     pub(super) fn line_over_limit(
         &mut self,
         limits: &Limits,
@@ -277,9 +279,9 @@ impl Buffers {
         std::mem::take(&mut self.data)
     }
 
-    /// The joined data with its buffer, where that is too large to be used again. The buffer may be
-    /// up to twice as large as the data: moving the data would cost as much again as reading the
-    /// data.
+    /// Returns the joined data with its buffer, where the buffer is too large to be used again. The
+    /// buffer may be up to twice as large as the data: to move the data would cost as much again as
+    /// to read it.
     pub(super) fn take_large(&mut self) -> Option<Bytes> {
         (self.joined.len() > LARGEST_KEPT_BUFFER)
             .then(|| Bytes::from(std::mem::take(&mut self.joined)))
@@ -333,13 +335,13 @@ impl Buffers {
     fn make_room(&mut self, more: usize) {
         let length = self.joined.len();
         if self.joined.capacity() - length < more {
-            // Within the limits, which no power of two is far from.
+            // The size stays within the limits, which a power of two is always close to.
             let size = (length + more).checked_next_power_of_two().unwrap_or(length + more);
             self.joined.reserve_exact(size - length);
         }
     }
 
-    /// Drops what can't become an event any more. Of each block, the first error is told.
+    /// Drops what can't become an event any more. Only the first error of a block is told.
     fn drop_data(&mut self, error: LimitError) -> Result<(), LimitError> {
         self.begun = true;
         self.data = Data::Absent;
@@ -349,8 +351,8 @@ impl Buffers {
     }
 }
 
-/// Whether a line, or the event that it belongs to, is too long with a value of `in_line` bytes
-/// after `before_value` bytes of its line and `before_line` bytes of the event's data.
+/// Whether a line, or the event that the line belongs to, is too long with a value of `in_line`
+/// bytes after `before_value` bytes of the line and `before_line` bytes of the event's data.
 #[inline]
 fn over(
     limits: &Limits,
@@ -363,8 +365,8 @@ fn over(
     if fits { None } else { Some(first_passed(limits, before_value, before_line, in_line)) }
 }
 
-/// The error of the limit that is passed first when the bytes come one by one, since the error
-/// must not depend on how they come.
+/// Returns the error of the limit that would be passed first if the bytes came one by one, since
+/// the error must not depend on how they come.
 #[cold]
 fn first_passed(
     limits: &Limits,
@@ -381,12 +383,12 @@ fn first_passed(
     }
 }
 
-/// A line of the stream is too long.
+/// Makes the error for a line of the stream that is too long.
 fn line_error(limits: &Limits, seen: usize) -> LimitError {
     LimitError::new("a line of the event stream", limits.line_bytes, seen)
 }
 
-/// The data of an event is too long.
+/// Makes the error for data of an event that is too long.
 pub(super) fn event_error(limits: &Limits, seen: usize) -> LimitError {
     LimitError::new("the data of an event", limits.event_bytes, seen)
 }
@@ -403,5 +405,6 @@ fn replace(buffer: &mut String, value: &[u8]) {
 /// A line of up to so many bytes is joined as if it had so many.
 const SHORT_LINE: usize = 32;
 
-/// The buffer of larger data, in bytes, is given out with it; up to here, it is used again.
+/// The size in bytes up to which the buffer is used again; a larger buffer is given out with its
+/// data.
 const LARGEST_KEPT_BUFFER: usize = 64 << 10;

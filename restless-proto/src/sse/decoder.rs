@@ -30,27 +30,27 @@ pub struct Decoder {
     lent: Lent,
     /// The data of that block where it does not lie in the chunk being read.
     held: Bytes,
-    /// The data of that block where bad UTF-8 in it was replaced.
+    /// The data of that block where bad UTF-8 was replaced.
     replaced: Bytes,
-    /// Whether the ID of an event that turned out to be over its limit after its block had ended is
-    /// still to be given out.
+    /// Whether the ID of an event is still to be given out that turned out to be over its limit
+    /// after its block had ended.
     id_waits: bool,
 }
 
-/// What an event is lent from, to be let go of with the next call.
+/// What an event is lent from. The next call lets go of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lent {
     /// No event is lent.
     Nothing,
-    /// Nothing but the chunk being read.
+    /// The chunk being read, and nothing else.
     Chunk,
     /// A buffer or an earlier chunk.
     Other,
 }
 
 impl Decoder {
-    /// A decoder at the start of a stream. Of `limits`, [`line`](Limits::line) and
-    /// [`event`](Limits::event) count here.
+    /// Makes a decoder at the start of a stream. [`line`](Limits::line) and
+    /// [`event`](Limits::event) are the `limits` that count here.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -64,8 +64,8 @@ impl Decoder {
         }
     }
 
-    /// Starts from a last event ID that is known already. Events carry it until the stream sets
-    /// another. Default: none, which is the same as an empty one.
+    /// Starts from a last event ID that is known already. Events carry the ID until the stream sets
+    /// another one. Default: none, which is the same as an empty ID.
     #[must_use]
     pub fn with_last_event_id(mut self, id: &str) -> Self {
         self.last_event_id.set(id.as_bytes());
@@ -74,12 +74,12 @@ impl Decoder {
 
     /// Takes the next chunk of the stream, of any size, without copying it.
     ///
-    /// Feed again when [`poll`](Self::poll) has answered `None`. A chunk fed earlier is not lost:
-    /// it waits behind those before it, and its memory comes on top of the limits.
+    /// Feed again when [`poll`](Self::poll) has answered `None`. A chunk that is fed earlier waits
+    /// behind those before it, and its memory comes on top of the limits.
     #[inline]
     pub fn feed(&mut self, chunk: Bytes) {
-        // The middle of a line that comes in many small chunks: to keep each and read it later
-        // takes three times as long.
+        // The chunk is the middle of a line that comes in many small chunks: to keep each and read
+        // it later takes three times as long.
         if self.interpreter.is_in_data_line()
             && chunk.len() <= SHORT_CHUNK
             && self.lines.is_empty()
@@ -91,21 +91,21 @@ impl Decoder {
         self.lines.feed(chunk);
     }
 
-    /// The next block that dispatches an event or sets the last event ID; `None` when what was fed
-    /// is used up.
+    /// Returns the next block that dispatches an event or sets the last event ID; `None` when what
+    /// was fed is used up.
     ///
     /// # Errors
     ///
     /// A [`LimitError`] as soon as a line turns out longer than [`Limits::line`], or an event's
-    /// data longer than [`Limits::event`]; one for each block, and the stream goes on with the next
-    /// `poll`. Of that block only further `id` and `retry` fields count. A block over a limit that
-    /// has an `id` comes out at its end as [`Block::Id`], never as an event, so that a client that
-    /// resumes at the last event ID gets past the block.
+    /// data longer than [`Limits::event`]. The error comes once for each such block, and the stream
+    /// goes on with the next `poll`. Of that block only further `id` and `retry` fields count. A
+    /// block over a limit that has an `id` comes out at its end as [`Block::Id`], never as an
+    /// event, so that a client that resumes at the last event ID gets past the block.
     ///
     /// Comments and unknown fields may be of any length, because the decoder drops their bytes.
     #[inline]
     pub fn poll(&mut self) -> Result<Option<Block<'_>>, LimitError> {
-        // Between two chunks: as often as not where an event comes in each.
+        // The decoder is between two chunks: as often as not where an event comes in each chunk.
         if self.lent == Lent::Nothing && self.lines.chunk().is_empty() {
             return Ok(None);
         }
@@ -138,9 +138,9 @@ impl Decoder {
     /// Starts anew with the content of the next response. The last event ID and the reconnection
     /// time stay; all else is dropped, chunks that are not read yet included.
     ///
-    /// Read literally, the standard has the new stream's events without an ID until it sets one.
-    /// Browsers and the web-platform-tests (`eventsource/format-field-id`) let them carry the old
-    /// one, and so does this.
+    /// Read literally, the standard gives the new stream's events no ID until the stream sets one.
+    /// Browsers and the web-platform-tests (`eventsource/format-field-id`) let the events carry the
+    /// old ID, and so does this decoder.
     pub fn reset(&mut self) {
         self.take_back();
         self.last_event_id.leave_chunk(self.lines.chunk());
@@ -149,15 +149,15 @@ impl Decoder {
         self.id_waits = false;
     }
 
-    /// The last event ID as of the last blank line: what a next request sends as `Last-Event-ID`
-    /// where it is not empty. The ID can hold any character but NUL, LF and CR.
+    /// Returns the last event ID as of the last blank line: what a next request sends as
+    /// `Last-Event-ID` where the ID is not empty. The ID can hold any character but NUL, LF and CR.
     pub fn last_event_id(&self) -> &str {
         self.last_event_id.text(self.lines.chunk())
     }
 
-    /// What the last valid `retry` field asked for, as soon as its line has ended; `None` where
-    /// none came. Valid are ASCII digits only, read as milliseconds; a number of more than 64 bits
-    /// is the longest time that they hold.
+    /// Returns what the last valid `retry` field asked for, as soon as its line has ended; `None`
+    /// without such a field. Only ASCII digits are valid, read as milliseconds; a number of more
+    /// than 64 bits is the longest time that 64 bits hold.
     pub fn reconnection_time(&self) -> Option<Duration> {
         self.interpreter.reconnection_time
     }
@@ -168,7 +168,7 @@ impl Decoder {
         self.interpreter.is_mid_block()
     }
 
-    /// Whether the block that is being read was told of as over a limit: what is left of it says
+    /// Whether the block that is being read was told of as over a limit: the rest of the block says
     /// nothing more.
     pub(crate) fn is_over_limit(&self) -> bool {
         self.interpreter.buffers.is_over_limit()
@@ -201,7 +201,7 @@ impl Decoder {
         match plain::read(chunk, at, &mut interpreter.buffers, last_event_id, limits)? {
             Plain::Block(end) => Ok(Some(end)),
             Plain::GoesOn => {
-                // The line's end has been looked for: no need to do so once more.
+                // The line's end has been looked for already.
                 if let Some(piece) = lines.rest() {
                     interpreter.take(piece)?;
                 }
@@ -299,11 +299,11 @@ impl Decoder {
 
 /// What has been read.
 enum Read {
-    /// Nothing that has something to say.
+    /// Lines that have nothing to say yet.
     On,
-    /// A block that has.
+    /// A block that has something to say.
     Block(BlockEnd),
-    /// All that was fed.
+    /// All that was fed is read.
     All,
 }
 
@@ -317,8 +317,8 @@ impl fmt::Debug for Decoder {
     }
 }
 
-/// A chunk of up to so many bytes may be taken at once. A longer one, which a line may well end in,
-/// is not worth to be looked through for that twice.
+/// The size up to which a chunk may be taken at once. In a longer chunk, a line may well end, so
+/// that to look for the end twice would not pay.
 const SHORT_CHUNK: usize = 4 << 10;
 
 /// U+FFFD takes three bytes and can stand for one, so the text can be longer than what came.

@@ -10,8 +10,8 @@ pub(super) enum Field {
 }
 
 impl Field {
-    /// The field of a whole line and where its value starts; `None` for a comment and for a name
-    /// that means nothing.
+    /// Returns the field of a whole line and where its value starts; `None` for a comment and for a
+    /// name that means nothing.
     #[inline]
     pub(super) fn of(line: &[u8]) -> Option<(Self, usize)> {
         let (field, after_name) = match line {
@@ -30,14 +30,15 @@ impl Field {
         Some((field, line.len() - value.len()))
     }
 
-    /// Whether the start of a line leaves open which field it is, or where its value starts.
+    /// Whether the start of a line leaves open which field the line is, or where its value starts.
     /// True only for up to [`LONGEST_OPEN_START`] bytes.
     pub(super) fn is_open(start: &[u8]) -> bool {
         NAMES_WITH_COLON.iter().any(|name| name.starts_with(start))
     }
 }
 
-/// The most bytes of a line that leave open which field it is: after the colon a space may follow.
+/// The most bytes of a line that leave open which field the line is: after the colon a space may
+/// follow.
 pub(super) const LONGEST_OPEN_START: usize = 6;
 
 const NAMES_WITH_COLON: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];

@@ -14,7 +14,8 @@ pub(super) struct Interpreter {
     pub(super) buffers: Buffers,
     pub(super) reconnection_time: Option<Duration>,
     line: Line,
-    /// What has come of a line that goes on in the next chunk, where [`Line`] says that it is held.
+    /// The part of a line that goes on in the next chunk, where [`Line`] says that the part is
+    /// held.
     held: Vec<u8>,
 }
 
@@ -25,15 +26,15 @@ pub(super) struct Interpreter {
 /// ```
 #[derive(Clone, Copy)]
 enum Line {
-    /// Nothing of it has come.
+    /// Nothing of the line has come.
     Start,
-    /// Too little has come to tell which field it is. Held.
+    /// Too little has come to tell which field the line is. Held.
     Open,
     /// A `data` line. The value of a `data` field goes straight to the data buffer.
     Data {
         /// How many bytes of the line stand before its value.
         before_value: usize,
-        /// Where its value starts in the data buffer.
+        /// Where the line's value starts in the data buffer.
         start: usize,
     },
     /// Another field that counts. Held.
@@ -59,7 +60,7 @@ impl Interpreter {
         match self.line {
             Line::Start if piece.ended => {}
             Line::Data { before_value, start } if !piece.ended => {
-                // The middle of a long line, in the shortest way.
+                // The piece is the middle of a long line, and takes the shortest way.
                 self.buffers
                     .more_data(&self.limits, before_value, start, piece.bytes)
                     .inspect_err(|_| self.line = Line::Ignored)?;
@@ -102,7 +103,7 @@ impl Interpreter {
         matches!(self.line, Line::Data { .. })
     }
 
-    /// Appends a chunk to a `data` line that goes on, if that is all there is to do with it.
+    /// Appends a chunk to a `data` line that goes on, if that is all there is to do with the chunk.
     #[inline]
     pub(super) fn append(&mut self, chunk: &[u8]) -> bool {
         let Line::Data { before_value, start } = self.line else { return false };
@@ -110,7 +111,7 @@ impl Interpreter {
             && self.buffers.more_data(&self.limits, before_value, start, chunk).is_ok()
     }
 
-    /// Whether a line or a block has begun that counts and has not ended.
+    /// Whether a line or a block that counts has begun and not ended.
     pub(super) fn is_mid_block(&self) -> bool {
         match self.line {
             Line::Start | Line::Ignored => self.buffers.has_begun(),
@@ -169,7 +170,7 @@ impl Interpreter {
         }
     }
 
-    /// Tells from its held start what a line is.
+    /// Tells from the held start what a line is.
     fn tell_line(&mut self, piece: Piece<'_>) -> Result<Line, LimitError> {
         if !piece.ended && Field::is_open(&self.held) {
             return Ok(Line::Open);
@@ -222,11 +223,12 @@ impl Interpreter {
     }
 }
 
-/// The time in a `retry` value: nothing but ASCII digits, an integer in base ten, as milliseconds.
+/// Reads the time in a `retry` value: nothing but ASCII digits, an integer in base ten, as
+/// milliseconds.
 ///
-/// The standard sets no bound. What is over 64 bits is the longest time there is: some 585 million
-/// years, so nobody can tell the difference. How much of it is waited for is
-/// [`Backoff`](crate::Backoff)'s to say.
+/// The standard sets no bound. A number over 64 bits becomes the longest time there is: some 585
+/// million years, so the difference is never seen. [`Backoff`](crate::Backoff) says how much of the
+/// time is waited for.
 fn reconnection_time(value: &[u8]) -> Option<Duration> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -237,7 +239,7 @@ fn reconnection_time(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds))
 }
 
-/// A longer buffer than this is not kept for the next line, in bytes.
+/// The longest buffer that is kept for the next line, in bytes.
 const LARGEST_KEPT_LINE: usize = 64 << 10;
 
 #[cfg(test)]

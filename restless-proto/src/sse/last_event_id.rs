@@ -4,17 +4,17 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-/// The value of an `id` field, or none, which is the same as an empty one.
+/// The value of an `id` field, or none, which is the same as an empty value.
 #[derive(Debug, Default)]
 pub(super) struct LastEventId {
-    /// Where it lies in the chunk being read, if it does: plain ASCII without NUL.
+    /// Where the ID lies in the chunk being read, if it does: plain ASCII without NUL.
     in_chunk: Option<Range<usize>>,
-    /// The ID otherwise.
+    /// The ID that lies elsewhere.
     text: String,
 }
 
 impl LastEventId {
-    /// Takes a value of the chunk as it lies there.
+    /// Takes a value of the chunk as the value lies there.
     #[inline(always)]
     pub(super) fn set_in_chunk(&mut self, value: Range<usize>) {
         self.in_chunk = Some(value);
@@ -27,7 +27,7 @@ impl LastEventId {
         self.text.push_str(&String::from_utf8_lossy(value));
     }
 
-    /// Takes another's value, and leaves it any.
+    /// Takes another's value, and leaves the other with any value.
     #[inline(always)]
     pub(super) fn take(&mut self, other: &mut Self) {
         match &other.in_chunk {
@@ -47,7 +47,8 @@ impl LastEventId {
         }
     }
 
-    /// The ID. To check its UTF-8 costs more than to find it, so that is left to who asks.
+    /// Returns the ID. To check its UTF-8 costs more than to find it, so whoever asks pays for the
+    /// check.
     pub(super) fn text<'a>(&'a self, chunk: &'a Bytes) -> &'a str {
         match &self.in_chunk {
             Some(value) => {

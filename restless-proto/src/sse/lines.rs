@@ -4,14 +4,14 @@ use bytes::Bytes;
 
 use crate::chunks::Chunks;
 
-/// The chunks that are not read yet, and how far the first of them is.
+/// The chunks that are not read yet, and how far the first of them is read.
 ///
-/// Each byte is looked at once: a line that goes on in the next chunk is given out as it lies, in
-/// pieces, and whoever needs it whole keeps the pieces.
+/// Each byte is looked at once: a line that goes on in the next chunk is given out in pieces, as
+/// the line lies, and whoever needs the line whole keeps the pieces.
 #[derive(Default)]
 pub(super) struct Lines {
     chunks: Chunks,
-    /// How much of the first of them is read.
+    /// How much of the first chunk is read.
     read: usize,
     edge: Edge,
 }
@@ -21,11 +21,11 @@ pub(super) struct Lines {
 pub(super) struct Piece<'a> {
     /// The piece, without the line's end.
     pub(super) bytes: &'a [u8],
-    /// Where it starts in the chunk.
+    /// Where the piece starts in the chunk.
     pub(super) start: usize,
     /// Whether the line ends here.
     pub(super) ended: bool,
-    /// The whole chunk that it lies in.
+    /// The whole chunk that the piece lies in.
     pub(super) chunk: &'a [u8],
 }
 
@@ -39,7 +39,8 @@ pub(super) struct Piece<'a> {
 enum Edge {
     /// The byte order mark before the first line, of which so many bytes have come.
     Bom(usize),
-    /// The end of a line, which the CR at the end of the last chunk has ended: it may be CR LF.
+    /// The end of a line, which the CR at the end of the last chunk has ended: the end may be CR
+    /// LF.
     AfterCr,
     /// Nothing else.
     None,
@@ -59,7 +60,8 @@ impl Lines {
     }
 
     /// Steps over what means nothing between blocks, where the last piece has ended its line: blank
-    /// lines, and comments that end in this chunk. What ends at the chunk's end with a CR is left.
+    /// lines, and comments that end in this chunk. A line that ends at the chunk's end with a CR is
+    /// left.
     #[inline]
     pub(super) fn skip_between_blocks(&mut self) {
         let chunk: &[u8] = self.chunks.first();
@@ -82,7 +84,7 @@ impl Lines {
         }
     }
 
-    /// The next piece, `None` at the chunk's end.
+    /// Returns the next piece, `None` at the chunk's end.
     #[inline(always)]
     pub(super) fn next(&mut self) -> Option<Piece<'_>> {
         if self.edge != Edge::None {
@@ -122,8 +124,8 @@ impl Lines {
         self.chunks.leave_first()
     }
 
-    /// The chunk being read, and where a line may start in it; `None` where the next byte may be
-    /// something else.
+    /// Returns the chunk being read, and where a line may start in the chunk; `None` where the next
+    /// byte may be something else.
     #[inline(always)]
     pub(super) fn line_start(&mut self) -> Option<(&[u8], &mut usize)> {
         match self.edge {
@@ -132,7 +134,7 @@ impl Lines {
         }
     }
 
-    /// All that is left of the chunk, which no line ends in.
+    /// Returns all that is left of the chunk, in which no line ends.
     pub(super) fn rest(&mut self) -> Option<Piece<'_>> {
         let chunk: &[u8] = Some(self.chunks.first()).filter(|chunk| !chunk.is_empty())?;
         let start = std::mem::replace(&mut self.read, chunk.len());
@@ -145,14 +147,14 @@ impl Lines {
         self.chunks.first().is_empty() && self.edge == Edge::None
     }
 
-    /// The chunk being read, empty where there is none.
+    /// Returns the chunk being read, empty where there is none.
     #[inline(always)]
     pub(super) fn chunk(&self) -> &Bytes {
         self.chunks.first()
     }
 
-    /// Steps over what is not part of a line. What looked like a byte order mark, in chunks now
-    /// gone, and was none is the start of the first line, and given out.
+    /// Steps over what is not part of a line. Bytes in chunks now gone may have looked like a byte
+    /// order mark without being one: they are the start of the first line, and given out.
     #[cold]
     fn cross_edge(&mut self) -> Option<&'static [u8]> {
         let rest = self.chunks.first().get(self.read..).filter(|rest| !rest.is_empty())?;
@@ -180,10 +182,10 @@ impl Lines {
     }
 }
 
-/// Where the first CR or LF is.
+/// Returns where the first CR or LF is.
 #[inline(always)]
 pub(super) fn find_line_end(bytes: &[u8]) -> Option<usize> {
-    // A short line, a blank one most of all, is over before the search for long ones has begun.
+    // A short line, a blank line most of all, is over before the search for long ones has begun.
     let mut rest = bytes;
     for _ in 0..2 {
         let Some((block, after)) = rest.split_first_chunk() else { break };

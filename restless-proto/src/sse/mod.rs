@@ -27,8 +27,8 @@
 //!   linear in the number of bytes, even for one huge line that comes byte by byte.
 //! - **Nothing waits.** A CR ends its line at once; an LF that follows the CR, be it in the next
 //!   chunk, belongs to the CR.
-//! - **Nothing is copied that lies in one chunk.** The data of an event with one `data` line is
-//!   lent out of the chunk that the line is in, without an allocation where the event ends there
+//! - **Data that lies in one chunk is lent, not copied.** The data of an event with one `data` line
+//!   is lent out of the chunk that the line is in, without an allocation where the event ends there
 //!   too.
 //! - **Memory is bounded**, and a block over a limit leaves the rest of the stream readable: see
 //!   [`Decoder::poll`].

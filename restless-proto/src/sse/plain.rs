@@ -2,9 +2,9 @@
 //!
 //! Nearly all of a stream is three kinds of line that lie whole in one chunk: `id` with up to 15
 //! ASCII characters, `data`, each with one space behind its colon, and the blank line. To read an
-//! event of those takes some 300 instructions beside the search for the line's end and the check of
-//! its UTF-8; with the rules for all lines that there are, 750. What is anything else is left where
-//! it is, to whoever knows them.
+//! event of such lines takes some 300 instructions beside the search for the line's end and the
+//! check of its UTF-8; with the rules for all lines that there are, 750. Any other line is left
+//! where it is, to whoever knows it.
 
 use super::buffers::{BlockEnd, Buffers};
 use super::last_event_id::LastEventId;
@@ -31,7 +31,7 @@ pub(super) fn read(
     last_event_id: &mut LastEventId,
     limits: &Limits,
 ) -> Result<Plain, LimitError> {
-    // In a register, which saves a store and a load for each line.
+    // The place is in a register, which saves a store and a load for each line.
     let mut here = *at;
     let read = read_from(chunk, &mut here, buffers, last_event_id, limits);
     *at = here;
@@ -92,8 +92,8 @@ fn read_from(
     }
 }
 
-/// How many bytes the line's end at `length` has; `None` where there is none, or where it is a CR
-/// at the chunk's end, which an LF may follow.
+/// Returns how many bytes the line's end at `length` has; `None` where there is none, or where the
+/// end is a CR at the chunk's end, which an LF may follow.
 #[inline(always)]
 fn line_end_length(rest: &[u8], length: usize) -> Option<usize> {
     match rest.get(length..)? {

@@ -15,13 +15,13 @@ use crate::model::PayloadMode;
 use crate::redact::redacted;
 use crate::semantics::date;
 
-/// How an item follows the item before it. A subscription tells so where
+/// Says how an item follows the item before it. A subscription tells so where
 /// [`Subscription::continuity`](crate::Subscription::continuity) asks for this.
 ///
 /// The judgement rests on what a client sees: ids, times, refusals and rejected items. A service
-/// that leaves events out silently, under ids that rise, escapes the judgement, because an event
-/// does not name the event before. (A [`Document`](super::Document) of patches notices most of such
-/// gaps, by patches that do not fit.)
+/// that silently leaves events out, under ids that rise, escapes the judgement, because an event
+/// does not name the event before. A [`Document`](super::Document) of patches notices most of such
+/// gaps, by patches that do not fit.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Continuity {
@@ -31,7 +31,7 @@ pub enum Continuity {
     /// The item's time is before the `Date` of the answer, which is in whole seconds; after an
     /// answer without `Date` every item counts as live.
     Replayed,
-    /// An event of this id was handed out already, not longer ago than the
+    /// An event of this id was handed out already, within the
     /// [window](crate::Subscription::dedupe), or by an earlier run whose cursor was this id.
     Repeated,
     /// Something may be missing between the item before it and this one.
@@ -46,7 +46,7 @@ pub enum Continuity {
 }
 
 impl Continuity {
-    /// In a word, as the examples print it: `live`, `replayed`, `repeated`, `gap`.
+    /// Returns the word that the examples print: `live`, `replayed`, `repeated`, `gap`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -57,7 +57,7 @@ impl Continuity {
     }
 }
 
-/// Without what looks like a key.
+/// Leaves out what looks like a key.
 impl fmt::Debug for Continuity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -78,14 +78,14 @@ impl fmt::Debug for Continuity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GapReason {
-    /// The service refused the position, and was asked again without one.
+    /// The service refused the position, and was asked again without a position.
     #[error("the service refused the position")]
     Refused,
-    /// The service's ids went back, to one that is not known: its clock was set back, or its events
-    /// are others.
+    /// The service's ids went back, to an id that is not known: its clock was set back, or its
+    /// events are others.
     #[error("the service's ids went back")]
     WentBack,
-    /// The item before it was rejected: what it would have said is not known.
+    /// The item before it was rejected, and what that item said is unknown.
     #[error("an event was rejected")]
     Rejected,
     /// The item before it was larger than a limit allows.
@@ -95,14 +95,14 @@ pub enum GapReason {
     /// [a snapshot was asked for](super::SubscriptionMachine::ask_for_snapshot).
     #[error("a snapshot took the place of what lies before it")]
     Snapshot,
-    /// The position to resume at was missing: neither an event nor the `Date` of the first answer
-    /// had given one.
+    /// A position to resume at was missing: the first answer lacked a `Date`, and no event had
+    /// given a position.
     #[error("there was no position to resume at")]
     NoPosition,
 }
 
 impl GapReason {
-    /// In a word, as the examples print it.
+    /// Returns the word that the examples print.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -115,12 +115,12 @@ impl GapReason {
     }
 }
 
-/// What a subscription remembers to judge by, where it is asked to.
+/// What a subscription that tells continuity remembers to judge by.
 pub(super) struct Tracker {
     window: Window,
-    /// Whether what is repeated is dropped.
+    /// Whether repeated events are dropped.
     drops: bool,
-    /// The id that the last one has to be above, where they are numbers.
+    /// The id that the next one has to be above, where ids are numbers.
     highest: Option<u64>,
     /// A gap before the next item, and the cursor before it.
     gap: Option<(GapReason, Option<String>)>,
@@ -129,17 +129,17 @@ pub(super) struct Tracker {
     has_stood: bool,
     /// Whether the present connection has brought an item.
     brought: bool,
-    /// What was told last, in whose place another one is news.
+    /// The continuity that was told last. Another one is news.
     told: Option<Continuity>,
-    /// What comes next, behind the news of how it follows.
+    /// The next item, while the user is told first how the item follows.
     held: Option<Item>,
 }
 
 /// What is done with an item that was judged.
 pub(super) enum Verdict {
-    /// The item is handed out, and follows as the item before it.
+    /// The item is handed out, and follows as the item before it did.
     Same(Item),
-    /// How it follows is told first; then it is [taken](Tracker::take).
+    /// The user is told first how the item follows; then the item is [taken](Tracker::take).
     News(Continuity),
     /// The item is dropped.
     Drop,
@@ -149,7 +149,8 @@ pub(super) enum Verdict {
 pub(super) const WINDOW: usize = 1024;
 
 impl Tracker {
-    /// `cursor`: where the caller resumes; that event was handed out by an earlier run.
+    /// Starts empty but for `cursor`, where the caller resumes: an earlier run handed out that
+    /// event.
     pub(super) fn new(dedupe: Option<usize>, cursor: Option<&str>) -> Self {
         let mut tracker = Self {
             window: Window::new(dedupe.unwrap_or(WINDOW)),
@@ -168,7 +169,8 @@ impl Tracker {
         tracker
     }
 
-    /// A connection stands, whose answer had these fields. `resumes`: its request named a position.
+    /// A connection stands, whose answer had these fields; `resumes` says whether its request named
+    /// a position.
     pub(super) fn stands(&mut self, fields: &HeaderMap, resumes: bool) {
         let at = date::date(fields).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
         self.answered_ms = at.and_then(|at| i64::try_from(at.as_millis()).ok());
@@ -178,8 +180,8 @@ impl Tracker {
         }
     }
 
-    /// The position was given up, which was `from`: the next item comes after a gap, unless nothing
-    /// is known of anything before it.
+    /// The position `from` was given up. The next item comes after a gap, if anything is known of
+    /// what was before.
     pub(super) fn gave_up(&mut self, why: GapReason, from: Option<String>) {
         self.held = None;
         if from.is_some() || self.told.is_some() || why == GapReason::Refused {
@@ -189,11 +191,11 @@ impl Tracker {
 
     /// An id came without an item.
     pub(super) fn moved(&mut self, id: &str) {
-        // Behind it, but no event of this id was handed out.
+        // The id is behind the cursor now, but no event of this id was handed out.
         self.rise(id);
     }
 
-    /// How this item follows; `from` is the cursor before it.
+    /// Judges how this item follows; `from` is the cursor before the item.
     pub(super) fn judge(&mut self, item: Item, from: Option<&str>) -> Verdict {
         let continuity = match &item {
             Item::Event(event) => self.judge_event(event, from),
@@ -201,7 +203,7 @@ impl Tracker {
                 let to = rejected.id.clone();
                 let continuity = match (self.take_gap(to), &self.told) {
                     (Some(gap), _) => gap,
-                    // Its time is not to be trusted, where it has one.
+                    // The item's time is not to be trusted, where it has one.
                     (None, Some(Continuity::Replayed)) => Continuity::Replayed,
                     (None, Some(_) | None) => Continuity::Live,
                 };
@@ -226,17 +228,17 @@ impl Tracker {
         Verdict::News(continuity)
     }
 
-    /// The item whose news was told.
+    /// Returns the item whose news was told.
     pub(super) fn take(&mut self) -> Option<Item> {
         self.held.take()
     }
 
-    /// What is held will not be handed out: nobody is there to take it.
+    /// Drops the held item: nobody is left to take it.
     pub(super) fn let_go(&mut self) {
         self.held = None;
     }
 
-    /// How the last item followed the one before it; `None` before the first.
+    /// Returns how the last item followed the item before it; `None` before the first.
     pub(super) fn last(&self) -> Option<&Continuity> {
         self.told.as_ref()
     }
@@ -284,8 +286,8 @@ impl Tracker {
         Some(Continuity::Gap { from, to, why })
     }
 
-    /// What came before is no measure of what comes: after a gap the same ids may be other events,
-    /// or the same ones, which a document that was set back has to take again.
+    /// Forgets what came before, which is no measure of what comes. After a gap the same ids may be
+    /// other events, or the same events, which a document that was set back has to take again.
     fn forget(&mut self) {
         self.window.clear();
         self.highest = None;
@@ -316,19 +318,19 @@ fn is_snapshot(event: &StreamEvent) -> bool {
         && mode.is_some_and(|mode| PayloadMode::from(&*mode) == PayloadMode::FullData)
 }
 
-/// An id as a number, as the service's are: milliseconds.
+/// Returns an id as a number, which the service's ids are: milliseconds.
 fn number(id: &str) -> Option<u64> {
     id.parse().ok()
 }
 
-/// The last ids, so many of them.
+/// The last ids, up to a number of them.
 struct Window {
     most: usize,
     order: VecDeque<Arc<str>>,
     ids: BTreeSet<Arc<str>>,
 }
 
-/// Longest id that is remembered, as of cursors.
+/// The longest id that is remembered, as long as the longest cursor.
 const MOST_ID_BYTES: usize = 4096;
 
 impl Window {

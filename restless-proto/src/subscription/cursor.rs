@@ -12,31 +12,31 @@ use crate::query;
 use crate::runtime_url::{with_cursor, with_since, without_position, without_since};
 use crate::semantics::date;
 
-/// The one owner of the position: the cursor, and until there is one, `since`.
+/// The one owner of the position: the cursor, and until there is a cursor, `since`.
 ///
-/// An empty cursor or `since` is none. Where the caller gave neither, in an option or in the URL,
-/// the `Date` of the first good answer is `since`: what is sent during an outage before the first
-/// event comes all the same.
+/// An empty cursor or `since` counts as absent. Where the caller gave neither, in an option or in
+/// the URL, the `Date` of the first good answer is `since`: what is sent during an outage before
+/// the first event comes all the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Position {
     cursor: Option<String>,
     since: Option<String>,
-    /// Whether the caller's URL has a `since`, which then goes out with it.
+    /// Whether the caller's URL has a `since`, which then goes out with the URL.
     url_has_since: bool,
-    /// Whether the position was given up: until there is a cursor, none goes out, whatever the
-    /// caller's URL says.
+    /// Whether the position was given up: until there is a new cursor, requests name none, whatever
+    /// the caller's URL says.
     given_up: bool,
 }
 
-/// Longest cursor, from the caller or from a stream; the service's are 13 digits.
+/// The longest cursor, from the caller or from a stream; the service's cursors are 13 digits.
 const MOST_CURSOR_BYTES: usize = 4096;
 
 impl Position {
-    /// The caller's options go before what the URL says.
+    /// Starts at the caller's options, which go before what the URL says.
     ///
     /// # Errors
     ///
-    /// When one of them is too long to be sent with each connect.
+    /// When an option is too long to be sent with each connect.
     pub(super) fn new(
         url: &Url,
         cursor: Option<String>,
@@ -55,7 +55,7 @@ impl Position {
         Ok(Self { cursor, since, url_has_since, given_up: false })
     }
 
-    /// A good answer has come, with these fields: it is where to resume, as long as nothing else
+    /// Takes the fields of a good answer, whose `Date` is where to resume, as long as nothing else
     /// says so. The `Date` of an answer is by the clock of the service, as the times of events are.
     pub(super) fn answered(&mut self, fields: &HeaderMap) {
         if self.given_up || self.cursor.is_some() || self.since.is_some() || self.url_has_since {
@@ -71,7 +71,7 @@ impl Position {
         self.cursor.as_deref()
     }
 
-    /// Gives the position up, and returns the cursor that it had: the next connect names none,
+    /// Gives the position up, and returns the cursor from before: the next connect names none,
     /// which is the way to full data.
     pub(super) fn give_up(&mut self) -> Option<String> {
         self.since = None;
@@ -79,14 +79,14 @@ impl Position {
         self.cursor.take()
     }
 
-    /// Whether it was given up, and nothing has moved it since.
+    /// Whether the position was given up, and nothing has moved it since.
     pub(super) fn is_given_up(&self) -> bool {
         self.given_up && self.cursor.is_none()
     }
 
-    /// Moves behind an event that was handed out: to its [cursor](StreamEvent::cursor). An id that
-    /// is too long for a URL counts as none: otherwise the events after such an id would come again
-    /// for ever.
+    /// Moves behind an event that was handed out: to the event's [cursor](StreamEvent::cursor). An
+    /// id that is too long for a URL counts as absent: otherwise the events after such an id would
+    /// come again for ever.
     pub(super) fn move_behind(&mut self, event: &StreamEvent) {
         match event.cursor() {
             Some(cursor) if cursor.len() <= MOST_CURSOR_BYTES => self.move_to(&cursor),
@@ -104,13 +104,13 @@ impl Position {
         if cursor.is_empty() || cursor.len() > MOST_CURSOR_BYTES {
             return;
         }
-        // An event a second for months: the text is reused, not allocated anew.
+        // There may be an event a second for months: the text is reused, not allocated anew.
         let text = self.cursor.get_or_insert_default();
         text.clear();
         text.push_str(cursor);
     }
 
-    /// `url` with the position in its query: the cursor, and then no `since`; else `since`.
+    /// Returns `url` with the position in its query: the cursor and no `since`, or else `since`.
     pub(super) fn place_in(&self, url: &Url) -> Url {
         match (&self.cursor, &self.since) {
             (Some(cursor), _) => with_cursor(&without_since(url), cursor),
@@ -120,10 +120,10 @@ impl Position {
         }
     }
 
-    /// The same for a URL that a redirect leads to: a cursor that the server put there stays, and
-    /// so does its `since` as long as there is no cursor.
+    /// Does the same for a URL that a redirect leads to. A cursor that the server put there stays,
+    /// and so does the server's `since` as long as there is no cursor.
     pub(super) fn place_in_redirect(&self, url: &Url) -> Url {
-        // An empty one is none.
+        // An empty parameter counts as absent.
         let says = |name| query::value(url, name).is_some_and(|value| !value.is_empty());
         let stays = says("cursor") || (self.cursor.is_none() && says("since"));
         if stays { url.clone() } else { self.place_in(url) }
@@ -135,7 +135,8 @@ pub(super) fn is_in(url: &Url) -> bool {
     ["cursor", "since"].iter().any(|name| query::value(url, name).is_some_and(|it| !it.is_empty()))
 }
 
-/// The cursor that a request to this URL sends: ours, or the one that a redirect has put there.
+/// Returns the cursor that a request to this URL sends: ours, or the cursor that a redirect has put
+/// there.
 pub(super) fn sent_to(url: &Url) -> Option<String> {
     query::value(url, "cursor").filter(|cursor| !cursor.is_empty())
 }

@@ -18,17 +18,17 @@ use super::continuity::Continuity;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A connection stands. Comes once a connection, before its first item.
+    /// A connection stands. Comes once for each connection, before its first item.
     Opened(Opened),
-    /// A connection has stood for 10 s, and the head of an answer is still missing: a box in
+    /// A connection has stood for 10 s, and the head of an answer is still missing. A box in
     /// between may hold the head back until there is an event, or until some kilobytes have come
     /// (`X-Accel-Buffering: no` in the response and `proxy_buffering off` in nginx prevent that).
-    /// Comes once a connect at the most, and over event streams alone.
+    /// Comes at most once for each connect, and over event streams alone.
     Unanswered,
-    /// How the next item follows the one before it, where
+    /// Tells how the next item follows the item before it, where
     /// [`continuity`](crate::Subscription::continuity) asks for that. Comes before the first item,
-    /// before each that follows in another way than the last one, and before each that comes after
-    /// a gap.
+    /// before each item that follows in another way than the last one, and before each item after a
+    /// gap.
     Continuity(Continuity),
     /// The stream said something.
     Item(Item),
@@ -42,7 +42,7 @@ pub enum Event {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
-    /// The cursor that this connection resumed at; `None` where there was none.
+    /// The cursor at which this connection resumed; `None` where there was none.
     pub cursor: Option<String>,
     /// The id that the service gave this request, for a support ticket.
     pub request_id: Option<String>,
@@ -50,7 +50,7 @@ pub struct Opened {
     pub subprotocol: Option<String>,
 }
 
-/// Without what looks like a key.
+/// Leaves out what looks like a key.
 impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opened")
@@ -61,18 +61,18 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// What an event stream carries: an event, or something that should have been one.
+/// What an event stream carries: an event, or a text that should have been an event.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Item {
     /// An update or an error, verified where a secret was given.
     Event(StreamEvent),
-    /// Something that is not to be trusted as an event. The stream goes on.
+    /// A text that is not to be trusted as an event. The stream goes on.
     Rejected(Rejected),
 }
 
 impl Item {
-    /// The event, where it is one.
+    /// Returns the event, or `None` for an item that was rejected.
     pub fn event(&self) -> Option<&StreamEvent> {
         match self {
             Self::Event(event) => Some(event),
@@ -80,11 +80,11 @@ impl Item {
         }
     }
 
-    /// The event, or what was rejected.
+    /// Returns the event, or what was rejected.
     ///
     /// # Errors
     ///
-    /// The [`Rejected`], which is an error of its own, for code that lets one bad event end it.
+    /// The [`Rejected`], which is an error of its own, for code that stops at one bad event.
     pub fn into_event(self) -> Result<StreamEvent, Rejected> {
         match self {
             Self::Event(event) => Ok(event),
@@ -96,24 +96,24 @@ impl Item {
 /// An event that was not accepted. The item's id has moved the cursor all the same: otherwise one
 /// bad event would be sent again for ever.
 ///
-/// Of an event that was too large, an event stream's id is known, where it has an `id` field that
-/// is not too large itself. A WebSocket message has its id in its text, which nobody has read: the
-/// cursor stands before it, and moves past it with the next event. Where none comes before the
-/// connection is lost, it is sent again, and rejected again.
+/// An event that was too large for an event stream keeps its id, where the `id` field itself is not
+/// too large. The id of a WebSocket message stands in the message's text, which is unread: the
+/// cursor stays before the message, and moves past it with the next event. If the connection is
+/// lost before the next event, the message is sent again, and rejected again.
 #[derive(Clone, thiserror::Error)]
 #[error("an event was rejected")]
 #[non_exhaustive]
 pub struct Rejected {
-    /// What came, byte for byte; empty where it was too large to keep.
+    /// The bytes that came; empty for an event that was too large to keep.
     pub data: Bytes,
-    /// The id that came with it, where there was one.
+    /// The id that came with the event, where there was one.
     pub id: Option<String>,
-    /// Why it was not accepted.
+    /// Why the event was not accepted.
     #[source]
     pub reason: RejectReason,
 }
 
-/// Of the data its length only: nobody has vouched for it.
+/// Prints the length of the data instead of the data, which nobody has vouched for.
 impl fmt::Debug for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejected")
@@ -151,16 +151,16 @@ impl RejectReason {
     }
 }
 
-/// The connection is gone; another one is planned.
+/// The connection is gone, and another one is planned.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Lost {
-    /// Why.
+    /// Why the connection is gone.
     pub reason: LossReason,
-    /// Connects in a row that brought no event, the planned one included, as far as they
-    /// [count](crate::Subscription::max_reconnects).
+    /// The number of connects in a row that brought no event, the planned one included, as far as
+    /// the connects [count](crate::Subscription::max_reconnects).
     pub attempt: u32,
-    /// When the next connect is planned.
+    /// The time of the next connect.
     pub retry_at: Instant,
 }
 
@@ -171,11 +171,11 @@ pub enum LossReason {
     /// The server ended the stream in good order.
     #[error("the server ended the stream")]
     Complete,
-    /// [A snapshot was asked for](super::SubscriptionMachine::ask_for_snapshot): it takes a connect
-    /// that names no position.
+    /// [A snapshot was asked for](super::SubscriptionMachine::ask_for_snapshot), which takes a
+    /// connect that names no position.
     #[error("a snapshot was asked for")]
     Snapshot,
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Error(#[from] Error),
 }
@@ -184,15 +184,15 @@ pub enum LossReason {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Ended {
-    /// The user closed it.
+    /// The user closed the subscription.
     Closed,
     /// The server ended the stream in good order, and reconnecting is off.
     Complete,
-    /// The server answered 204: do not come back.
+    /// The server answered 204, which says: do not come back.
     NoContent,
-    /// As many connects in a row as allowed brought no event.
+    /// As many connects in a row as are allowed brought no event.
     GaveUp {
-        /// How many were made, the first one not counted.
+        /// How many reconnects were made.
         reconnects: u32,
         /// How the last connection went.
         last: LossReason,
@@ -202,12 +202,12 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// The error in it, if it is one: the end in good order is none, even where it was the last of
-    /// the connects that are allowed.
+    /// Returns the error, if the end is one. An end in good order is no error, even after the last
+    /// of the connects that are allowed.
     pub fn into_error(self) -> Option<Error> {
         match self {
             Self::Closed | Self::Complete | Self::NoContent => None,
-            // A snapshot is nothing that is given up for.
+            // A snapshot is no reason to give up.
             Self::GaveUp { last: LossReason::Complete | LossReason::Snapshot, .. } => None,
             Self::GaveUp { reconnects, last: LossReason::Error(error) } => {
                 Some(Error::no_event(reconnects, error))
@@ -223,19 +223,19 @@ impl Ended {
 pub struct Status {
     /// What the subscription is doing.
     pub state: State,
-    /// Connects in a row that brought no event so far, as far as they
+    /// The number of connects in a row that brought no event so far, as far as the connects
     /// [count](crate::Subscription::max_reconnects).
     pub reconnects: u32,
     /// The cursor to store, and to resume at.
     pub cursor: Option<String>,
-    /// When the last bytes of a stream came, comments too; `None` before the first.
+    /// When the last bytes of a stream came, comments included; `None` before the first.
     pub last_heard: Option<Instant>,
-    /// How the last item followed the one before it; `None` before the first, and where
-    /// [`continuity`](crate::Subscription::continuity) was not asked for.
+    /// How the last item followed the item before it. `None` before the first item, and where
+    /// [`continuity`](crate::Subscription::continuity) is off.
     pub continuity: Option<Continuity>,
 }
 
-/// Without what looks like a key.
+/// Leaves out what looks like a key.
 impl fmt::Debug for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Status")
@@ -254,12 +254,12 @@ impl fmt::Debug for Status {
 pub enum State {
     /// A request is out, or about to go; or a redirect has asked to wait before it is followed.
     Connecting,
-    /// A connection has stood for 10 s, and no head of an answer has come: see
+    /// A connection has stood for 10 s, and the head of an answer is still missing: see
     /// [`Event::Unanswered`].
     Unanswered,
     /// A connection stands.
     Open,
-    /// The subscription was closed, and the peer is told.
+    /// The user has closed the subscription, and the peer is being told.
     Closing,
     /// The last connection is gone, and the next one is planned.
     Waiting(Lost),

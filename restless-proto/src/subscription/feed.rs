@@ -36,7 +36,7 @@ pub(super) enum Fed {
     Moved(String),
     /// Bytes that the protocol owes the peer.
     Send(Bytes),
-    /// Nothing until more comes, or until a deadline of the protocol's.
+    /// The feed is empty until more comes, or until a deadline of the protocol's.
     Starved(Option<Instant>),
     /// An error behind which the content can't be read on.
     Broken(Error),
@@ -74,17 +74,17 @@ impl Feed {
         }
     }
 
-    /// Begins the protocol's own closing, where there is one; false where there is none.
+    /// Begins the protocol's own closing. Returns false for a protocol that has none.
     pub(super) fn close(&mut self, now: Instant) -> bool {
         match self {
-            // It can't be closing yet, and the code is one that may be sent.
+            // The connection can't be closing yet, and the code is one that may be sent.
             Self::Frames(connection) => connection.close(CloseCode::NORMAL, "", now).is_ok(),
             Self::EventStream(_) | Self::Messages(_) => false,
         }
     }
 
-    /// What the closing still asks for, with nobody left to give messages to; `None` once it is
-    /// over.
+    /// Returns what the closing still asks for, with nobody left to give messages to; `None` once
+    /// the closing is over.
     pub(super) fn next_of_close(&mut self) -> Option<Fed> {
         let Self::Frames(connection) = self else { return None };
         loop {
@@ -95,8 +95,8 @@ impl Feed {
                 | ws::Output::Pong(_) => {}
                 ws::Output::Send(bytes) => return Some(Fed::Send(bytes)),
                 ws::Output::Wait(deadline) => {
-                    // Once the peer has answered, and everything is sent, there is no need to wait
-                    // for its end.
+                    // Once the peer has answered, and everything is sent, the peer's end needs no
+                    // waiting for.
                     let waits = connection.closing().is_none();
                     return waits.then_some(Fed::Starved(deadline));
                 }
@@ -105,12 +105,12 @@ impl Feed {
         }
     }
 
-    /// Whether the peer has said that it is over.
+    /// Whether the peer has said that the connection is over.
     pub(super) fn is_closing(&self) -> bool {
         matches!(self, Self::Frames(connection) if connection.closing().is_some())
     }
 
-    /// Whether it tells of its end itself.
+    /// Whether the feed tells of its end itself.
     pub(super) fn tells_its_end(&self) -> bool {
         matches!(self, Self::Frames(_))
     }
@@ -134,10 +134,10 @@ impl Feed {
                             return fed;
                         }
                     }
-                    // It has an id only in its text, which nobody has read: the cursor stands
-                    // before it, and moves past it with the next event.
+                    // The id stands in the message's text, which is unread: the cursor stays before
+                    // the message, and moves past it with the next event.
                     ws::Output::TooLarge(error) => return Fed::Item(too_large(error)),
-                    // Answered, or noted, by the connection.
+                    // The connection has answered it, or noted it.
                     ws::Output::Ping(_) | ws::Output::Pong(_) => {}
                     ws::Output::Wait(deadline) => return Fed::Starved(deadline),
                     ws::Output::Closed(closed) => return Fed::Closed(closed),
@@ -159,7 +159,7 @@ impl Feed {
     }
 }
 
-/// Whole messages that were handed in and not polled for.
+/// Whole messages that were handed in and not yet polled for.
 pub(super) struct Messages {
     waiting: VecDeque<Bytes>,
     bytes: usize,
@@ -174,7 +174,7 @@ impl Messages {
     }
 
     fn push(&mut self, message: Bytes) {
-        // An empty one takes room, too.
+        // An empty message takes room, too.
         if self.bytes.saturating_add(self.waiting.len()) > self.most {
             let seen = self.bytes.saturating_add(self.waiting.len());
             self.over = Some(LimitError::new(ws::UNREAD, self.most, seen));
@@ -184,7 +184,7 @@ impl Messages {
         self.waiting.push_back(message);
     }
 
-    /// The next one; those before the limit was passed come before that is told.
+    /// Returns the next message. Messages from before the limit was passed come before the error.
     fn next(&mut self) -> Result<Option<Bytes>, LimitError> {
         match (self.waiting.pop_front(), &self.over) {
             (Some(message), _) => {
@@ -201,9 +201,9 @@ impl Messages {
 pub(super) struct EventStream {
     coding: Option<coding::Decoder>,
     events: sse::Decoder,
-    /// The most that may be decoded within [`COUNTED`] without an event.
+    /// The most bytes that may be decoded within [`COUNTED`] and bring no event.
     most_in_vain: usize,
-    /// How much was decoded without an event since then.
+    /// The bytes that were decoded since `counted_since` and brought no event.
     in_vain: usize,
     /// The beginning of the span that is counted now.
     counted_since: Instant,
@@ -211,12 +211,12 @@ pub(super) struct EventStream {
 
 /// The span over which bytes that decode to no event are counted together.
 ///
-/// A few bytes can be coded to comments without end, which a program would only notice by its
+/// A few bytes can be coded to comments without end, and a program would notice that only by its
 /// standstill. Time tells such a bomb from heartbeats: heartbeats are coded as well, but come at
 /// intervals, for months.
 const COUNTED: Duration = Duration::from_secs(60);
 
-/// The least that may be decoded in that span without an event, however low the limits are:
+/// The least that may be decoded in that span and bring no event, however low the limits are:
 /// heartbeats stay below.
 const LEAST_IN_VAIN: usize = 32 << 20;
 
@@ -262,7 +262,8 @@ impl EventStream {
             let Some(coding) = &mut self.coding else { return Fed::Starved(None) };
             match coding.poll() {
                 Ok(Some(piece)) => {
-                    // What has been told of as too large is passed over, as it is without a coding.
+                    // The rest of an event that was told of as too large is passed over, as without
+                    // a coding.
                     if !self.events.is_over_limit() {
                         self.in_vain = self.in_vain.saturating_add(piece.len());
                     }
@@ -280,7 +281,7 @@ impl EventStream {
     }
 }
 
-/// The next thing in what the decoder was fed, if there is one.
+/// Returns the next thing in what the decoder was fed, if there is one.
 fn next_block(decoder: &mut sse::Decoder, signer: Option<&Signer>) -> Option<Fed> {
     loop {
         match decoder.poll() {
@@ -294,23 +295,23 @@ fn next_block(decoder: &mut sse::Decoder, signer: Option<&Signer>) -> Option<Fed
                     }
                 }
             },
-            // An `id` field of its own comes by itself, at the end of the event.
+            // The event's `id` field comes by itself, at the end of the event.
             Err(error) => return Some(Fed::Item(too_large(error))),
         }
     }
 }
 
-/// What is told of an event that was passed over.
+/// Makes the item that tells of an event that was passed over.
 fn too_large(error: LimitError) -> Item {
     let reason = RejectReason::TooLarge(error);
     Item::Rejected(Rejected { data: Bytes::new(), id: None, reason })
 }
 
-/// Makes an item of an SSE event; `None` for one that is not the service's.
+/// Makes an item of an SSE event; `None` for an event that is not the service's.
 ///
 /// The service names its events `update` or `error`, or leaves the name out, and sends data with
-/// each. An event of another name is taken where it reads as an event of the service, and is passed
-/// over otherwise: proxies send `event: ping`.
+/// each. An event of another name is taken where its data reads as an event of the service, and is
+/// passed over otherwise: proxies send `event: ping`.
 fn from_sse(sse: &sse::Event<'_>, signer: Option<&Signer>) -> Option<Fed> {
     if sse.data().is_empty() {
         return None;
@@ -370,7 +371,7 @@ fn item_of(
         }
     };
     let signed = match (signer, event.kind()) {
-        // An error event bears no signature, as long as it brings nothing that wants one.
+        // An error event bears no signature, as long as the event brings nothing to sign.
         (Some(_), Kind::Error) if event.data().is_none() && event.signature().is_none() => Ok(()),
         (Some(signer), Kind::Error | Kind::Update) => signer.verify_event(&event),
         (None, _) => Ok(()),
@@ -378,7 +379,8 @@ fn item_of(
     Some(Fed::Item(match signed {
         Ok(()) => Item::Event(event),
         Err(error) => {
-            // Nothing in it is to be trusted, its time least of all, which could skip years.
+            // Nothing in the text is to be trusted, the time least of all: a wrong time could skip
+            // years.
             Item::Rejected(Rejected { data, id: own_id(), reason: error.into() })
         }
     }))

@@ -10,12 +10,12 @@ use crate::road::{No, error_of};
 use crate::timing::Instant;
 use crate::ws::{self, CloseCode, Closed};
 
-/// A loss, with what matters for whether and when to connect again.
+/// A loss, with what decides whether and when to connect again.
 pub(super) struct Loss {
     pub(super) reason: LossReason,
     /// The code of the peer's Close frame, where there was one.
     pub(super) close: Option<CloseCode>,
-    /// Since when a connection stood, where silence on it is all that happened.
+    /// Since when a connection stood, where the loss is mere silence on that connection.
     pub(super) stood: Option<Instant>,
     /// Whether the same loss would come again, whatever the error.
     pub(super) hopeless: bool,
@@ -49,7 +49,7 @@ impl Loss {
         Self::of_end(End::Closed { code, reason: reason.to_owned() })
     }
 
-    /// The server asked not to be bothered sooner.
+    /// How long the server asked to be left alone.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match &self.reason {
             LossReason::Error(error) => error.retry_after(),
@@ -57,7 +57,7 @@ impl Loss {
         }
     }
 
-    /// What the end of an exchange means.
+    /// Tells what the end of an exchange means.
     pub(super) fn of_end(why: End) -> Self {
         match why {
             End::Complete => LossReason::Complete.into(),
@@ -69,7 +69,8 @@ impl Loss {
         }
     }
 
-    /// What the end of a WebSocket connection means; `ended` is what the transport said of it.
+    /// Tells what the end of a WebSocket connection means; `ended` is what the transport said of
+    /// the end.
     pub(super) fn of_close(closed: Closed, ended: Option<End>) -> Self {
         match closed {
             Closed::Clean { close, .. } => Self::closed(close.code(), close.reason()),
@@ -81,7 +82,7 @@ impl Loss {
             Closed::CloseUnanswered { within } => {
                 Error::from(TimeoutError::new(Timer::Close, within)).into()
             }
-            // No Close frame: the way that the transport ended is all there is to say.
+            // Without a Close frame, the way that the transport ended is all there is to say.
             Closed::Cut { .. } => match ended {
                 Some(why @ (End::Failed(_) | End::TooLarge(_) | End::TimedOut(_))) => {
                     Self::of_end(why)

@@ -25,8 +25,8 @@ use crate::timing::Instant;
 
 /// A subscription, driven: see [`Machine`] and the guide [Writing a driver](crate::guide).
 ///
-/// One machine is one subscription with all its connections, and never has more than one of them.
-/// The machine is `Done` after [`Event::Ended`].
+/// One machine is one subscription with all its connections, one at a time. The machine is `Done`
+/// after [`Event::Ended`].
 pub struct SubscriptionMachine {
     transport: Transport,
     progress: Progress,
@@ -48,14 +48,14 @@ pub struct SubscriptionMachine {
 ///        └── no, and it will not ───┴──► Over
 /// ```
 ///
-/// From any of them `close` leads to `Over`, from `Streaming` over WebSocket by way of `Closing`.
+/// `close` leads from any of them to `Over`, from `Streaming` over WebSocket by way of `Closing`.
 enum Phase {
     /// On the road to a response that is an event stream, or opens a WebSocket.
     Travelling,
     /// Events come.
     Streaming(Standing),
-    /// The user has closed it, and the peer is told (RFC 6455 §7.1.2). The peer has the time of
-    /// `Timer::Close`, which the feed keeps.
+    /// The user has closed the subscription, and the peer is being told (RFC 6455 §7.1.2). The peer
+    /// has the time of `Timer::Close`, which the feed keeps.
     Closing { feed: Feed },
     /// A connect is planned.
     Waiting(Lost),
@@ -99,14 +99,14 @@ impl SubscriptionMachine {
 
     /// Asks for the present data instead of what follows. The machine gives up the position, drops
     /// the connection, and connects without a cursor and a `since`, which is the service's way to
-    /// full data. For a [`Document`](super::Document) that is stale.
+    /// full data. The method is for a [`Document`](super::Document) that is stale.
     ///
     /// The drop is an [`Event::Lost`] for [`LossReason::Snapshot`], with the delay of a first loss;
     /// the delay grows where snapshots are asked for in a row. A snapshot is left out of
     /// [`max_reconnects`](super::Subscription::max_reconnects), and works where reconnecting is
-    /// off, too. Nothing that has arrived and was not handed out comes any more.
+    /// off, too. Items that have arrived and are not handed out yet are dropped.
     /// [`cursor`](Self::cursor) is none until an item has come. Where a snapshot is on its way
-    /// already, or the subscription is over, this changes nothing.
+    /// already, or the subscription is over, the call changes nothing.
     pub fn ask_for_snapshot(&mut self, now: Instant) {
         self.road.advance(now);
         let stood = match &self.state {
@@ -122,19 +122,19 @@ impl SubscriptionMachine {
         }
     }
 
-    /// How the last item that was handed out followed the one before it; `None` before the first,
-    /// and where [`continuity`](crate::Subscription::continuity) was not asked for.
+    /// Returns how the last item that was handed out followed the item before it. `None` before the
+    /// first item, and where [`continuity`](crate::Subscription::continuity) is off.
     pub fn continuity(&self) -> Option<&Continuity> {
         self.progress.continuity()
     }
 
-    /// The position to store, and to resume at: where the last item handed out has moved it, or
-    /// the first cursor given.
+    /// Returns the position to store, and to resume at: where the last item handed out has moved
+    /// it, or the first cursor given.
     pub fn cursor(&self) -> Option<&str> {
         self.progress.cursor()
     }
 
-    /// Where this subscription stands.
+    /// Returns where this subscription stands.
     pub fn status(&self) -> Status {
         let state = match &self.state {
             Phase::Travelling if self.road.is_unanswered() => State::Unanswered,
@@ -160,11 +160,12 @@ impl SubscriptionMachine {
         }
     }
 
-    /// The first request of a connect, at the caller's URL, from where the subscription stands.
+    /// Makes the first request of a connect, at the caller's URL, from where the subscription
+    /// stands.
     fn connect(&mut self, key: Option<&ApiKey>) {
         match self.transport.open(self.progress.url(), key) {
             Ok(hop) => self.road.go(hop, Duration::ZERO),
-            // All else was checked when the subscription started, but a key on demand was not.
+            // All else was checked when the subscription started; a key on demand could not be.
             Err(error) => self.end(Ended::Failed(error.into())),
         }
     }
@@ -238,7 +239,7 @@ impl SubscriptionMachine {
         }
     }
 
-    /// The connection is gone, which stood `since` then: plans the next one, or ends.
+    /// The connection that stood since `since` is gone: plans the next one, or ends.
     fn lose(&mut self, loss: impl Into<Loss>, since: Option<Instant>) {
         let mut loss = loss.into();
         if let LossReason::Error(error) = &mut loss.reason {
@@ -259,7 +260,7 @@ impl SubscriptionMachine {
         }
     }
 
-    /// The connection is dropped, which stood since then, and another one is planned.
+    /// Drops the connection that stood since `stood`, and plans another one.
     fn wait_to_connect(
         &mut self,
         reason: LossReason,
@@ -309,8 +310,8 @@ impl SubscriptionMachine {
         }
     }
 
-    /// An item is next: how it follows is told first, where that is asked for and is news. `None`
-    /// where it is not handed out.
+    /// Judges the next item. The user is told first how the item follows, where that is asked for
+    /// and is news. `None` for an item that is not handed out.
     fn judge(&mut self, item: Item) -> Option<Output<Event>> {
         match self.progress.judge(item) {
             Verdict::Same(item) => Some(self.hand_out(item)),
@@ -334,7 +335,7 @@ impl SubscriptionMachine {
         Output::Event(Event::Item(item))
     }
 
-    /// The closing, with nobody left to give events to.
+    /// Reads on in the closing, with nobody left to give events to.
     fn read_the_close(&mut self) -> Option<Output<Event>> {
         let Phase::Closing { feed } = &mut self.state else { return None };
         match feed.next_of_close() {

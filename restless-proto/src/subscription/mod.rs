@@ -1,22 +1,23 @@
 //! Subscriptions: what to follow, and the machine that follows it.
 //!
-//! A [`Subscription`] is a value. An adapter's `client.subscribe(subscription)` runs it; without an
-//! adapter, [`Subscription::start`] makes the [`SubscriptionMachine`] to drive.
+//! A [`Subscription`] is a value. An adapter's `client.subscribe(subscription)` runs the
+//! subscription; without an adapter, [`Subscription::start`] makes the [`SubscriptionMachine`] to
+//! drive.
 //!
 //! # What is promised
 //!
-//! - The cursor moves exactly when an item is handed out. A cursor that is stored after handling an
-//!   item is where the next process resumes, so that every event comes, and comes once from a
+//! - The cursor moves exactly when an item is handed out. A program that handles an item and then
+//!   stores the cursor lets the next process resume there: every event comes, and comes once from a
 //!   service that keeps to its cursor.
 //! - After each event the cursor is the event's id, else its timestamp as Unix milliseconds, else
-//!   what it was. An id over 4 KiB, which is too long for a URL, counts as none. An id in a block
-//!   without data moves the cursor too (WHATWG HTML §9.2.6). The id of a rejected event moves the
-//!   cursor as well: otherwise one bad event would come again for ever.
+//!   the cursor from before. An id over 4 KiB is too long for a URL, and counts as absent. An id in
+//!   a block without data moves the cursor too (WHATWG HTML §9.2.6). The id of a rejected event
+//!   moves the cursor as well: otherwise one bad event would come again for ever.
 //! - Each connect sends `cursor`, and until there is a cursor, `since`.
 //! - Where the caller gave neither, the `Date` of the first good answer (RFC 9110 §6.6.1), in
-//!   milliseconds, is the `since` of later connects until an event has given a cursor, so that
-//!   events of an outage before the first event come. `Date` is in whole seconds, so that an event
-//!   of that second may come twice.
+//!   milliseconds, is the `since` of later connects until an event has given a cursor. Events of an
+//!   outage before the first event therefore come. `Date` is in whole seconds, so that an event of
+//!   that second may come twice.
 //! - A connection that ends, breaks, or falls silent is replaced, after a [delay](crate::Backoff):
 //!   see [`Event::Lost`].
 //! - After [`Subscription::continuity`], each item says how it follows the item before it: live,
@@ -51,8 +52,9 @@
 //! | redirects to nowhere, no WebSocket there | no | the address is wrong |
 //! | more than a limit allows, but for one event | no | it would come again, for the cursor stands before it |
 //!
-//! "Counts" is for [`max_reconnects`](Subscription::max_reconnects): all losses count but the one
-//! that says so. [`Subscription::on_status`] and [`Subscription::on_close`] decide otherwise.
+//! "Counts" is for [`max_reconnects`](Subscription::max_reconnects): all losses count but the loss
+//! for which the table says otherwise. [`Subscription::on_status`] and [`Subscription::on_close`]
+//! override the table.
 //!
 //! # What is not
 //!
@@ -112,7 +114,7 @@ use progress::Progress;
 use reconnection::Reconnection;
 use transport::{Kind, Transport};
 
-/// What to follow, from where, and how stubbornly.
+/// Says what to follow, from where, and how stubbornly.
 ///
 /// ```
 /// use std::time::Duration;
@@ -150,7 +152,7 @@ pub struct Subscription {
     dedupe: Option<usize>,
 }
 
-/// Names only, when printed: a value may be a secret.
+/// Prints the names only: a value may be a secret.
 #[derive(Clone, Default)]
 struct CallerFields(Vec<(String, String)>);
 
@@ -183,9 +185,9 @@ impl std::fmt::Debug for Source {
 impl Subscription {
     /// Follows a runtime URL, such as a stream's `sse_url`, or its `ws_url` over WebSocket.
     ///
-    /// The client's key goes to that URL, wherever it leads: take URLs from the service only. A URL
-    /// with a user or a password is an error from [`start`](Self::start), over each transport;
-    /// [`header`](Self::header) sends such credentials, as in `Authorization`.
+    /// The client's key goes to that URL, wherever the URL leads: take URLs from the service only.
+    /// A URL with a user or a password is an error from [`start`](Self::start), over each
+    /// transport; [`header`](Self::header) sends such credentials, as in `Authorization`.
     pub fn url(url: impl Into<String>) -> Self {
         Self::new(Source::Url(url.into()))
     }
@@ -277,11 +279,12 @@ impl Subscription {
 
     /// Sets the longest wait for the head of the response, connecting included. A longer wait is a
     /// loss. Default over WebSocket: 30 s. Default for an event stream: the [idle
-    /// time](Self::idle_timeout) from where a connection stands, and until then the idle time or 30
-    /// s, whichever is longer.
+    /// time](Self::idle_timeout), counted from the moment when the connection stands; until then
+    /// the idle time or 30 s, whichever is longer.
     ///
     /// Proxies and frameworks hold back the head of an event stream until the first event, which
-    /// may take as long as any other silence. [`Event::Unanswered`] says so after 10 s.
+    /// may take as long as any other silence. [`Event::Unanswered`] tells of the missing head after
+    /// 10 s.
     pub fn response_head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = Some(timeout);
         self
@@ -308,8 +311,8 @@ impl Subscription {
     }
 
     /// Verifies each event that brings data. An event whose signature is missing or wrong comes out
-    /// as [`Item::Rejected`]. An error event without data needs no signature. A signature covers
-    /// the data alone; id and time are unsigned. Default: off.
+    /// as [`Item::Rejected`]. An error event is exempt as long as the event brings no data. A
+    /// signature covers the data alone; id and time are unsigned. Default: off.
     pub fn verify(mut self, signer: Signer) -> Self {
         self.signer = Some(Box::new(signer));
         self
@@ -323,10 +326,10 @@ impl Subscription {
         self
     }
 
-    /// Asks for the events in a content coding: `Accept-Encoding` (RFC 9110 §12.5.3) with all that
-    /// [`coding`](crate::coding) knows, or with the codings of an `Accept-Encoding` that the caller
-    /// set. Default: false, because some servers and proxies hold events back to code several at
-    /// once.
+    /// Asks for the events in a content coding, by `Accept-Encoding` (RFC 9110 §12.5.3). The field
+    /// names all that [`coding`](crate::coding) knows; an `Accept-Encoding` that the caller set
+    /// goes out instead. Default: false, because some servers and proxies hold events back to code
+    /// several at once.
     ///
     /// Coded events are decoded even unasked, and an event that the server flushes comes out at
     /// once. Over WebSocket, [`deflate`](Self::deflate) is what counts.
@@ -359,8 +362,8 @@ impl Subscription {
     }
 
     /// Offers a subprotocol in the opening handshake, after those that were offered before; the
-    /// subprotocol that the server chose is in [`Opened`]. A redirect to another origin leaves
-    /// subprotocols behind, and fields of the caller's. Default: none.
+    /// subprotocol that the server chose is in [`Opened`]. A redirect to another origin drops
+    /// subprotocols, and fields of the caller's. Default: none.
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocols.push(name.into());
         self
@@ -379,14 +382,15 @@ impl Subscription {
         self
     }
 
-    /// Tells how each item follows the one before it, over each transport: by
+    /// Tells how each item follows the item before it, over each transport: by
     /// [`Event::Continuity`], by [`SubscriptionMachine::continuity`] and in [`Status`]. Default:
-    /// off, which costs neither memory nor time.
+    /// off, which saves the memory and the time.
     ///
     /// A service may refuse the position of a request, by status 400, 410, 416 or 422, or by close
     /// code 4000 plus that status before any item. The machine then asks again without a position,
     /// as [`ask_for_snapshot`](SubscriptionMachine::ask_for_snapshot) does, and the first item
-    /// comes after a [gap](GapReason::Refused). Without `continuity`, such a refusal is the end.
+    /// comes after a [gap](GapReason::Refused). Without `continuity`, such a refusal ends the
+    /// subscription.
     ///
     /// The last 1,024 ids are remembered, each up to 4 KiB.
     pub fn continuity(mut self) -> Self {
@@ -396,24 +400,27 @@ impl Subscription {
 
     /// Drops an event whose id is among the last `window` ids that were handed out (at least 1),
     /// and asks for [`continuity`](Self::continuity) too. Default: every event is handed out. A
-    /// dropped event leaves the cursor alone, and counts as if it had not come.
+    /// dropped event leaves the cursor and the count of reconnects alone.
     ///
     /// Events that lack an id and rejected items are always handed out. The window begins anew
-    /// after a gap for which the service was asked without a position, or went back.
+    /// after two kinds of gap: the service was asked without a position, or its ids went back.
     pub fn dedupe(mut self, window: usize) -> Self {
         self.dedupe = Some(window);
         self
     }
 
-    /// Follows over WebSocket that the driver speaks, with a stack of its own: the request has a
-    /// `ws` or `wss` URI and no fields of the handshake but `Sec-WebSocket-Protocol`, where there
-    /// are subprotocols; the driver says [`Response`](crate::machine::Input::Response) with status
-    /// 101 once the connection stands (or with the status that refused it),
-    /// [`Message`](crate::machine::Input::Message) for each message, an empty
-    /// [`Data`](crate::machine::Input::Data) for each ping or pong, which are sound too,
-    /// [`End::Closed`](crate::machine::End::Closed) for the peer's Close frame, and
-    /// [`End::TooLarge`](crate::machine::End::TooLarge) for a message over the limit. Pings and
-    /// limits are the stack's: a message that the stack refuses ends the subscription.
+    /// Follows over WebSocket that the driver speaks, with a stack of the driver's own. The request
+    /// has a `ws` or `wss` URI; of the handshake's fields the request has `Sec-WebSocket-Protocol`
+    /// alone, where there are subprotocols. The driver hands in
+    ///
+    /// - [`Response`](crate::machine::Input::Response) with status 101 once the connection stands,
+    ///   or with the status that refused the connection,
+    /// - [`Message`](crate::machine::Input::Message) for each message,
+    /// - an empty [`Data`](crate::machine::Input::Data) for each ping or pong, which are sound too,
+    /// - [`End::Closed`](crate::machine::End::Closed) for the peer's Close frame,
+    /// - [`End::TooLarge`](crate::machine::End::TooLarge) for a message over the limit.
+    ///
+    /// Pings and limits are the stack's: a message that the stack refuses ends the subscription.
     pub fn whole_messages(mut self) -> Self {
         self.whole_messages = true;
         self
@@ -424,8 +431,9 @@ impl Subscription {
     /// # Errors
     ///
     /// When a value can't work: a URL of another scheme than http, https, ws and wss, an empty id,
-    /// a cursor or `since` over 4 KiB, a field that HTTP can't carry, an `Authorization` beside the
-    /// client's key; or when credentials would go over plain http to another host: see [`Service`].
+    /// a cursor or `since` over 4 KiB, a field that HTTP rules out, an `Authorization` beside the
+    /// client's key. And when credentials would go over plain http to another host: see
+    /// [`Service`].
     pub fn start(
         self,
         service: &Service,
@@ -453,7 +461,7 @@ impl Subscription {
         let kind = if !websocket {
             Kind::EventStream { coded: self.accept_encoding }
         } else {
-            // Only to have them checked: each connect makes a handshake of its own.
+            // Only to have the values checked: each connect makes a handshake of its own.
             let mut handshake = ws::Handshake::new(&url, &mut entropy)?;
             for (name, value) in &given {
                 handshake = handshake.header(name.clone(), value.clone())?;
@@ -529,7 +537,7 @@ impl Subscription {
         };
         let url = absolute::runtime_url("url", &url)?;
         let parsed = scheme::request_url(&url).unwrap_or(url);
-        // With any cursor in its query, it still has to be a URI, which ends at 64 KiB.
+        // With any cursor in its query, the URL still has to be a URI, which ends at 64 KiB.
         if parsed.as_str().len() > MOST_URL_BYTES {
             let length = format!("it is {} bytes long", parsed.as_str().len());
             return Err(ConfigError::hidden("url", length, "at most 48 KiB"));
@@ -540,7 +548,8 @@ impl Subscription {
 
 const MOST_URL_BYTES: usize = 48 << 10;
 
-/// How long the user is given for credentials: as long as a server for the answer to a handshake.
+/// The time that the user is given for credentials: as long as a server has for the answer to a
+/// handshake.
 const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
 
 /// The time after which the user, who was asked once after a 401, is asked again, even if every

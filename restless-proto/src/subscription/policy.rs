@@ -12,7 +12,7 @@ use crate::kinds::TransportErrorKind;
 use crate::semantics::coding::CodingError;
 use crate::ws::CloseCode;
 
-/// Whether to connect again after a loss.
+/// Says whether to connect again after a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth way")]
 pub enum Disposition {
@@ -20,7 +20,7 @@ pub enum Disposition {
     Retry,
     /// Connect again, after the delay and no sooner than this.
     RetryAfter(Duration),
-    /// End, with the error where it is one.
+    /// End, with the error if the loss is one.
     Stop,
 }
 
@@ -48,7 +48,7 @@ enum Case {
     Complete,
     /// The code of the peer's Close frame (RFC 6455 §7.4.1 and the IANA registry).
     Close(RangeInclusive<u16>),
-    /// A status beside the accepted ones and the redirects.
+    /// A status other than the accepted ones and the redirects.
     Status(RangeInclusive<u16>),
     /// A failure of the transport's, of this kind.
     Transport(TransportErrorKind),
@@ -76,7 +76,7 @@ static TABLE: &[Row] = &[
     row(
         "close codes 1012 and 1013",
         &[Case::Close(1012..=1013)],
-        // What the registrants ask for at least.
+        // The least that the registrants ask for.
         RetryAfter(Duration::from_secs(5)),
         "the service restarts, or is busy: all its clients come back",
     ),
@@ -254,7 +254,7 @@ impl Case {
     }
 }
 
-/// Whether to connect again after a loss, and whether that counts.
+/// Looks up whether to connect again after a loss, and whether that counts.
 pub(super) fn after(loss: &Loss, overrides: &Overrides) -> (Disposition, bool) {
     let decided = match (&loss.reason, loss.close) {
         (_, Some(code)) => overrides.close.and_then(|decide| decide(code)),
@@ -264,14 +264,14 @@ pub(super) fn after(loss: &Loss, overrides: &Overrides) -> (Disposition, bool) {
         _ => None,
     };
     let row = TABLE.iter().find(|row| row.cases.iter().any(|case| case.is(loss)));
-    // What has no row can't happen here, such as an error of the developer's.
+    // A case without a row can't happen here, such as an error of the developer's.
     let (again, counts) = row.map_or((Stop, true), |row| (row.again, row.counts));
     (decided.unwrap_or(again), counts)
 }
 
-/// Whether a loss may be about the position that the request named, so that one that names none may
-/// be served: the server has no such thing any more, or can't make anything of the request. What
-/// the caller has decided about is left alone.
+/// Whether a loss may be about the position that the request named, so that a request without a
+/// position may be served: the server has given that position up, or can't read it. What the caller
+/// has decided about is left alone.
 pub(super) fn may_refuse_position(loss: &Loss, overrides: &Overrides) -> bool {
     match (&loss.reason, loss.close) {
         (_, Some(code)) => {

@@ -1,4 +1,4 @@
-//! How far a subscription has come: where to resume, and how one item follows the other.
+//! How far a subscription has come: where to resume, and how one item follows another.
 
 use http::HeaderMap;
 use url::Url;
@@ -10,12 +10,12 @@ use super::loss::Loss;
 use super::policy::{self, Overrides};
 use crate::event::StreamEvent;
 
-/// The position, and what is judged by it.
+/// The position, and what is judged by the position.
 pub(super) struct Progress {
     /// The caller's URL.
     url: Url,
     position: Position,
-    /// Where continuity is asked for: most subscriptions have none.
+    /// The judge of continuity, where continuity is asked for: most subscriptions do without.
     tracker: Option<Box<Tracker>>,
     /// Whether the present connect is for a snapshot.
     for_snapshot: bool,
@@ -30,17 +30,17 @@ impl Progress {
         self.position.cursor()
     }
 
-    /// How the last item that was handed out followed the one before it.
+    /// Returns how the last item that was handed out followed the item before it.
     pub(super) fn continuity(&self) -> Option<&Continuity> {
         self.tracker.as_ref().and_then(|tracker| tracker.last())
     }
 
-    /// The caller's URL with the position in its query.
+    /// Returns the caller's URL with the position in its query.
     pub(super) fn url(&self) -> Url {
         self.position.place_in(&self.url)
     }
 
-    /// The same for a URL that a redirect leads to.
+    /// Does the same for a URL that a redirect leads to.
     pub(super) fn place_in_redirect(&self, url: &Url) -> Url {
         self.position.place_in_redirect(url)
     }
@@ -61,7 +61,7 @@ impl Progress {
         }
     }
 
-    /// How this item follows the one before it, which is told first where that is news.
+    /// Judges how this item follows the item before it; the user is told first where that is news.
     pub(super) fn judge(&mut self, item: Item) -> Verdict {
         match &mut self.tracker {
             Some(tracker) => tracker.judge(item, self.position.cursor()),
@@ -69,7 +69,7 @@ impl Progress {
         }
     }
 
-    /// The item whose news was told.
+    /// Returns the item whose news was told.
     pub(super) fn take_judged(&mut self) -> Option<Item> {
         self.tracker.as_mut().and_then(|tracker| tracker.take())
     }
@@ -79,12 +79,13 @@ impl Progress {
         self.position.move_behind(event);
     }
 
-    /// A rejected event of this id is handed out: otherwise it would come again for ever.
+    /// A rejected event of this id is handed out, and moves the position: otherwise the event would
+    /// come again for ever.
     pub(super) fn move_past(&mut self, id: &str) {
         self.position.move_to(id);
     }
 
-    /// Asks for a snapshot; false where one is on its way already.
+    /// Asks for a snapshot. Returns false where a snapshot is on its way already.
     pub(super) fn ask_for_snapshot(&mut self, stands: bool) -> bool {
         if !stands && self.position.is_given_up() {
             return false;
@@ -98,22 +99,23 @@ impl Progress {
         self.for_snapshot
     }
 
-    /// Another connect comes: for a snapshot as long as nothing has come of the one before.
+    /// Another connect comes. The connect is for a snapshot too, as long as nothing has come of the
+    /// connect before.
     pub(super) fn connects_again(&mut self) {
         self.for_snapshot &= self.position.is_given_up();
     }
 
-    /// Whether this refusal may be for the position alone, and whoever is told of gaps wants to go
-    /// on without it.
+    /// Whether this refusal may be for the position alone, and the user, who is told of gaps, wants
+    /// to go on without a position.
     pub(super) fn is_refused_by(&self, loss: &Loss, overrides: &Overrides) -> bool {
         let Some(tracker) = &self.tracker else { return false };
-        // A close code is about the position only as an answer to it.
+        // A close code is about the position only where the code is the answer to the position.
         !(loss.close.is_some() && tracker.has_brought())
             && cursor::is_in(&self.url())
             && policy::may_refuse_position(loss, overrides)
     }
 
-    /// The next connect names no position.
+    /// Gives the position up: the next connect names none.
     pub(super) fn give_up(&mut self, why: GapReason) {
         let from = self.position.give_up();
         if let Some(tracker) = &mut self.tracker {
@@ -121,7 +123,7 @@ impl Progress {
         }
     }
 
-    /// Nothing that is judged and not handed out comes any more.
+    /// Drops what is judged and still held back.
     pub(super) fn end(&mut self) {
         if let Some(tracker) = &mut self.tracker {
             tracker.let_go();

@@ -7,13 +7,13 @@ use super::loss::Loss;
 use super::policy::{self, Disposition, Overrides};
 use crate::timing::{Backoff, Instant};
 
-/// What the caller wants of reconnecting, and how often it was in vain.
+/// What the caller wants of reconnecting, and how often reconnecting was in vain.
 pub(super) struct Reconnection {
     on: bool,
     most: Option<u32>,
     overrides: Overrides,
     backoff: Backoff,
-    /// Connects in a row that brought no event.
+    /// The number of connects in a row that brought no event.
     attempts: u32,
 }
 
@@ -22,7 +22,7 @@ impl Reconnection {
         Self { on, most, overrides, backoff, attempts: 0 }
     }
 
-    /// Connects in a row that brought no event.
+    /// Returns the number of connects in a row that brought no event.
     pub(super) fn attempts(&self) -> u32 {
         self.attempts
     }
@@ -36,9 +36,9 @@ impl Reconnection {
         policy::after(loss, &self.overrides).0 == Disposition::Stop
     }
 
-    /// Counts a loss. What follows is another connect, no sooner than the delay that comes with the
-    /// reason, or else the end. `anyway`: another connect asks for something else, so that the
-    /// table has no say.
+    /// Counts a loss. Returns the reason and the least delay where another connect follows, and
+    /// else the end. `anyway` says that the next connect asks for something else, so that the table
+    /// can't stop it.
     pub(super) fn after(
         &mut self,
         loss: Loss,
@@ -68,7 +68,7 @@ impl Reconnection {
         Ok((loss.reason, floor))
     }
 
-    /// When to connect again; `stood`: since when the connection stood that is lost.
+    /// Returns when to connect again; `stood` is the time since which the lost connection stood.
     pub(super) fn retry_at(
         &mut self,
         floor: Option<Duration>,
@@ -79,7 +79,8 @@ impl Reconnection {
         now + self.backoff.next_delay(floor, spell)
     }
 
-    /// The server's own reconnection time, where it has set one, takes the place of the caller's.
+    /// Puts the server's own reconnection time, where the server has set one, in the place of the
+    /// caller's.
     pub(super) fn server_retry(&mut self, time: Option<Duration>) {
         if let Some(time) = time {
             self.backoff.server_retry(time);
@@ -87,8 +88,8 @@ impl Reconnection {
     }
 
     /// An accepted event came, which proves that the stream lives. Events of a connect for a
-    /// snapshot leave the back-off alone, or a document that no snapshot heals would ask for one
-    /// snapshot after the other.
+    /// snapshot leave the back-off alone: a document that snapshots can't heal would otherwise ask
+    /// for one after the other at once.
     pub(super) fn event_came(&mut self, for_snapshot: bool) {
         self.attempts = 0;
         if !for_snapshot {

@@ -1,4 +1,4 @@
-//! A connection that stands: what comes on it, how long it may be silent, and how it goes.
+//! A connection that stands: what comes on it, how long it may be silent, and how it ends.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::machine::End;
 use crate::signature::Signer;
 use crate::timing::Instant;
 
-/// One connection, from the head that was accepted on.
+/// One connection, from the accepted head on.
 pub(super) struct Standing {
     feed: Feed,
     since: Instant,
     /// The longest silence, `Timer::Idle`.
     idle: Option<Duration>,
-    /// Its end, armed by the head and by each piece of content.
+    /// The end of the silence that is accepted. The head and each piece of content set it anew.
     deadline: Option<Instant>,
-    /// How the exchange ended, with events still to be told.
+    /// How the exchange ended, while events are still to be told.
     ended: Option<End>,
 }
 
@@ -32,9 +32,9 @@ pub(super) enum Next {
     Moved(String),
     /// Bytes that the protocol owes the peer.
     Send(Bytes),
-    /// Nothing until more comes, or until this deadline.
+    /// Nothing more for now: wait for the network, or until this deadline.
     Wait(Option<Instant>),
-    /// The peer has said its last word, and its end of the connection is all that may come.
+    /// The peer has said its last word, and only the end of the connection is still to come.
     WaitForTheEnd(Option<Instant>),
     /// The connection is gone.
     Gone(Loss),
@@ -55,7 +55,7 @@ impl Standing {
         self.feed.reconnection_time()
     }
 
-    /// The peer was heard; gives what takes it in.
+    /// Notes that the peer was heard, and returns the feed, which takes in what came.
     pub(super) fn heard(&mut self, now: Instant) -> &mut Feed {
         self.deadline = self.idle.map(|idle| now + idle);
         &mut self.feed
@@ -71,7 +71,7 @@ impl Standing {
         self.ended.get_or_insert(why);
     }
 
-    /// Begins the protocol's own closing; `None` where there is none to begin.
+    /// Begins the protocol's own closing; `None` for a protocol that has none to begin.
     pub(super) fn close(mut self, now: Instant) -> Option<Feed> {
         (self.ended.is_none() && self.feed.close(now)).then_some(self.feed)
     }
@@ -84,8 +84,8 @@ impl Standing {
             Fed::Send(bytes) => return Next::Send(bytes),
             Fed::Broken(error) => error.into(),
             Fed::Closed(closed) => Loss::of_close(closed, self.ended.take()),
-            // The peer's last word stands: the closing has a deadline of its own, and no silence
-            // takes the place of the code.
+            // The peer's last word stands: the closing has a deadline of its own, and silence must
+            // not take the place of the code.
             Fed::Starved(until) if self.feed.is_closing() => return Next::WaitForTheEnd(until),
             Fed::Starved(until) => match self.ended.take() {
                 Some(why) if !self.feed.tells_its_end() => Loss::of_end(why),

@@ -1,5 +1,6 @@
-//! How events come: as server-sent events, in frames that are read here, or in whole messages that
-//! the driver reads. What to send, what to accept, and what reads it.
+//! The ways in which events come: as server-sent events, in frames that are read here, or in whole
+//! messages that the driver reads. A transport says what to send, what to accept, and what reads
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,14 +29,15 @@ use crate::ws::{self, Handshake};
 /// One transport, with what each of its requests has.
 pub(super) struct Transport {
     pub(super) kind: Kind,
-    /// The caller's own.
+    /// The caller's own fields.
     pub(super) fields: HeaderMap,
-    /// The service's, which give way to any other.
+    /// The service's fields, which give way to any other.
     pub(super) defaults: Arc<HeaderMap>,
     pub(super) limits: Limits,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) entropy: Entropy,
-    /// What the response to the present request is checked against, where that is a handshake.
+    /// The handshake that the response to the present request is checked against, where that is
+    /// one.
     pub(super) handshake: Option<Box<Handshake>>,
 }
 
@@ -62,7 +64,7 @@ impl Transport {
         let mut request = match &self.handshake {
             Some(handshake) => {
                 let mut request = handshake.request().map(|()| Bytes::new());
-                // The HTTP stack's to set, from wherever a redirect leads.
+                // The HTTP stack sets this field, from wherever a redirect leads.
                 request.headers_mut().remove(header::HOST);
                 request
             }
@@ -81,7 +83,7 @@ impl Transport {
                 }
             }
             Kind::Messages { subprotocols, .. } => {
-                // Tokens, each of them checked.
+                // The names are tokens, each of them checked.
                 if let Ok(names) = HeaderValue::try_from(subprotocols.join(", ")) {
                     if !names.is_empty() {
                         fields.insert(header::SEC_WEBSOCKET_PROTOCOL, names);
@@ -118,21 +120,21 @@ impl Transport {
         }
     }
 
-    /// Makes a request what goes to the driver. Where redirects and credentials are judged, it is
-    /// HTTP; to a stack for whole messages, WebSocket.
+    /// Makes a request what goes to the driver: for a stack that speaks whole messages, a
+    /// WebSocket's. Until then, where redirects and credentials are judged, the request is HTTP's.
     pub(super) fn hand_over(&self, request: &mut Request<Bytes>) {
         if matches!(self.kind, Kind::Messages { .. }) {
             *request.uri_mut() = ws::websocket_uri(request.uri());
         }
     }
 
-    /// Which status is good: 200, and 204, which is the server's way to say that a client is not to
-    /// come back (WHATWG HTML §9.2.3); over WebSocket 101 (RFC 6455 §4.1).
+    /// Says which status is good: 200, and 204, which is the server's way to tell a client to stay
+    /// away (WHATWG HTML §9.2.3); over WebSocket 101 (RFC 6455 §4.1).
     pub(super) fn wants(&self) -> Answer {
         if self.is_websocket() { Answer::WebSocket } else { Answer::EventStream }
     }
 
-    /// How long the head is waited for; `caller` is the span that the caller has set.
+    /// Says how long the head is waited for; `caller` is the span that the caller has set.
     pub(super) fn head_timer(&self, caller: Option<Duration>) -> HeadTimer {
         if self.is_websocket() {
             HeadTimer::Within(caller.unwrap_or(HEAD_WAIT))
@@ -141,9 +143,9 @@ impl Transport {
         }
     }
 
-    /// The connection that a good answer makes; `None` where its content is of the wrong type.
+    /// Makes the connection of a good answer; `None` where the content is of the wrong type.
     pub(super) fn accept(&mut self, head: &Parts, now: Instant) -> Result<Option<Standing>, Error> {
-        // Of no use to the connection, which may be there for months.
+        // The handshake is of no use to the connection, which may be there for months.
         let handshake = self.handshake.take();
         let feed = match (&self.kind, handshake) {
             (Kind::EventStream { .. }, _) if !media_type::is_event_stream(&head.headers) => {
@@ -167,7 +169,7 @@ impl Transport {
         Ok(Some(Standing::new(feed, self.idle_timeout, now)))
     }
 
-    /// The subprotocol that a WebSocket's server chose.
+    /// Returns the subprotocol that a WebSocket's server chose.
     pub(super) fn subprotocol(&self, head: &Parts) -> Option<String> {
         let name = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL);
         let name = name.filter(|_| self.is_websocket())?;

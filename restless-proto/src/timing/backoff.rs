@@ -7,9 +7,9 @@ use crate::entropy::Entropy;
 /// The delay before each reconnect: it starts at the reconnection time, and grows with jitter up to
 /// a bound while no event comes.
 ///
-/// With `base` the reconnection time (the caller's, or the server's `retry:`, or its `Retry-After`
-/// where that is longer) and `n` the losses in a row before this one, the delay is drawn from
-///
+/// `base` is the reconnection time (the caller's, or the server's `retry:`, or the server's
+/// `Retry-After` where that is longer), and `n` the number of losses in a row before this one. The
+/// delay is then drawn from
 /// | n | from | to |
 /// | --- | --- | --- |
 /// | 0 | `base` | `base` and a quarter |
@@ -25,23 +25,23 @@ use crate::entropy::Entropy;
 ///
 /// A `base` of zero connects at once the first time, and backs off from 100 ms if the first connect
 /// brings nothing. After three connections in a row of less than a second each, even with an event
-/// in each, every delay is at least 100 ms: neither a setting nor a server can make a tight loop.
+/// in each, every delay is at least 100 ms. Settings and servers therefore can't make a tight loop.
 ///
-/// The ceiling that follows: within a minute a subscription connects 61 times at most with the
-/// default reconnection time of a second, `60 s / base + 1` times with another one of 100 ms or
-/// more, and 604 times with less, which is ten times a second. Each connect may follow ten
-/// redirects, and may do so once more with another key after a 401.
+/// A ceiling follows for the connects of a subscription within a minute: 61 with the default
+/// reconnection time of a second, `60 s / base + 1` with another time of 100 ms or more, and 604
+/// with less, which is ten a second. Each connect may follow ten redirects, and may do so once more
+/// with another key after a 401.
 ///
-/// `Retry-After` is about one answer, and gets any wait that it asks for: `retry_at` in
+/// `Retry-After` is about one answer, and gets any wait that the answer asks for: `retry_at` in
 /// [`Lost`](crate::subscription::Lost) and in the status says how long that is. A `retry:` stays
-/// for good, and counts up to one day: one odd line must not silence a feed for ever.
+/// for good, and counts up to one day, or one odd line could silence a feed for ever.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     reconnection_time: Duration,
     maximum: Duration,
     losses: u32,
-    /// Losses in a row that the growth did not slow down, of connections that stood for less than
-    /// a second.
+    /// The number of losses in a row that the growth did not slow down, of connections that stood
+    /// for less than a second.
     short: u32,
     entropy: Entropy,
 }
@@ -62,17 +62,18 @@ impl Backoff {
         Self { reconnection_time, maximum, losses: 0, short: 0, entropy }
     }
 
-    /// The server's `retry:` takes the place of the reconnection time, for good. At most a day.
+    /// Puts the server's `retry:` in the place of the reconnection time, for good. At most a day
+    /// counts.
     pub fn server_retry(&mut self, reconnection_time: Duration) {
         self.reconnection_time = reconnection_time.min(LONGEST_RETRY);
     }
 
-    /// An event came: the next loss is the first in a row again.
+    /// Takes note that an event came: the next loss is the first in a row again.
     pub fn reset(&mut self) {
         self.losses = 0;
     }
 
-    /// The delay after one more loss, no shorter than `retry_after`. `spell`: how long the
+    /// Returns the delay after one more loss, at least `retry_after`; `spell` is how long the
     /// connection stood.
     pub fn next_delay(&mut self, retry_after: Option<Duration>, spell: Duration) -> Duration {
         let asked_for = retry_after.unwrap_or_default();
@@ -82,7 +83,7 @@ impl Backoff {
         if spell >= STABLE_SPELL {
             self.short = 0;
         } else if self.losses == 0 {
-            // An event came, or this is the first loss: the growth alone would not slow it down.
+            // After an event, or at the first loss, the growth alone would not slow it down.
             self.short = self.short.saturating_add(1);
         }
         let mut base = self.reconnection_time.max(asked_for);

@@ -1,4 +1,4 @@
-//! Time as a value: it comes in as an argument, and goes out as a deadline.
+//! Time as a value, which comes in as an argument, and goes out as a deadline.
 //!
 //! | timer | armed | stopped | default | what it causes |
 //! | --- | --- | --- | --- | --- |
@@ -24,8 +24,8 @@ pub use backoff::Backoff;
 
 /// A point in time: the time since an origin that the driver picks.
 ///
-/// `std::time::Instant` can't be made up, which a test, a recording and `wasm32-unknown-unknown`
-/// need. Take the origin once, and pass `Instant::from_origin(origin.elapsed())`.
+/// A `std::time::Instant` can't be made up, as a test, a recording and `wasm32-unknown-unknown`
+/// need to. Take the origin once, and pass `Instant::from_origin(origin.elapsed())`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,23 +42,23 @@ impl Instant {
     /// The origin itself.
     pub const ORIGIN: Self = Self(Duration::ZERO);
 
-    /// The point this long after the origin.
+    /// Returns the point this long after the origin.
     pub fn from_origin(since: Duration) -> Self {
         Self(since)
     }
 
-    /// How long after the origin this is.
+    /// Returns how long after the origin this point is.
     pub fn since_origin(self) -> Duration {
         self.0
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// Returns how long after `earlier` this point is; zero for a point before `earlier`.
     pub fn saturating_duration_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// Later by a span; the end of time where that can't be told.
+/// Adds a span; a sum that is too large is the end of time.
 impl Add<Duration> for Instant {
     type Output = Self;
 

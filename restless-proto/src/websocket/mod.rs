@@ -25,15 +25,15 @@ use crate::ws::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The connection stands. Comes first, if it comes.
+    /// The connection stands. If this event comes, it is the first.
     Open(Accepted),
     /// A message came.
     Message(Message<'static>),
-    /// A message over a limit came, and is passed over, as [`ws::Output::TooLarge`] says.
+    /// A message over a limit came and was passed over, as [`ws::Output::TooLarge`] says.
     TooLarge(LimitError),
     /// A ping came, with this payload. The pong has gone out, unless the transport has ended.
     Ping(Bytes),
-    /// A pong came that answers no ping of the keep-alive.
+    /// A pong came that answers none of the keep-alive's pings.
     Pong(Bytes),
     /// The connection, which stood, is over. The last event.
     Closed(Closed),
@@ -78,18 +78,17 @@ enum State {
     /// The connection stands, and the user is to be told.
     Accepted(Accepted, Box<Connection>),
     Open(Box<Connection>),
-    /// The user is to be told how it ended.
+    /// The user is to be told how the connection ended.
     Ending(Box<Event>),
     Over,
 }
 
 impl WebSocketMachine {
     /// Makes the machine for this handshake. [`USER_AGENT`](crate::USER_AGENT) goes out where the
-    /// handshake has no `User-Agent`. The head of the response is waited for 30 s.
+    /// handshake lacks a `User-Agent`. The machine waits 30 s for the head of the response.
     pub fn new(handshake: Handshake, options: Options, entropy: Entropy, now: Instant) -> Self {
         let rules = Rules {
-            // The handshake has what it needs, and goes where its caller sends it, and nowhere
-            // else.
+            // The handshake has what it needs, and goes only where its caller sends it.
             credentials: Credentials::None,
             credentials_wait: None,
             renewal: Renewal::Never,
@@ -103,7 +102,7 @@ impl WebSocketMachine {
         };
         let mut road = Road::new(rules, now);
         let mut request = handshake.request().map(|()| Bytes::new());
-        // The HTTP stack's to set.
+        // The HTTP stack sets this field.
         request.headers_mut().remove(header::HOST);
         fields::fill(request.headers_mut(), &fields::defaults());
         let uri = request.uri().to_string();
@@ -159,7 +158,7 @@ impl WebSocketMachine {
         self.connection("close")?.close(code, reason, now)
     }
 
-    /// Bytes of frames that wait to be sent. While there are any, the next output is
+    /// Returns the bytes of frames that wait to be sent. While there are any, the next output is
     /// [`Send`](Output::Send).
     pub fn unsent_bytes(&self) -> usize {
         match &self.state {
@@ -193,7 +192,7 @@ impl WebSocketMachine {
             Step::Data(bytes) => self.with_connection(|it| it.handle_data(bytes, now)),
             Step::Ended(_) => self.with_connection(|it| it.ended(now)),
             Step::Elapsed => self.with_connection(|it| it.elapsed(now)),
-            // No key is asked for, no redirect followed, and whole messages are another driver's.
+            // The rules leave keys and redirects out; whole messages are another driver's.
             Step::Keyed(_) | Step::Redirect { .. } | Step::Message(_) => {}
         }
     }
@@ -240,7 +239,8 @@ impl Machine for WebSocketMachine {
                             return Output::Open { exchange, request };
                         }
                         Next::Wait(deadline) => return Output::Wait(self.road.wait(deadline)),
-                        // It has its key, and no event stream's head to wait for.
+                        // The handshake has its key, and an event stream's head is none of its
+                        // business.
                         Next::Authorize { .. } | Next::Unanswered => {}
                     }
                 }

@@ -32,29 +32,29 @@ impl Close {
         Ok(Self { code: Some(code), reason: reason.to_owned() })
     }
 
-    /// The code; [`CloseCode::NO_STATUS`] where the frame had none (§7.1.5).
+    /// Returns the code; [`CloseCode::NO_STATUS`] for a frame without a code (§7.1.5).
     pub fn code(&self) -> CloseCode {
         self.code.unwrap_or(CloseCode::NO_STATUS)
     }
 
-    /// The reason, written for people; often empty. 123 bytes at most.
+    /// Returns the reason, written for people; often empty. 123 bytes at most.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The code as it stands on the wire, `None` for an empty Close frame.
+    /// Returns the code as it stands on the wire, `None` for an empty Close frame.
     pub(crate) fn sent_code(&self) -> Option<CloseCode> {
         self.code
     }
 }
 
-/// Which of the two endpoints.
+/// One of the two endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 pub enum Side {
     /// Our side.
     Local,
-    /// The other one.
+    /// The other side.
     Peer,
 }
 
@@ -62,26 +62,26 @@ pub enum Side {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Closed {
-    /// With the closing handshake (RFC 6455 §7.1.4).
+    /// The closing handshake was done (RFC 6455 §7.1.4).
     Clean {
-        /// What the peer's Close frame said. If we were first, it mostly repeats our code.
+        /// What the peer's Close frame said. If our Close frame was the first, the peer's mostly
+        /// repeats our code.
         close: Close,
         /// Who sent the first Close frame.
         first: Side,
     },
-    /// The peer broke the protocol or passed a limit: it was sent the error's
+    /// The peer broke the protocol or passed a limit. The peer was sent the error's
     /// [`close_code`](Error::close_code), and the connection failed (§7.1.7).
     Failed(Error),
-    /// The peer was sent a ping and nothing was heard from it since, for
+    /// The peer was sent a ping, and has been silent since then, for
     /// [`pong_within`](super::Options::pong_within).
     Unresponsive {
-        /// How long it had.
+        /// How long the peer had.
         within: Duration,
     },
-    /// The peer did not answer our Close frame for
-    /// [`close_within`](super::Options::close_within).
+    /// The peer left our Close frame unanswered for [`close_within`](super::Options::close_within).
     CloseUnanswered {
-        /// How long it had.
+        /// How long the peer had.
         within: Duration,
     },
     /// The transport ended without a Close frame from the peer.
@@ -93,9 +93,9 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// The close code of the connection (RFC 6455 §7.1.5): the code of the peer's Close frame,
-    /// [`CloseCode::NO_STATUS`] for a Close frame without a code, [`CloseCode::ABNORMAL`] where the
-    /// peer sent no Close frame.
+    /// Returns the close code of the connection (RFC 6455 §7.1.5): the code of the peer's Close
+    /// frame, [`CloseCode::NO_STATUS`] for a frame that lacks a code, [`CloseCode::ABNORMAL`] for a
+    /// peer that sent no Close frame.
     pub fn code(&self) -> CloseCode {
         match self {
             Self::Clean { close, .. } => close.code(),
@@ -106,7 +106,7 @@ impl Closed {
         }
     }
 
-    /// The reason in the peer's Close frame, empty where there is none.
+    /// Returns the reason in the peer's Close frame, empty where there is none.
     pub fn reason(&self) -> &str {
         match self {
             Self::Clean { close, .. } => close.reason(),
@@ -156,7 +156,8 @@ impl fmt::Display for Closed {
     }
 }
 
-/// The end as an error, for a program to which any end is an error. A clean end has no source.
+/// Gives the end as an error, for a program to which any end is an error. A clean end has no
+/// source.
 impl std::error::Error for Closed {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {

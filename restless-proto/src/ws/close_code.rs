@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Why an endpoint closes (RFC 6455 §7.4), 0 to 65535; [`may_be_sent`](Self::may_be_sent) says
-/// which of them may stand in a Close frame.
+/// Says why an endpoint closes (RFC 6455 §7.4), 0 to 65535. [`may_be_sent`](Self::may_be_sent) says
+/// which codes may stand in a Close frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
@@ -15,21 +15,21 @@ impl CloseCode {
 
     /// 1000: what the connection was for is done.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the endpoint goes away: a server that stops, a page that is left.
+    /// 1001: the endpoint goes away, such as a server that stops, or a page that is left.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a kind of data that the endpoint can't take, such as binary.
+    /// 1003: the endpoint can't take this kind of data, such as binary.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
     /// 1005: the Close frame had no code. Never on the wire.
     pub const NO_STATUS: Self = Self(1005);
     /// 1006: there was no Close frame. Never on the wire.
     pub const ABNORMAL: Self = Self(1006);
-    /// 1007: data that contradicts the type of its message, such as a text that breaks UTF-8.
+    /// 1007: the data contradicts the type of its message, such as a text that breaks UTF-8.
     pub const INVALID_DATA: Self = Self(1007);
-    /// 1008: against the endpoint's policy.
+    /// 1008: the message is against the endpoint's policy.
     pub const POLICY_VIOLATION: Self = Self(1008);
-    /// 1009: a message larger than the endpoint takes.
+    /// 1009: the message is larger than the endpoint takes.
     pub const TOO_BIG: Self = Self(1009);
     /// 1010: the server did not agree to an extension that the client must have.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
@@ -44,19 +44,19 @@ impl CloseCode {
     /// 1015: the TLS handshake failed. Never on the wire.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// The code of this number, whether or not it means anything.
+    /// Makes the code of this number, with a meaning or without.
     pub const fn new(code: u16) -> Self {
         Self(code)
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u16 {
         self.0
     }
 
     /// Whether the code may stand in a Close frame: 1000 to 1003, 1007 to 1014, and 3000 to 4999
-    /// (§7.4.1, §7.4.2 and the IANA registry). A peer's Close frame with another one is a protocol
-    /// error.
+    /// (§7.4.1, §7.4.2 and the IANA registry). In a peer's Close frame, any other code is a
+    /// protocol error.
     pub const fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
@@ -95,7 +95,7 @@ impl From<CloseCode> for u16 {
     }
 }
 
-/// The number, and the standard's name for it where there is one: `1001 (going away)`.
+/// Prints the number, and the standard's name for it where there is one: `1001 (going away)`.
 impl fmt::Display for CloseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

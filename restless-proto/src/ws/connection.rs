@@ -15,44 +15,44 @@ use crate::entropy::Entropy;
 use crate::kinds::LimitError;
 use crate::timing::Instant;
 
-/// What to do next. Exhaustive on purpose: a duty that is new must not be overlooked.
+/// What to do next. Exhaustive on purpose: the compiler stops a caller that lacks a new duty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "each output is a duty"]
 #[expect(clippy::exhaustive_enums, reason = "a driver must know all its duties")]
 pub enum Output<'a> {
     /// Send these bytes to the peer before polling again.
     Send(Bytes),
-    /// A message came, which is lent until the next poll.
+    /// A message came. The message is lent until the next poll.
     Message(Message<'a>),
     /// A message over a limit came ([`message_bytes`](Options::message_bytes) or
-    /// [`fragments`](Options::fragments)): the connection passes over the message, and reads the
-    /// next one. This output comes once for such a message, as soon as the limit is passed. The
-    /// payload is dropped unread, even where a text breaks UTF-8. A caller who won't put up with
-    /// such messages closes with [`CloseCode::TOO_BIG`].
+    /// [`fragments`](Options::fragments)). The connection passes over the message, and reads the
+    /// next one. The output comes once for such a message, as soon as the limit is passed. The
+    /// payload is dropped unread, even where a text breaks UTF-8. A caller who refuses such
+    /// messages closes with [`CloseCode::TOO_BIG`].
     TooLarge(LimitError),
     /// A ping came, with this payload. The pong is sent already, unless the transport has ended.
     Ping(Bytes),
     /// A pong came that answers another ping than the keep-alive's: a [`ping`](Connection::ping) of
     /// the caller's, or a ping that was never sent.
     Pong(Bytes),
-    /// Nothing to do until bytes come, the transport ends, or this time is reached.
+    /// Wait until bytes come, the transport ends, or this time is reached.
     Wait(Option<Instant>),
-    /// The connection is over: close the transport. Every poll from here on gives this again.
+    /// The connection is over: close the transport. Every poll from here on gives the same output.
     Closed(Closed),
 }
 
 /// A client's side of an open WebSocket (RFC 6455), without I/O.
 ///
 /// Input goes in with [`handle_data`](Self::handle_data), [`elapsed`](Self::elapsed) and
-/// [`ended`](Self::ended), in any order and any number of times; what follows from it comes out of
-/// [`poll`](Self::poll). A driver polls until [`Output::Wait`], and only then reads from its
-/// transport again: so the bytes of one read are all that the machine holds besides the message
-/// that is being put together, and a slow reader slows its peer down.
+/// [`ended`](Self::ended), in any order and any number of times; what follows from the input comes
+/// out of [`poll`](Self::poll). A driver polls until [`Output::Wait`], and only then reads from its
+/// transport again. The machine then holds the bytes of one read at most, besides the message that
+/// is being put together, and a slow reader slows its peer down.
 ///
-/// What the protocol owes the peer comes out first: the pong for a ping comes out before any
-/// message of the same piece of input, those that stand before the ping too, so that a slow reader
-/// is no silent one. Pongs come one at a time: there is never more than one unsent. A Close frame
-/// is answered in its turn, since what stands before it may break a rule.
+/// What the protocol owes the peer comes out first. The pong for a ping comes out before any
+/// message of the same piece of input, even before messages that stand in front of the ping: a slow
+/// reader still answers in time. Pongs come one at a time, so that at most one waits to be sent. A
+/// Close frame is answered in its turn, since what stands before the Close frame may break a rule.
 ///
 /// ```text
 ///            close()                      Close frame
@@ -67,18 +67,19 @@ pub enum Output<'a> {
 /// From `Open` and `CloseSent` the end of the transport and a deadline lead to `Ended` too; from
 /// `CloseSent` so does a broken rule, by `Failed`.
 ///
-/// A message over a limit does not end the connection: [`Output::TooLarge`] tells of it.
+/// A message over a limit does not end the connection: [`Output::TooLarge`] tells of the message.
 ///
-/// Memory: a connection at rest is about 1 KiB, and what [`Deflate`](super::Deflate) says for
-/// compression. What messages are put together in, up to 128 KiB, is kept for the next one, until
-/// the keep-alive has had to ping.
+/// Memory: a connection at rest takes about 1 KiB, and what [`Deflate`](super::Deflate) says for
+/// compression. The buffer in which messages are put together, up to 128 KiB, is kept for the next
+/// message, until the keep-alive has had to ping.
 #[derive(Debug)]
 pub struct Connection {
     incoming: Incoming,
     outgoing: Outgoing,
     most_unread: usize,
-    /// Nothing is owed to the peer, all input was searched for what will be, and the last message
-    /// lay whole in its piece of it: one that does too can be lent at once.
+    /// Whether everything owed to the peer is sent, all input was searched for pings, and the last
+    /// message lay whole in its piece of input. A message that does so too can then be lent at
+    /// once.
     flowing: bool,
 }
 
@@ -112,7 +113,8 @@ impl Connection {
         self.incoming.push(bytes);
     }
 
-    /// Takes note of the time; call it when the deadline of [`Output::Wait`] is reached.
+    /// Takes note of the time. A driver calls this when the deadline of [`Output::Wait`] is
+    /// reached.
     pub fn elapsed(&mut self, now: Instant) {
         self.outgoing.advance(now);
     }
@@ -128,8 +130,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is closing or closed, and when the queue is full. Nothing of the
-    /// message is sent then.
+    /// When the connection is closing or closed, and when the queue is full. The message is then
+    /// left out whole.
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
         self.flowing = false;
         self.outgoing.send_message("send_text", Opcode::Text, text.as_bytes())
@@ -156,7 +158,7 @@ impl Connection {
     }
 
     /// Begins the closing handshake (RFC 6455 §7.1.2): what is queued is sent, then a Close frame.
-    /// Messages that the peer sent before it saw that still come. The end is an
+    /// Messages that the peer sent before the Close frame reached it still come. The end is an
     /// [`Output::Closed`], at the latest after [`close_within`](Options::close_within).
     ///
     /// # Errors
@@ -169,10 +171,12 @@ impl Connection {
         self.outgoing.close(code, reason)
     }
 
-    /// What to do next. Call it again until it says [`Output::Wait`] or [`Output::Closed`].
+    /// Returns what to do next. A driver calls this again until the answer is [`Output::Wait`] or
+    /// [`Output::Closed`].
     ///
     /// Of many messages in one piece of input, all but the first come from the few lines that are
-    /// inlined here: it saves about a third of the instructions that a message of 64 bytes takes.
+    /// inlined here, which saves about a third of the instructions that a message of 64 bytes
+    /// takes.
     #[inline]
     pub fn poll(&mut self) -> Output<'_> {
         if self.flowing {
@@ -183,8 +187,8 @@ impl Connection {
         self.poll_any()
     }
 
-    /// The same, with messages in memory of their own: a text is checked for UTF-8 once, as it
-    /// becomes a string that is kept.
+    /// Does the same, with messages in memory of their own: a text is checked for UTF-8 once, as
+    /// the text becomes a string that is kept.
     pub(crate) fn poll_shared(&mut self) -> Output<'static> {
         let in_chunk = if self.flowing { self.incoming.next_in_chunk() } else { None };
         match in_chunk.map_or_else(|| self.next(), Ok) {
@@ -200,7 +204,7 @@ impl Connection {
         }
     }
 
-    /// Bytes of frames that wait to be sent. While there are any, the next output is
+    /// Returns the bytes of frames that wait to be sent. While there are any, the next output is
     /// [`Output::Send`].
     pub fn unsent_bytes(&self) -> usize {
         self.outgoing.unsent_bytes()
@@ -212,15 +216,15 @@ impl Connection {
         self.outgoing.is_open()
     }
 
-    /// Why the connection will end, or has ended, where that is known already: the peer has sent
-    /// its Close frame, or the connection failed. [`Output::Closed`] follows when the transport
-    /// ends, one second later at most; whoever can't wait may close the transport once everything
-    /// is sent.
+    /// Returns why the connection will end, or has ended, where that is known already: the peer has
+    /// sent its Close frame, or the connection failed. [`Output::Closed`] follows when the
+    /// transport ends, one second later at most. A caller in a hurry may close the transport once
+    /// everything is sent.
     pub fn closing(&self) -> Option<Closed> {
         self.outgoing.closing()
     }
 
-    /// The same where anything may be next.
+    /// Does the same where anything may be next.
     #[inline(never)]
     fn poll_any(&mut self) -> Output<'_> {
         match self.next() {
@@ -229,7 +233,7 @@ impl Connection {
         }
     }
 
-    /// What is next: a message, or something else.
+    /// Returns what is next: a message, or something else.
     #[inline(always)]
     fn next(&mut self) -> Result<Whole, Output<'static>> {
         self.flowing = false;
@@ -257,11 +261,11 @@ impl Connection {
                     self.outgoing.take_close(close);
                     self.incoming.discard();
                 }
-                // Only now that all input is read can it be told what the time and the end mean.
+                // The time and the end can be judged only now, when all input is read.
                 Ok(Read::Starved) => match self.outgoing.next(self.incoming.is_within_message()) {
                     Some(Next::Wait(deadline)) => return Err(Output::Wait(deadline)),
                     Some(Next::Closed(closed)) => return Err(Output::Closed(closed)),
-                    // We have to ping, so nothing has come for a while.
+                    // The keep-alive has to ping, so nothing has come for a while.
                     None => self.incoming.rest(),
                 },
                 Err(error) => self.fail(error),
@@ -283,7 +287,7 @@ impl Connection {
         }
     }
 
-    /// What is held for messages.
+    /// Returns what is held for messages.
     #[cfg(test)]
     pub(super) fn kept_bytes(&self) -> usize {
         self.incoming.kept_bytes()
@@ -302,7 +306,7 @@ impl Connection {
         self.outgoing.take_unsent(ping.as_deref())
     }
 
-    /// What is left to do for one who does not listen.
+    /// Returns what is left to send or to wait for, once messages are no longer taken.
     #[cold]
     fn rest(outgoing: &mut Outgoing) -> Output<'static> {
         if let Some(bytes) = outgoing.take_unsent(None) {

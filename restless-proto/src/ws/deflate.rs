@@ -8,11 +8,12 @@ use super::error::MESSAGE;
 use super::extension::Extension;
 use crate::kinds::{ConfigError, LimitError};
 
-/// How messages are compressed: what the client offers (RFC 7692 §7.1), and what it does itself.
+/// How messages are compressed: what the client offers (RFC 7692 §7.1), and what the client does
+/// itself.
 ///
-/// The default offers compression with all that makes it work well: windows of 32 KiB that are kept
-/// from message to message in both directions. The windows cost memory from a direction's first
-/// compressed message on, for as long as the connection lives:
+/// The default offers compression with all that makes compression work well: windows of 32 KiB that
+/// are kept from message to message in both directions. The windows cost memory from a direction's
+/// first compressed message on, for as long as the connection lives:
 ///
 /// | direction | with context takeover | without |
 /// | --- | --- | --- |
@@ -20,11 +21,11 @@ use crate::kinds::{ConfigError, LimitError};
 /// | sending, 15 window bits | 372 KiB | nothing between messages |
 /// | sending, 9 window bits | 246 KiB | nothing between messages |
 ///
-/// Before its first compressed message, a direction takes no memory: a connection that only listens
-/// never pays for sending. A connection takes no memory for compression at rest with
+/// A direction takes memory from its first compressed message on: a connection that only listens is
+/// free of the cost of sending. With
 /// [`server_no_context_takeover`](Self::server_no_context_takeover) and
-/// [`client_no_context_takeover`](Self::client_no_context_takeover); messages that resemble each
-/// other then come out larger.
+/// [`client_no_context_takeover`](Self::client_no_context_takeover), a connection at rest takes no
+/// memory for compression; messages that resemble each other then come out larger.
 ///
 /// ```
 /// use restless_proto::ws::Deflate;
@@ -47,17 +48,17 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// Asks the server to compress each message on its own (RFC 7692 §7.1.1.1). Then the client
-    /// keeps no window between messages, and small messages compress less. Default `false`. A
-    /// server that won't do it declines compression.
+    /// Asks the server to compress each message on its own (RFC 7692 §7.1.1.1). The client then
+    /// keeps no window between messages, and small messages compress less. Default: `false`. A
+    /// server that refuses this declines compression.
     #[must_use]
     pub fn server_no_context_takeover(mut self, ask: bool) -> Self {
         self.agreed.server_no_context_takeover = ask;
         self
     }
 
-    /// Compresses each message on its own, and tells the server so (RFC 7692 §7.1.1.2). Default
-    /// `false`: only where the server asks for it.
+    /// Compresses each message on its own, and tells the server so (RFC 7692 §7.1.1.2). Default:
+    /// `false`, which does so only where the server asks for it.
     #[must_use]
     pub fn client_no_context_takeover(mut self, tell: bool) -> Self {
         self.agreed.client_no_context_takeover = tell;
@@ -65,7 +66,7 @@ impl Deflate {
     }
 
     /// Asks the server for a window of at most two to the power of this, in bytes (RFC 7692
-    /// §7.1.2.1). Default 15, which asks for nothing. A server that can't do it declines
+    /// §7.1.2.1). Default: 15, which asks for nothing. A server that can't do this declines
     /// compression. A smaller window saves the server memory; the decompressor here takes the same
     /// memory for each window.
     ///
@@ -82,7 +83,7 @@ impl Deflate {
     }
 
     /// Compresses with a window of at most two to the power of this, in bytes, and tells the server
-    /// so (RFC 7692 §7.1.2.2). Default 15; the server may ask for less. For a server that asks for
+    /// so (RFC 7692 §7.1.2.2). Default: 15; the server may ask for less. For a server that asks for
     /// 8, messages are sent uncompressed: the compressor lacks such a window.
     ///
     /// # Errors
@@ -97,7 +98,7 @@ impl Deflate {
         Ok(self)
     }
 
-    /// How hard to compress, 1 (fast) to 9 (small). Default 6.
+    /// Sets how hard to compress, from 1 (fast) to 9 (small). Default: 6.
     ///
     /// # Errors
     ///
@@ -111,15 +112,15 @@ impl Deflate {
         Ok(self)
     }
 
-    /// The smallest message that is worth the work, in bytes. Default 64. A larger one that does
-    /// not get smaller is sent uncompressed too.
+    /// Sets the smallest message that is worth the work, in bytes. Default: 64. A larger message
+    /// that does not get smaller is sent uncompressed too.
     #[must_use]
     pub fn min_bytes(mut self, minimum: usize) -> Self {
         self.min_bytes = minimum;
         self
     }
 
-    /// The offer, as it stands in `Sec-WebSocket-Extensions`.
+    /// Returns the offer, as it stands in `Sec-WebSocket-Extensions`.
     pub(crate) fn offer(&self) -> String {
         let Self { agreed, .. } = self;
         let mut offer = String::from(NAME);
@@ -132,7 +133,7 @@ impl Deflate {
         if agreed.server_max_window_bits < 15 {
             offer.push_str(&format!("; server_max_window_bits={}", agreed.server_max_window_bits));
         }
-        // Without a value it only says that the server may use the parameter in its response.
+        // Without a value, the parameter only says that the server may use it in its response.
         offer.push_str("; client_max_window_bits");
         if agreed.client_max_window_bits < 15 {
             offer.push_str(&format!("={}", agreed.client_max_window_bits));
@@ -186,7 +187,7 @@ impl Deflate {
         Ok(Self { agreed, ..self.clone() })
     }
 
-    /// What was agreed on.
+    /// Returns what was agreed on.
     pub(crate) fn agreed(&self) -> &DeflateParameters {
         &self.agreed
     }
@@ -233,11 +234,13 @@ fn window_bits(value: &str) -> Option<u8> {
 
 /// Decompresses the messages of one direction.
 pub(crate) struct Inflater {
-    /// Made for the first compressed message, and dropped between messages where nothing is kept.
+    /// The decompressor, made for the first compressed message, and dropped between messages where
+    /// nothing is kept.
     state: Option<Decompress>,
     bits: u8,
     takeover: bool,
-    /// There was DEFLATE data since the last boundary: the start, a final block, a message's end.
+    /// Whether there was DEFLATE data since the last boundary: the start, a final block, a
+    /// message's end.
     open: bool,
 }
 
@@ -251,7 +254,7 @@ impl Inflater {
     pub(crate) fn new(parameters: &DeflateParameters) -> Self {
         Self {
             state: None,
-            // There is no decompressor for 8 bits; one for 9 reads it too.
+            // A decompressor for 8 bits is missing; the one for 9 reads such data too.
             bits: parameters.server_max_window_bits.clamp(9, 15),
             takeover: !parameters.server_no_context_takeover,
             open: false,
@@ -259,8 +262,8 @@ impl Inflater {
     }
 
     /// Decompresses the next piece of a message to the end of `output`, which may come to hold
-    /// `limit` bytes. Memory is taken as output comes, and never for more than one byte over it.
-    /// With an error, `input` is what was not read.
+    /// `limit` bytes. Memory is taken as output comes, for at most one byte over the limit. After
+    /// an error, `input` is what was not read.
     pub(crate) fn push(
         &mut self,
         input: &mut &[u8],
@@ -273,8 +276,9 @@ impl Inflater {
         }
         loop {
             let ran = self.run(input, output);
-            // Before what went wrong: with the output full, the decompressor may have looked at
-            // what follows and found it wrong, or not, depending on how the input was cut.
+            // The limit goes before the fault. With the output full, the decompressor may have
+            // looked at what follows and found it wrong, or not, depending on how the input was
+            // cut.
             if output.len() > limit {
                 let error = LimitError::new(MESSAGE, limit, limit.saturating_add(1));
                 return Err(InflateError::TooLarge(error));
@@ -296,8 +300,8 @@ impl Inflater {
         output: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), InflateError> {
-        // Not after a final block, nor for a message of no bytes at all: neither has a flush that
-        // this could be the end of.
+        // The tail is left out after a final block, and for a message of no bytes at all: neither
+        // has a flush that the tail could end.
         let mut tail = &TAIL[..];
         let pushed = if self.open { self.push(&mut tail, output, limit) } else { Ok(()) };
         if matches!(pushed, Err(InflateError::TooLarge(_))) {
@@ -309,8 +313,8 @@ impl Inflater {
     }
 
     /// Decompresses the next piece of a message that is passed over: `window` comes to hold the end
-    /// of it, as far as the next block or message can refer to it, and what is decompressed next.
-    /// Does nothing where messages are compressed one by one.
+    /// of the message, as far as the next block or message can refer to it, and what is
+    /// decompressed next. Does nothing where messages are compressed one by one.
     pub(crate) fn pass(
         &mut self,
         mut input: &[u8],
@@ -338,7 +342,7 @@ impl Inflater {
         Ok(())
     }
 
-    /// Of the output of a message that is passed over from here, leaves what may be referred to.
+    /// Leaves in the output of a message that is passed over from here what may be referred to.
     pub(crate) fn keep_window(&self, output: &mut Vec<u8>) {
         let kept = if self.takeover { WINDOW_BYTES } else { 0 };
         output.drain(..output.len().saturating_sub(kept));
@@ -388,8 +392,8 @@ impl Inflater {
 #[cold]
 fn make_room(output: &mut Vec<u8>, more: usize, limit: usize) {
     let room = limit.saturating_add(1).saturating_sub(output.len());
-    // The last step goes all the way: to double once more would take as much again while it is
-    // moved.
+    // The last step goes all the way: to double once more would take as much again while the buffer
+    // is moved.
     let last = output.len().saturating_add(more) > limit / 2;
     output.reserve_exact(if last { room } else { more });
 }
@@ -403,7 +407,8 @@ pub(crate) enum InflateError {
 
 /// Compresses the messages of one direction.
 pub(crate) struct Deflater {
-    /// Made for the first message worth it, and dropped between messages where nothing is kept.
+    /// The compressor, made for the first message that is worth it, and dropped between messages
+    /// where nothing is kept.
     state: Option<Compress>,
     bits: u8,
     takeover: bool,
@@ -428,7 +433,7 @@ impl Deflater {
         }
     }
 
-    /// The compressed form of a message, or `None` where it does not pay.
+    /// Returns the compressed form of a message, or `None` where compressing does not pay.
     pub(crate) fn compress(&mut self, message: &[u8]) -> Option<Vec<u8>> {
         if message.len() < self.min_bytes || self.bits < 9 {
             return None;
@@ -474,8 +479,8 @@ pub(crate) const NAME: &str = "permessage-deflate";
 /// The largest window, which is what one message can refer to in those before it.
 const WINDOW_BYTES: usize = 32 << 10;
 
-/// Room that is left for output: with less of it, the decompressor leaves its fast loop, which
-/// costs half as much again for the last 260 bytes.
+/// Room that is left for output: with less room, the decompressor leaves its fast loop, which costs
+/// half as much again for the last 260 bytes.
 const SPARE_OUTPUT_BYTES: usize = 512;
 
 /// What a flush ends with, and the sender leaves out (§7.2.1).

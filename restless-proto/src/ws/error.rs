@@ -4,18 +4,18 @@ use super::close_code::CloseCode;
 use super::opcode::Opcode;
 use crate::kinds::LimitError;
 
-/// What a limit on messages is on, for its error.
+/// The name of a message in the error of a limit.
 pub(super) const MESSAGE: &str = "a WebSocket message";
 pub(crate) const UNREAD: &str = "input that nobody polled for";
 pub(super) const FRAGMENTS: &str = "the fragments of a WebSocket message";
 
 /// The peer broke RFC 6455 or RFC 7692, or passed one of our limits, on an open connection.
 ///
-/// The connection fails with it; [`close_code`](Self::close_code) is what the peer is told.
+/// The error fails the connection; [`close_code`](Self::close_code) is what the peer is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Reserved bits are set that no agreed extension gives a meaning (RFC 6455 §5.2, RFC 7692
+    /// Reserved bits are set to which no agreed extension gives a meaning (RFC 6455 §5.2, RFC 7692
     /// §6): RSV1 as 4, RSV2 as 2, RSV3 as 1.
     #[error("the reserved bits {bits:03b} are set on a frame with opcode {opcode:?}")]
     ReservedBits {
@@ -87,15 +87,15 @@ pub enum Error {
     /// A compressed message can't be decompressed (RFC 7692 §7.2.2).
     #[error("a compressed message is not valid DEFLATE data")]
     Deflate,
-    /// A limit was passed that ends the connection: input that waits to be polled, or compressed
+    /// The connection passed a limit that ends it: input that waits to be polled, or compressed
     /// bytes that bring nothing, as the error says.
     #[error(transparent)]
     TooLarge(#[from] LimitError),
 }
 
 impl Error {
-    /// The code that the peer is sent for this (RFC 6455 §7.4.1): 1002 for a broken protocol, 1007
-    /// for data that is not what it should be, 1009 for a passed limit.
+    /// Returns the code that the peer is sent for this error (RFC 6455 §7.4.1): 1002 for a broken
+    /// protocol, 1007 for data that is not what it should be, 1009 for a passed limit.
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::ReservedBits { .. }

@@ -1,6 +1,6 @@
 //! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 
-/// One extension with its parameters, in the order that they were written.
+/// One extension with its parameters, in the order in which they were written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Extension {
     pub(crate) name: String,
@@ -61,7 +61,8 @@ fn split_token(text: &str) -> Option<(&str, &str)> {
     if token.is_empty() { None } else { Some((token, rest)) }
 }
 
-/// The content of a quoted string whose opening quote is gone. Unquoted, it must be a token (§9.1).
+/// Returns the content of a quoted string whose opening quote is gone. Unquoted, the content must
+/// be a token (§9.1).
 fn split_quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.chars();

@@ -24,7 +24,7 @@ pub struct FrameHeader {
     pub reserved: u8,
     /// What the frame is for.
     pub opcode: Opcode,
-    /// The masking key: there is one on each frame of a client, and none on those of a server.
+    /// The masking key, which each frame of a client has, and no frame of a server.
     pub key: Option<[u8; 4]>,
     /// How many bytes of payload follow, at most 2⁶³ - 1.
     pub length: u64,
@@ -34,20 +34,20 @@ impl FrameHeader {
     /// The longest head there is, in bytes.
     pub const MAX_BYTES: usize = 14;
 
-    /// The head of a whole message or a control frame, without a mask.
+    /// Makes the head of a whole message or a control frame, without a mask.
     pub fn new(opcode: Opcode, length: u64) -> Self {
         Self { fin: true, reserved: 0, opcode, key: None, length }
     }
 
-    /// Reads the head of a frame at the start of `bytes`: the head and how many bytes it takes,
-    /// or `None` while there are too few of them.
+    /// Reads the head of a frame at the start of `bytes`. Returns the head and how many bytes it
+    /// takes, or `None` while there are too few of them.
     ///
     /// # Errors
     ///
     /// For a frame that every peer and every extension is forbidden to send: a reserved opcode, a
     /// control frame that is fragmented or longer than 125 bytes, a length in a longer form than
-    /// its shortest or from 2⁶³ on. Whether the reserved bits and the mask are right depends on who
-    /// sent the frame and on what was agreed, and is left to the caller.
+    /// its shortest or from 2⁶³ on. The reserved bits and the mask are left to the caller: what is
+    /// right there depends on who sent the frame and on what was agreed.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
@@ -114,7 +114,8 @@ impl FrameHeader {
         }
     }
 
-    /// The first byte on the wire: whether it is the last fragment, the reserved bits, the opcode.
+    /// Returns the first byte on the wire: whether the frame is the last fragment, the reserved
+    /// bits, the opcode.
     pub(crate) fn first_byte(&self) -> u8 {
         let fin = if self.fin { 0x80 } else { 0 };
         fin | (self.reserved & 0x07) << 4 | self.opcode.bits()

@@ -54,7 +54,7 @@ pub struct Handshake {
     deflate: Option<Deflate>,
 }
 
-/// The host and the subprotocols: the rest of the URL and the fields may hold keys.
+/// Prints the host and the subprotocols: the rest of the URL and the fields may hold keys.
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake")
@@ -74,7 +74,8 @@ impl Handshake {
     /// For another scheme, for a fragment (§3), and for a user name or password, which belong into
     /// a field of the caller's.
     pub fn new(url: &Url, entropy: &mut Entropy) -> Result<Self, ConfigError> {
-        // The URL may hold secrets, and an error is printed: it names the part that is wrong only.
+        // The URL may hold secrets, and an error is printed, so the error names only the part that
+        // is wrong.
         let Some(request) = scheme::request_url(url) else {
             let accepted = "a URL whose scheme is ws, wss, http or https";
             return Err(ConfigError::new("url", url.scheme(), accepted));
@@ -106,14 +107,14 @@ impl Handshake {
         })
     }
 
-    /// Adds a header field to the request, such as `Authorization` or `Origin`. Repeating a name
-    /// adds a second field.
+    /// Adds a header field to the request, such as `Authorization` or `Origin`. A name that is
+    /// repeated adds a second field.
     ///
     /// # Errors
     ///
-    /// For a field that the handshake itself sets: `Host`, `Upgrade`, `Connection`, all that begin
-    /// with `Sec-WebSocket-`, and those that say how long a content is, as there is none; and for
-    /// `Proxy-Authorization`, which the origin would get.
+    /// For a field that the handshake itself sets: `Host`, `Upgrade`, `Connection`, and all that
+    /// begin with `Sec-WebSocket-`. For a field that says how long a content is, as there is none.
+    /// And for `Proxy-Authorization`, which the origin would get.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self, ConfigError> {
         let own =
             [HOST, UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, PROXY_AUTHORIZATION];
@@ -125,11 +126,11 @@ impl Handshake {
         Ok(self)
     }
 
-    /// Offers a subprotocol, after those that were offered before (§1.9). Default none.
+    /// Offers a subprotocol, after those that were offered before (§1.9). Default: none.
     ///
     /// # Errors
     ///
-    /// For a name that is not a token (RFC 9110 §5.6.2), and for one that is offered already.
+    /// For a name that is not a token (RFC 9110 §5.6.2), and for a name that is offered already.
     pub fn subprotocol(mut self, name: &str) -> Result<Self, ConfigError> {
         if !extension::is_token(name) {
             let accepted = "a name is one or more letters, digits or !#$%&'*+-.^_`|~";
@@ -142,7 +143,7 @@ impl Handshake {
         Ok(self)
     }
 
-    /// Offers compression in this way, or with `None` not at all (RFC 7692). Default
+    /// Sets how compression is offered (RFC 7692); `None` offers none. Default:
     /// [`Deflate::default`].
     #[must_use]
     pub fn deflate(mut self, deflate: Option<Deflate>) -> Self {
@@ -159,8 +160,8 @@ impl Handshake {
         }
     }
 
-    /// The request: a `GET` of HTTP/1.1 with all its fields, to an absolute `http` or `https` URI.
-    /// The request must not go out on an HTTP/2 connection.
+    /// Returns the request: a `GET` of HTTP/1.1 with all its fields, to an absolute `http` or
+    /// `https` URI. The request must not go out on an HTTP/2 connection.
     ///
     /// A driver that writes the request by hand sends the URI's path and query as the target.
     pub fn request(&self) -> Request<()> {
@@ -180,7 +181,7 @@ impl Handshake {
             ),
         ];
         for (name, text) in texts {
-            // All of them are made of tokens, so each is a field's value.
+            // All of the names are tokens, so each is a field's value.
             if let Some(Ok(value)) = text.map(HeaderValue::try_from) {
                 fields.insert(name, value);
             }
@@ -197,7 +198,7 @@ impl Handshake {
     ///
     /// The first rule that is broken. [`HandshakeError::Status`] is for a server that refuses in
     /// good order: a redirect, a challenge or a reason may stand in the same response. After any
-    /// other the server is no WebSocket server, and the connection is to be closed.
+    /// other error the server is no WebSocket server, and the connection is to be closed.
     pub fn check(
         &self,
         status: StatusCode,
@@ -245,9 +246,9 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// What was agreed on where somebody else did the handshake and checked its response: the
-    /// compression that was offered, and the response's `Sec-WebSocket-Extensions`. Without
-    /// compression it is `Accepted::default()`.
+    /// Gives what was agreed on where somebody else did the handshake and checked its response:
+    /// `offer` is the compression that was offered, `response` the response's
+    /// `Sec-WebSocket-Extensions`. Where compression was not offered, use `Accepted::default()`.
     ///
     /// # Errors
     ///
@@ -257,17 +258,17 @@ impl Accepted {
         Ok(Self { deflate, subprotocol: None })
     }
 
-    /// The parameters of compression, or `None` where messages are not compressed.
+    /// Returns the parameters of compression, or `None` where messages are not compressed.
     pub fn deflate(&self) -> Option<&DeflateParameters> {
         self.deflate.as_ref().map(Deflate::agreed)
     }
 
-    /// The subprotocol that the server chose.
+    /// Returns the subprotocol that the server chose.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// How to compress, within what was agreed on.
+    /// Returns how to compress, within what was agreed on.
     pub(crate) fn compression(&self) -> Option<&Deflate> {
         self.deflate.as_ref()
     }
@@ -304,7 +305,7 @@ fn check_extensions(
     Ok(accepted)
 }
 
-/// All fields of a name as one, as RFC 9110 §5.3 joins them. Bytes that are no text become `�`,
+/// Joins all fields of a name into one, as RFC 9110 §5.3 does. Bytes that are no text become `�`,
 /// which every rule refuses.
 fn joined(fields: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Vec<_> =
@@ -312,7 +313,7 @@ fn joined(fields: &HeaderMap, name: &HeaderName) -> Option<String> {
     if values.is_empty() { None } else { Some(values.join(", ")) }
 }
 
-/// A key is drawn for each connection (§4.1, 7.).
+/// Draws a key; each connection has its own (§4.1, 7.).
 fn new_key(entropy: &mut Entropy) -> String {
     let mut nonce = [0; 16];
     for part in nonce.chunks_exact_mut(8) {
@@ -321,7 +322,7 @@ fn new_key(entropy: &mut Entropy) -> String {
     BASE64.encode(nonce)
 }
 
-/// The answer to a key: §4.2.2, 5., 4.
+/// Returns the answer to a key: §4.2.2, 5., 4.
 fn accept_for(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key);

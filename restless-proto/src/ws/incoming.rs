@@ -21,7 +21,7 @@ use super::walk::FrameWalk;
 use crate::chunks::Chunks;
 use crate::kinds::LimitError;
 
-/// Puts a server's messages together from its bytes, cut as they may be.
+/// Puts a server's messages together from its bytes, wherever they are cut.
 ///
 /// ```text
 ///             head of a data frame                    its last byte, fin
@@ -33,12 +33,13 @@ use crate::kinds::LimitError;
 /// ```
 ///
 /// Every byte is looked at once: a head that is cut waits in `walk`, a payload that is cut goes to
-/// its message as it comes, and text is checked when its message is whole, or when there is no more
-/// of it yet.
+/// its message as it comes, and text is checked when its message is whole, or when no more of it
+/// has come yet.
 ///
-/// A message over a limit is told of as soon as that shows, and passed over: what came of it is
-/// dropped, its frames are counted off, and the one behind it is read. With context takeover it is
-/// decompressed all the same, since the next message refers to it, and of that the window is kept.
+/// A message over a limit is told of as soon as its size shows, and is passed over: what came of
+/// the message is dropped, its frames are counted off, and the message behind it is read. With
+/// context takeover, such a message is decompressed all the same, since the next message refers to
+/// it; only the window is kept.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     message_limit: usize,
@@ -50,13 +51,15 @@ pub(crate) struct Incoming {
     inflater: Option<Inflater>,
     /// The frame whose head has been read and whose payload has not.
     frame: Option<Frame>,
-    /// Where in the first chunk its payload goes on.
+    /// Where in the first chunk the payload of that frame goes on.
     at: usize,
     /// The message whose first frame has begun and whose last has not ended.
     begun: Option<Begun>,
-    /// What messages are put together in, or decompressed to. Used again for the next one.
+    /// The buffer that messages are put together in, or decompressed to. The next message uses it
+    /// again.
     joined: Vec<u8>,
-    /// The last message that was put together, where it was too large for the buffer to be kept.
+    /// The last message that was put together, where the message was too large for the buffer to be
+    /// kept.
     large: Bytes,
     control: Vec<u8>,
 }
@@ -71,10 +74,10 @@ enum Frame {
 struct Begun {
     text: bool,
     compressed: bool,
-    /// A limit is passed: its frames are passed over.
+    /// Whether the message is over a limit: its frames are passed over.
     over_limit: bool,
     fragments: usize,
-    /// Payload bytes as they came, before decompression.
+    /// The number of payload bytes that came, before decompression.
     received: usize,
     /// How much of what was put together is known to be text.
     checked: usize,
@@ -94,7 +97,7 @@ pub(crate) enum Read {
     Starved,
 }
 
-/// A message that is whole, and where.
+/// A message that is whole, and where the message is.
 #[derive(Clone, Debug)]
 pub(crate) enum Whole {
     /// In the first chunk.
@@ -127,7 +130,8 @@ impl Incoming {
         self.chunks.push(chunk);
     }
 
-    /// Bytes of input that have not been read, and what it takes to keep many pieces of them.
+    /// Returns the bytes of input that have not been read, and what it takes to keep many pieces of
+    /// them.
     pub(crate) fn unread_bytes(&self) -> usize {
         self.chunks.held_bytes()
     }
@@ -138,12 +142,12 @@ impl Incoming {
         self.lookahead.has_seen(&self.chunks)
     }
 
-    /// The next ping in what has come, ahead of all that stands before it.
+    /// Returns the next ping in what has come, ahead of all that stands before the ping.
     pub(crate) fn next_ping(&mut self) -> Option<Bytes> {
         self.lookahead.next_ping(&self.chunks)
     }
 
-    /// Searches for pings no more.
+    /// Ends the search for pings.
     pub(crate) fn stop_search(&mut self) {
         self.lookahead.stop();
     }
@@ -163,7 +167,7 @@ impl Incoming {
         }
     }
 
-    /// What is held for messages beside the input.
+    /// Returns what is held for messages beside the input.
     #[cfg(test)]
     pub(crate) fn kept_bytes(&self) -> usize {
         self.joined.capacity() + self.large.len()
@@ -174,7 +178,8 @@ impl Incoming {
         self.sequence.is_within_message() || self.walk.is_within_head() || self.frame.is_some()
     }
 
-    /// The next thing that is whole. To be called once [`next_ping`](Self::next_ping) finds none.
+    /// Returns the next thing that is whole. The caller asks once [`next_ping`](Self::next_ping)
+    /// finds none.
     ///
     /// # Errors
     ///
@@ -190,8 +195,8 @@ impl Incoming {
                 Ok(None) => {}
                 Ok(Some(Read::Message(whole))) => return Ok(Read::Message(whole)),
                 other => {
-                    // Of two errors, the one that comes first counts, and so text that can't be
-                    // right is told before what stands behind it, and before more of it has come.
+                    // Of two errors, the one that comes first counts. Text that can't be right is
+                    // therefore told before what stands behind it, and before more of it has come.
                     self.check_so_far()?;
                     return other.map(|read| read.unwrap_or(Read::Starved));
                 }
@@ -199,8 +204,8 @@ impl Incoming {
         }
     }
 
-    /// The next message, where it is one frame, not compressed, that lies whole in its chunk, as
-    /// most are. To be called between two frames.
+    /// Returns the next message, where the message is one frame, not compressed, that lies whole in
+    /// its chunk, as most are. The caller asks between two frames.
     #[inline]
     pub(crate) fn next_in_chunk(&mut self) -> Option<Whole> {
         let frame = self.walk.whole(self.chunks.first())?;
@@ -213,7 +218,7 @@ impl Incoming {
         Some(Whole::InChunk { text: data.is_text(), payload: frame.payload })
     }
 
-    /// The message that was found whole.
+    /// Lends the message that was found whole.
     ///
     /// # Errors
     ///
@@ -234,8 +239,8 @@ impl Incoming {
         }
     }
 
-    /// The message that was found whole, in memory of its own: its text is checked as that is made,
-    /// and not before.
+    /// Returns the message that was found whole, in memory of its own: the text is checked as that
+    /// memory is made, and not before.
     ///
     /// # Errors
     ///
@@ -277,12 +282,12 @@ impl Incoming {
         })
     }
 
-    /// The same, and fragments that lie whole in their chunk and are what most are: not compressed,
-    /// and within the limits, up to the end of a message.
+    /// Does the same, and reads fragments that lie whole in their chunk and are what most are: not
+    /// compressed, and within the limits, up to the end of a message.
     fn read_whole_frames(&mut self) -> Option<Whole> {
         let Self { chunks, walk, sequence, begun, joined, large, .. } = self;
         let (limit, fragment_limit) = (self.message_limit, self.fragment_limit);
-        // Once, and not for each fragment.
+        // The chunk is looked up once, and not for each fragment.
         let chunk: &[u8] = chunks.first();
         loop {
             let frame = walk.whole(chunk)?;
@@ -355,13 +360,13 @@ impl Incoming {
         Some(Read::Starved)
     }
 
-    /// Checks what a frame's head says against what was agreed and what came before. The error is
-    /// that of a limit which the frame makes its message pass.
+    /// Checks what a frame's head says against what was agreed and what came before. Returns the
+    /// error of a limit which the frame makes its message pass.
     fn begin_frame(&mut self, header: &FrameHeader) -> Result<Option<LimitError>, Error> {
         let data = self.sequence.take(header)?;
         // The head has ended in this chunk.
         self.at = usize::try_from(self.walk.end() - header.length).unwrap_or(usize::MAX);
-        // What doesn't fit into memory is over any limit.
+        // A frame that doesn't fit into memory is over any limit.
         let remaining = usize::try_from(header.length).unwrap_or(usize::MAX);
         let Some(data) = data else {
             self.control.clear();
@@ -380,7 +385,7 @@ impl Incoming {
                 .counted_in("fragments");
             return Ok(Some(self.pass_over(error)?));
         }
-        // What is compressed is counted as it comes out.
+        // A compressed message is counted as it comes out.
         let seen = begun.received.saturating_add(remaining);
         if !begun.compressed && seen > self.message_limit {
             let error = LimitError::new(MESSAGE, self.message_limit, seen);
@@ -389,7 +394,8 @@ impl Incoming {
         Ok(None)
     }
 
-    /// The message that has begun is over this limit: nothing of it is kept.
+    /// Passes over the message that has begun, which is over this limit, and keeps nothing of the
+    /// message.
     fn pass_over(&mut self, error: LimitError) -> Result<LimitError, NotUtf8> {
         self.check_so_far()?;
         if let Some(begun) = &mut self.begun {
@@ -402,7 +408,8 @@ impl Incoming {
         Ok(error)
     }
 
-    /// Checks that what was put together so far can be the start of a text, where it has to be.
+    /// Checks that what was put together so far can be the start of a text, where the message is
+    /// one.
     fn check_so_far(&mut self) -> Result<(), NotUtf8> {
         if let Some(begun) = self.begun.as_mut().filter(|begun| begun.text && !begun.over_limit) {
             // The decompressor may have gone further beyond the limit than it was told to.
@@ -444,7 +451,7 @@ impl Incoming {
                     Err(InflateError::TooLarge(error)) => over = Some(error),
                     Err(InflateError::Invalid) => return Err(Error::Deflate),
                 }
-                // What the decompressor has left stands there still.
+                // What the decompressor has left still stands there.
                 taken -= piece.len();
             }
             None if begun.over_limit => {}
@@ -510,7 +517,7 @@ impl Incoming {
         Ok(Some(match opcode {
             Opcode::Ping => Read::Ping(payload),
             Opcode::Pong => Read::Pong(payload),
-            // The others are no control frames, and don't come here.
+            // The others are data frames, and don't come here.
             Opcode::Close | Opcode::Continuation | Opcode::Text | Opcode::Binary => {
                 Read::Close(Close::parse(&payload)?)
             }
@@ -518,7 +525,7 @@ impl Incoming {
     }
 }
 
-/// Begins a message, in the buffer of the one before it.
+/// Begins a message, in the buffer of the message before it.
 #[inline]
 fn begin(data: DataFrame, begun: &mut Option<Begun>, joined: &mut Vec<u8>, large: &mut Bytes) {
     joined.clear();
@@ -535,7 +542,7 @@ fn begin(data: DataFrame, begun: &mut Option<Begun>, joined: &mut Vec<u8>, large
     });
 }
 
-/// Gives back room that a message was promised and did not use.
+/// Gives back room that was taken for a message on a promise, and was not used.
 fn trimmed(mut bytes: Vec<u8>) -> Bytes {
     if bytes.len() < bytes.capacity() / 2 {
         bytes.shrink_to_fit();
@@ -558,16 +565,16 @@ impl From<InflateError> for Error {
     }
 }
 
-/// A compressed message brings at least one byte for this many that it takes, beside the first 64
-/// KiB; else blocks that hold nothing could come for ever. A message that is flushed after each
-/// byte takes seven bytes for one. Looked at after each 64 KiB, so that the cut of the bytes makes
-/// no difference.
+/// The number of compressed bytes for which a message has to bring at least one byte, beside the
+/// first 64 KiB; else blocks that hold nothing could come for ever. A message that is flushed after
+/// each byte takes seven bytes for one. The ratio is looked at after each 64 KiB, so that the cut
+/// of the bytes makes no difference.
 const VAIN_RATIO: usize = 16;
 const VAIN_BYTES: usize = 64 << 10;
 const VAIN: &str = "compressed bytes that bring nothing";
 
-/// The buffer of a message up to here is used again for the next one; that of a larger one is given
-/// out with it, or given back.
+/// The largest buffer that is used again for the next message. A larger one is given out with its
+/// message, or given back.
 const LARGEST_KEPT_BUFFER: usize = 128 << 10;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Our own pings, and the peer that does not answer them (RFC 6455 §5.5.2).
+//! Our own pings, and the peer that leaves them unanswered (RFC 6455 §5.5.2).
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct KeepAlive {
 #[derive(Debug)]
 struct Answer {
     by: Instant,
-    /// The time was given once more, as nobody looked when it was up.
+    /// Whether the time was given once more, because nobody looked when it was up.
     extended: bool,
 }
 
@@ -31,7 +31,7 @@ struct Answer {
 pub(crate) enum Todo {
     Nothing,
     Ping,
-    /// The peer had this long, and nothing was heard from it.
+    /// The peer had this long, and was silent.
     Loss(Duration),
 }
 
@@ -46,7 +46,7 @@ impl KeepAlive {
         self.answer = None;
     }
 
-    /// What there is to do now. The caller asks again until the answer is `Nothing`.
+    /// Returns what there is to do now. The caller asks again until the answer is `Nothing`.
     pub(crate) fn check(&mut self, now: Instant) -> Todo {
         if let (Some(answer), Some(within)) = (&mut self.answer, self.within) {
             if now >= answer.by {
@@ -70,14 +70,14 @@ impl KeepAlive {
         Todo::Nothing
     }
 
-    /// When to check next.
+    /// Returns when to check next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let answer_by = self.answer.as_ref().map(|answer| answer.by);
         answer_by.into_iter().chain(self.ping_at).min()
     }
 }
 
-/// A check that comes this long after a deadline was not waiting for it.
+/// The lateness from which a check is one of a driver that was not waiting for the deadline.
 const NOT_WAITING: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

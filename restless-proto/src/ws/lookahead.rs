@@ -9,22 +9,22 @@ use super::sequence::Sequence;
 use super::walk::FrameWalk;
 use crate::chunks::Chunks;
 
-/// Walks over the frames of what has come, and finds the pings in it: a user who takes a while for
+/// Walks over the frames of what has come, and finds the pings there: a user who takes a while for
 /// each message must not keep the peer waiting for its pongs (RFC 6455 §5.5.2: "as soon as is
 /// practical").
 ///
-/// The search reads heads only. At one that breaks a rule it stops for good, and
-/// [`Incoming`](super::incoming::Incoming) says what is wrong when it comes there. What is wrong
-/// with a payload, or too much of it, it does not see: a ping behind that may be answered before
-/// the connection fails, where both came at once. At a Close frame it stops too, which is answered
-/// in its turn.
+/// The search reads heads only. At a head that breaks a rule the search stops for good, and
+/// [`Incoming`](super::incoming::Incoming) says what is wrong when it comes there. A payload that
+/// is wrong, or too large, goes unseen: a ping behind that payload may be answered before the
+/// connection fails, where both came at once. At a Close frame, which is answered in its turn, the
+/// search stops too.
 #[derive(Debug)]
 pub(crate) struct Lookahead {
-    /// How many of the pieces that wait have been looked at.
+    /// The number of waiting pieces that have been looked at.
     seen: usize,
     walk: FrameWalk,
     sequence: Sequence,
-    /// A ping whose head has come: it comes out once all of its payload has.
+    /// A ping whose head has come: the ping comes out once all of its payload has come.
     ping: Option<Ping>,
     over: bool,
 }
@@ -46,7 +46,7 @@ impl Lookahead {
         }
     }
 
-    /// Looks at nothing any more.
+    /// Ends the search.
     pub(crate) fn stop(&mut self) {
         self.ping = None;
         self.over = true;
@@ -63,11 +63,11 @@ impl Lookahead {
         self.seen = self.seen.saturating_sub(1);
     }
 
-    /// The payload of the next ping; `None` when all input was looked at.
+    /// Returns the payload of the next ping; `None` when all input was looked at.
     pub(crate) fn next_ping(&mut self, chunks: &Chunks) -> Option<Bytes> {
         while let Some(chunk) = chunks.get(self.seen).filter(|_| !self.over) {
             if let Some(Ping { payload, length }) = &mut self.ping {
-                // It was cut by the end of the piece before this one.
+                // The payload was cut by the end of the piece before this one.
                 let missing = length.saturating_sub(payload.len());
                 payload.extend_from_slice(chunk.get(..missing).unwrap_or(chunk));
             }
@@ -119,8 +119,8 @@ mod tests {
         to.extend_from_slice(payload);
     }
 
-    /// What is found when each chunk is looked at before the next one comes; the same is found when
-    /// all come at once.
+    /// Returns what is found when each chunk is looked at before the next one comes; all at once
+    /// must give the same.
     fn pings(chunks: &[&[u8]]) -> Vec<Bytes> {
         let (mut one_by_one, mut at_once) = (Lookahead::new(None), Lookahead::new(None));
         let (mut found, mut waiting) = (Vec::new(), Chunks::default());
@@ -140,7 +140,7 @@ mod tests {
         let before = wire.len();
         frame(Opcode::Close, b"", &mut wire);
         let close = wire.len();
-        // Wherever one would go on to read, there would be one.
+        // Wherever one would go on to read, there would be a ping.
         for _ in 0..10 {
             frame(Opcode::Ping, b"", &mut wire);
         }

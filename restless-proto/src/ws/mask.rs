@@ -6,7 +6,7 @@ pub(crate) fn apply(key: [u8; 4], payload: &mut [u8]) {
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let mut words = payload.chunks_exact_mut(8);
     for word in &mut words {
-        // Always eight bytes, which the compiler sees too; the loop becomes SIMD.
+        // The slice always has eight bytes, which the compiler sees too; the loop becomes SIMD.
         if let Ok(word) = <&mut [u8; 8]>::try_from(word) {
             *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
         }

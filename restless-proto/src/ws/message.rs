@@ -9,22 +9,23 @@ use bytestring::ByteString;
 
 /// A message, whole and decompressed (RFC 6455 §5.6).
 ///
-/// A [`Connection`](super::Connection) lends it until the next poll: nothing is counted, copied or
-/// allocated for it. A program that keeps a message takes [`into_owned`](Self::into_owned), or the
-/// bytes alone with [`into_bytes`](Self::into_bytes). What lies in one piece of input becomes a
-/// slice of that, so it keeps the whole piece in memory: up to 1 MiB, from a
-/// [`ReadBuffer`](crate::ReadBuffer). Copy what is to be kept for long.
+/// A [`Connection`](super::Connection) lends the message until the next poll: nothing is counted,
+/// copied or allocated for it. A program that keeps a message takes
+/// [`into_owned`](Self::into_owned), or the bytes alone with [`into_bytes`](Self::into_bytes). A
+/// message that lies in one piece of input becomes a slice of that piece, and keeps the whole piece
+/// in memory: up to 1 MiB, from a [`ReadBuffer`](crate::ReadBuffer). Copy what is to be kept for
+/// long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "RFC 6455 has these two kinds of data and no other")]
 pub enum Message<'a> {
     /// Text, which is UTF-8.
     Text(Text<'a>),
-    /// Anything else.
+    /// Any bytes.
     Binary(Payload<'a>),
 }
 
 impl Message<'_> {
-    /// The payload.
+    /// Returns the payload.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -33,8 +34,8 @@ impl Message<'_> {
         }
     }
 
-    /// The payload in shared memory: a slice where the message lies in one piece of input, or
-    /// is over 128 KiB; else a copy.
+    /// Returns the payload in shared memory: a slice where the message lies in one piece of input,
+    /// or is over 128 KiB; else a copy.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Text(text) => text.into_bytes(),
@@ -42,8 +43,8 @@ impl Message<'_> {
         }
     }
 
-    /// The message for a caller who keeps it, at the cost of [`into_bytes`](Self::into_bytes) and
-    /// of [`Text::into_owned`].
+    /// Returns the message for a caller who keeps it, at the cost of
+    /// [`into_bytes`](Self::into_bytes) and of [`Text::into_owned`].
     pub fn into_owned(self) -> Message<'static> {
         match self {
             Self::Text(text) => Message::Text(text.into_owned()),
@@ -52,7 +53,7 @@ impl Message<'_> {
     }
 }
 
-/// The payload of a text message, which is UTF-8; lent, as [`Message`] says, or shared.
+/// The payload of a text message, which is UTF-8. The text is lent, as [`Message`] says, or shared.
 pub struct Text<'a>(Characters<'a>);
 
 enum Characters<'a> {
@@ -72,7 +73,7 @@ impl<'a> Text<'a> {
         Self(Characters::Joined(text))
     }
 
-    /// The text.
+    /// Returns the text.
     #[inline]
     pub fn as_str(&self) -> &str {
         match &self.0 {
@@ -81,7 +82,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The bytes, which are UTF-8.
+    /// Returns the bytes, which are UTF-8.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -90,7 +91,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The bytes in shared memory, at the cost that [`Message::into_bytes`] names.
+    /// Returns the bytes in shared memory, at the cost that [`Message::into_bytes`] names.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Characters::In(text, memory) => memory.slice_ref(text.as_bytes()),
@@ -99,14 +100,14 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The text for whoever keeps it. A slice of the input is checked for UTF-8 again as it becomes
-    /// one in shared memory, which takes about as long as copying it would: the crate has no unsafe
-    /// code to skip that with.
+    /// Returns the text for a caller who keeps it. A slice of the input is checked for UTF-8 again
+    /// as it becomes a text in shared memory, which takes about as long as a copy: to skip the
+    /// check would take unsafe code, which this crate forbids.
     pub fn into_owned(self) -> Text<'static> {
         Text(Characters::Owned(self.into_string()))
     }
 
-    /// The text in shared memory, at the cost that [`into_owned`](Self::into_owned) names.
+    /// Returns the text in shared memory, at the cost that [`into_owned`](Self::into_owned) names.
     pub(crate) fn into_string(self) -> ByteString {
         match self.0 {
             Characters::In(text, memory) => shared(text, memory),
@@ -116,13 +117,13 @@ impl<'a> Text<'a> {
     }
 }
 
-/// A text as a slice of the memory that it lies in.
+/// Returns a text as a slice of the memory that the text lies in.
 fn shared(text: &str, memory: &Bytes) -> ByteString {
-    // It was checked, so that the copy is never made.
+    // The text was checked, so that the copy is never made.
     ByteString::try_from(memory.slice_ref(text.as_bytes())).unwrap_or_else(|_| text.into())
 }
 
-/// A clone shares the memory of an owned text or of the input, and else is a copy.
+/// Clones an owned text or a slice of the input by sharing its memory, and copies any other text.
 impl Clone for Text<'_> {
     fn clone(&self) -> Self {
         Self(Characters::Owned(match &self.0 {
@@ -209,8 +210,8 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// The payload of a binary message, which is a slice of bytes; lent, as [`Message`] says, or
-/// shared.
+/// The payload of a binary message, which is a slice of bytes. The payload is lent, as [`Message`]
+/// says, or shared.
 pub struct Payload<'a>(Octets<'a>);
 
 enum Octets<'a> {
@@ -230,7 +231,7 @@ impl<'a> Payload<'a> {
         Self(Octets::Joined(bytes))
     }
 
-    /// The bytes in shared memory, at the cost that [`Message::into_bytes`] names.
+    /// Returns the bytes in shared memory, at the cost that [`Message::into_bytes`] names.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Octets::In(bytes, memory) => memory.slice_ref(bytes),
@@ -239,7 +240,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The payload for whoever keeps it.
+    /// Returns the payload for a caller who keeps it.
     pub fn into_owned(self) -> Payload<'static> {
         Payload(Octets::Owned(self.into_bytes()))
     }
@@ -257,7 +258,8 @@ impl Deref for Payload<'_> {
     }
 }
 
-/// A clone shares the memory of an owned payload or of the input, and else is a copy.
+/// Clones an owned payload or a slice of the input by sharing its memory, and copies any other
+/// payload.
 impl Clone for Payload<'_> {
     fn clone(&self) -> Self {
         Self(Octets::Owned(match &self.0 {

@@ -1,10 +1,11 @@
 //! WebSocket without I/O: RFC 6455 and permessage-deflate (RFC 7692), the client's side.
 //!
 //! [`Handshake`] is the opening handshake: a request for any HTTP/1.1 client, and the check of the
-//! response; who has no client has [`http1`](crate::http1). [`Connection`] is what follows: bytes
-//! and time go in, bytes and messages come out.
+//! response; a program without such a client has [`http1`](crate::http1). [`Connection`] is what
+//! follows: bytes and time go in, bytes and messages come out.
 //! [`WebSocketMachine`](crate::websocket::WebSocketMachine) is both in one, for any driver of this
-//! crate's machines. None of them knows this crate's service, so they do for any WebSocket.
+//! crate's machines. All of them are for any WebSocket, since they know nothing of this crate's
+//! service.
 //!
 //! ```
 //! use std::time::Duration;
@@ -107,11 +108,11 @@ pub use options::Options;
 pub use outgoing::SendError;
 pub(crate) use walk::FrameWalk;
 
-/// The URI of a request over HTTP as that of a WebSocket (RFC 6455 §3).
+/// Makes of the URI of a request over HTTP the URI of a WebSocket (RFC 6455 §3).
 pub(crate) fn websocket_uri(uri: &http::Uri) -> http::Uri {
     let scheme = uri.scheme_str().and_then(scheme::over_websocket);
     let mut parts = uri.clone().into_parts();
     parts.scheme = scheme.and_then(|scheme| scheme.parse().ok());
-    // Of three parts that were one URI, another can be made.
+    // The three parts were one URI, so that another URI can be made of them.
     http::Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }

@@ -12,14 +12,14 @@ pub enum Opcode {
     Binary,
     /// The closing handshake (§5.5.1).
     Close,
-    /// Asks for a pong (§5.5.2).
+    /// A question for a pong (§5.5.2).
     Ping,
-    /// Answers a ping, or just shows life (§5.5.3).
+    /// The answer to a ping, or a mere sign of life (§5.5.3).
     Pong,
 }
 
 impl Opcode {
-    /// The opcode of these four bits; `None` where they are reserved.
+    /// Returns the opcode of these four bits; `None` where they are reserved.
     pub fn from_bits(bits: u8) -> Option<Self> {
         match bits {
             0x0 => Some(Self::Continuation),
@@ -32,7 +32,7 @@ impl Opcode {
         }
     }
 
-    /// The four bits on the wire.
+    /// Returns the four bits on the wire.
     pub fn bits(self) -> u8 {
         match self {
             Self::Continuation => 0x0,

@@ -47,7 +47,7 @@ impl Options {
     }
 
     /// Sets the most fragments of one message, at least 1. Default: 131,072. The connection passes
-    /// over a message with more fragments, as it does with a message of too many bytes.
+    /// over a message with more fragments, as over a message with too many bytes.
     #[must_use]
     pub fn fragments(mut self, maximum: usize) -> Self {
         self.fragments = maximum.max(1);
@@ -75,7 +75,7 @@ impl Options {
     /// zero switch pings off.
     #[must_use]
     pub fn ping_every(mut self, span: Option<Duration>) -> Self {
-        // Pinging without a pause would be nothing but pings.
+        // A span of zero would send pings without end.
         self.ping_every = span.filter(|span| !span.is_zero());
         self
     }
@@ -102,7 +102,7 @@ impl Options {
         self
     }
 
-    /// The limit set by [`unsent_bytes`](Self::unsent_bytes).
+    /// Returns the limit set by [`unsent_bytes`](Self::unsent_bytes).
     pub fn unsent(&self) -> usize {
         self.unsent_bytes
     }

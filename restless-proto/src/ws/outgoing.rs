@@ -18,8 +18,8 @@ use crate::entropy::Entropy;
 use crate::kinds::{ConfigError, LimitError, Misuse};
 use crate::timing::Instant;
 
-/// All of a connection but what the peer sends: whether it stands, what is owed to the peer, and
-/// what the time means.
+/// All of a connection but what the peer sends: whether the connection stands, what is owed to the
+/// peer, and what the time means.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     options: Options,
@@ -39,17 +39,17 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 enum State {
     Open,
-    /// Our Close frame is out; messages that the peer sent before its own still come.
+    /// Our Close frame is out; messages that the peer sent before its own Close frame still come.
     CloseSent {
         by: Instant,
     },
-    /// Both Close frames are through; the server closes the transport first (§7.1.1).
+    /// Both Close frames are through; the server is the first to close the transport (§7.1.1).
     CloseBoth {
         close: Close,
         first: Side,
         by: Instant,
     },
-    /// The peer was told why; what it still sends is not read (§7.1.7).
+    /// The peer was told why; what the peer still sends is left unread (§7.1.7).
     Failed {
         error: Error,
         by: Instant,
@@ -57,7 +57,7 @@ enum State {
     Ended(Closed),
 }
 
-/// What there is to do when nothing can be read.
+/// What there is to do when all input is read.
 #[derive(Debug)]
 pub(crate) enum Next {
     Wait(Option<Instant>),
@@ -84,7 +84,7 @@ impl Outgoing {
         }
     }
 
-    /// Time never runs backwards, whatever the driver's clock does.
+    /// Time never runs backwards here, whatever the driver's clock does.
     pub(crate) fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
@@ -94,7 +94,7 @@ impl Outgoing {
         self.keep_alive.heard();
     }
 
-    /// No more bytes will come, and none can be sent.
+    /// The transport has ended, in both directions.
     pub(crate) fn transport_ended(&mut self) {
         self.transport_ended = true;
     }
@@ -110,7 +110,7 @@ impl Outgoing {
         matches!(self.state, State::Open) && !self.transport_ended
     }
 
-    /// How the connection has ended, once it is over.
+    /// Returns how the connection has ended, once the connection is over.
     fn closed(&self) -> Option<&Closed> {
         match &self.state {
             State::Ended(closed) => Some(closed),
@@ -121,7 +121,7 @@ impl Outgoing {
         }
     }
 
-    /// Why the connection will end, or has ended, where that is known already.
+    /// Returns why the connection will end, or has ended, where that is known already.
     pub(crate) fn closing(&self) -> Option<Closed> {
         match &self.state {
             State::Open | State::CloseSent { .. } => None,
@@ -133,7 +133,7 @@ impl Outgoing {
         }
     }
 
-    /// Bytes of frames that wait to be sent.
+    /// Returns the number of bytes of frames that wait to be sent.
     pub(crate) fn unsent_bytes(&self) -> usize {
         if self.can_send() { self.unsent.len() } else { 0 }
     }
@@ -144,15 +144,15 @@ impl Outgoing {
         self.unsent.is_empty()
     }
 
-    /// Whether anything can be sent still.
+    /// Whether anything can still be sent.
     pub(crate) fn can_send(&self) -> bool {
         !self.transport_ended && self.closed().is_none()
     }
 
-    /// What waits to be sent, with the pong for this ping before it.
+    /// Returns what waits to be sent, with the pong for this ping before it.
     pub(crate) fn take_unsent(&mut self, ping: Option<&[u8]>) -> Option<Bytes> {
-        // Taken whole: a buffer that is kept for the next frame would keep the memory of the
-        // largest one.
+        // The buffer is taken whole: a buffer that is kept for the next frame would keep the memory
+        // of the largest one.
         let waiting = std::mem::take(&mut self.unsent);
         if !self.can_send() {
             return None;
@@ -171,7 +171,7 @@ impl Outgoing {
         self.our_ping.take_if(|own| own == payload).is_some()
     }
 
-    /// The peer's Close frame has come, and is answered where it was first.
+    /// Takes the peer's Close frame, and answers it where it was the first.
     pub(crate) fn take_close(&mut self, close: Close) {
         let first = if matches!(self.state, State::Open) {
             // §5.5.1: the answer repeats the code; a reason would be the peer's own words.
@@ -192,8 +192,8 @@ impl Outgoing {
         self.state = State::Failed { error, by: self.now + LINGER };
     }
 
-    /// What the time and the end mean, once all input is read, which may end within a message.
-    /// `None` where a ping of the keep-alive waits to be sent now.
+    /// Tells what the time and the end mean, once all input is read, which may end within a
+    /// message. `None` where a ping of the keep-alive waits to be sent now.
     pub(crate) fn next(&mut self, within_message: bool) -> Option<Next> {
         if self.transport_ended {
             self.end(Over::Transport { within_message });
@@ -234,7 +234,7 @@ impl Outgoing {
         payload: &[u8],
     ) -> Result<(), SendError> {
         self.check_open(call)?;
-        // Before it is compressed: a message that was compressed must be sent.
+        // The room is checked before compressing: a message that was compressed must be sent.
         self.check_room(payload.len())?;
         match self.deflater.as_mut().and_then(|deflater| deflater.compress(payload)) {
             Some(compressed) => self.write(opcode, Coded::Compressed, &compressed),
@@ -270,7 +270,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// The end of the transport, or of the time there was for it.
+    /// Ends with the transport, or with the time that the transport had to end.
     fn end(&mut self, over: Over) {
         let closed = match (std::mem::replace(&mut self.state, State::Open), over) {
             (State::Open | State::CloseSent { .. }, Over::Transport { within_message }) => {
@@ -347,7 +347,7 @@ pub enum SendError {
     /// The queue of unsent frames is full: poll, and send what comes out.
     #[error(transparent)]
     Full(#[from] LimitError),
-    /// A control frame can't carry this.
+    /// A control frame can't carry this payload.
     #[error(transparent)]
     Payload(#[from] ConfigError),
 }
@@ -365,7 +365,7 @@ enum Over {
     Time,
 }
 
-/// How long the server has to close the transport once both Close frames are through (§7.1.1), or
-/// once it was told that the connection failed. Closing at once could destroy our Close frame on
-/// its way: unread bytes in the socket turn the close into a reset.
+/// The time that the server has to close the transport once both Close frames are through (§7.1.1),
+/// or once the server was told that the connection failed. To close at once could destroy our Close
+/// frame on its way: unread bytes in the socket turn the close into a reset.
 const LINGER: Duration = Duration::from_secs(1);

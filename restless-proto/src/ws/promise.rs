@@ -1,4 +1,4 @@
-//! How much memory a message gets before it is there.
+//! The memory that a message gets before it has come.
 
 /// What the heads so far say about a message's size.
 #[derive(Clone, Copy)]
@@ -14,13 +14,13 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// How much room to ask for, for `more` bytes behind `length` of them: for what heads have
-    /// promised; and for twice what there is, so that appending stays linear, but not for more than
-    /// can come. What is promised beyond 64 KiB is only believed as it comes.
+    /// Returns how much room to ask for, for `more` bytes behind `length` of them. Room is asked
+    /// for what heads have promised, and for twice what there is, so that appending stays linear,
+    /// but for no more than can come. A promise beyond 64 KiB is only believed as its bytes come.
     #[cold]
     fn room(self, length: usize, capacity: usize, more: usize) -> usize {
         let most = if self.last { self.frame_end } else { self.limit };
-        // A first fragment says that there are more: most likely of its size.
+        // A first fragment says that there are more, most likely of its size.
         let fragments = if self.first && !self.last { 4 } else { 1 };
         let promised = self.frame_end.saturating_mul(fragments).min(PROMISED_BYTES).min(most);
         let doubled = capacity.saturating_mul(2).min(most);

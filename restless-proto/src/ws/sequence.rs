@@ -16,13 +16,14 @@ pub(crate) struct Sequence {
 
 /// Between two messages, where compression was not agreed on.
 const BETWEEN: u8 = 1;
-/// The same where it was: the first frame of a message may say that it is compressed.
+/// Between two messages, where compression was agreed on: the first frame of a message may say that
+/// the message is compressed.
 const BETWEEN_COMPRESSIBLE: u8 = 2;
-/// A message has begun, and its last fragment not.
+/// Within a message: its last fragment has not come.
 const WITHIN: u8 = 4;
 
 /// The places where a data frame with this first byte may stand. Each frame is looked up twice on
-/// its way, for three instructions, where asking for bits and opcode takes fifteen.
+/// its way, for three instructions each; asking for bits and opcode takes fifteen.
 const MAY_STAND: [u8; 256] = {
     let mut places = [0; 256];
     let mut first = 0;
@@ -42,7 +43,7 @@ const MAY_STAND: [u8; 256] = {
     places
 };
 
-/// A data frame that may stand where it stands: its first byte.
+/// A data frame that may stand where it stands, as its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DataFrame(u8);
 
@@ -53,7 +54,7 @@ impl DataFrame {
         self.0 & 0x80 != 0
     }
 
-    /// Whether the frame is the first one of its message; else it continues one.
+    /// Whether the frame is the first one of its message, and not a later fragment.
     #[inline]
     pub(crate) fn is_first(self) -> bool {
         self.0 & 0x0f != 0
@@ -82,8 +83,8 @@ impl Sequence {
         self.place == WITHIN
     }
 
-    /// The data frame with this first byte, where it may come next. `None` for a control frame, and
-    /// for what breaks a rule: [`take`](Self::take) tells them apart.
+    /// Returns the data frame with this first byte, where the frame may come next. `None` for a
+    /// control frame, and for a frame that breaks a rule: [`take`](Self::take) tells them apart.
     #[inline]
     pub(crate) fn data(self, first: u8) -> Option<DataFrame> {
         let places = MAY_STAND.get(usize::from(first)).copied().unwrap_or_default();

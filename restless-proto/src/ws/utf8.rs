@@ -1,12 +1,12 @@
 //! UTF-8, checked as it arrives (RFC 6455 §8.1).
 
-/// Bytes that are no UTF-8, at this place in the message: the character's first byte.
+/// Bytes that are no UTF-8, at this place in the message: the first byte of the wrong character.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotUtf8 {
     pub(crate) at: usize,
 }
 
-/// The text, where it is one.
+/// Returns the text, where the bytes are one.
 #[inline]
 pub(crate) fn check(text: &[u8]) -> Result<&str, NotUtf8> {
     match simdutf8::basic::from_utf8(text) {
@@ -21,7 +21,8 @@ fn first_fault(text: &[u8]) -> NotUtf8 {
     NotUtf8 { at: error.map_or(text.len(), |error| error.valid_up_to()) }
 }
 
-/// Checks on from here, and says how far whole characters go: what is behind can become one yet.
+/// Checks on from here, and returns how far whole characters go: the bytes behind may still become
+/// a character.
 pub(crate) fn check_start(text: &[u8], from: usize) -> Result<usize, NotUtf8> {
     match simdutf8::compat::from_utf8(text.get(from..).unwrap_or_default()) {
         Ok(_) => Ok(text.len()),
@@ -38,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    /// How many bytes are taken before the check fails, byte by byte.
+    /// Returns how many bytes are taken before the check fails, byte by byte.
     fn taken(bytes: &[u8]) -> usize {
         let mut checked = 0;
         let good = (1..=bytes.len()).take_while(|&end| {

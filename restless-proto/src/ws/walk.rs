@@ -1,18 +1,19 @@
-//! From the head of one frame to that of the next: the one place where a position in the frames of
-//! what comes in chunks is kept.
+//! From the head of one frame to the head of the next: the one place that keeps a position in the
+//! frames of input that comes in chunks.
 
 use std::ops::Range;
 
 use super::error::Error;
 use super::frame::FrameHeader;
 
-/// Walks from head to head over the frames of what comes in chunks, and past their payloads.
+/// Walks from head to head over the frames of input that comes in chunks, and past their payloads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameWalk {
-    /// Where the next head is to begin, counted from the start of the chunk at hand; [`NOWHERE`]
-    /// while its start is in `cut`, so that to look for it here finds none.
+    /// Where the next head is to begin, counted from the start of the chunk at hand. [`NOWHERE`]
+    /// while its start is in `cut`, so that a search here finds none.
     at: u64,
-    /// The start of a head that the chunks before ended with; it goes on at the start of this one.
+    /// The start of a head that the chunks before ended with. The head goes on at the start of this
+    /// chunk.
     cut: [u8; FrameHeader::MAX_BYTES],
     cut_bytes: usize,
 }
@@ -20,15 +21,15 @@ pub(crate) struct FrameWalk {
 /// A frame without a mask that lies whole in a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WholeFrame {
-    /// The first byte of the head: nobody has looked at it.
+    /// The first byte of the head, which is unchecked.
     pub(crate) first: u8,
     /// Where the payload lies in the chunk.
     pub(crate) payload: Range<usize>,
 }
 
 impl FrameWalk {
-    /// The next frame, where the frame lies whole in this chunk and is unmasked, as most are.
-    /// [`pass`](Self::pass) steps over the frame. What else is there, is for [`next`](Self::next).
+    /// Returns the next frame, where the frame lies whole in this chunk and is unmasked, as most
+    /// are. [`pass`](Self::pass) steps over the frame. Any other frame is for [`next`](Self::next).
     #[inline]
     pub(crate) fn whole(&self, chunk: &[u8]) -> Option<WholeFrame> {
         whole_frame(chunk, usize::try_from(self.at).ok()?)
@@ -40,8 +41,8 @@ impl FrameWalk {
         self.at = frame.payload.end as u64;
     }
 
-    /// Steps over frames that lie whole in this chunk while `skip` says so, told the first byte of
-    /// each.
+    /// Steps over frames that lie whole in this chunk, as long as `skip` says so for the first byte
+    /// of each.
     #[inline]
     pub(crate) fn pass_while(&mut self, chunk: &[u8], mut skip: impl FnMut(u8) -> bool) {
         while let Some(frame) = self.whole(chunk) {
@@ -52,12 +53,12 @@ impl FrameWalk {
         }
     }
 
-    /// The next head that is whole in this chunk, which may have grown since the last call. The
-    /// frame is stepped over, payload and all.
+    /// Returns the next head that is whole in this chunk, which may have grown since the last call,
+    /// and steps over the frame, payload and all.
     ///
     /// # Errors
     ///
-    /// As [`FrameHeader::decode`]: there is no telling where the next one would be.
+    /// As [`FrameHeader::decode`]: where the next head would be is unknown then.
     pub(crate) fn next(&mut self, chunk: &[u8]) -> Result<Option<FrameHeader>, Error> {
         if self.cut_bytes > 0 {
             return self.next_cut(chunk);
@@ -99,7 +100,8 @@ impl FrameWalk {
         Ok(Some(header))
     }
 
-    /// Where the frame ends whose head came last, counted from the start of the chunk at hand.
+    /// Returns where the frame ends whose head came last, counted from the start of the chunk at
+    /// hand.
     pub(crate) fn end(&self) -> u64 {
         if self.cut_bytes > 0 { 0 } else { self.at }
     }
@@ -122,11 +124,12 @@ impl FrameWalk {
     }
 }
 
-/// Behind the end of any chunk.
+/// A place behind the end of any chunk.
 const NOWHERE: u64 = u64::MAX;
 
-/// The frame at this place of the chunk, if it lies whole in it without a mask. This reading takes
-/// a dozen instructions. [`FrameHeader::decode`], which names every fault, takes fifty.
+/// Reads the frame at this place of the chunk, if the frame lies whole in the chunk without a mask.
+/// To read a frame here takes a dozen instructions. [`FrameHeader::decode`], which names every
+/// fault, takes fifty.
 #[inline(always)]
 fn whole_frame(chunk: &[u8], at: usize) -> Option<WholeFrame> {
     let head = chunk.get(at..)?;
@@ -220,7 +223,7 @@ mod tests {
         ) {
             let chunk = [&head[..], &[0; 300]].concat();
             if let Some(frame) = whole_frame(&chunk, 0) {
-                // What is wrong with the first byte alone is for whoever looks at it.
+                // What is wrong with the first byte alone is for whoever looks at that byte.
                 let mut plain = chunk.clone();
                 plain[0] = 0x82;
                 let (header, used) = FrameHeader::decode(&plain).expect("a head").expect("whole");

@@ -1,7 +1,7 @@
-//! The codecs behind the codings, made to look alike. None of them does I/O.
+//! The codecs behind the codings, made to look alike. All of them are without I/O.
 //!
-//! Not a crate that wraps them all: the one that there is accepts `br` with windows of up to 1 GiB,
-//! which the coding does not have; of 247 bytes it came to hold 384 MiB.
+//! A crate that wraps them all was left aside: the one that there is accepts `br` with windows of
+//! up to 1 GiB, which the coding forbids; fed 247 bytes, that crate came to hold 384 MiB.
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
@@ -12,7 +12,7 @@ use super::ContentCoding;
 
 pub(super) enum Codec {
     Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
-    /// Made when its first byte has told which of two formats it is.
+    /// A codec that is made when its first byte has told which of two formats comes.
     Deflate(Option<Decompress>),
     Gzip(Decompress),
     #[cfg(feature = "zstd")]
@@ -27,26 +27,26 @@ pub(super) struct Run {
 }
 
 pub(super) enum Outcome {
-    /// The coding is at an end; what is left of the input is not of it.
+    /// The coding has ended; what is left of the input belongs to something else.
     End,
     /// The codec needs more input.
     Starved,
     /// The codec has filled the output, and may have more.
     Full,
-    /// The input is none of its kind, for this reason.
+    /// The input is not of this coding, for this reason.
     Failed(String),
 }
 
 /// Two to the power of this is the largest window, in bytes.
 const GZIP_WINDOW_BITS: u8 = 15;
-/// RFC 9659 §3: 8 MiB.
+/// 8 MiB (RFC 9659 §3).
 #[cfg(feature = "zstd")]
 const ZSTD_WINDOW_BITS: u32 = 23;
 
 impl Codec {
     pub(super) fn new(coding: ContentCoding) -> Self {
         match coding {
-            // Strict: windows as RFC 7932 has them.
+            // Strict means windows as RFC 7932 has them.
             ContentCoding::Brotli => Self::Brotli(Box::new(BrotliState::new_strict(
                 StandardAlloc::default(),
                 StandardAlloc::default(),
@@ -57,15 +57,15 @@ impl Codec {
             #[cfg(feature = "zstd")]
             ContentCoding::Zstd => {
                 let mut context = DCtx::create();
-                // It is a value that zstd accepts; were it not, zstd's own bound would hold.
+                // zstd accepts this value; if zstd refused it, zstd's own bound would hold.
                 let _ = context.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_BITS));
                 Self::Zstd(context)
             }
         }
     }
 
-    /// After an end: whether what begins with this byte is more of the same (RFC 1952 §2.2, RFC
-    /// 8878 §3.1), and the codec ready for it.
+    /// After an end: whether what begins with this byte is more of the same coding (RFC 1952 §2.2,
+    /// RFC 8878 §3.1), and the codec is ready for it.
     pub(super) fn restart(&mut self, first: u8) -> bool {
         match self {
             Self::Brotli(_) | Self::Deflate(_) => false,
@@ -74,13 +74,13 @@ impl Codec {
                 true
             }
             Self::Gzip(_) => false,
-            // It finds the next frame itself.
+            // The codec finds the next frame itself.
             #[cfg(feature = "zstd")]
             Self::Zstd(_) => true,
         }
     }
 
-    /// Decodes what it can of `input` into `output`, which is not empty.
+    /// Decodes what can be decoded of `input` into `output`, which has room.
     pub(super) fn run(&mut self, input: &[u8], output: &mut [u8]) -> Run {
         match self {
             Self::Brotli(state) => brotli(state, input, output),
@@ -114,7 +114,7 @@ fn inflate(state: &mut Decompress, input: &[u8], output: &mut [u8]) -> Run {
         Ok(Status::Ok | Status::BufError) if given == output.len() => Outcome::Full,
         Ok(Status::Ok | Status::BufError) => Outcome::Starved,
         Err(error) => Outcome::Failed(match error.message() {
-            // On its fast way the decoder forgets what it has found.
+            // On its fast way the decoder forgets what was wrong.
             None | Some("repeated call with bad state") => "invalid data".to_owned(),
             Some(cause) => cause.to_owned(),
         }),
@@ -141,7 +141,7 @@ fn brotli(
     let outcome = match result {
         BrotliResult::ResultSuccess => Outcome::End,
         BrotliResult::NeedsMoreOutput => Outcome::Full,
-        // It asks for input first, whatever it has left to give.
+        // The codec asks for input first, whatever it has left to give.
         BrotliResult::NeedsMoreInput if given == output.len() => Outcome::Full,
         BrotliResult::NeedsMoreInput => Outcome::Starved,
         BrotliResult::ResultFailure => Outcome::Failed(format!("{:?}", state.error_code)),

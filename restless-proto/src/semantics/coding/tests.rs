@@ -8,8 +8,8 @@ fn decoder(value: &'static str) -> Decoder {
     Decoder::of(&fields).unwrap().unwrap()
 }
 
-/// Content in which nothing is said: what it begins with, and what is repeated, each a unit that no
-/// output comes of and that no run goes beyond, or runs that go over all of them.
+/// Content that decodes to nothing: how the content begins, and the unit that is repeated. A unit
+/// gives no output, and a run of the codec ends at the end of each unit, or goes over all of them.
 struct Void {
     coding: &'static str,
     start: &'static [u8],

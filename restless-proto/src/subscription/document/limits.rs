@@ -3,7 +3,7 @@
 use crate::kinds::LimitError;
 
 /// The most that a [`Document`](super::Document) may be. A patch of a few bytes can double a
-/// document again and again, so each bound is looked at before the work is done.
+/// document again and again, so each bound is checked before the work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DocumentLimits {
     bytes: usize,
@@ -18,23 +18,23 @@ impl Default for DocumentLimits {
 }
 
 impl DocumentLimits {
-    /// Longest text of the document, in bytes without blanks. Default 16 MiB. In memory it takes
-    /// some times as much.
+    /// Sets the longest text of the document, in bytes without blanks. Default: 16 MiB. In memory
+    /// the document takes some times as much.
     #[must_use]
     pub fn bytes(mut self, maximum: usize) -> Self {
         self.bytes = maximum;
         self
     }
 
-    /// Most arrays and objects that a value stands in. Default, and most: 200, as deep as the data
-    /// of an event may nest.
+    /// Sets how many arrays and objects a value may stand in. Default, and most: 200, as deep as
+    /// the data of an event may nest.
     #[must_use]
     pub fn levels(mut self, maximum: usize) -> Self {
         self.levels = maximum.min(200);
         self
     }
 
-    /// Most operations of one patch. Default 100,000.
+    /// Sets the most operations of one patch. Default: 100,000.
     #[must_use]
     pub fn operations(mut self, maximum: usize) -> Self {
         self.operations = maximum;
@@ -53,7 +53,8 @@ impl DocumentLimits {
         check("the operations of a patch", self.operations, seen)
     }
 
-    /// What one patch may read, copy and move, in bytes and elements: eight documents, and 1 MiB.
+    /// Returns what one patch may read, copy and move, in bytes and elements: eight documents, and
+    /// 1 MiB.
     pub(super) fn budget(&self) -> Budget {
         let most = self.bytes.saturating_mul(8).saturating_add(1 << 20);
         Budget { most, spent: 0 }

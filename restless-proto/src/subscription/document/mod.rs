@@ -21,8 +21,8 @@ pub use patch::PatchError;
 /// The present value of what a stream's REST API answers.
 ///
 /// A document takes a subscription's items in order. In [`PayloadMode::FullData`] each update takes
-/// the place of the last one; in [`PayloadMode::JsonPatch`] an update is a patch (RFC 6902), which
-/// applies whole or not at all, unless `payload_mode_fallback` marks the update as full data.
+/// the place of the last one. In [`PayloadMode::JsonPatch`] an update is a patch (RFC 6902), which
+/// applies whole or not at all; `payload_mode_fallback` marks an update that is full data instead.
 ///
 /// The value is right, or *stale*: where a patch does not fit, or may have been missed, the last
 /// value stays, and [`stale`](Self::stale) gives the reason. A subscription that connects without a
@@ -64,7 +64,7 @@ pub struct Document {
     stale: Option<Stale>,
     wants_snapshot: bool,
     error: Option<StreamEvent>,
-    /// Whether what comes was taken already.
+    /// Whether the next item was taken already.
     repeated: bool,
     /// Whether a connection stands that has brought no update.
     fresh: bool,
@@ -74,8 +74,8 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// The value is another one now, at these places: JSON Pointers (RFC 6901), `""` for all of it.
-    /// Empty where it is the same.
+    /// The value has changed at these places: JSON Pointers (RFC 6901), `""` for all of it. The
+    /// list is empty where the value stays the same.
     Value(Vec<String>),
     /// The event is an error: the value stays, and [`error`](Document::error) has it.
     Error,
@@ -93,7 +93,7 @@ pub enum Stale {
     /// A patch does not fit.
     #[error("a patch does not fit the document")]
     Patch(#[from] PatchError),
-    /// Full data is larger than is allowed.
+    /// Full data is larger than the limit.
     #[error("the document is too large")]
     Limit(#[from] LimitError),
     /// An event was rejected, and may have been a patch.
@@ -105,13 +105,14 @@ pub enum Stale {
     /// An update's payload is missing, or marked with a word of a later version.
     #[error("an update is neither a patch nor full data: {what}")]
     Unknown {
-        /// What it says, or what is missing.
+        /// The payload mode that the event says, or what is missing.
         what: String,
     },
 }
 
 impl Document {
-    /// A document of a stream with this payload mode, as its `payloadMode` says. Empty at first.
+    /// Makes an empty document of a stream with this payload mode, which the stream's `payloadMode`
+    /// says.
     pub fn new(mode: PayloadMode) -> Self {
         Self {
             mode,
@@ -125,15 +126,15 @@ impl Document {
         }
     }
 
-    /// With other limits than the usual.
+    /// Sets other limits than the defaults.
     #[must_use]
     pub fn limits(mut self, limits: DocumentLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Takes the next thing that happened in the subscription. A gap makes it stale, unless full
-    /// data follows it; what comes again changes nothing.
+    /// Takes the next thing that happened in the subscription. A gap makes the document stale,
+    /// save a gap that full data follows; an event that comes again leaves it as it is.
     pub fn take_event(&mut self, event: &Event) -> Change {
         match event {
             Event::Opened(_) => self.fresh = true,
@@ -150,10 +151,10 @@ impl Document {
         Change::Value(Vec::new())
     }
 
-    /// What a gap means to it.
+    /// Takes note of a gap.
     fn pass(&mut self, why: GapReason) -> Change {
         match why {
-            // What was rejected has been taken note of, and full data comes next.
+            // The document has taken note of the rejected event, or full data comes next.
             GapReason::Rejected
             | GapReason::OverLimit
             | GapReason::Refused
@@ -162,8 +163,8 @@ impl Document {
         }
     }
 
-    /// Takes the next item of the subscription. In full-data mode a rejected one changes nothing,
-    /// for the next update has all; else it makes the document stale.
+    /// Takes the next item of the subscription. A rejected item makes the document stale; in
+    /// full-data mode it changes nothing, for the next update has all.
     pub fn take_item(&mut self, item: &Item) -> Change {
         match item {
             Item::Event(event) => self.take(event),
@@ -197,8 +198,8 @@ impl Document {
         }
     }
 
-    /// Events were skipped: what is held may no longer be the present value. In full-data mode the
-    /// next update heals it by itself.
+    /// Takes note that events were skipped: the value may no longer be the present one. In
+    /// full-data mode the next update heals the document by itself.
     pub fn skipped(&mut self) -> Change {
         self.spoil(Stale::Skipped)
     }
@@ -209,14 +210,14 @@ impl Document {
         if wants {
             self.wants_snapshot = self.mode != PayloadMode::FullData;
         }
-        // The first reason is the one to know; those after it follow from it.
+        // The first reason is the one to know; the reasons after it follow from it.
         self.stale.get_or_insert(why);
         Change::Stale
     }
 
     fn replace(&mut self, event: &StreamEvent) -> Result<Vec<String>, Stale> {
         let data = event.data().unwrap_or_default();
-        // Its text is as long as the value, or longer by its blanks.
+        // The text is as long as the value, or longer by its blanks.
         let node = Node::read(data.get()).ok_or_else(|| unreadable("data"))?;
         let extent = node.extent();
         self.limits.check_bytes(extent.bytes)?;
@@ -233,7 +234,7 @@ impl Document {
     }
 
     fn patch(&mut self, event: &StreamEvent) -> Result<Vec<String>, Stale> {
-        // What comes on top of a stale document is as stale.
+        // A patch on top of a stale document gives a document that is as stale.
         if let Some(why) = &self.stale {
             return Err(why.clone());
         }
@@ -243,48 +244,48 @@ impl Document {
         Ok(patch::apply(root, extent, &patch, &self.limits)?)
     }
 
-    /// Whether there is nothing yet.
+    /// Whether the document has no value yet.
     pub fn is_empty(&self) -> bool {
         self.held.is_none()
     }
 
-    /// Why the value may not be the present one; `None` while it is.
+    /// Returns why the value may not be the present one; `None` while it is.
     pub fn stale(&self) -> Option<&Stale> {
         self.stale.as_ref()
     }
 
-    /// Whether full data is to be asked for; `true` once for each time that it became stale, and
-    /// once more for each connection since, as far as it was [told](Self::take_event) of them,
-    /// whose first update did not heal it.
+    /// Whether to ask for full data now. `true` once for each time that the document became stale.
+    /// `true` once more for each later connection whose first update left the document stale, as
+    /// far as the document was [told](Self::take_event) of connections.
     pub fn wants_snapshot(&mut self) -> bool {
         std::mem::take(&mut self.wants_snapshot)
     }
 
-    /// The error event that came last, where no update has come since.
+    /// Returns the error event that came last, as long as no update has come since.
     pub fn error(&self) -> Option<&StreamEvent> {
         self.error.as_ref()
     }
 
-    /// The value as JSON without blanks; `None` while it is empty.
+    /// Returns the value as JSON without blanks; `None` while the document is empty.
     pub fn text(&self) -> Option<String> {
         self.held.as_ref().map(|(root, extent)| written(root, extent.bytes))
     }
 
-    /// What stands at a JSON Pointer (RFC 6901), as JSON without blanks.
+    /// Returns what stands at a JSON Pointer (RFC 6901), as JSON without blanks.
     pub fn at(&self, pointer: &str) -> Option<String> {
         let (root, _) = self.held.as_ref()?;
         patch::find(root, &pointer::tokens(pointer)?).map(|node| written(node, 0))
     }
 
-    /// The value as one of the caller's type; `None` while it is empty.
+    /// Reads the value as the caller's type; `None` while the document is empty.
     ///
     /// # Errors
     ///
-    /// [`event::Error::Data`] where it is of another form.
+    /// [`event::Error::Data`] for a value of another form.
     pub fn parse<T: DeserializeOwned>(&self) -> Option<Result<T, event::Error>> {
         let text = self.text()?;
         let mut reader = serde_json::Deserializer::from_str(&text);
-        // How deep it nests is bounded, and is less than what the stack bears.
+        // The depth of the value is bounded, and the stack bears more.
         reader.disable_recursion_limit();
         Some(T::deserialize(&mut reader).map_err(|error| event::Error::Data(error.into())))
     }

@@ -6,22 +6,22 @@ use std::fmt::Write as _;
 
 use crate::json::string::unescape;
 
-/// A value. `serde_json`'s own would round a number beyond 2^53, unless a feature is switched on
-/// that changes it for everybody in the program.
+/// A value. `serde_json`'s own type would round a number beyond 2^53, unless a feature is switched
+/// on that changes the type for everybody in the program.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     /// `null`, `true`, `false`.
     Literal(Box<str>),
-    /// As it is spelt.
+    /// The number as it is spelt.
     Number(Box<str>),
-    /// As it is spelt, without its quotes.
+    /// The text as it is spelt, without its quotes.
     String(Box<str>),
     Array(Vec<Self>),
-    /// By decoded name. Of members of one name the last counts.
+    /// The members by decoded name. Of members of one name the last counts.
     Object(BTreeMap<Box<str>, Self>),
 }
 
-/// What a value takes: bytes of its shortest text, and how deep it nests.
+/// What a value takes: the bytes of its shortest text, and how deep it nests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) bytes: usize,
@@ -30,7 +30,7 @@ pub(super) struct Extent {
 
 impl Node {
     /// Reads a text whose grammar and depth have been checked, as those of an event's data have.
-    /// `None` where it is no JSON after all.
+    /// `None` for a text that is no JSON after all.
     pub(super) fn read(text: &str) -> Option<Self> {
         let mut reader = Reader { text, at: 0 };
         let node = reader.value(0)?;
@@ -94,8 +94,8 @@ impl Node {
         }
     }
 
-    /// Equality as JSON Patch has it (RFC 6902 §4.6): numbers by value, strings by their
-    /// characters, objects whatever the order of their members.
+    /// Compares as JSON Patch does (RFC 6902 §4.6): numbers by value, strings by their characters,
+    /// objects whatever the order of their members.
     pub(super) fn is_equal(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Literal(a), Self::Literal(b)) => a == b,
@@ -121,7 +121,7 @@ impl Node {
         }
     }
 
-    /// The text of a string, decoded.
+    /// Returns the text of a string, decoded.
     pub(super) fn as_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::String(raw) => Some(unescape(raw)),
@@ -139,7 +139,7 @@ impl Extent {
     }
 }
 
-/// What a member takes beside its value: quotes, colon, comma.
+/// Returns what a member takes beside its value: quotes, colon, comma.
 pub(super) fn member_bytes(name: &str) -> usize {
     name.len() + 4
 }
@@ -162,10 +162,10 @@ fn write_name(name: &str, out: &mut String) {
     out.push('"');
 }
 
-/// A number as its sign, its digits stripped of zeros at both ends, and the exponent of the last
-/// digit, so that comparisons are exact: 1, 1.0 and 10e-1 are one number, 2^53 and 2^53 + 1 are
-/// two. `None` where the exponent has more than 38 digits: such numbers are equal where they are
-/// spelt alike.
+/// Splits a number into its sign, its digits stripped of zeros at both ends, and the exponent of
+/// the last digit. Comparisons are then exact: 1, 1.0 and 10e-1 are one number, 2^53 and 2^53 + 1
+/// are two. `None` where the exponent has more than 38 digits: such numbers are equal where they
+/// are spelt alike.
 fn decimal(text: &str) -> Option<(bool, String, i128)> {
     let (negative, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -184,13 +184,13 @@ fn decimal(text: &str) -> Option<(bool, String, i128)> {
     Some((negative, kept.to_owned(), exponent.checked_add(shift)?))
 }
 
-/// Reads what is known to be JSON, and gives up on what is not.
+/// Reads what is known to be JSON, and gives up on any other text.
 struct Reader<'a> {
     text: &'a str,
     at: usize,
 }
 
-/// As deep as an event's data may nest, and some.
+/// The deepest nesting: as deep as an event's data may nest, and some more.
 const MOST_LEVELS: usize = 256;
 
 impl Reader<'_> {
@@ -204,7 +204,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Passes this byte, if it comes next but for blanks.
+    /// Passes this byte, if the byte comes next but for blanks.
     fn pass(&mut self, byte: u8) -> bool {
         self.blank();
         let there = self.peek() == Some(byte);
@@ -262,7 +262,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A string without its quotes.
+    /// Reads a string, without its quotes.
     fn string(&mut self) -> Option<&str> {
         if self.peek() != Some(b'"') {
             return None;
@@ -280,7 +280,7 @@ impl Reader<'_> {
         self.text.get(start..self.at - 1)
     }
 
-    /// What stands until a value's end.
+    /// Reads what stands until a value's end.
     fn word(&mut self) -> &str {
         let start = self.at;
         while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'E')) {
@@ -290,7 +290,7 @@ impl Reader<'_> {
     }
 }
 
-/// Where two values differ, as pointers; the root of what has another shape.
+/// Collects where two values differ, as pointers; the root for a value of another shape.
 pub(super) fn differences(old: &Node, new: &Node, at: &mut String, found: &mut Vec<String>) {
     match (old, new) {
         (Node::Object(old), Node::Object(new)) => {

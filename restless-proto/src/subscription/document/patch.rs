@@ -1,38 +1,38 @@
-//! JSON Patch (RFC 6902) over a tree, all of it or nothing.
+//! JSON Patch (RFC 6902) over a tree, applied whole or not at all.
 
 use super::limits::{Budget, DocumentLimits};
 use super::node::{Extent, Node, member_bytes};
 use super::pointer;
 use crate::kinds::LimitError;
 
-/// Why a patch does not fit. Nothing of it has been applied.
+/// Says why a patch does not fit. The document is as it was before the patch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatchError {
     /// The patch is another thing than an array of operations (§3, §4).
     #[error("the data is no JSON Patch: operation {operation} is malformed")]
     Malformed {
-        /// Which operation, from 0.
+        /// The position of the operation in the patch, from 0.
         operation: usize,
     },
     /// An operation names a place that is missing or impossible (§4).
     #[error("operation {operation} names a place that is not in the document")]
     NoSuchPlace {
-        /// Which operation, from 0.
+        /// The position of the operation in the patch, from 0.
         operation: usize,
     },
     /// A `test` found something else (§4.6).
     #[error("the test of operation {operation} failed")]
     TestFailed {
-        /// Which operation, from 0.
+        /// The position of the operation in the patch, from 0.
         operation: usize,
     },
-    /// The patch would make the document larger than is allowed, or is too much work.
+    /// The patch would make the document larger than the limit, or is too much work.
     #[error(transparent)]
     Limit(#[from] LimitError),
 }
 
-/// Why one operation does not.
+/// Why one operation does not fit.
 enum Fault {
     Malformed,
     NoSuchPlace,
@@ -128,7 +128,7 @@ impl Patching<'_> {
                 let extent = moved.extent();
                 self.budget.spend(extent.bytes)?;
                 self.limits.check_levels(path.len() + extent.levels)?;
-                // Copied, so that what was there can be put back.
+                // The value is copied, so that what was there can be put back.
                 let moved = moved.clone();
                 self.remove(from)?;
                 self.add(path, (moved, extent))?;
@@ -157,7 +157,7 @@ impl Patching<'_> {
         Ok(())
     }
 
-    /// A value of the patch, within the limits where it is to stand.
+    /// Copies a value of the patch, within the limits where the value is to stand.
     fn copied(&mut self, value: &Node, depth: usize) -> Result<(Node, Extent), Fault> {
         let extent = value.extent();
         self.budget.spend(extent.bytes)?;
@@ -166,8 +166,8 @@ impl Patching<'_> {
         Ok((value.clone(), extent))
     }
 
-    /// §4.1: into an array before an element or behind the last, else in the place of what is
-    /// there.
+    /// Adds a value (§4.1): into an array before an element or behind the last, else in the place
+    /// of what is there.
     fn add(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), Fault> {
         let Some((last, parents)) = path.split_last() else { return self.set(path, value) };
         let (value, extent) = value;
@@ -225,7 +225,8 @@ impl Patching<'_> {
         Ok(self.limits.check_bytes(self.bytes)?)
     }
 
-    /// §4.2. The whole document can't be removed, since a document always has a value to hand out.
+    /// Removes a value (§4.2). The whole document can't be removed, since a document always has a
+    /// value to hand out.
     fn remove(&mut self, path: Vec<String>) -> Result<(), Fault> {
         let (last, parents) = path.split_last().ok_or(Fault::NoSuchPlace)?;
         let (node, own, in_array) = match find_mut(self.root, parents).ok_or(Fault::NoSuchPlace)? {
@@ -263,7 +264,7 @@ enum Put {
     Before,
 }
 
-/// Puts back what was there. The path leads there, for it did when this was taken away.
+/// Puts back what was there. The path still leads there, as when the value was taken away.
 fn put(root: &mut Node, path: &[String], node: Node, how: Put) {
     let Some((last, parents)) = path.split_last() else { return *root = node };
     match (find_mut(root, parents), how) {
@@ -299,7 +300,7 @@ fn take(root: &mut Node, path: &[String]) {
     }
 }
 
-/// The value that a path leads to (RFC 6901 §4).
+/// Returns the value that a path leads to (RFC 6901 §4).
 pub(super) fn find<'a>(root: &'a Node, path: &[String]) -> Option<&'a Node> {
     path.iter().try_fold(root, |node, token| match node {
         Node::Object(members) => members.get(token.as_str()),

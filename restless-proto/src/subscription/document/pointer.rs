@@ -1,6 +1,6 @@
 //! JSON Pointers (RFC 6901).
 
-/// The reference tokens of a pointer, decoded; `None` where it is none.
+/// Returns the reference tokens of a pointer, decoded; `None` for a text that is no pointer.
 pub(super) fn tokens(pointer: &str) -> Option<Vec<String>> {
     if pointer.is_empty() {
         return Some(Vec::new());
@@ -8,7 +8,8 @@ pub(super) fn tokens(pointer: &str) -> Option<Vec<String>> {
     pointer.strip_prefix('/')?.split('/').map(token).collect()
 }
 
-/// `~1` is a slash and `~0` a tilde (§4); a tilde before anything else is none.
+/// Decodes a token: `~1` is a slash and `~0` a tilde (§4); a tilde before anything else is an
+/// error.
 fn token(escaped: &str) -> Option<String> {
     let mut parts = escaped.split('~');
     let mut token = parts.next().unwrap_or_default().to_owned();
@@ -35,7 +36,7 @@ pub(super) fn push(pointer: &mut String, token: &str) {
     }
 }
 
-/// An index into an array (§4): digits without leading zeros.
+/// Reads an index into an array (§4): digits without leading zeros.
 pub(super) fn index(token: &str) -> Option<usize> {
     let digits = token.bytes().all(|byte| byte.is_ascii_digit());
     let spelt = digits && (token == "0" || !token.starts_with('0'));

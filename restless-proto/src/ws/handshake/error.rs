@@ -26,8 +26,8 @@ pub enum HandshakeError {
         /// The field's value.
         seen: Option<String>,
     },
-    /// `Sec-WebSocket-Accept` does not answer our key: the answer is a cache's, or of a server that
-    /// lacks WebSocket.
+    /// `Sec-WebSocket-Accept` does not answer our key: the answer is a cache's, or that of a server
+    /// that lacks WebSocket.
     #[error("expected the field sec-websocket-accept to be {expected}, got {}", Seen(.seen))]
     Accept {
         /// The only right value.
@@ -41,7 +41,7 @@ pub enum HandshakeError {
         /// The field's value.
         seen: String,
     },
-    /// The server uses an extension that was not offered, or one of them twice.
+    /// The server uses an extension that was not offered, or uses one twice.
     #[error("expected at most the extension {}, once, got {seen:?}", .offered.unwrap_or("none"))]
     UnofferedExtension {
         /// What was offered.
@@ -49,7 +49,7 @@ pub enum HandshakeError {
         /// The extension's name.
         seen: String,
     },
-    /// A parameter of permessage-deflate that does not answer the offer (RFC 7692 §7.1).
+    /// A parameter of permessage-deflate contradicts the offer (RFC 7692 §7.1).
     #[error(
         "the response to the offer {offered:?} has the parameter {name:?} as {}: {rule}", Seen(.seen)
     )]
@@ -58,7 +58,7 @@ pub enum HandshakeError {
         offered: String,
         /// The parameter's name.
         name: String,
-        /// The value of the field.
+        /// The parameter's value.
         seen: Option<String>,
         /// What was expected.
         rule: &'static str,
@@ -73,7 +73,7 @@ pub enum HandshakeError {
     },
 }
 
-/// Whatever the peer wrote, or that it wrote nothing, on one line.
+/// Prints on one line what the peer wrote, or that the field was missing.
 struct Seen<'a>(&'a Option<String>);
 
 impl fmt::Display for Seen<'_> {
