@@ -17,8 +17,12 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::of(STREAM)
+    }
+
+    fn of(stream: &str) -> Self {
         let emulator = Emulator::start().expect("an emulator");
-        let id = add_stream(&emulator);
+        let id = emulator.add_stream(stream).expect("a stream");
         let base = emulator.api_base_url();
         Self { emulator, id, base }
     }
@@ -46,10 +50,7 @@ impl Stage {
     }
 }
 
-fn add_stream(emulator: &Emulator) -> String {
-    let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
-    emulator.add_stream(stream).expect("a stream")
-}
+const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
 /// A file that is not there yet, in a folder of the test's own.
 fn file(name: &str) -> PathBuf {
@@ -129,12 +130,49 @@ fn a_browser_that_was_away_gets_what_came_meanwhile() {
     assert_eq!(ids(&mut browser(url, Some(&log[1])), 3), log[2..]);
 }
 
+/// `serve-document`: a browser gets the present document whole, and again after each change, which
+/// came as a patch; one that has it already, after the next change. Where a patch does not fit, the
+/// browser hears that the document is stale, and gets the one that takes its place.
+#[test]
+fn a_browser_gets_the_present_document_whole_or_hears_that_it_is_stale() {
+    let patches = STREAM.replace('}', r#","payloadMode":"JSON_PATCH"}"#);
+    let stage = Stage::of(&patches);
+    let publish = |value: &str| stage.emulator.publish(&stage.id, value).expect("an event");
+    stage.emulator.inject(Fault::skip_events(1).after_events(3));
+    publish(r#"{"a":1,"n":1}"#);
+    let running = stage.start("how-to-serve-document", &[&stage.id]);
+    let url = running.line();
+    let url = url.trim();
+    let mut first = browser(url, None);
+    assert_eq!(data(&mut first), r#"{"a":1,"n":1}"#);
+    publish(r#"{"a":1,"n":2}"#);
+    assert_eq!(data(&mut first), r#"{"a":1,"n":2}"#);
+    let has = stage.log().pop().expect("an event");
+    let (mut knows, mut new) = (browser(url, Some(&has)), browser(url, None));
+    assert_eq!(data(&mut new), r#"{"a":1,"n":2}"#);
+    publish(r#"{"a":1,"n":3}"#);
+    for browser in [&mut first, &mut knows, &mut new] {
+        assert_eq!(data(browser), r#"{"a":1,"n":3}"#);
+    }
+    // The patch that adds `b` is left out, so that the next one has nothing to change.
+    publish(r#"{"a":1,"b":1,"n":3}"#);
+    publish(r#"{"a":1,"b":2,"n":3}"#);
+    assert_eq!(data(&mut first), "a patch does not fit the document");
+    assert_eq!(data(&mut first), r#"{"a":1,"b":2,"n":3}"#);
+}
+
+/// The data of the next event that a browser gets.
+fn data(events: &mut impl Iterator<Item = String>) -> String {
+    let mut data = events.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+    data.next().expect("an event")
+}
+
 /// `many-subscriptions`: a thousand streams on one client, and an event of each comes.
 #[test]
 fn a_thousand_subscriptions_on_one_client_all_bring_events() {
     let stage = Stage::new();
     let mut due = BTreeSet::from([stage.id.clone()]);
-    due.extend((1..1_000).map(|_| add_stream(&stage.emulator)));
+    due.extend((1..1_000).map(|_| stage.emulator.add_stream(STREAM).expect("a stream")));
     for id in &due {
         stage.emulator.publish(id, "1").expect("an event");
     }

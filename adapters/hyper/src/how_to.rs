@@ -213,7 +213,9 @@
 //! }
 //! ```
 //!
-//! `Feed` keeps the events and counts them. The program: `examples/how-to/serve-on.rs`.
+//! `Feed` keeps the events and counts them. The program: `examples/how-to/serve-on.rs`. For
+//! browsers that want the present document and no past, `examples/how-to/serve-document.rs` serves
+//! the document whole after each change, and says when the document is stale.
 //!
 //! # See what happens
 //!
