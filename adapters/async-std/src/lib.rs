@@ -44,15 +44,15 @@
 //! All are off by default.
 //!
 //! - `zstd`: the content coding of that name; its decoder is in C.
-//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and
-//!   not the platform's.
-//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not
-//!   ring.
-//! - `tracing`: spans and events of what the client does; the table of them is on the front page of
-//!   [`restless_hyper`].
+//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots in the
+//!   place of the platform's.
+//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider in the
+//!   place of ring.
+//! - `tracing`: spans and events of what the client does; the front page of [`restless_hyper`] has
+//!   a table of the spans and events.
 //!
-//! What other clients read and this one does not stands in [known
-//! limits](restless_hyper::known_limits).
+//! [Known limits](restless_hyper::known_limits) lists what other clients read and this one does
+//! not.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

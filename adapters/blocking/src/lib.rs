@@ -17,8 +17,8 @@
 //! ```
 //!
 //! The client is that of `restless-smol`, whose futures the calling thread polls while the thread
-//! waits. A client has neither a thread nor a runtime, may be used on any thread, a worker of an
-//! async runtime included, and blocks that thread. A future that the client waits for, a
+//! waits. A client has neither a thread nor a runtime. A client may be used on any thread, a worker
+//! of an async runtime included, and blocks that thread. A future that the client waits for, a
 //! [`credentials`](ClientBuilder::credentials) function's above all, must not wait for a task of
 //! the same thread: on a runtime of one thread, such as tokio's `current_thread`, only a timeout
 //! ends such a wait.
@@ -83,15 +83,15 @@
 //! All are off by default.
 //!
 //! - `zstd`: the content coding of that name; its decoder is in C.
-//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and
-//!   not the platform's.
-//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not
-//!   ring.
-//! - `tracing`: spans and events of what the client does; the table of them is on the front page of
-//!   [`restless_hyper`].
+//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots in the
+//!   place of the platform's.
+//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider in the
+//!   place of ring.
+//! - `tracing`: spans and events of what the client does; the front page of [`restless_hyper`] has
+//!   a table of the spans and events.
 //!
-//! What other clients read and this one does not stands in [known
-//! limits](restless_hyper::known_limits).
+//! [Known limits](restless_hyper::known_limits) lists what other clients read and this one does
+//! not.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -137,23 +137,23 @@ impl From<restless_hyper::Client<Smol>> for Client {
 }
 
 impl Client {
-    /// A client of the public service, with this key.
+    /// Makes a client of the public service, with this key.
     pub fn new(api_key: impl Into<ApiKey>) -> Self {
         Self(restless_hyper::Client::new(api_key))
     }
 
-    /// A client of the service that the environment names: see
+    /// Makes a client of the service that the environment names: see
     /// [`ClientBuilder::environment`](client::ClientBuilder::environment).
     ///
     /// # Errors
     ///
-    /// When `RESTLESS_API_KEY` is missing, or a variable's value can't work. Nothing is sent
-    /// before.
+    /// When `RESTLESS_API_KEY` is missing, or a variable's value can't work. The check comes before
+    /// the network.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::builder().environment()?.build()
     }
 
-    /// A client with other settings than [`new`](Self::new)'s.
+    /// Starts a client with other settings than [`new`](Self::new)'s.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::wrapped(Smol)
     }
@@ -167,27 +167,27 @@ impl Client {
         async_io::block_on(self.0.send(call))
     }
 
-    /// The streams of a list, one by one; pages are asked for as they are needed.
+    /// Returns the streams of a list, one by one; pages are asked for as they are needed.
     pub fn pages(&self, list: streams::List) -> Pages {
         Pages(self.0.pages(list))
     }
 
-    /// Starts a subscription. Nothing is sent before its events are asked for.
+    /// Starts a subscription. The first connect comes when the subscription's events are asked for.
     ///
     /// # Errors
     ///
-    /// When a value in it can't work; see [`Subscription::start`].
+    /// When a value of the subscription can't work; see [`Subscription::start`].
     pub fn subscribe(&self, subscription: Subscription) -> Result<Events, ConfigError> {
         self.0.subscribe(subscription).map(Events)
     }
 
-    /// Opens any WebSocket, not only the service's. Nothing is sent before its events are asked
-    /// for.
+    /// Opens any WebSocket, the service's or another. The connect comes when the WebSocket's events
+    /// are asked for.
     ///
     /// # Errors
     ///
-    /// As [`restless_hyper::Client::websocket`]'s: when its handshake bears credentials that may
-    /// not go where it goes.
+    /// As [`restless_hyper::Client::websocket`]'s: when the handshake bears credentials that may
+    /// not go where the handshake goes.
     pub fn websocket(
         &self,
         handshake: ws::Handshake,
@@ -196,25 +196,25 @@ impl Client {
         self.0.websocket(handshake, options).map(WebSocket)
     }
 
-    /// Which service, and as whom.
+    /// Returns which service the client calls, and with whose key.
     pub fn service(&self) -> &Service {
         self.0.service()
     }
 }
 
-/// Nothing has come within the time given. Nothing is lost: it comes from the next call.
+/// The time that was given is over, and nothing has come. The next call gives what comes later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nothing has come within {0:?}")]
 pub struct Elapsed(Duration);
 
 impl Elapsed {
-    /// The time that was given.
+    /// Returns the time that was given.
     pub fn span(&self) -> Duration {
         self.0
     }
 }
 
-/// What comes of a future, or [`Elapsed`] once the time is over and it is not ready.
+/// Waits for a future; [`Elapsed`] once the time is over and the future is not ready.
 fn within<T>(span: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
     async_io::block_on(async {
         let mut future = std::pin::pin!(future);
@@ -229,14 +229,14 @@ fn within<T>(span: Duration, future: impl Future<Output = T>) -> Result<T, Elaps
 
 /// The events of a [`Subscription`], as they come: an iterator that waits for each.
 ///
-/// An `Err` is the end, once; then comes `None`. Dropping it closes its connection.
+/// An `Err` is the end, once; then comes `None`. Dropping the subscription closes its connection.
 #[derive(Debug)]
 #[must_use = "a subscription moves only while it is asked for events"]
 pub struct Events(restless_hyper::Events<Smol>);
 
 impl Events {
-    /// The next item, waited for no longer than this, [`Duration::ZERO`] for what is there and
-    /// [`Duration::MAX`] for ever; `Ok(None)` at the end.
+    /// Waits for the next item, this long at the most: [`Duration::ZERO`] takes what is there,
+    /// [`Duration::MAX`] waits for ever. `Ok(None)` at the end.
     ///
     /// # Errors
     ///
@@ -245,12 +245,12 @@ impl Events {
         within(span, self.0.next())
     }
 
-    /// The next thing that happened, connections included; `None` after [`Event::Ended`].
+    /// Waits for the next thing that happened, connections included; `None` after [`Event::Ended`].
     pub fn next_event(&mut self) -> Option<Event> {
         async_io::block_on(self.0.next_event())
     }
 
-    /// The same, waited for no longer than this.
+    /// Does the same, and waits this long at the most.
     ///
     /// # Errors
     ///
@@ -259,22 +259,24 @@ impl Events {
         within(span, self.0.next_event())
     }
 
-    /// The position to store, and to resume at: where the last item handed out has moved it.
+    /// Returns the position to store, and to resume at: where the last item handed out has moved
+    /// it.
     pub fn cursor(&self) -> Option<&str> {
         self.0.cursor()
     }
 
-    /// How the last item followed the one before it, as [`restless_hyper::Events::continuity`].
+    /// Returns how the last item followed the item before it, as
+    /// [`restless_hyper::Events::continuity`] does.
     pub fn continuity(&self) -> Option<&Continuity> {
         self.0.continuity()
     }
 
-    /// Where the subscription stands.
+    /// Returns where the subscription stands.
     pub fn status(&self) -> Status {
         self.0.status()
     }
 
-    /// A handle that watches the status from elsewhere, such as another thread.
+    /// Returns a handle that watches the status from elsewhere, such as another thread.
     pub fn watch(&self) -> Watch {
         Watch(self.0.watch())
     }
@@ -300,7 +302,7 @@ impl Iterator for Events {
     }
 }
 
-// After the end the machine below is done, and stays so; likewise for the other two.
+// After the end the machine below is done, and stays done; the same holds for the other two.
 impl FusedIterator for Events {}
 
 /// The status of a subscription, for a health check or a display. Cheap to clone.
@@ -310,18 +312,18 @@ impl FusedIterator for Events {}
 pub struct Watch(restless_hyper::Watch);
 
 impl Watch {
-    /// The status now.
+    /// Returns the status now.
     pub fn status(&self) -> Status {
         self.0.status()
     }
 
-    /// Waits for another state: opened, lost, connecting again, ended. `None` once the
-    /// subscription is dropped. Events that come in do not count.
+    /// Waits for another state: opened, lost, connecting again, ended. `None` once the subscription
+    /// is dropped. Events that come in do not count.
     pub fn changed(&mut self) -> Option<Status> {
         async_io::block_on(self.0.changed())
     }
 
-    /// The same, waited for no longer than this.
+    /// Does the same, and waits this long at the most.
     ///
     /// # Errors
     ///
@@ -331,8 +333,8 @@ impl Watch {
         within(span, self.0.changed())
     }
 
-    /// A point in time from a status, as the standard library's; a century ahead at the most, for
-    /// a server may ask for any wait.
+    /// Returns a point in time from a status, as the standard library's; a century ahead at the
+    /// most, for a server may ask for any wait.
     pub fn time(&self, at: Instant) -> std::time::Instant {
         self.0.time(at)
     }
@@ -360,7 +362,7 @@ impl FusedIterator for Pages {}
 pub struct WebSocket(restless_hyper::WebSocket<Smol>);
 
 impl WebSocket {
-    /// What happens next, waited for no longer than this; `Ok(None)` at the end.
+    /// Waits for what happens next, this long at the most; `Ok(None)` at the end.
     ///
     /// # Errors
     ///

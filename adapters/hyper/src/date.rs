@@ -1,18 +1,18 @@
-//! `Date`, where a response has none.
+//! `Date`, where a response lacks one.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, header};
 
-/// Adds the time of receipt, which is now, where there is no date that can be read
-/// (RFC 9110 §6.6.1): a date in `Retry-After` is read against it.
+/// Adds the time of receipt, which is now, where a readable date is missing (RFC 9110 §6.6.1): a
+/// date in `Retry-After` is read against `Date`.
 pub(crate) fn add(fields: &mut HeaderMap) {
     let sent = fields.get(header::DATE).and_then(|value| value.to_str().ok());
     if sent.is_some_and(|sent| httpdate::parse_http_date(sent.trim()).is_ok()) {
         return;
     }
     let now = SystemTime::now();
-    // A clock that was never set may be anywhere; there is no text for years before and after.
+    // A clock that was never set may be anywhere, and years far before or after have no text.
     if !now.duration_since(UNIX_EPOCH).is_ok_and(|since| since < YEAR_9999) {
         return;
     }
@@ -21,7 +21,7 @@ pub(crate) fn add(fields: &mut HeaderMap) {
     }
 }
 
-/// From 1970 to its beginning.
+/// The time from 1970 to the beginning of that year.
 const YEAR_9999: Duration = Duration::from_secs(253_370_764_800);
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::trace::Span;
 pub(crate) struct Driver<R: Runtime, M: Machine> {
     pub(crate) machine: M,
     connector: Arc<Connector<R>>,
-    /// Who answers `Authorize`.
+    /// The function that answers `Authorize`.
     provider: Option<Provider>,
     /// The answer to `Authorize`, on its way.
     asked: Option<Asked>,
@@ -28,7 +28,7 @@ pub(crate) struct Driver<R: Runtime, M: Machine> {
     origin: std::time::Instant,
     open: Option<(ExchangeId, Exchange<R>)>,
     alarm: Option<Alarm<R>>,
-    /// Came out while something was sent or closed.
+    /// An event that came out while something was sent or closed.
     pub(crate) event: Option<M::Event>,
     started: bool,
     span: Span,
@@ -39,10 +39,10 @@ struct Alarm<R: Runtime> {
     sleep: Pin<Box<R::Sleep>>,
 }
 
-/// How much is done in one poll before the task makes way for others, in bytes that came: neither a
-/// flood of comments nor a flood of pings may starve other tasks.
+/// How much is done in one poll before the task makes way for others, in bytes that came: a flood
+/// of comments or of pings must not starve other tasks.
 const WORK_PER_POLL: usize = 1 << 20;
-/// What an input and an answer cost at least.
+/// The least that an input and its answer cost.
 const WORK_PER_INPUT: usize = 16 << 10;
 const WORK_PER_SEND: usize = 4 << 10;
 
@@ -77,7 +77,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         self.alarm = None;
     }
 
-    /// The machine's next event; `None` once it is done.
+    /// Returns the machine's next event; `None` once the machine is done.
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
         let span = self.span.clone();
         let _entered = span.enter();
@@ -85,7 +85,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             return Poll::Ready(Some(event));
         }
         if !std::mem::replace(&mut self.started, true) {
-            // Whoever made the machine may have taken their time since.
+            // The caller that made the machine may have taken its time since.
             self.tell(Input::Elapsed);
         }
         let mut work = 0;
@@ -136,9 +136,9 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
     }
 
     /// Does what the machine has to do after it was closed, without waiting. An event that comes of
-    /// it is kept for the next poll, and so is the alarm: there may be no runtime around.
+    /// that is kept for the next poll, and so is the alarm: there may be no runtime around.
     pub(crate) fn close_now(&mut self, cx: &mut Context<'_>) {
-        // Whatever was asked for is wanted no more.
+        // The answer to an earlier question is no longer wanted.
         self.asked = None;
         while self.event.is_none() {
             match self.machine.poll() {
@@ -148,7 +148,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                 }
                 Output::Event(event) => self.event = Some(event),
                 Output::Hangup => self.hang_up(),
-                // What was closed opens nothing, and asks for nothing.
+                // A closed machine opens nothing, and asks for nothing.
                 Output::Open { .. } | Output::Authorize { .. } | Output::Wait(_) | Output::Done => {
                     return;
                 }
@@ -169,7 +169,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         self.machine.handle(input, now);
     }
 
-    /// What the network has, and only if it has nothing, whether the time is up.
+    /// Returns what the network has; where the network has nothing, whether the time is up.
     fn poll_input(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<Input> {
         if let Some(asked) = &mut self.asked {
             if let Poll::Ready(answer) = asked.as_mut().poll(cx) {
@@ -196,7 +196,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             }
         };
         // The clock's word is as good as the runtime's: tokio lets no timer ring for a task that
-        // has used up its turn, as one does that is flooded.
+        // has used up its turn, as a flooded task does.
         if now < deadline && alarm.sleep.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
@@ -204,7 +204,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
         Poll::Ready(Input::Elapsed)
     }
 
-    /// Bytes that an upgraded connection has not taken yet.
+    /// Returns the number of bytes that an upgraded connection has not taken yet.
     pub(crate) fn unsent_bytes(&self) -> usize {
         self.open.as_ref().map_or(0, |(_, open)| open.unsent_bytes())
     }

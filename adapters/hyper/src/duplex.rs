@@ -20,33 +20,33 @@ pub(crate) struct Duplex {
     owed_bytes: usize,
     unsent_bytes: usize,
     buffer: ReadBuffer,
-    /// Was read already, with the head of the response, and is to be read as frames.
+    /// Bytes that were read already, with the head of the response, and are to be read as frames.
     rest: Bytes,
-    /// Came after bytes that were handed over first: the socket may not say it again.
+    /// An error that came after bytes that were handed over first: the socket may not say it again.
     read_failed: Option<io::Error>,
-    /// Nothing more can be sent.
+    /// The error after which nothing more can be sent.
     write_failed: Option<io::Error>,
 }
 
 /// Who sends bytes on a WebSocket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
-    /// The protocol, which owes them to the peer for what it sent.
+    /// The protocol, which owes the bytes to the peer for what the peer sent.
     Protocol,
     /// The user.
     User,
 }
 
-/// With more owed than this, reading pauses: a peer that makes us talk, and does not listen, is
+/// The amount owed above which reading pauses: a peer that makes us talk, and does not listen, is
 /// slowed down. Bytes of the user's leave reading alone: the peer may be waiting for us to read.
 const MOST_OWED: usize = 64 << 10;
-/// What is read on the stack, where that is likely to do.
+/// How much is read on the stack, where that is likely to be enough.
 const FIRST_READ_BYTES: usize = 4 << 10;
-/// What is no larger than this together goes out together.
+/// The size up to which several pieces go out together.
 const JOINED_BYTES: usize = 4 << 10;
 
 impl Duplex {
-    /// With a request that waits to go out.
+    /// Starts with a request that waits to go out.
     pub(crate) fn new(socket: Socket, request: Bytes) -> Self {
         Self {
             socket,
@@ -60,7 +60,7 @@ impl Duplex {
         }
     }
 
-    /// From here on frames come, of which these were read already.
+    /// Takes frames from here on, of which these bytes were read already.
     pub(crate) fn upgrade(&mut self, rest: Bytes) {
         self.buffer = ReadBuffer::for_websocket();
         self.rest = rest;
@@ -116,18 +116,18 @@ impl Duplex {
                 self.unsent.pop_front();
             }
         }
-        // What it grew to in a flood.
+        // The queue may have grown in a flood.
         self.unsent.shrink_to(16);
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
-    /// Writes first, then reads: what the protocol owes the peer never waits for the peer. No
-    /// bytes: its end.
+    /// Writes first, then reads: what the protocol owes the peer never waits for the peer. Returns
+    /// no bytes at the peer's end.
     ///
     /// A peer that takes nothing more may have said something before: that is read to its end, and
     /// only then the failure is told.
     ///
-    /// A connection at rest holds no memory to read into: what comes first, and mostly alone, is
+    /// A connection at rest takes no memory for reading: what comes first, and mostly alone, is
     /// read on the stack.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
@@ -187,7 +187,7 @@ impl Duplex {
     }
 }
 
-/// Without a copy where nobody else has them, as it is with what a machine sends.
+/// Returns the bytes without a copy where nobody else has them, as is so with what a machine sends.
 fn owned(bytes: Bytes) -> BytesMut {
     bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
 }

@@ -39,11 +39,13 @@ use crate::{Runtime, Watch};
 /// # }
 /// ```
 ///
-/// An `Err` is the end, once; then comes `None`. Dropping it closes its connection at once.
+/// An `Err` is the end, once; then comes `None`. Dropping the subscription closes its connection at
+/// once.
 #[must_use = "a subscription moves only while it is polled"]
 pub struct Events<R: Runtime> {
     driver: Driver<R, SubscriptionMachine>,
-    /// Made for the first who watches: most subscriptions are watched by nobody.
+    /// The sender of the status, made for the first who watches: most subscriptions are watched by
+    /// nobody.
     status: OnceLock<watch::Sender<Status>>,
     origin: std::time::Instant,
 }
@@ -53,7 +55,7 @@ impl<R: Runtime> Events<R> {
         Self { driver, status: OnceLock::new(), origin }
     }
 
-    /// The next item; `None` at the end.
+    /// Waits for the next item; `None` at the end.
     ///
     /// # Errors
     ///
@@ -62,13 +64,13 @@ impl<R: Runtime> Events<R> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the item comes from the next call.
+    /// Dropping the future loses nothing: the next call gives the item.
     pub async fn next(&mut self) -> Option<Result<Item, Error>> {
         poll_fn(|cx| self.poll_item(cx)).await
     }
 
-    /// The next thing that happened, connections included; `None` after
-    /// [`Event::Ended`]. Takes the place of [`next`](Self::next) for who wants to know more.
+    /// Waits for the next thing that happened, connections included; `None` after [`Event::Ended`].
+    /// Takes the place of [`next`](Self::next) for a program that wants to know more.
     ///
     /// # Cancel safety
     ///
@@ -77,23 +79,24 @@ impl<R: Runtime> Events<R> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// The position to store, and to resume at: where the last item handed out has moved it.
+    /// Returns the position to store, and to resume at: where the last item handed out has moved
+    /// it.
     pub fn cursor(&self) -> Option<&str> {
         self.driver.machine.cursor()
     }
 
-    /// How the last item followed the one before it; `None` before the first, and where the
-    /// subscription was not [asked](restless_proto::Subscription::continuity) to tell it.
+    /// Returns how the last item followed the item before it; `None` before the first, and where
+    /// the subscription was not [asked](restless_proto::Subscription::continuity) for that.
     pub fn continuity(&self) -> Option<&Continuity> {
         self.driver.machine.continuity()
     }
 
-    /// Where the subscription stands.
+    /// Returns where the subscription stands.
     pub fn status(&self) -> Status {
         self.driver.machine.status()
     }
 
-    /// A handle that watches the status from elsewhere.
+    /// Returns a handle that watches the status from elsewhere.
     pub fn watch(&self) -> Watch {
         let status = self.driver.machine.status();
         let watched = self.status.get_or_init(|| watch::Sender::new(status.clone()));
@@ -106,8 +109,7 @@ impl<R: Runtime> Events<R> {
 
     /// Asks for the present data instead of what follows, for a
     /// [`Document`](restless_proto::subscription::Document) that is stale: drops the connection and
-    /// the cursor, and connects again, as
-    /// [`SubscriptionMachine::ask_for_snapshot`] says.
+    /// the cursor, and connects again, as [`SubscriptionMachine::ask_for_snapshot`] says.
     pub fn ask_for_snapshot(&mut self) {
         let now = self.driver.now();
         self.driver.machine.ask_for_snapshot(now);
@@ -117,12 +119,13 @@ impl<R: Runtime> Events<R> {
     /// that were not handed out.
     ///
     /// An event stream's connection is closed at once. Over WebSocket the peer is told; then
-    /// [`next`](Self::next) waits for its answer, 10 s at the most, and gives `None`. A program
-    /// that can't wait drops the subscription.
+    /// [`next`](Self::next) waits for the peer's answer, 10 s at the most, and gives `None`. A
+    /// program that can't wait drops the subscription.
     pub fn close(&mut self) {
         let now = self.driver.now();
         self.driver.machine.close(now);
-        // As far as it goes without waiting: drops the connection, or writes the Close frame.
+        // This goes as far as it can without waiting: it drops the connection, or writes the Close
+        // frame.
         self.driver.close_now(&mut Context::from_waker(Waker::noop()));
         if let Some(watched) = self.status.get() {
             watched.send_replace(self.driver.machine.status());
@@ -166,8 +169,8 @@ impl<R: Runtime> Events<R> {
     }
 }
 
-/// How many events that are no items are passed over in one poll, before the task makes way for
-/// others: connections may come and go at once.
+/// The most events that are no items in one poll, before the task makes way for others: connections
+/// may come and go at once.
 const EVENTS_PER_POLL: usize = 16;
 
 impl<R: Runtime> Stream for Events<R> {

@@ -1,6 +1,6 @@
 //! One exchange: a request out, the head of its response, its content.
 //!
-//! There are two kinds, on connections that are made the same way.
+//! Two kinds of exchange stand on connections that are made the same way.
 //!
 //! - A *call* goes by hyper. A call is short, and shares connections with the calls before and
 //!   after: which connection still stands, whose request is unsent, and what else happens between
@@ -28,7 +28,7 @@ use crate::{Runtime, date};
 use call::Call;
 use stream::Stream;
 
-/// Polled for the inputs that it yields; dropping it closes its connection.
+/// An exchange on its way, polled for its inputs. Dropping the exchange closes its connection.
 pub(crate) struct Exchange<R> {
     kind: Kind<R>,
     span: Span,
@@ -49,7 +49,7 @@ enum Kind<R> {
 }
 
 impl<R: Runtime> Exchange<R> {
-    /// Starts with the first poll.
+    /// Makes an exchange, which starts with the first poll.
     pub(crate) fn new(
         id: ExchangeId,
         connector: Arc<Connector<R>>,
@@ -64,7 +64,7 @@ impl<R: Runtime> Exchange<R> {
         Self { kind, span }
     }
 
-    /// The next input; pending for ever once it has ended.
+    /// Returns the next input; pending for ever once the exchange has ended.
     pub(crate) fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
         let span = self.span.clone();
         let _entered = span.enter();
@@ -84,7 +84,7 @@ impl<R: Runtime> Exchange<R> {
     ///
     /// # Errors
     ///
-    /// Where it was not, or is over.
+    /// Where the connection was not upgraded, or is over.
     ///
     /// [`poll_input`]: Self::poll_input
     pub(crate) fn send(&mut self, bytes: Bytes, sender: Sender) -> Result<(), TransportError> {
@@ -94,7 +94,7 @@ impl<R: Runtime> Exchange<R> {
         }
     }
 
-    /// Bytes that an upgraded connection has not taken yet.
+    /// Returns the number of bytes that an upgraded connection has not taken yet.
     pub(crate) fn unsent_bytes(&self) -> usize {
         match &self.kind {
             Kind::Call(_) => 0,
@@ -110,7 +110,7 @@ impl<R: Runtime> Exchange<R> {
     }
 }
 
-/// What a proxy on the way is told of who asks.
+/// Returns what a proxy on the way is told of who asks.
 fn user_agent(request: &Request<Bytes>) -> HeaderValue {
     let user_agent = request.headers().get(header::USER_AGENT);
     user_agent.cloned().unwrap_or(HeaderValue::from_static(USER_AGENT))

@@ -94,10 +94,10 @@
 //!
 //! # What lies between two events
 //!
-//! [`continuity`](restless_proto::Subscription::continuity) says of each item how it follows the
-//! one before it: [live, replayed, repeated, or after a
-//! gap](restless_proto::subscription::Continuity), with the cursors around the gap and its reason.
-//! [`dedupe`](restless_proto::Subscription::dedupe) drops what is repeated.
+//! [`continuity`](restless_proto::Subscription::continuity) says of each item how the item follows
+//! the item before it: [live, replayed, repeated, or after a
+//! gap](restless_proto::subscription::Continuity), with the cursors around the gap and the reason
+//! for the gap. [`dedupe`](restless_proto::Subscription::dedupe) drops what is repeated.
 //!
 //! ```
 //! # use restless_hyper::{Client, Runtime, proto::{Error, Subscription}};
@@ -120,10 +120,10 @@
 //! # A thousand subscriptions
 //!
 //! One client follows any number of streams, and one task is enough: each subscription is polled
-//! only when something has come for it. Each subscription takes a socket, so that the limit for
-//! open files (`ulimit -n`) has to be above the number of subscriptions, and memory for reading
-//! ([`ReadBuffer`](restless_proto::ReadBuffer)): 1,000 subscriptions over plain http, with small
-//! events, took 25 KiB each; TLS takes more.
+//! only when something has come for it. Each subscription takes a socket: the limit for open files
+//! (`ulimit -n`) has to be above the number of subscriptions. Each subscription also takes memory
+//! for reading ([`ReadBuffer`](restless_proto::ReadBuffer)): 1,000 subscriptions over plain http,
+//! with small events, took 25 KiB each; TLS takes more.
 //!
 //! ```
 //! # use futures_util::{StreamExt as _, stream::SelectAll};

@@ -1,5 +1,5 @@
 //! Between hyper's I/O traits and those of others: tokio's, which tokio-rustls speaks, and
-//! futures-io, which smol and async-std do. Traits only: no runtime.
+//! futures-io, which smol and async-std speak. The file has traits alone, and no runtime.
 
 use std::cell::RefCell;
 use std::io;
@@ -47,15 +47,16 @@ impl<T: Write + Unpin> tokio::io::AsyncWrite for AsTokio<T> {
 pub(crate) struct AsHyper<T>(pub(crate) T);
 
 thread_local! {
-    /// What is read goes by way of one of these: filling hyper's own buffer without a copy takes
-    /// `unsafe` code. There are as many as transports lie in each other, not one a connection.
+    /// The buffers that reading goes by, since to fill hyper's own buffer without a copy takes
+    /// `unsafe` code. A thread has as many buffers as transports lie in each other, however many
+    /// connections it has.
     static SPARE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One TLS record holds up to 16 KiB (RFC 8446 §5.1).
 const BUFFER: usize = 16 << 10;
 
-/// Fills `out` with what `read` puts into a slice, of which it says how much that was.
+/// Fills `out` with what `read` puts into a slice; `read` returns how much that was.
 fn fill(
     mut out: ReadBufCursor<'_>,
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
@@ -67,7 +68,7 @@ fn fill(
     let filled = read(space).map_ok(|length| {
         out.put_slice(space.get(..length).unwrap_or_default());
     });
-    // A thread that is about to end keeps none.
+    // A thread that is about to end keeps no buffer.
     let _ = SPARE.try_with(|spare| spare.borrow_mut().push(buffer));
     filled
 }
@@ -105,7 +106,7 @@ impl<T: tokio::io::AsyncWrite + Unpin> Write for AsHyper<T> {
 }
 
 /// Gives a transport of futures-io hyper's traits, for a [`Runtime`](crate::Runtime) of such
-/// sockets. What is read goes by way of a buffer of 16 KiB, which all those of a thread share.
+/// sockets. What is read goes by way of a buffer of 16 KiB, which all transports of a thread share.
 #[cfg(feature = "futures-io")]
 pub struct FuturesIo<T> {
     transport: T,
@@ -113,13 +114,13 @@ pub struct FuturesIo<T> {
 
 #[cfg(feature = "futures-io")]
 impl<T> FuturesIo<T> {
-    /// The same transport, by hyper's traits.
+    /// Wraps a transport.
     pub fn new(transport: T) -> Self {
         Self { transport }
     }
 
-    /// The transport: to look at its options, say. What is read or written by way of it is missing
-    /// from the connection.
+    /// Returns the transport, such as to look at its options. Bytes that are read or written by way
+    /// of it are missing from the connection.
     pub fn get_ref(&self) -> &T {
         &self.transport
     }

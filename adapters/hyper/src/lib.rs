@@ -31,7 +31,8 @@
 //!
 //! The names with a dot are those of OpenTelemetry's conventions for HTTP. Spans and events leave
 //! out queries, fields, content and the data of events, and so every key in there. Errors, ids and
-//! cursors are told without words that look like a key, and errors without the keys that went out.
+//! cursors are told after words that look like a key were taken out; in errors, the keys that went
+//! out are hidden as well.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -30,7 +30,7 @@ impl<R: Runtime> Pages<R> {
         Self { client, pages: Some(streams::Pages::new(list)), call: None, page }
     }
 
-    /// The next stream; `None` at the end.
+    /// Waits for the next stream; `None` at the end.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl<R: Runtime> Pages<R> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the stream comes from the next call.
+    /// Dropping the future loses nothing: the next call gives the stream.
     pub async fn next(&mut self) -> Option<Result<Stream, Error>> {
         poll_fn(|cx| self.poll_stream(cx)).await
     }

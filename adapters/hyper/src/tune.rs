@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
-/// Silence after which the system asks whether the peer is still there, and how long it waits
-/// between one such question and the next. How often it asks is the system's to say.
+/// The silence after which the system asks whether the peer is still there, and the wait between
+/// one such question and the next. The system says how often it asks.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Sets what each TCP socket of an adapter's has: `TCP_NODELAY`, since a ping or a request of one
-/// segment must not wait for the peer's acknowledgement; and keep-alive (RFC 9293 §3.8.4) after 60
-/// s of silence and every 15 s from then on, which keeps a quiet path open and finds a dead one.
+/// Sets what each TCP socket of an adapter's has. `TCP_NODELAY`: a ping or a request of one segment
+/// must not wait for the peer's acknowledgement. Keep-alive (RFC 9293 §3.8.4), after 60 s of
+/// silence and every 15 s from then on: this keeps a quiet path open, and finds a dead one.
 ///
 /// # Errors
 ///
-/// What the system says to it.
+/// The error that the system gives.
 pub fn tune(socket: &impl AsSocket) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_tcp_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! Any WebSocket, not only the service's.
+//! Any WebSocket, the service's or another.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,11 +17,11 @@ use crate::duplex::Sender;
 ///
 /// A WebSocket moves only while [`next`](Self::next) is polled: reading slowly slows the peer down.
 /// What is sent goes out at once as far as the socket takes it, and else while `next` is polled.
-/// Dropping it closes its connection.
+/// Dropping the WebSocket closes its connection.
 ///
-/// Memory: what [`restless_proto::ws::Connection`] says, and what it reads into
-/// ([`ReadBuffer`](restless_proto::ReadBuffer)): nothing while little comes, 16 KiB to 128 KiB once
-/// more came at once, and up to 1 MiB once a message needed it, until less has come again.
+/// Memory: what [`restless_proto::ws::Connection`] says, and a buffer to read into
+/// ([`ReadBuffer`](restless_proto::ReadBuffer)): none while little comes, 16 KiB to 128 KiB once
+/// more came at once, and up to 1 MiB once a message needed that, until less has come again.
 #[must_use = "a connection moves only while it is polled"]
 pub struct WebSocket<R: Runtime> {
     driver: Driver<R, WebSocketMachine>,
@@ -33,11 +33,11 @@ impl<R: Runtime> WebSocket<R> {
         Self { driver, most_unsent }
     }
 
-    /// What happens next; `None` after [`Event::Closed`] or [`Event::Failed`].
+    /// Waits for what happens next; `None` after [`Event::Closed`] or [`Event::Failed`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the event comes from the next call.
+    /// Dropping the future loses nothing: the next call gives the event.
     pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| self.driver.poll_event(cx)).await
     }
@@ -90,7 +90,7 @@ impl<R: Runtime> WebSocket<R> {
         Ok(())
     }
 
-    /// What has left the machine and not the process counts too.
+    /// Counts what has left the machine and not the process, too.
     fn check_room(&self, more: usize) -> Result<(), LimitError> {
         let seen = self.driver.unsent_bytes().saturating_add(more);
         if self.driver.unsent_bytes() > 0 && seen > self.most_unsent {
@@ -99,8 +99,8 @@ impl<R: Runtime> WebSocket<R> {
         Ok(())
     }
 
-    /// What is queued goes to the socket now, as the user's own: not as what is owed for something
-    /// that was read.
+    /// Hands what is queued to the socket now, as the user's own, and not as an answer that is owed
+    /// for something that was read.
     fn flush(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         while self.driver.machine.unsent_bytes() > 0 {

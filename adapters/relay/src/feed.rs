@@ -15,25 +15,25 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed of this name. The subscription's own cursor and `since` count only for a store that
-    /// has nothing of the feed: say `since("0")` to begin with the oldest event that is kept.
+    /// Makes a feed of this name. The subscription's own cursor and `since` count only for a store
+    /// that has nothing of the feed: `since("0")` begins with the oldest event that is kept.
     pub fn new(name: impl Into<Arc<str>>, subscription: Subscription) -> Self {
         Self { name: name.into(), subscription, options: Options::default() }
     }
 
-    /// In other portions than usual.
+    /// Stores the feed in other portions than usual.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// Its name in the store.
+    /// Returns the feed's name in the store.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// In what portions a feed is stored.
+/// Says in what portions a feed is stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub(crate) most_records: usize,
@@ -56,30 +56,31 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Most records in a batch, at least 1. Default: 512.
+    /// Sets the most records in a batch, at least 1. Default: 512.
     #[must_use]
     pub fn most_records(mut self, most: usize) -> Self {
         self.most_records = most.max(1);
         self
     }
 
-    /// Bytes of text at which a batch is full. A batch has one record at least, whatever its size.
-    /// Default: 4 MiB.
+    /// Sets the bytes of text at which a batch is full. A batch has one record at least, whatever
+    /// the record's size. Default: 4 MiB.
     #[must_use]
     pub fn most_bytes(mut self, most: usize) -> Self {
         self.most_bytes = most;
         self
     }
 
-    /// How long a record waits for others at the most. Default: 20 ms; zero stores what is there.
+    /// Sets how long a record waits for others at the most. Default: 20 ms; zero stores what is
+    /// there.
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {
         self.linger = linger;
         self
     }
 
-    /// The delay before a store that failed is asked again, and the bound to which it grows.
-    /// Default: 100 ms to 30 s.
+    /// Sets the delay before a store that failed is asked again, and the bound to which the delay
+    /// grows. Default: 100 ms to 30 s.
     #[must_use]
     pub fn retry(mut self, first: Duration, most: Duration) -> Self {
         (self.retry, self.max_retry) = (first, most);

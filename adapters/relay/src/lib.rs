@@ -1,8 +1,8 @@
 //! Restless Stream into a store that is already there, each event exactly once.
 //!
-//! One rule carries it: **the store is the cursor**. Storing events and moving the feed's position
-//! is one atomic step of the store. After a crash, a restart, or with a second worker on the same
-//! feed by mistake, the store alone says what has been stored, and what comes next.
+//! One rule carries the crate: **the store is the cursor**. Storing events and moving the feed's
+//! position is one atomic step of the store. After a crash, a restart, or with a second worker on
+//! the same feed by mistake, the store alone says what has been stored, and what comes next.
 //!
 //! ```no_run
 //! use restless_relay::{Feed, Relay, Sqlite};
@@ -43,11 +43,12 @@
 //! # What it promises, and what it leaves to others
 //!
 //! What the service sends from the subscription's start on is stored once, in order. What the
-//! service no longer keeps when the relay comes back is gone: choose a store and a supervisor that
-//! come back sooner. Where two events share a cursor (both lack an id, and are of the same
-//! millisecond), the service can't resume between the two: the limit is the contract's.
+//! service has dropped by the time when the relay comes back is lost: choose a store and a
+//! supervisor that come back sooner. Where two events share a cursor (both lack an id, and are of
+//! the same millisecond), the service can't resume between the two: the limit is the contract's.
 //!
-//! A store that is away is waited for: nothing is read meanwhile, and [`Progress::trouble`] tells.
+//! The relay waits for a store that is away: meanwhile it reads nothing, and [`Progress::trouble`]
+//! tells.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

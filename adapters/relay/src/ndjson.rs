@@ -37,7 +37,7 @@ pub struct Ndjson {
 struct Inner {
     folder: PathBuf,
     most_file_bytes: u64,
-    /// Held open for its lock.
+    /// The file that is held open for its lock.
     _lock: File,
     feeds: std::collections::HashMap<String, Log>,
 }
@@ -47,18 +47,18 @@ struct Inner {
 struct Log {
     file: File,
     number: u64,
-    /// Up to where it is whole lines.
+    /// The length of the file's whole lines.
     bytes: u64,
     position: Position,
 }
 
-/// Size at which a next file is begun, unless set otherwise.
+/// The size at which a next file is begun, unless set otherwise.
 const MOST_FILE_BYTES: u64 = 64 << 20;
 
-/// Letters, digits, `-` and `_` stand for themselves in a file's name.
+/// The characters that stand for themselves in a file's name: letters, digits, `-` and `_`.
 const IN_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// A step of the search for line ends, backwards.
+/// The step of the search for line ends, backwards.
 const STEP: u64 = 64 << 10;
 
 impl Ndjson {
@@ -81,8 +81,8 @@ impl Ndjson {
         Ok(Self { inner: Arc::new(Mutex::new(inner)) })
     }
 
-    /// Size at which a next file is begun. Default: 64 MiB. A file is larger where its last batch
-    /// is.
+    /// Sets the size at which a next file is begun. Default: 64 MiB. A file is larger where its
+    /// last batch is.
     #[must_use]
     pub fn most_file_bytes(self, most: u64) -> Self {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).most_file_bytes = most;
@@ -111,7 +111,7 @@ impl Sink for Ndjson {
 }
 
 impl Inner {
-    /// The feed's last file, read to its end where it was not open.
+    /// Returns the feed's last file, read to its end where it was not open.
     fn log(&mut self, feed: &str) -> Result<&mut Log, SinkError> {
         if !self.feeds.contains_key(feed) {
             let log = self.open_log(feed)?;
@@ -125,7 +125,7 @@ impl Inner {
         let Some(number) = numbers.pop() else { return self.begin_log(feed, 1, None) };
         let log = self.read_log(feed, number)?;
         let (file, bytes) = (log.file, log.bytes);
-        // A file that was begun and got no line says nothing: the one before does.
+        // A file that was begun and got no line says nothing; the file before does.
         let mut position = log.position;
         while position.is_none() {
             let Some(before) = numbers.pop() else { break };
@@ -134,7 +134,7 @@ impl Inner {
         Ok(Log { file, number, bytes, position: position.unwrap_or_default() })
     }
 
-    /// The numbers of the feed's files, rising.
+    /// Returns the numbers of the feed's files, rising.
     fn numbers(&self, feed: &str) -> Result<Vec<u64>, SinkError> {
         let failed = |e| io_failed("the folder", &self.folder, e);
         let prefix = format!("{}.", utf8_percent_encode(feed, IN_NAME));
@@ -163,7 +163,7 @@ impl Inner {
         let failed = |e| io_failed("the file", &path, e);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(failed)?;
-        // Its name is durable only with the folder.
+        // The file's name is durable only with the folder.
         sync_folder(&self.folder).map_err(|e| io_failed("the folder", &self.folder, e))?;
         Ok(Log { file, number, bytes: 0, position: position.unwrap_or_default() })
     }
@@ -217,7 +217,7 @@ impl Inner {
                 Ok(Stored::Stored)
             }
             Err(error) => {
-                // What of it is on the disk is not known: it is read again.
+                // How much of the batch is on the disk is unknown: the file is read again.
                 self.feeds.remove(&*batch.feed);
                 Err(io_failed("the file of", Path::new(&*batch.feed), error))
             }
@@ -242,7 +242,7 @@ impl Log {
     }
 }
 
-/// The place behind the last line end before `end`, or 0.
+/// Returns the place behind the last line end before `end`, or 0.
 fn line_end_before(file: &mut File, mut end: u64) -> io::Result<u64> {
     let mut block = Vec::new();
     while end > 0 {
@@ -276,7 +276,7 @@ fn write_line(lines: &mut Vec<u8>, number: u64, record: &Record) {
     lines.extend_from_slice(b"}\n");
 }
 
-/// What a line says of the position; however deep its event nests, it is passed over.
+/// What a line says of the position; the event is passed over, however deep it nests.
 #[derive(Deserialize)]
 struct Said {
     sequence: u64,
@@ -288,7 +288,8 @@ fn position_in(line: &[u8]) -> Option<Position> {
     Some(Position::new(sequence, cursor))
 }
 
-/// A folder's entries are durable once the folder is; on Windows they are by themselves.
+/// Makes a folder's entries durable, which they are once the folder is; on Windows they are by
+/// themselves.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
 }

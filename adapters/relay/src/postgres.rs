@@ -27,7 +27,7 @@ use crate::{Batch, Content, DeadLetter, Position, Record, Sink, SinkError, Store
 /// Events are `json`, which keeps their spelling; `jsonb` refuses `\u0000` and numbers such as
 /// 1e-20000. The sink wants a tokio runtime, on which each connection has a task.
 ///
-/// A connection that breaks is a failure that may pass: the next step makes another one.
+/// A connection that breaks is a failure that may pass: the next step makes another connection.
 pub struct Postgres {
     config: Config,
     tls: Option<Arc<ClientConfig>>,
@@ -48,12 +48,12 @@ const TABLES: &str = "
     );
 ";
 
-/// Two workers that make the tables in the same moment: one of them is told this.
+/// What one of two workers is told that make the tables in the same moment.
 const MADE_MEANWHILE: [SqlState; 2] = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE];
 
 impl Postgres {
-    /// A database by its URL or key-value string, as libpq has them. Nothing is connected before
-    /// the first step. Without TLS: for a socket on this machine, or a network that is trusted.
+    /// Takes a database by its URL or key-value string, as libpq has them. The first step connects.
+    /// The connection goes without TLS: for a socket on this machine, or a network that is trusted.
     ///
     /// # Errors
     ///
@@ -65,14 +65,14 @@ impl Postgres {
         Ok(Self { config, tls: None, client: None })
     }
 
-    /// Over TLS, with this configuration.
+    /// Connects over TLS, with this configuration.
     #[must_use]
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Some(config);
         self
     }
 
-    /// A connection that stands, as far as is known.
+    /// Returns a connection that stands, as far as is known.
     async fn client(&mut self) -> Result<&mut Client, SinkError> {
         if self.client.as_ref().is_none_or(Client::is_closed) {
             let client = match &self.tls {
@@ -122,7 +122,7 @@ impl Sink for Postgres {
         }
     }
 
-    /// A field has at most 1 GiB, and its text is sent and checked in less.
+    /// A field has at most 1 GiB; the text is sent and checked in less.
     fn most_record_bytes(&self) -> Option<usize> {
         Some(256 << 20)
     }
@@ -134,7 +134,7 @@ async fn store(client: &mut Client, batch: &Batch) -> Result<Stored, tokio_postg
     let feed = &*batch.feed;
     let (expected, reached) = (signed(batch.expected.sequence), batch.position());
     if batch.expected.sequence == 0 {
-        // A row to be moved: a position that is not there would never be.
+        // The row has to be there to be moved: a missing position could never move.
         transaction
             .execute(
                 "INSERT INTO restless_feeds VALUES ($1, 0, NULL) ON CONFLICT DO NOTHING",
@@ -201,7 +201,7 @@ async fn bury(
     record: &Record,
     letter: &DeadLetter,
 ) -> Result<(), tokio_postgres::Error> {
-    // A text of PostgreSQL's holds no NUL.
+    // A text of PostgreSQL's can't hold NUL.
     let reason = letter.reason.replace('\0', "\u{FFFD}");
     let row: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
         [&feed, &number, &record.cursor, &reason, &&letter.data[..]];
@@ -209,14 +209,14 @@ async fn bury(
     Ok(())
 }
 
-/// A data exception: something in the batch is no value of its column.
+/// Whether the error is a data exception: something in the batch is no value of its column.
 fn is_about_data(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| {
         code.code().starts_with("22") || *code == SqlState::STATEMENT_TOO_COMPLEX
     })
 }
 
-/// Which record it is about: each is asked for by itself.
+/// Finds the record that the error is about: each record is tried by itself.
 async fn refused(client: &Client, batch: &Batch, error: tokio_postgres::Error) -> SinkError {
     for (index, record) in batch.records.iter().enumerate() {
         let Some(event) = record.event() else { continue };
@@ -232,7 +232,7 @@ async fn refused(client: &Client, batch: &Batch, error: tokio_postgres::Error) -
     failed("storing in", error)
 }
 
-/// A number as PostgreSQL has it. A feed of 2^63 records would take longer than there is time.
+/// Makes a number one of PostgreSQL's. A feed of 2^63 records would take longer than there is time.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -240,7 +240,7 @@ fn signed(number: u64) -> i64 {
 fn failed(what: &str, error: tokio_postgres::Error) -> SinkError {
     let what = format!("{what} PostgreSQL");
     let may_pass = match error.code() {
-        // No answer: the connection is gone, or there was none.
+        // Without an answer, the connection is gone, or was never there.
         None => true,
         Some(code) => {
             let class = code.code().get(..2).unwrap_or_default();
@@ -253,7 +253,7 @@ fn failed(what: &str, error: tokio_postgres::Error) -> SinkError {
     of(what).with_source(error)
 }
 
-/// Of the database's address nothing that may be a secret.
+/// Leaves out all of the database's address that may be a secret.
 impl std::fmt::Debug for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let hosts = self.config.get_hosts();

@@ -14,14 +14,14 @@ pub struct Progress {
     pub position: Option<Position>,
     /// Events stored by this relay.
     pub events: u64,
-    /// Bytes of their text.
+    /// Bytes of those events' text.
     pub bytes: u64,
     /// Dead letters stored by this relay.
     pub dead_letters: u64,
     /// Batches stored by this relay.
     pub batches: u64,
-    /// Between the time of the last event stored and the moment it was stored, by this machine's
-    /// clock; zero where the event's time is in the future.
+    /// The time from the last stored event to the moment when it was stored, by this machine's
+    /// clock; zero for an event whose time is in the future.
     pub lag: Option<Duration>,
     /// Connections that were lost.
     pub losses: u64,
@@ -33,7 +33,7 @@ pub struct Progress {
     pub trouble: Option<String>,
 }
 
-/// A handle to a relay that runs elsewhere: what it has done, and how to end it.
+/// A handle to a relay that runs elsewhere: what the relay has done, and how to end the relay.
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) progress: watch::Receiver<Progress>,
@@ -41,7 +41,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// What it has done so far.
+    /// Returns what the relay has done so far.
     pub fn progress(&self) -> Progress {
         self.progress.borrow().clone()
     }
@@ -56,7 +56,7 @@ impl Handle {
         Some(self.progress.borrow_and_update().clone())
     }
 
-    /// Ends the relay: it reads no more, stores what it has read, and ends with
+    /// Ends the relay: the relay reads no more, stores what it has read, and ends with
     /// [`Ended::Stopped`](crate::Ended::Stopped).
     pub fn stop(&self) {
         self.stop.send_replace(true);

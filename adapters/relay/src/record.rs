@@ -15,12 +15,12 @@ pub struct Position {
     /// fence: a batch is stored only where the store has exactly as many records as the batch
     /// expects.
     pub sequence: u64,
-    /// The cursor behind the last of them, where the service has given one.
+    /// The cursor behind the last record, where the service has given a cursor.
     pub cursor: Option<String>,
 }
 
 impl Position {
-    /// A position, as a store has it.
+    /// Makes a position, as a store has it.
     pub fn new(sequence: u64, cursor: Option<String>) -> Self {
         Self { sequence, cursor }
     }
@@ -30,9 +30,9 @@ impl Position {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Record {
-    /// The cursor behind it.
+    /// The cursor behind the record.
     pub cursor: Option<String>,
-    /// What it is.
+    /// An event, or a dead letter.
     pub content: Content,
 }
 
@@ -46,18 +46,18 @@ pub enum Content {
     Dead(DeadLetter),
 }
 
-/// Something that came in the place of an event, and was not accepted as one.
+/// Something that came in the place of an event, and was not accepted as an event.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// What came, byte for byte. Empty where it was too large for the subscription's limits, a
-    /// beginning of it where it was too large for the sink.
+    /// The bytes that came. Empty for data too large for the subscription's limits; a beginning for
+    /// data too large for the sink.
     pub data: Bytes,
-    /// Why it was not accepted, down to the last cause.
+    /// Why the data was not accepted, down to the last cause.
     pub reason: String,
 }
 
-/// Of the data its length only: nobody has vouched for it.
+/// Prints the length of the data instead of the data, which nobody has vouched for.
 impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadLetter")
@@ -68,19 +68,19 @@ impl fmt::Debug for DeadLetter {
 }
 
 impl DeadLetter {
-    /// A dead letter, for who writes a [`Sink`](crate::Sink) and its tests.
+    /// Makes a dead letter, for the author of a [`Sink`](crate::Sink) and its tests.
     pub fn new(data: impl Into<Bytes>, reason: impl Into<String>) -> Self {
         Self { data: data.into(), reason: reason.into() }
     }
 }
 
 impl Record {
-    /// A record, for who writes a [`Sink`](crate::Sink) and its tests.
+    /// Makes a record, for the author of a [`Sink`](crate::Sink) and its tests.
     pub fn new(cursor: Option<String>, content: Content) -> Self {
         Self { cursor, content }
     }
 
-    /// The event, where it is one.
+    /// Returns the event, where the record is one.
     pub fn event(&self) -> Option<&StreamEvent> {
         match &self.content {
             Content::Event(event) => Some(event),
@@ -88,7 +88,7 @@ impl Record {
         }
     }
 
-    /// Bytes of its text.
+    /// Returns the bytes of the record's text.
     pub fn bytes(&self) -> usize {
         match &self.content {
             Content::Event(event) => event.raw().len(),
@@ -96,7 +96,7 @@ impl Record {
         }
     }
 
-    /// When the service says that it happened, in Unix milliseconds.
+    /// Returns when the event happened, as the service says, in Unix milliseconds.
     pub fn unix_ms(&self) -> Option<i64> {
         self.event().and_then(|event| timestamp::unix_ms(&event.meta().timestamp()))
     }
@@ -106,28 +106,28 @@ impl Record {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Batch {
-    /// Which feed.
+    /// The feed's name.
     pub feed: Arc<str>,
     /// Where the feed has to stand for the batch to be stored.
     pub expected: Position,
-    /// What to store, in order; never empty.
+    /// The records to store, in order, at least one.
     pub records: Vec<Record>,
 }
 
 impl Batch {
-    /// A batch, for who writes a [`Sink`](crate::Sink) and its tests.
+    /// Makes a batch, for the author of a [`Sink`](crate::Sink) and its tests.
     pub fn new(feed: impl Into<Arc<str>>, expected: Position, records: Vec<Record>) -> Self {
         Self { feed: feed.into(), expected, records }
     }
 
-    /// Where the feed stands once it is stored.
+    /// Returns where the feed stands once the batch is stored.
     pub fn position(&self) -> Position {
         let cursor = self.records.last().and_then(|last| last.cursor.clone());
         let sequence = self.expected.sequence.saturating_add(self.records.len() as u64);
         Position { sequence, cursor: cursor.or_else(|| self.expected.cursor.clone()) }
     }
 
-    /// The records, each with its number in the feed: the first of a feed has 1.
+    /// Returns the records, each with its number in the feed: the first record of a feed has 1.
     pub fn numbered(&self) -> impl Iterator<Item = (u64, &Record)> {
         (self.expected.sequence.saturating_add(1)..).zip(&self.records)
     }

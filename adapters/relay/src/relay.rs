@@ -19,7 +19,7 @@ use crate::{
 
 /// One feed on its way into one store.
 ///
-/// A relay reads one batch ahead while it stores: a slow store slows the server down.
+/// A relay reads one batch ahead while storing another: a slow store slows the server down.
 #[must_use = "a relay does nothing until it is run"]
 pub struct Relay<R: Runtime, S> {
     client: Client<R>,
@@ -55,14 +55,14 @@ pub enum RelayError {
 }
 
 impl<R: Runtime, S: Sink> Relay<R, S> {
-    /// A relay of this feed into this store. Nothing happens before [`run`](Self::run).
+    /// Makes a relay of this feed into this store. The work begins with [`run`](Self::run).
     pub fn new(client: Client<R>, feed: Feed, sink: S) -> Self {
         let (progress, _) = watch::channel(Progress::default());
         let (stop, _) = watch::channel(false);
         Self { client, feed, sink, progress, stop }
     }
 
-    /// A handle that watches and ends it from elsewhere.
+    /// Returns a handle that watches the relay and ends it from elsewhere.
     pub fn handle(&self) -> Handle {
         Handle { progress: self.progress.subscribe(), stop: self.stop.clone() }
     }
@@ -94,7 +94,7 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
                     if from > before {
                         backoff.reset();
                     }
-                    // Two workers on one feed do no harm, and shall not spin.
+                    // Two workers on one feed do no harm, and must not spin.
                     if self.pause(&mut backoff).await {
                         break;
                     }
@@ -183,7 +183,7 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
             if self.pause(&mut backoff).await {
                 return Ok(Outcome::Stopped);
             }
-            // Whether it was stored is not known: the store is asked.
+            // Whether the batch was stored is unknown: the store is asked.
             match self.position().await? {
                 None => return Ok(Outcome::Stopped),
                 Some(position) if position == batch.position() => break,
@@ -195,7 +195,7 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
         Ok(Outcome::Stored(batch.position()))
     }
 
-    /// One try, while the next batch is read.
+    /// Tries once to store a batch, while the next batch is read.
     async fn store_once(
         &mut self,
         batch: Arc<Batch>,
@@ -214,7 +214,7 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
         .await
     }
 
-    /// Where the store has the feed, however long the store needs to say so; `None` where the
+    /// Asks where the store has the feed, however long the store needs to answer; `None` where the
     /// relay was stopped meanwhile.
     async fn position(&mut self) -> Result<Option<Position>, RelayError> {
         let mut backoff = self.backoff();
@@ -254,7 +254,7 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
 
     fn backoff(&self) -> Backoff {
         let mut seed = [0; 32];
-        // Jitter keeps workers apart. Without any they only meet more often.
+        // Jitter keeps workers apart. Without jitter they only meet more often.
         let _ = getrandom::fill(&mut seed);
         let Options { retry, max_retry, .. } = self.feed.options;
         Backoff::new(retry, max_retry, Entropy::from_bytes(seed))
@@ -287,7 +287,7 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
 /// How following one subscription came to its end.
 enum Turn {
     Ended(Ended),
-    /// Another worker has moved the feed, from where this one had stored it.
+    /// Another worker has moved the feed, from where this worker had stored it.
     Moved {
         from: u64,
     },
@@ -356,7 +356,7 @@ impl Gathered {
     }
 }
 
-/// What a dead letter keeps of an event that is too large for the store.
+/// How much a dead letter keeps of an event that is too large for the store.
 const KEPT_OF_TOO_LARGE: usize = 4096;
 
 /// Takes what is there, as far as there is room.
@@ -380,19 +380,19 @@ fn read<R: Runtime>(
                 progress.trouble = Some(chain(&lost.reason));
             }),
             Some(Event::Ended(ended)) => gathered.over = Some(ended.into()),
-            // Later versions tell more, for who wants to know.
+            // Later versions may tell more, which plays no part here.
             Some(_) => {}
             None => gathered.over = Some(Over::Ended),
         }
     }
 }
 
-/// The same batch with a dead letter in the place of one record.
+/// Makes the same batch with a dead letter in the place of one record.
 fn bury(batch: &Batch, index: usize, error: SinkError) -> Result<Batch, SinkError> {
     let mut batch = batch.clone();
     let record = batch.records.get_mut(index);
     let event = record.as_ref().and_then(|record| record.event()).cloned();
-    // A store that refuses a dead letter, too, can't go on: it would be asked for ever.
+    // A store that refuses a dead letter, too, can't go on: the relay would ask for ever.
     let (Some(record), Some(event)) = (record, event) else {
         return Err(SinkError::will_not_pass("the store refuses a dead letter").with_source(error));
     };
@@ -401,7 +401,7 @@ fn bury(batch: &Batch, index: usize, error: SinkError) -> Result<Batch, SinkErro
     Ok(batch)
 }
 
-/// An error and its causes, in one line.
+/// Prints an error and its causes, in one line.
 fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -10,24 +10,25 @@ use crate::{Batch, Position};
 ///
 /// [`store`](Self::store) is one atomic step: either all records of a batch are stored durably and
 /// the feed's position is moved, or nothing has changed. A store without transactions may break off
-/// in the middle of a batch, as long as each record moves the position by one atomic step: then it
-/// holds the batch's beginning, and says so. A relay builds on this step alone.
+/// in the middle of a batch, as long as each record moves the position by one atomic step: the
+/// store then holds the batch's beginning, and says so. A relay builds on this step alone.
 pub trait Sink: Send {
-    /// How far a feed is stored; [`Position::default`] for one that the store has never seen.
+    /// Returns how far a feed is stored; [`Position::default`] for a feed that the store has never
+    /// seen.
     fn position(&mut self, feed: &str) -> impl Future<Output = Result<Position, SinkError>> + Send;
 
     /// Stores a batch if the feed stands where the batch expects it, by
     /// [sequence](Position::sequence).
     ///
-    /// An `Err` may leave it unknown whether the batch is stored, as where a connection breaks
-    /// during a commit: the relay asks for the position then.
+    /// After an `Err`, whether the batch is stored may be unknown, as where a connection breaks
+    /// during a commit: the relay then asks for the position.
     fn store(
         &mut self,
         batch: Arc<Batch>,
     ) -> impl Future<Output = Result<Stored, SinkError>> + Send;
 
-    /// The most bytes of text that a record may have; what is larger becomes a dead letter.
-    /// Default: no limit of the sink's own.
+    /// Returns the most bytes of text that a record may have; a larger record becomes a dead
+    /// letter. Default: the sink has no limit of its own.
     fn most_record_bytes(&self) -> Option<usize> {
         None
     }
@@ -40,7 +41,7 @@ pub trait Sink: Send {
 pub enum Stored {
     /// The batch is stored, and the position has moved.
     Stored,
-    /// The feed stands elsewhere: another worker has moved it. Nothing was stored.
+    /// The feed stands elsewhere: another worker has moved it, and nothing was stored.
     Moved,
 }
 
@@ -72,13 +73,13 @@ impl SinkError {
         Self { kind: Kind::Final, what: what.into(), source: None }
     }
 
-    /// The store does not take one record of the batch, whatever is tried: the one at `index`. The
-    /// relay makes a dead letter of it. Nothing of the batch was stored.
+    /// States that the store refuses one record of the batch, the one at `index`, whatever is
+    /// tried. The relay makes a dead letter of that record. Nothing of the batch was stored.
     pub fn record(index: usize, what: impl Into<String>) -> Self {
         Self { kind: Kind::Record(index), what: what.into(), source: None }
     }
 
-    /// With its cause.
+    /// Adds the cause.
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
@@ -89,7 +90,7 @@ impl SinkError {
         self.kind == Kind::MayPass
     }
 
-    /// The record that it is about, where it is about one.
+    /// Returns the index of the record that the error is about, if it is about one.
     pub fn record_index(&self) -> Option<usize> {
         match self.kind {
             Kind::Record(index) => Some(index),

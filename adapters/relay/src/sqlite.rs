@@ -44,7 +44,7 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-/// How long a database that somebody else writes to is waited for.
+/// The time for which a database that somebody else writes to is waited for.
 const BUSY: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
@@ -73,7 +73,7 @@ impl Sqlite {
         Self::with(connection)
     }
 
-    /// With a connection of the caller's, whose settings for durability are changed as said above.
+    /// Takes a connection of the caller's, whose settings for durability are changed as said above.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Sqlite {
         connection.busy_timeout(BUSY).map_err(set)?;
         let mode: String =
             connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(set)?;
-        // By name, and after the mode: the mode may set another.
+        // The setting goes by name, and after the mode: the mode may set another.
         connection.execute_batch("PRAGMA synchronous=FULL").map_err(set)?;
         let level: i64 =
             connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(set)?;
@@ -96,10 +96,10 @@ impl Sqlite {
         Ok(Self { inner: Arc::new(Mutex::new(Inner { connection, each: None })) })
     }
 
-    /// Calls a function with each record, in the transaction that stores it: what it writes to
-    /// tables of the caller's is stored with it, or not at all. The function gets the record's
-    /// number in the feed, which never comes twice. The function may be called again for a record
-    /// whose transaction failed.
+    /// Calls a function with each record, in the transaction that stores the record: what the
+    /// function writes to tables of the caller's is stored with the record, or not at all. The
+    /// function gets the record's number in the feed, which never comes twice. The function may be
+    /// called again for a record whose transaction failed.
     ///
     /// An error of [`SinkError::record`] is about that record, whatever index it names.
     #[must_use]

@@ -14,13 +14,12 @@ use common::{client, emulator, feed, log};
 use restless_emulator::Emulator;
 use restless_relay::{Ndjson, Options, Relay, Sink, Sqlite};
 
-/// Of a relay into a store without a server; into one with a server as many as `RESTLESS_KILLS`
-/// says, 20 unless set.
+/// The kills of a relay into a store without a server. Into a store with a server, `RESTLESS_KILLS`
+/// says how many there are, 20 by default.
 const KILLS: usize = 100;
 const EVENTS_PER_KILL: usize = 20;
 
-/// Relays until it is killed, or told to stop behind a position. Does nothing unless it was
-/// started by a test below.
+/// Relays until it is killed, or told to stop behind a position. Only a test below starts this.
 #[test]
 fn worker() {
     let Ok(to) = std::env::var("RESTLESS_RELAY_TEST_TO") else { return };

@@ -1,5 +1,5 @@
 //! The store in PostgreSQL, against the real server: Debian's, started here in a temporary folder.
-//! Where there is none, each test says so and does nothing.
+//! Where the server is missing, each test says so and ends.
 #![cfg(feature = "postgres")]
 
 #[expect(dead_code, reason = "each test takes what it needs")]

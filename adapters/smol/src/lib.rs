@@ -44,12 +44,12 @@
 //! All are off by default.
 //!
 //! - `zstd`: the content coding of that name; its decoder is in C.
-//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots and
-//!   not the platform's.
-//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider and not
-//!   ring.
-//! - `tracing`: spans and events of what the client does; the table of them is on the front page of
-//!   [`restless_hyper`].
+//! - `webpki-roots`: `ClientBuilder::webpki_roots`, by which a client trusts Mozilla's roots in the
+//!   place of the platform's.
+//! - `aws-lc-rs`: `ClientBuilder::aws_lc_rs`, by which a client takes that TLS provider in the
+//!   place of ring.
+//! - `tracing`: spans and events of what the client does; the front page of [`restless_hyper`] has
+//!   a table of the spans and events.
 //!
 //! [Known limits](restless_hyper::known_limits) lists what other clients read and this one does
 //! not.
@@ -96,8 +96,8 @@ pub type Pages = restless_hyper::Pages<Smol>;
 /// Any WebSocket on smol.
 pub type WebSocket = restless_hyper::WebSocket<Smol>;
 
-/// Sockets, resolver and clock of `async-net` and `async-io`. Names are resolved by the operating
-/// system, on a thread of the `blocking` crate's.
+/// Sockets, resolver and clock of `async-net` and `async-io`. The operating system resolves names,
+/// on a thread of the `blocking` crate's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Smol;
 

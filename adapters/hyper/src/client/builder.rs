@@ -26,7 +26,7 @@ pub struct ClientBuilder<R, C = Client<R>> {
     base_url: Option<String>,
     stream_base_url: Option<String>,
     user_agent: Option<String>,
-    /// For each request, by name and value.
+    /// The fields of each request, by name and value.
     fields: Vec<(String, String)>,
     pub(super) timeouts: Timeouts,
     pub(super) way: Way,
@@ -44,7 +44,8 @@ impl<R: Runtime> ClientBuilder<R> {
 }
 
 impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
-    /// As [`new`](ClientBuilder::new), for an adapter that makes something else of the client.
+    /// Does what [`new`](ClientBuilder::new) does, for an adapter that makes something else of the
+    /// client.
     pub fn wrapped(runtime: R) -> Self {
         Self {
             runtime,
@@ -330,7 +331,7 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
         self
     }
 
-    /// The client.
+    /// Builds the client.
     ///
     /// # Errors
     ///
@@ -369,15 +370,15 @@ const API_KEY: &str = "RESTLESS_API_KEY";
 const API_BASE_URL: &str = "RESTLESS_API_BASE_URL";
 const STREAM_BASE_URL: &str = "RESTLESS_STREAM_BASE_URL";
 
-/// A variable of the environment; `None` for one that is not set, or empty.
+/// Returns a variable of the environment; `None` for a variable that is missing or empty.
 fn variable(name: &'static str, accepted: &'static str) -> Result<Option<String>, ConfigError> {
     let value = std::env::var_os(name).filter(|value| !value.is_empty());
-    // What is no text may hold a key all the same.
+    // A value that is no text may hold a key all the same.
     let text = value.map(|value| value.into_string());
     text.transpose().map_err(|_| ConfigError::hidden(name, "it is not UTF-8", accepted))
 }
 
-/// Which proxies, if any.
+/// The proxies of a client.
 pub(super) enum Way {
     Environment,
     Proxy(String),

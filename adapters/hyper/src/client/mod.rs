@@ -41,14 +41,14 @@ struct Inner<R> {
 }
 
 impl<R: Runtime + Default> Client<R> {
-    /// A client of the public service, with this key.
+    /// Makes a client of the public service, with this key.
     pub fn new(api_key: impl Into<ApiKey>) -> Self {
         let builder = Self::builder();
         let service = Service::new(api_key);
         Self::with(service, builder)
     }
 
-    /// A client of the service that the environment names: see
+    /// Makes a client of the service that the environment names: see
     /// [`ClientBuilder::environment`].
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl<R: Runtime + Default> Client<R> {
         Self::builder().environment()?.build()
     }
 
-    /// A client with other settings than [`new`](Self::new)'s.
+    /// Starts a client with other settings than [`new`](Self::new)'s.
     pub fn builder() -> ClientBuilder<R> {
         ClientBuilder::new(R::default())
     }
@@ -86,10 +86,10 @@ impl<R: Runtime> Client<R> {
     /// [set otherwise](ClientBuilder::max_retries): see
     /// [`CallMachine`](restless_proto::CallMachine).
     ///
-    /// Each try goes over a connection that an earlier call has left, where there is one. A try
-    /// that finds that connection dead moves to a new connection, once: any call does whose request
-    /// is still unsent, and otherwise a call whose method is idempotent (RFC 9112 §9.3.1). The move
-    /// does not count as a further try, because the failure says little about the service.
+    /// Each try goes over a connection that an earlier call has left, where there is one. A try may
+    /// find that connection dead: it then moves to a new connection, once, if the request is still
+    /// unsent, or if the call's method is idempotent (RFC 9112 §9.3.1). The move does not count as
+    /// a further try, because the failure says little about the service.
     ///
     /// # Errors
     ///
@@ -123,17 +123,17 @@ impl<R: Runtime> Client<R> {
         ))
     }
 
-    /// Walks through a list to its end: all streams, from the list's offset on, with its limit as
-    /// the size of a page. Nothing is sent before it is polled.
+    /// Walks through a list to its end: all streams, from the list's offset on, with the list's
+    /// limit as the size of a page. The first call is made when the walk is polled.
     pub fn pages(&self, list: streams::List) -> Pages<R> {
         Pages::new(self.clone(), list)
     }
 
-    /// Starts a subscription. Nothing is sent before its events are polled.
+    /// Starts a subscription. The first connect comes when the subscription's events are polled.
     ///
     /// # Errors
     ///
-    /// When a value in it can't work; see [`Subscription::start`].
+    /// When a value of the subscription can't work; see [`Subscription::start`].
     pub fn subscribe(&self, subscription: Subscription) -> Result<Events<R>, ConfigError> {
         let inner = &self.inner;
         let origin = std::time::Instant::now();
@@ -151,9 +151,9 @@ impl<R: Runtime> Client<R> {
         Ok(Events::new(driver, origin))
     }
 
-    /// Opens any WebSocket, not only the service's: the handshake says where, and with which
-    /// fields. Nothing is sent before it is polled. Of the client's fields the `User-Agent` alone
-    /// goes out, where the handshake has none.
+    /// Opens any WebSocket, the service's or another: the handshake says where, and with which
+    /// fields. The connect comes when the WebSocket is polled. Of the client's fields the
+    /// `User-Agent` alone goes out, where the handshake lacks one.
     ///
     /// # Errors
     ///
@@ -182,19 +182,20 @@ impl<R: Runtime> Client<R> {
         Ok(WebSocket::new(driver, most_unsent))
     }
 
-    /// The runtime below: for who builds on a client, and has to sleep as the client does.
+    /// Returns the runtime below: for a program that builds on a client, and has to sleep as the
+    /// client does.
     pub fn runtime(&self) -> &R {
         self.inner.connector.runtime()
     }
 
-    /// Which service, and as whom.
+    /// Returns which service the client calls, and with whose key.
     pub fn service(&self) -> &Service {
         &self.inner.service
     }
 }
 
-/// From the operating system; where that has none, from what the standard library has for its own
-/// tables, which differs between processes.
+/// Draws a seed from the operating system. Where the system has none, the seed is drawn from what
+/// the standard library has for its own tables, which differs between processes.
 fn entropy() -> Entropy {
     let mut seed = [0; 32];
     if getrandom::fill(&mut seed).is_err() {

@@ -39,21 +39,21 @@ struct Explained {
     source: hyper::Error,
 }
 
-/// Hyper tells these apart by its text alone; a test in the suite holds each.
+/// Tells errors apart that hyper tells apart by their text alone; a test in the suite holds each.
 fn unsupported(error: &hyper::Error) -> Option<(TransportErrorKind, String)> {
     if error.is_parse() && error.to_string().contains("head is too large") {
         let meaning = format!("the response's head is over {MOST_FIELDS} fields or 400 KiB");
         return Some((TransportErrorKind::Unsupported, meaning));
     }
     if io_error(error).is_some_and(|io| io.to_string().contains("chunk extensions over limit")) {
-        // What came before counts, and the next response has a count of its own.
+        // The connection counts from its beginning, and the next response has a count of its own.
         let meaning = "the response's chunk extensions are over 16 KiB together".to_owned();
         return Some((TransportErrorKind::Protocol, meaning));
     }
     None
 }
 
-/// The error of the connection that caused another one.
+/// Returns the error of the connection that caused another error.
 fn io_error(error: &hyper::Error) -> Option<&io::Error> {
     let mut cause = error.source();
     while let Some(error) = cause {

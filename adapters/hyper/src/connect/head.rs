@@ -1,4 +1,4 @@
-//! What a server says before it has answered: a bound on it, and its version.
+//! What a server says before it has answered: a bound on those bytes, and their version.
 
 use std::io;
 use std::pin::Pin;
@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-/// Most bytes that may come between a request and the end of its response's head, interim responses
-/// included. One head alone may take some 400 KiB, by hyper's own limit; interim ones could come
-/// for ever, and hyper reads over them without a pause.
+/// The most bytes that may come between a request and the end of its response's head, interim
+/// responses included. One head alone may take some 400 KiB, by hyper's own limit; interim
+/// responses could come for ever, and hyper reads over them without a pause.
 const MOST_BYTES: usize = 512 << 10;
 
 /// How many bytes may still come before the head is there, and what is known of it.
@@ -25,18 +25,18 @@ struct Shared {
     http_1_0: AtomicBool,
 }
 
-/// While no head is waited for.
+/// The count while no head is waited for.
 const NO_LIMIT: usize = 0;
 
 impl HeadLimit {
-    /// A request goes out.
+    /// Starts the count: a request goes out.
     pub(crate) fn start(&self) {
-        // One more than are left, so that none is no limit.
+        // The count is one more than what is left, so that zero can stand for no limit.
         self.0.left.store(MOST_BYTES + 1, Ordering::Relaxed);
         self.0.started.store(0, Ordering::Relaxed);
     }
 
-    /// The head of its response is here.
+    /// Stops the count: the head of the response is here.
     pub(crate) fn stop(&self) {
         self.0.left.store(NO_LIMIT, Ordering::Relaxed);
     }
@@ -47,9 +47,9 @@ impl HeadLimit {
     }
 
     /// Makes the version at the beginning of a response 1.1 where it is another 1.x. A higher minor
-    /// version is to be read as the highest one that is known (RFC 9110 §2.5), and hyper refuses
-    /// it; it also refuses chunks in HTTP/1.0, which are to be read, and the connection closed
-    /// after them (RFC 9112 §6.1).
+    /// version is to be read as the highest known one (RFC 9110 §2.5), and hyper refuses it. Hyper
+    /// also refuses chunks in HTTP/1.0; such chunks are to be read, and the connection is to be
+    /// closed after them (RFC 9112 §6.1).
     fn normalize(&self, bytes: &mut [u8]) {
         let mut started = self.0.started.load(Ordering::Relaxed);
         for byte in bytes {
@@ -57,7 +57,7 @@ impl HeadLimit {
                 Some(due) if due == byte => started += 1,
                 // Empty lines before it are passed over (RFC 9112 §2.2).
                 Some(_) if started == 0 && matches!(byte, b'\r' | b'\n') => {}
-                // No response; hyper will say so.
+                // These bytes are no response, as hyper will say.
                 Some(_) => started = PAST,
                 None if started == START.len() => {
                     self.0.http_1_0.store(*byte == b'0', Ordering::Relaxed);
@@ -72,12 +72,13 @@ impl HeadLimit {
         self.0.started.store(started, Ordering::Relaxed);
     }
 
-    /// How many bytes may be read now; `None` for any number.
+    /// Returns how many bytes may be read now; `None` for any number.
     fn left(&self) -> Option<usize> {
         self.0.left.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// No more than are [`left`](Self::left), by whoever was told so: a connection has one reader.
+    /// Takes bytes off the count, at most what [`left`](Self::left) said: a connection has one
+    /// reader.
     fn take(&self, bytes: usize) {
         self.0.left.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -85,7 +86,7 @@ impl HeadLimit {
 
 /// How a response begins; its minor version follows.
 const START: &[u8] = b"HTTP/1.";
-/// The minor version has come.
+/// The place behind the minor version.
 const PAST: usize = START.len() + 1;
 
 /// A server sent more than 512 KiB and no head.
@@ -93,7 +94,7 @@ const PAST: usize = START.len() + 1;
 #[error("more than {MOST_BYTES} bytes came and no response")]
 pub(super) struct HeadTooLong;
 
-/// A socket that keeps to it.
+/// A socket that keeps to the limit.
 pub(super) struct Bounded<S> {
     pub(super) socket: S,
     pub(super) limit: HeadLimit,
@@ -111,7 +112,7 @@ impl<S: Read + Unpin> Read for Bounded<S> {
         if left == 0 {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, HeadTooLong)));
         }
-        // How much is put into `out` can only be told by way of memory of our own.
+        // The number of bytes put into `out` is only known by way of memory of our own.
         let mut space = [0; 4 << 10];
         let most = space.len().min(out.remaining()).min(left);
         let mut read = ReadBuf::new(space.get_mut(..most).unwrap_or_default());

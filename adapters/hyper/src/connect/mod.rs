@@ -35,10 +35,10 @@ pub(crate) struct Connector<R> {
     runtime: R,
     tls: Tls,
     timeouts: Timeouts,
-    /// Settled when the client was built. Each connect tells what is wrong there: going past the
-    /// proxy instead would go where nobody allowed a way.
+    /// The proxies, settled when the client was built. Each connect tells what is wrong with them:
+    /// a way past the proxy would be one that nobody allowed.
     proxies: Result<Proxies, ConfigError>,
-    /// Credentials may go over plain http to any host, and so by way of any.
+    /// Whether credentials may go over plain http to any host, and so by way of any.
     plain_http: bool,
     idle: Mutex<Vec<Idle>>,
     suspects: Suspects,
@@ -55,7 +55,7 @@ pub(crate) enum Route<'a> {
 }
 
 impl Route<'_> {
-    /// An error that came by this way: where a proxy is on it, that is named.
+    /// Names the proxy in an error that came by this way, where a proxy is on the way.
     pub(crate) fn name(self, error: TransportError) -> TransportError {
         match self {
             Self::Direct => error,
@@ -67,7 +67,7 @@ impl Route<'_> {
 /// What a new connection may take.
 #[derive(Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// Name, socket, and the way through a proxy.
+    /// The time for the name, the socket, and the way through a proxy.
     pub(crate) connect: Duration,
     pub(crate) tls_handshake: Duration,
 }
@@ -78,15 +78,16 @@ impl Default for Timeouts {
     }
 }
 
-/// Idle connections kept: enough for calls side by side, few enough to find by looking.
+/// The most idle connections that are kept: enough for calls side by side, few enough to find one
+/// by looking.
 const MOST_IDLE: usize = 8;
 
-/// Longest time for a connection to be kept: a path that forgets quiet connections forgets them
-/// after minutes, and tells nobody.
+/// The longest time for which a connection is kept: a path that forgets quiet connections forgets
+/// them after minutes, and tells nobody.
 const MOST_IDLE_TIME: Duration = Duration::from_secs(60);
 
-/// Most fields in the head of a response: as many as Node takes. Each parse of a head has memory
-/// for so many, which is why it is no larger number.
+/// The most fields in the head of a response: as many as Node takes. Each parse of a head takes
+/// memory for so many, so the number is no larger.
 const MOST_FIELDS: usize = 2000;
 
 struct Idle {
@@ -130,9 +131,9 @@ impl<S: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Transport for S {}
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<Full<Bytes>>,
     task: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
-    /// On what comes before the head of a response.
+    /// The limit on what comes before the head of a response.
     pub(crate) head: HeadLimit,
-    /// The [`Runtime::id`] of the one that made it.
+    /// The [`Runtime::id`] of the runtime that made the connection.
     runtime: u64,
 }
 
@@ -159,13 +160,13 @@ impl Connection {
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(task) = &mut self.task {
             if task.as_mut().poll(cx).is_ready() {
-                // What went wrong is told to whoever waits for the response or its content.
+                // An error is told to whoever waits for the response or its content.
                 self.task = None;
             }
         }
     }
 
-    /// Whether it can take another exchange, as far as is known here.
+    /// Whether the connection can take another exchange, as far as is known here.
     fn stands(&mut self, cx: &mut Context<'_>) -> bool {
         self.drive(cx);
         self.task.is_some() && self.sender.is_ready()
@@ -195,11 +196,11 @@ impl<R: Runtime> Connector<R> {
         &self.runtime
     }
 
-    /// A connection that an earlier call has left, if there is one that still stands.
+    /// Returns a connection that an earlier call has left, if one still stands.
     pub(crate) async fn reuse(&self, origin: &Origin) -> Option<Connection> {
         while let Some(mut connection) = self.take_idle(origin) {
-            // Nobody polled it meanwhile: this is when a close by the peer is seen. On one thread,
-            // the reactor that knows of it gets its turn only when we make way.
+            // Nobody polled the connection meanwhile: a close by the peer is seen only now. On one
+            // thread, the reactor that knows of it gets its turn only when we make way.
             turn().await;
             if poll_fn(|cx| Poll::Ready(connection.stands(cx))).await {
                 return Some(connection);
@@ -215,11 +216,11 @@ impl<R: Runtime> Connector<R> {
         Some(idle.remove(at).connection)
     }
 
-    /// The idle connections that still stand. The others are closed here: nothing is spawned, so
-    /// that is for whoever comes by.
+    /// Returns the idle connections that still stand. The others are closed here: nothing is
+    /// spawned, so the next caller closes them.
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody waits for what they do.
+        // Nobody waits for what these connections do.
         let mut cx = Context::from_waker(Waker::noop());
         idle.retain_mut(|idle| {
             idle.since.elapsed() < MOST_IDLE_TIME && idle.connection.stands(&mut cx)
@@ -230,7 +231,8 @@ impl<R: Runtime> Connector<R> {
     /// Keeps a connection whose exchange is complete, if it can take another one.
     pub(crate) fn keep(&self, origin: Origin, mut connection: Connection, cx: &mut Context<'_>) {
         let mut idle = self.idle();
-        // A peer of HTTP/1.0 closes it, whatever it said, and hyper was not told of that version.
+        // A peer of HTTP/1.0 closes the connection, whatever the peer said, and hyper was not told
+        // of that version.
         if connection.head.is_http_1_0() || !connection.stands(cx) {
             return;
         }
@@ -240,13 +242,13 @@ impl<R: Runtime> Connector<R> {
         idle.push(Idle { origin, connection, since: std::time::Instant::now() });
     }
 
-    /// The way to an origin. The way is the same each time, so that an idle connection of that
-    /// origin has taken this way; connections of streams are never idle.
+    /// Returns the way to an origin. The way is the same each time, so that an idle connection of
+    /// that origin has taken this way; connections of streams are never idle.
     ///
     /// # Errors
     ///
-    /// When the settings of the proxies are malformed; and when plain http to this machine, where
-    /// credentials may go because nobody is on the way, would go by way of another machine.
+    /// When the settings of the proxies are malformed. When plain http to this machine would go by
+    /// way of another machine: credentials may go to this machine because nobody is on the way.
     pub(crate) fn route(&self, origin: &Origin, wants: Wants) -> Result<Route<'_>, TransportError> {
         let proxies = self
             .proxies
@@ -263,7 +265,7 @@ impl<R: Runtime> Connector<R> {
         Ok(if forwards { Route::Forward(proxy) } else { Route::Tunnel(proxy) })
     }
 
-    /// A new connection for calls.
+    /// Makes a new connection for calls.
     pub(crate) async fn connect(
         &self,
         origin: &Origin,
@@ -274,15 +276,15 @@ impl<R: Runtime> Connector<R> {
         self.handshake(socket).await
     }
 
-    /// A new connection: the name is resolved anew, whatever an earlier one has found. An HTTP
-    /// proxy that is to tunnel is told the user agent.
+    /// Makes a new connection: the name is resolved anew, whatever an earlier connect has found. An
+    /// HTTP proxy that is to tunnel is told the user agent.
     pub(crate) async fn open(
         &self,
         origin: &Origin,
         route: Route<'_>,
         user_agent: &HeaderValue,
     ) -> Result<Socket, End> {
-        // Not only calls come by here, and an idle connection may have been of the last call.
+        // Streams come by here too, and an idle connection may have been of the last call.
         drop(self.idle());
         let timeouts = &self.timeouts;
         let peer = OnceLock::new();
@@ -290,7 +292,7 @@ impl<R: Runtime> Connector<R> {
         let reached = self.within(Timer::Connect, timeouts.connect, reaching).await;
         self.judge(&peer, &reached);
         let socket = reached.map_err(|why| match (why, route) {
-            // It is the proxy that has not answered, and not the service.
+            // The proxy has not answered, and the service was not asked.
             (End::TimedOut(late), Route::Forward(proxy) | Route::Tunnel(proxy)) => {
                 End::Failed(proxy.late(late))
             }
@@ -305,7 +307,7 @@ impl<R: Runtime> Connector<R> {
             self.judge(&peer, &greeted);
         }
         let stream = greeted.map_err(|why| match (why, route) {
-            // Some say that a tunnel stands before they have tried to make it.
+            // Some proxies say that a tunnel stands before they have tried to make it.
             (End::TimedOut(late), Route::Tunnel(proxy)) => End::Failed(proxy.late_behind(late)),
             (End::Failed(error), route) => End::Failed(route.name(error)),
             (why, _) => why,
@@ -322,13 +324,13 @@ impl<R: Runtime> Connector<R> {
         }
     }
 
-    /// HTTP/1.1 has none: from here on, requests can be sent.
+    /// Does the handshake, of which HTTP/1.1 has none: from here on, requests can be sent.
     async fn handshake(&self, socket: Socket) -> Result<Connection, End> {
         let head = HeadLimit::default();
         let socket = Bounded { socket, limit: head.clone() };
         let made = http1::Builder::new()
             .max_headers(MOST_FIELDS)
-            // A client must read them (RFC 9112 §5.2).
+            // A client must read folded lines (RFC 9112 §5.2).
             .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(socket)
             .await;
@@ -337,7 +339,7 @@ impl<R: Runtime> Connector<R> {
         Ok(Connection { sender, task, head, runtime: self.runtime.id() })
     }
 
-    /// What comes of a future in this time.
+    /// Waits for a future, for this time at the most.
     async fn within<T>(
         &self,
         timer: Timer,
@@ -356,8 +358,8 @@ impl<R: Runtime> Connector<R> {
         .await
     }
 
-    /// A socket at whose other end the origin is, or a proxy that speaks for it. `peer` is the
-    /// address that took the connection, as soon as one has.
+    /// Connects to the origin, or to a proxy that speaks for it. `peer` is the address that took
+    /// the connection, as soon as one has.
     async fn reach(
         &self,
         origin: &Origin,
@@ -407,7 +409,7 @@ impl<R: Runtime> Connector<R> {
         };
         let addresses = self.suspects.last(race::interleave(addresses));
         let (address, socket) = race::connect(&self.runtime, addresses).await?;
-        // It is set once: a connect has one name to resolve.
+        // The address is set once: a connect has one name to resolve.
         let _ = peer.set(address);
         Ok(socket)
     }

@@ -17,9 +17,10 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 type Attempt<'a, R> = Pin<Box<dyn Future<Output = io::Result<<R as Runtime>::Socket>> + Send + 'a>>;
 
-/// The first socket that stands, and where; the other attempts are dropped with the future.
+/// Returns the first socket that stands, and where it leads; the other attempts are dropped with
+/// the future.
 ///
-/// An attempt that fails makes the next one begin at once. What bounds all of it is the caller's.
+/// An attempt that fails makes the next one begin at once. The caller bounds the time of all of it.
 pub(super) async fn connect<R: Runtime>(
     runtime: &R,
     mut waiting: VecDeque<SocketAddr>,
@@ -61,7 +62,7 @@ pub(super) async fn connect<R: Runtime>(
     .await
 }
 
-/// The families by turns, the first address's first, and each in its order (RFC 8305 §4).
+/// Takes the families by turns, the first address's first, and each in its order (RFC 8305 §4).
 pub(super) fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (ours, others): (Vec<_>, Vec<_>) =

@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Of a name's addresses, those that got no handshake done are tried last for a while: a race for
-/// sockets alone (RFC 8305) would be won by the same one each time, which Happy Eyeballs v3 is to
-/// mend (draft-ietf-happy-happyeyeballs-v3). An address that is alone is tried all the same.
+/// The addresses of a name on which no handshake was done, which are tried last for a while. A race
+/// for sockets alone (RFC 8305) would be won by the same address each time, as Happy Eyeballs v3 is
+/// to mend (draft-ietf-happy-happyeyeballs-v3). An address that is alone is tried all the same.
 #[derive(Default)]
 pub(super) struct Suspects(Mutex<VecDeque<(SocketAddr, Instant)>>);
 
-/// For this long, in which a server may come back.
+/// The time for which an address is tried last, in which a server may come back.
 const SPAN: Duration = Duration::from_secs(600);
-/// The most that are known, the oldest of which is forgotten first.
+/// The most addresses that are known; the oldest is forgotten first.
 const MOST: usize = 16;
 
 impl Suspects {
@@ -32,7 +32,7 @@ impl Suspects {
         self.lock().retain(|(known, _)| *known != address);
     }
 
-    /// The same addresses, suspects last, each part in its order.
+    /// Returns the same addresses, suspects last, each part in its order.
     pub(super) fn last(&self, addresses: VecDeque<SocketAddr>) -> VecDeque<SocketAddr> {
         let mut known = self.lock();
         known.retain(|(_, since)| since.elapsed() < SPAN);

@@ -25,7 +25,7 @@ pub(super) struct Call<R> {
 }
 
 enum Stage {
-    /// Connecting, sending, waiting for the head.
+    /// The exchange connects, sends, and waits for the head.
     Request {
         answer: Pin<Box<dyn Future<Output = Result<Answer, End>> + Send>>,
         connected: Connected,
@@ -40,7 +40,7 @@ enum Stage {
 }
 
 /// Whether a connection has come to stand, which is told once. A call has one timer over all of it,
-/// so one that is used again need not be told of.
+/// so a connection that is used again need not be told of.
 #[derive(Clone, Default)]
 struct Connected(Arc<AtomicBool>);
 
@@ -122,8 +122,8 @@ async fn send<R: Runtime>(
         let again = request.method().is_idempotent().then(|| request.clone());
         let (error, unsent) = match answer(connection, request).await {
             Ok((response, connection)) => match again {
-                // Nobody asked for long enough is what it says, and nothing of this request
-                // (RFC 9110 §15.5.9): once more, on a new one.
+                // The answer says that nobody asked for too long, and says nothing of this request
+                // (RFC 9110 §15.5.9): the request goes out once more, on a new connection.
                 Some(again) if response.status() == StatusCode::REQUEST_TIMEOUT => {
                     request = again;
                     break;
@@ -133,13 +133,13 @@ async fn send<R: Runtime>(
             Err(unanswered) => unanswered,
         };
         match unsent {
-            // The peer closed it as we took it, and not a byte of the request has gone out.
+            // The peer closed the connection as we took it, and all of the request is still here.
             Some(unsent) => request = unsent,
             None => {
                 let error = failure(error);
                 match again.filter(|_| error.kind() == TransportErrorKind::Broken) {
-                    // It closed it in the same moment, most likely (RFC 9112 §9.3.1): once
-                    // more, on a new one.
+                    // The peer most likely closed the connection in the same moment (RFC 9112
+                    // §9.3.1): the request goes out once more, on a new one.
                     Some(again) => {
                         request = again;
                         break;
@@ -168,7 +168,7 @@ fn answered(
     Ok(Answer { head, content, connection, origin })
 }
 
-/// The error, and the request if none of it was sent.
+/// The error, and the request if all of it is unsent.
 type Unanswered = (hyper::Error, Option<Request<Full<Bytes>>>);
 
 async fn answer(
@@ -192,8 +192,9 @@ async fn answer(
     }
 }
 
-/// In origin form, with a `Host` (RFC 9112 §3.2), and without the user information that a URI may
-/// hold. For a proxy that forwards, in absolute form, with the proxy's credentials.
+/// Makes the request what goes over the wire: in origin form, with a `Host` (RFC 9112 §3.2), and
+/// without the user information that a URI may hold. For a proxy that forwards, in absolute form,
+/// with the proxy's credentials.
 fn wire_form(
     request: Request<Bytes>,
     route: Route<'_>,

@@ -33,8 +33,8 @@ enum Stage {
 struct Open {
     duplex: Duplex,
     wire: http1::Exchange,
-    /// Where it leads, until the head has come: what goes wrong before is told with the proxy that
-    /// is on the way.
+    /// Where the connection leads, until the head has come: an error before the head names the
+    /// proxy that is on the way.
     to: Option<Target>,
 }
 
@@ -103,11 +103,11 @@ impl<R: Runtime> Stream<R> {
         }
     }
 
-    /// What is the driver's to know of an input before the machine gets it.
+    /// Takes from an input what the driver has to know, before the machine gets the input.
     fn check(&mut self, input: Input) -> Input {
         let Stage::Http(open) = &mut self.stage else { return input };
         let Some(Target { origin, wants }) = &open.to else { return input };
-        // It was found before, and the proxies have not changed since.
+        // The way was found before, and the proxies have not changed since.
         let route = self.connector.route(origin, *wants).unwrap_or(Route::Direct);
         match input {
             Input::Response { exchange, mut head } => {
@@ -129,8 +129,8 @@ impl<R: Runtime> Stream<R> {
 
     fn upgrade(&mut self) {
         if let Stage::Http(mut open) = std::mem::replace(&mut self.stage, Stage::Over) {
-            // What has come behind the head is read once more, so that it is known where frames
-            // end.
+            // What has come behind the head is read once more, so that the ends of frames are
+            // known.
             let rest = match open.wire.poll() {
                 Some(Input::Data { bytes, .. }) => bytes,
                 _ => Bytes::new(),

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::{Proxy, Why, authority};
 use crate::date;
 
-/// Longest head of a response that is read, with the interim ones before it: as much as common
+/// The longest head of a response that is read, with the interim heads before it: as much as common
 /// servers send at the most.
 const MOST_HEAD_BYTES: usize = 16 << 10;
 
@@ -31,7 +31,7 @@ where
         let answer = head(socket, &mut left).await?;
         let answer = connect_response(&answer).map_err(|_| Why::NotSpoken("HTTP"))?;
         match answer.status.as_u16() {
-            // Interim: the answer is to come (RFC 9110 §15.2).
+            // An interim response: the answer is still to come (RFC 9110 §15.2).
             100 | 102..=199 => {}
             200..=299 => return Ok(()),
             status => {
@@ -41,8 +41,8 @@ where
     }
 }
 
-/// The head of a response, one byte at a time, so that none of what follows is taken: that is the
-/// origin's. A line may end with LF alone (RFC 9112 §2.2).
+/// Reads the head of a response one byte at a time, so that all that follows is left to the origin.
+/// A line may end with LF alone (RFC 9112 §2.2).
 async fn head<S: AsyncRead + Unpin>(socket: &mut S, left: &mut usize) -> Result<Vec<u8>, Why> {
     const START: &[u8] = b"HTTP/";
     let mut head = Vec::new();
@@ -56,13 +56,14 @@ async fn head<S: AsyncRead + Unpin>(socket: &mut S, left: &mut usize) -> Result<
     Ok(head)
 }
 
-/// When to come back, as it was said or as of now.
+/// Returns when to come back, as the proxy said, counted from now.
 fn wait(mut fields: HeaderMap) -> Option<Duration> {
     date::add(&mut fields);
     retry_after(&fields)
 }
 
-/// Nothing of the request that is to follow is in it, but for the name of what asks.
+/// Makes the request for the tunnel, which tells the proxy the user agent, and nothing else of the
+/// request that is to follow.
 fn request(proxy: &Proxy, host: &str, port: u16, user_agent: &HeaderValue) -> Vec<u8> {
     let to = authority(host, port);
     let mut request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();

@@ -1,7 +1,7 @@
 //! Proxies: which one is on the way to an origin, and how to get through it.
 //!
-//! A client does all of this by itself. [`Proxy`] is for who finds out why a way does not work, and
-//! for who makes connections of their own by the same rules.
+//! A client does all of this by itself. [`Proxy`] is for a program that finds out why a way does
+//! not work, or makes connections of its own by the same rules.
 
 mod connect;
 mod rules;
@@ -52,7 +52,7 @@ struct Credentials {
     password: Vec<u8>,
 }
 
-/// curl's, for a proxy of any kind.
+/// The default port of curl, for a proxy of any kind.
 const DEFAULT_PORT: u16 = 1080;
 
 const ACCEPTED: &str = "a proxy's URL: http://, socks5:// or socks5h://, with a host, a port from \
@@ -60,19 +60,20 @@ const ACCEPTED: &str = "a proxy's URL: http://, socks5:// or socks5h://, with a 
     wants some, in which #, / and ? are written %23, %2F and %3F";
 
 impl Proxy {
-    /// Reads `[scheme://][user[:password]@]host[:port]`; no scheme is `http`. `field` is what the
-    /// value comes from: an error and [`field`](Self::field) name it.
+    /// Reads `[scheme://][user[:password]@]host[:port]`; a missing scheme is `http`. `field` is
+    /// what the value comes from: an error and [`field`](Self::field) name it.
     ///
     /// # Errors
     ///
-    /// When it is something else. The error says what is wrong, and has no part of the value: any
-    /// part may be one of a password.
+    /// When the text is something else. The error says what is wrong, and leaves the value out: any
+    /// part of the value may be part of a password.
     pub fn parse(field: &'static str, url: &str) -> Result<Self, ConfigError> {
         let bad = |wrong: &str| ConfigError::hidden(field, wrong, ACCEPTED);
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let protocol = match scheme.to_ascii_lowercase().as_str() {
             "http" => Protocol::Http,
-            // Names go to the proxy by either: only it can know what they mean in its network.
+            // Names go to the proxy by either scheme: only the proxy can know what they mean in its
+            // network.
             "socks5" | "socks5h" => Protocol::Socks5,
             "https" => return Err(bad("TLS to the proxy itself is not supported")),
             "socks" | "socks4" | "socks4a" => {
@@ -82,7 +83,7 @@ impl Proxy {
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        // A path says nothing, as for curl; one with an `@` is the end of a password.
+        // A path says nothing, as for curl; a path with an `@` is the end of a password.
         if path.contains('@') {
             return Err(bad("there is a #, / or ? before its @"));
         }
@@ -107,8 +108,8 @@ impl Proxy {
         Ok(Self { field, protocol, host: host.to_owned(), port, credentials })
     }
 
-    /// The proxy that the environment names for the way to a host, by the rules of
-    /// [`ClientBuilder::proxy`](crate::ClientBuilder::proxy); `tls` for https and wss.
+    /// Finds the proxy that the environment names for the way to a host, by the rules of
+    /// [`ClientBuilder::proxy`](crate::ClientBuilder::proxy); `tls` is for https and wss.
     /// [`field`](Self::field) is the variable.
     ///
     /// # Errors
@@ -119,28 +120,29 @@ impl Proxy {
         Ok(proxies.on_the_way(tls, host).cloned())
     }
 
-    /// Where its URL comes from: a variable of the environment, or what the caller has named.
+    /// Returns where the proxy's URL comes from: a variable of the environment, or what the caller
+    /// has named.
     pub fn field(&self) -> &'static str {
         self.field
     }
 
-    /// Its host: a name, or an address without brackets.
+    /// Returns the proxy's host: a name, or an address without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Its port.
+    /// Returns the proxy's port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether requests to plain http origins are sent to it whole (RFC 9112 §3.2.2), and not
-    /// through a tunnel.
+    /// Whether requests to plain http origins are sent to the proxy whole (RFC 9112 §3.2.2),
+    /// instead of through a tunnel.
     pub fn forwards(&self) -> bool {
         self.protocol == Protocol::Http
     }
 
-    /// What it wants in `Proxy-Authorization` (RFC 7617).
+    /// Returns what the proxy wants in `Proxy-Authorization` (RFC 7617).
     pub fn authorization(&self) -> Option<HeaderValue> {
         let Credentials { user, password } = self.credentials.as_ref()?;
         let pair = BASE64_STANDARD.encode([user, &b":"[..], password].concat());
@@ -149,13 +151,13 @@ impl Proxy {
         Some(value)
     }
 
-    /// Makes a connection to it one to an origin. `user_agent` is told to an HTTP proxy, as to the
-    /// origin.
+    /// Makes a connection to the proxy one to an origin. `user_agent` is told to an HTTP proxy, as
+    /// to the origin.
     ///
     /// # Errors
     ///
-    /// [`TransportErrorKind::Proxy`] where it would say the same the next time, else
-    /// [`TransportErrorKind::Connect`]. The error names the proxy, and what it has answered.
+    /// [`TransportErrorKind::Proxy`] where the proxy would say the same the next time, else
+    /// [`TransportErrorKind::Connect`]. The error names the proxy, and what the proxy has answered.
     pub async fn tunnel<S>(
         &self,
         socket: &mut S,
@@ -173,37 +175,39 @@ impl Proxy {
         done.map_err(|why| self.failed(why))
     }
 
-    /// The error of an answer that is the proxy's own, to a request that it was to send on.
+    /// Makes the error of an answer that is the proxy's own, to a request that the proxy was to
+    /// send on.
     pub(crate) fn refused(&self, head: &http::response::Parts) -> TransportError {
         let wait = retry_after(&head.headers);
         let status = head.status.as_u16();
         self.failed(Why::Status { status, port: None, wait })
     }
 
-    /// The error of a tunnel through it that stood, and then broke, or led to somebody else.
+    /// Makes the error of a tunnel that stood, and then broke, or led to somebody else.
     pub(crate) fn behind(&self, error: TransportError) -> TransportError {
         let (kind, wait) = (error.kind(), error.retry_after());
         TransportError::new(kind, Behind { proxy: self.to_string(), source: error })
             .with_retry_after(wait)
     }
 
-    /// The error of a tunnel through it in which nobody spoke in time.
+    /// Makes the error of a tunnel in which nobody spoke in time.
     pub(crate) fn late_behind(&self, error: TimeoutError) -> TransportError {
         let error = Behind { proxy: self.to_string(), source: error };
         TransportError::new(TransportErrorKind::Connect, error)
     }
 
-    /// The error of no connection to it.
+    /// Makes the error of a proxy that could not be connected to.
     pub(crate) fn unreachable(&self, error: TransportError) -> TransportError {
         self.failed(Why::Unreachable(error))
     }
 
-    /// The error of no way through it in time.
+    /// Makes the error of a proxy that could not be passed in time.
     pub(crate) fn late(&self, error: TimeoutError) -> TransportError {
         self.failed(Why::Late(error))
     }
 
-    /// The error of a way that is not taken: the proxy would read what is for this machine alone.
+    /// Makes the error of a way that is not taken: the proxy would read what is for this machine
+    /// alone.
     pub(crate) fn reads_along(&self) -> TransportError {
         self.failed(Why::ReadsAlong)
     }
@@ -215,7 +219,7 @@ impl Proxy {
     }
 }
 
-/// Without its credentials.
+/// Leaves the proxy's credentials out.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.protocol {
@@ -232,23 +236,24 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// What is no text can't be a proxy's URL, and must not be taken for none.
+/// Returns a variable's value. A value that is no text can't be a proxy's URL, and counts as a
+/// malformed one.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// The port that an authority names, or the default; `None` where what it names is none.
+/// Returns the port that an authority names, or the default; `None` for a port that is malformed.
 fn port(authority: &Authority) -> Option<u16> {
     let (_, host) = authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
     match host.strip_prefix(authority.host())?.strip_prefix(':') {
         None | Some("") => Some(DEFAULT_PORT),
-        // `parse` takes a sign as well.
+        // `parse` would take a sign as well.
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().ok(),
         Some(_) => None,
     }
 }
 
-/// A literal IPv6 address without its brackets.
+/// Returns a literal IPv6 address without its brackets.
 fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
@@ -276,7 +281,8 @@ struct Behind<E: std::error::Error + 'static> {
 
 #[derive(Debug, thiserror::Error)]
 enum Why {
-    /// To CONNECT for this port; or, without one, to a request that it was to send on.
+    /// The answer to CONNECT for this port; without a port, to a request that the proxy was to send
+    /// on.
     #[error("it answered with status {}{}", shown(*.status), advice(*.status, *.port))]
     Status { status: u16, port: Option<u16>, wait: Option<Duration> },
     #[error("{}", socks5::meaning(*.0))]
@@ -301,10 +307,11 @@ enum Why {
 }
 
 impl Why {
-    /// [`TransportErrorKind::Connect`] where it may answer otherwise the next time.
+    /// Returns [`TransportErrorKind::Connect`] where the proxy may answer otherwise the next time.
     fn kind(&self) -> TransportErrorKind {
         match self {
-            // Of the way to the host, most likely: some say 404 where a name does not resolve.
+            // These are about the way to the host, most likely: some proxies say 404 where a name
+            // does not resolve.
             Self::Status { status: 404 | 408 | 429 | 500.., .. } | Self::Reply(1 | 3..=6) => {
                 TransportErrorKind::Connect
             }
@@ -318,7 +325,7 @@ impl Why {
         }
     }
 
-    /// How long it asks to wait.
+    /// Returns how long the proxy asks to wait.
     fn wait(&self) -> Option<Duration> {
         match self {
             Self::Status { wait, .. } => *wait,
@@ -331,7 +338,7 @@ fn shown(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or_default()
 }
 
-/// What a status of a proxy means beside what it says.
+/// Returns what a status of a proxy means beside what the status says.
 fn advice(status: u16, port: Option<u16>) -> &'static str {
     match (status, port) {
         (403, Some(port)) if port != 443 => ": most proxies allow port 443 only",

@@ -1,5 +1,5 @@
-//! Which proxy is for which origin: curl's rules, as a pure function of the environment. Where they
-//! are not curl's, it says so.
+//! Which proxy is for which origin: curl's rules, as a pure function of the environment. Each place
+//! that differs from curl says so.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub(crate) struct Proxies {
 }
 
 impl Proxies {
-    /// One for every origin.
+    /// Makes one proxy that of every origin.
     pub(crate) fn all(url: &str) -> Result<Self, ConfigError> {
         let proxy = Proxy::parse("proxy", url)?;
         Ok(Self {
@@ -30,8 +30,9 @@ impl Proxies {
         })
     }
 
-    /// What the environment says. A variable that is empty is one that is not set; lower case comes
-    /// first; `HTTP_PROXY` is not read in a CGI program, where a client's `Proxy` field sets it.
+    /// Reads what the environment says. A variable that is empty counts as missing; lower case
+    /// comes first; `HTTP_PROXY` is passed over in a CGI program, where a client's `Proxy` field
+    /// sets it.
     ///
     /// Unlike with curl, loopback is exempt from every proxy: credentials may go to loopback in the
     /// clear because nobody is on the way.
@@ -53,7 +54,7 @@ impl Proxies {
         })
     }
 
-    /// The proxy on the way to a host, if any.
+    /// Returns the proxy on the way to a host, if any.
     pub(crate) fn on_the_way(&self, tls: bool, host: &str) -> Option<&Proxy> {
         let proxy = if tls { &self.https } else { &self.http };
         let spared = self.spare_loopback && is_loopback(host);
@@ -62,7 +63,7 @@ impl Proxies {
 }
 
 /// Whether `NO_PROXY` has this host: `*` for all; else names, each with all below it, and addresses
-/// or networks, with commas or spaces between them. Ports are not part of it.
+/// or networks, with commas or spaces between them. A host stands there without its port.
 ///
 /// Unlike for curl 7.88, a network of zero bits is all addresses of its family; networks of IPv6
 /// count, and so do brackets around an address; blanks around a `*` are dropped; and a network
@@ -107,7 +108,7 @@ fn has_address(entry: &str, address: IpAddr) -> bool {
         _ => return false,
     };
     match width.checked_sub(bits.unwrap_or(width)) {
-        // All bits but none to compare: every address.
+        // No bits are left to compare: the network is every address.
         Some(128) => true,
         Some(rest) => network >> rest == address >> rest,
         None => false,

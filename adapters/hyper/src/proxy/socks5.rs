@@ -49,7 +49,7 @@ where
     if reply != 0 {
         return Err(Why::Reply(reply));
     }
-    // Where the proxy connects from is of no use here, but it has to be read.
+    // The address that the proxy connects from is of no use here, but has to be read.
     let address_bytes = match kind {
         1 => 4,
         3 => usize::from(socket.read_u8().await?),
@@ -73,7 +73,7 @@ async fn hear<const N: usize, S: AsyncRead + Unpin>(socket: &mut S) -> Result<[u
     Ok(bytes)
 }
 
-/// Asks for a connection to a host (RFC 1928 §4); `None` where its name is over 255 bytes.
+/// Asks for a connection to a host (RFC 1928 §4); `None` for a name over 255 bytes.
 fn request(host: &str, port: u16) -> Option<Vec<u8>> {
     let mut request = vec![VERSION, 1, 0];
     match host.parse() {
@@ -94,7 +94,8 @@ fn request(host: &str, port: u16) -> Option<Vec<u8>> {
     Some(request)
 }
 
-/// User and password (RFC 1929 §2). Both fit: that was checked when they were read.
+/// Writes user and password (RFC 1929 §2). Both fit: their lengths were checked when they were
+/// read.
 fn authentication(credentials: &Credentials) -> Vec<u8> {
     let mut request = vec![1];
     for part in [&credentials.user, &credentials.password] {
@@ -104,7 +105,7 @@ fn authentication(credentials: &Credentials) -> Vec<u8> {
     request
 }
 
-/// What a reply says (RFC 1928 §6).
+/// Returns what a reply says (RFC 1928 §6).
 pub(super) fn meaning(reply: u8) -> &'static str {
     match reply {
         1 => "general failure",

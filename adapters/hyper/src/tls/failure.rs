@@ -23,7 +23,8 @@ pub(super) fn of_handshake(error: io::Error, fault: Option<&Fault>) -> Transport
     }
 }
 
-/// A certificate will be as bad the next time, and a server as old; anything else may pass.
+/// Tells failures apart: a certificate will be as bad the next time, and a server as old; anything
+/// else may pass.
 pub(crate) fn kind(error: &io::Error) -> TransportErrorKind {
     match tls(error) {
         // The clock may be set right, and a revocation list come back.
@@ -49,7 +50,8 @@ pub(crate) fn kind(error: &io::Error) -> TransportErrorKind {
     }
 }
 
-/// Server and client have nothing in common: versions, cipher suites, or what signs for the server.
+/// Whether server and client have nothing in common: versions, cipher suites, or what signs for the
+/// server.
 fn is_unsupported(error: &Error) -> bool {
     matches!(
         error,
@@ -101,7 +103,8 @@ fn meaning(error: &Error, fault: Option<&Fault>) -> Option<Cow<'static, str>> {
     }))
 }
 
-/// What says so is an error of the crate below rustls, which has no type of its own here.
+/// Whether the certificate is an authority's. The error that says so is of the crate below rustls,
+/// and has no type here.
 fn is_ca(error: &OtherError) -> bool {
     format!("{error:?}").contains("CaUsedAsEndEntity")
 }

@@ -51,7 +51,7 @@ impl Tls {
         self.settled.get_or_init(settle).as_ref().map_err(TransportError::clone)
     }
 
-    /// The handshake, with the certificate checked against `host`.
+    /// Does the handshake, with the certificate checked against `host`.
     pub(crate) async fn connect<S>(
         &self,
         host: &str,

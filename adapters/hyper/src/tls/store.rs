@@ -31,7 +31,7 @@ pub(super) fn unusable(fault: Option<Fault>, source: rustls::Error) -> Unusable 
     Unusable { fault, source }
 }
 
-/// What is wrong with the files and folders that the environment names, if anything.
+/// Returns what is wrong with the files and folders that the environment names, if anything.
 #[cfg(all(unix, not(target_os = "android"), not(target_vendor = "apple")))]
 pub(super) fn fault() -> Option<Fault> {
     let file = std::env::var_os("SSL_CERT_FILE");
@@ -43,7 +43,7 @@ pub(super) fn fault() -> Option<Fault> {
         .map(Fault)
 }
 
-/// Elsewhere the verifier is the system's own, and asks no variable.
+/// Returns nothing: elsewhere the verifier is the system's own, and asks no variable.
 #[cfg(not(all(unix, not(target_os = "android"), not(target_vendor = "apple"))))]
 pub(super) fn fault() -> Option<Fault> {
     None

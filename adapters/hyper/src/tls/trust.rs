@@ -100,7 +100,7 @@ impl Trust {
         Ok(())
     }
 
-    /// Whether it is the platform that says whom to trust.
+    /// Whether the platform says whom to trust.
     pub(super) fn asks_the_platform(&self) -> bool {
         matches!(self.whom, Whom::Platform)
     }
@@ -152,8 +152,8 @@ impl Provider {
     }
 }
 
-/// Of the protocols that a configuration offers, HTTP/1.1 is left, which is the one spoken here: a
-/// server would take h2 (RFC 7301 §3.2). One that offers none is left alone.
+/// Leaves HTTP/1.1 alone among the protocols that a configuration offers, since HTTP/1.1 is spoken
+/// here: a server would take h2 (RFC 7301 §3.2). A configuration that offers none is left as it is.
 fn for_http_1(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
     let mut config = Arc::clone(config);
     if !config.alpn_protocols.is_empty() {

@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType};
 use super::away;
 use crate::SinkError;
 
-/// What a bucket is made with; one that is there already is taken as it is.
+/// What a bucket is made with; a bucket that is there already is taken as it is.
 pub(super) struct Bucket<'a> {
     pub(super) name: &'a str,
     /// How long an entry stays; zero for ever.
@@ -23,8 +23,8 @@ impl Bucket<'_> {
         if let Ok(store) = context.get_key_value(self.name).await {
             return Ok(store);
         }
-        // A stream, as the clients of NATS agree on. The client's own method asks for the account
-        // first, and can't read what a server such as 2.9.10 answers.
+        // The bucket is a stream, as the clients of NATS agree on. The client's own method asks for
+        // the account first, and can't read what a server such as 2.9.10 answers.
         let config = stream::Config {
             name: format!("KV_{}", self.name),
             subjects: vec![format!("$KV.{}.>", self.name)],
@@ -38,7 +38,7 @@ impl Bucket<'_> {
             deny_delete: true,
             ..stream::Config::default()
         };
-        // Two that make it at once are both right.
+        // Two workers that make the bucket at once are both right.
         let made = context.get_or_create_stream(config).await;
         made.map_err(|e| away("making a bucket in", e))?;
         context.get_key_value(self.name).await.map_err(|e| away("a bucket in", e))

@@ -21,8 +21,8 @@ use crate::SinkError;
 /// | `worker.ID` | none | when the worker leaves, or has not renewed it for a lease's time |
 /// | `feed.NAME` | the holder's id | the same |
 ///
-/// The server takes away what has grown too old. A lease is renewed at its revision, so one that
-/// somebody else has taken meanwhile can't be.
+/// The server takes away what has grown too old. A lease is renewed at its revision, so a lease
+/// that somebody else has taken meanwhile can't be renewed.
 pub(super) struct Leases {
     store: Store,
     worker: String,
@@ -36,7 +36,7 @@ pub(super) struct Leases {
 
 struct Held {
     revision: u64,
-    /// Until when nobody else can have it.
+    /// Until when nobody else can have the lease.
     until: Instant,
 }
 
@@ -44,7 +44,7 @@ struct Held {
 const RENEWALS: u32 = 4;
 
 impl Leases {
-    /// The bucket of this name, made where it is missing.
+    /// Opens the bucket of this name, and makes it where it is missing.
     pub(super) async fn open(
         client: &async_nats::Client,
         bucket: &str,
@@ -60,7 +60,7 @@ impl Leases {
             let what = format!("the leases in NATS last {max_age:?}, and not {span:?}");
             return Err(SinkError::will_not_pass(what));
         }
-        // What is not answered by the next turn is asked again there.
+        // A question that is not answered by the next turn is asked again there.
         let wait = span / RENEWALS;
         let prompt = ContextBuilder::new().timeout(wait).ack_timeout(wait).build(client.clone());
         let prompt = prompt.get_key_value(bucket).await;
@@ -78,18 +78,19 @@ impl Leases {
         Ok((leases, watch))
     }
 
-    /// How long until the next turn.
+    /// Returns how long it is until the next turn.
     pub(super) fn pause(&self) -> Duration {
         self.span / RENEWALS
     }
 
-    /// Another watch, where the first one broke off.
+    /// Starts another watch, where the first one broke off.
     pub(super) async fn watch(&self) -> Result<Watch, SinkError> {
         let watch = self.store.watch_with_history(">").await;
         watch.map_err(|e| away("watching the leases in", e))
     }
 
-    /// Takes note of a change. `true` where it may be for this worker to take or to give up feeds.
+    /// Takes note of a change. Returns `true` where this worker may have to take or to give up
+    /// feeds.
     pub(super) fn note(&mut self, entry: &Entry, now: Instant) -> bool {
         let put = entry.operation == Operation::Put;
         if let Some(id) = entry.key.strip_prefix("worker.") {
@@ -114,8 +115,8 @@ impl Leases {
         false
     }
 
-    /// Tells the others that this worker is here, and renews what it holds. What is returned is
-    /// held no longer.
+    /// Tells the others that this worker is here, and renews what the worker holds. Returns the
+    /// feeds that are held no longer.
     pub(super) async fn renew(&mut self) -> Vec<Arc<str>> {
         let now = Instant::now();
         let mut renewals = JoinSet::new();
@@ -140,7 +141,8 @@ impl Leases {
                     self.held.insert(feed, Held { revision, until: now + self.span });
                 }
                 Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
-                    // Its answer may have been lost: then it is this worker's all the same.
+                    // The server's answer may have been lost: the lease is then this worker's all
+                    // the same.
                     match self.own(&feed).await {
                         Ok(Some(revision)) => {
                             self.held.insert(feed, Held { revision, until: now + self.span });
@@ -149,7 +151,7 @@ impl Leases {
                         Err(_) => {}
                     }
                 }
-                // It may be there and may not: it holds as long as it would have.
+                // The lease may be there or not, and holds as long as it would have.
                 Err(_) => {}
             }
         }
@@ -163,7 +165,7 @@ impl Leases {
         lost
     }
 
-    /// The feeds to give up now, by how many this worker has more than its share.
+    /// Returns the feeds to give up now: as many as this worker has above its share.
     pub(super) fn surplus(&self, feeds: usize, now: Instant) -> Vec<Arc<str>> {
         let more = self.held.len().saturating_sub(self.share(feeds, now));
         let mut held: Vec<_> = self.held.keys().cloned().collect();
@@ -171,13 +173,13 @@ impl Leases {
         held.split_off(held.len() - more)
     }
 
-    /// Takes free ones of these feeds, as far as this worker has fewer than its share; gives those
-    /// that it got.
+    /// Takes free feeds of these, as far as this worker has fewer than its share. Returns the feeds
+    /// that the worker got.
     pub(super) async fn acquire(&mut self, feeds: &[Arc<str>]) -> Vec<Arc<str>> {
         let now = Instant::now();
         let mut room = self.share(feeds.len(), now).saturating_sub(self.held.len());
         let mut got = Vec::new();
-        // Each begins elsewhere, so that they don't all ask for the same one.
+        // Each worker begins elsewhere, so that they don't all ask for the same feed.
         let (rank, workers) = self.rank(now);
         let (before, behind) = feeds.split_at(feeds.len() * rank / workers);
         for feed in behind.iter().chain(before) {
@@ -208,7 +210,7 @@ impl Leases {
     /// Gives a feed back, so that another worker takes it at once.
     pub(super) async fn release(&mut self, feed: &str) {
         if let Some(held) = self.held.remove(feed) {
-            // Where that fails, it runs out.
+            // Where that fails, the lease runs out.
             let _ = self.store.delete_expect_revision(key(feed), Some(held.revision)).await;
         }
     }
@@ -220,7 +222,7 @@ impl Leases {
         }
     }
 
-    /// The revision of this feed's lease, where it is this worker's.
+    /// Returns the revision of this feed's lease, where the lease is this worker's.
     async fn own(&self, feed: &str) -> Result<Option<u64>, SinkError> {
         let entry = self.store.entry(key(feed)).await;
         let entry = entry.map_err(|e| away("the leases in", e))?;
@@ -230,14 +232,14 @@ impl Leases {
         Ok(own.map(|entry| entry.revision))
     }
 
-    /// How many of so many feeds are this worker's: as many as anybody's, the first ones by name
-    /// one more where it does not come out even.
+    /// Returns how many of so many feeds are this worker's: as many as anybody's, and one more for
+    /// the first workers by name where the division leaves a rest.
     fn share(&self, feeds: usize, now: Instant) -> usize {
         let (rank, workers) = self.rank(now);
         feeds / workers + usize::from(rank < feeds % workers)
     }
 
-    /// This worker's place among those that are here, and how many they are.
+    /// Returns this worker's place among the workers that are here, and their number.
     fn rank(&self, now: Instant) -> (usize, usize) {
         let alive = self.workers.iter().filter(|(_, at)| now < **at + self.span);
         let own = names::token(&self.worker).unwrap_or_default();

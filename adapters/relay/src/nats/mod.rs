@@ -38,27 +38,27 @@ pub use worker::{Worker, WorkerHandle};
 /// | `Restless-Cursor` | the cursor behind it, where that is not the event's id |
 /// | `Restless-Dead` | of a dead letter, and of nothing else: why it was not accepted |
 ///
-/// Values of headers are percent-encoded where they are more than visible ASCII. In a name, what is
-/// no letter, digit, `-` or `_` is `=` and two hexadecimal digits.
+/// Values of headers are percent-encoded where they are more than visible ASCII. In a name, any
+/// character but a letter, digit, `-` or `_` is `=` and two hexadecimal digits for each byte.
 ///
 /// Each message is published with `Nats-Expected-Last-Subject-Sequence`, and that is the atomic
-/// step: the server takes it only where the subject's last message is the one before it. Where the
-/// server says that another one is (10071), that one is read: the same record means that it is
-/// stored, by this worker whose answer was lost, or by another one; any other means that the feed
-/// was moved. A batch that breaks off in the middle has stored its beginning, with the position
-/// behind that.
+/// step: the server takes the message only where the subject's last message is the one before it.
+/// Where the server says that another message is the last (10071), that message is read. The same
+/// record means that the record is stored, by this worker whose answer was lost, or by another one;
+/// any other record means that the feed was moved. A batch that breaks off in the middle has stored
+/// its beginning, with the position behind that.
 ///
-/// `Nats-Msg-Id` plays no part: the server keeps one window of those for a whole stream, so two
+/// `Nats-Msg-Id` plays no part. The server keeps one window of those for a whole stream, so two
 /// feeds whose ids are milliseconds would swallow each other's events; and the window ends.
 ///
-/// A subject whose messages are all gone, by the stream's limits, has 0 as its last sequence. So
-/// the position also stands in a bucket (`restless-positions`), and the later of both counts.
+/// A subject whose messages are all gone, by the stream's limits, has 0 as its last sequence. The
+/// position therefore also stands in a bucket (`restless-positions`), and the later of both counts.
 ///
-/// A message is stored once the server says so. What a server has that loses its power is a matter
-/// of its `sync_interval` (2 minutes unless set) and of the stream's replicas. A process that is
+/// A message is stored once the server says so. What a server keeps when its power fails depends on
+/// its `sync_interval` (2 minutes unless set) and on the stream's replicas. A process that is
 /// killed loses nothing.
 ///
-/// It wants a tokio runtime, as its client does.
+/// The sink wants a tokio runtime, as its client does.
 #[derive(Clone)]
 pub struct Nats {
     client: async_nats::Client,
@@ -82,9 +82,9 @@ struct Open {
 #[derive(Clone, Debug)]
 struct Known {
     position: Position,
-    /// The sequence in the stream of the subject's last message; 0 where there is none.
+    /// The sequence in the stream of the subject's last message; 0 for a subject without one.
     last: u64,
-    /// The revision of the position in the bucket; 0 where there is none.
+    /// The revision of the position in the bucket; 0 where the bucket has none.
     revision: u64,
 }
 
@@ -93,15 +93,15 @@ const CURSOR: &str = "Restless-Cursor";
 const EVENT_ID: &str = "Restless-Event-Id";
 const DEAD: &str = "Restless-Dead";
 
-/// What a message needs beside its content, at most: a cursor and an id of 4 KiB, percent-encoded,
+/// The most that a message needs beside its content: a cursor and an id of 4 KiB, percent-encoded,
 /// and a reason.
 const MOST_HEADER_BYTES: usize = 32 << 10;
 
-/// What is kept of a reason, in bytes before it is encoded.
+/// The most that is kept of a reason, in bytes before encoding.
 const MOST_REASON_BYTES: usize = 1024;
 
 impl Nats {
-    /// A store by this connection. Nothing is asked of the server before the first step; what is
+    /// Makes a store by this connection. The server is first asked at the first step; what is
     /// missing there is made then, a stream and a bucket in files.
     pub fn new(client: async_nats::Client) -> Self {
         Self {
@@ -115,29 +115,29 @@ impl Nats {
         }
     }
 
-    /// Into the stream of this name. Default: `RESTLESS`. One that is there already is taken as it
-    /// is, with its limits and replicas.
+    /// Stores into the stream of this name. Default: `RESTLESS`. A stream that is there already is
+    /// taken as it is, with its limits and replicas.
     #[must_use]
     pub fn stream(mut self, name: impl Into<String>) -> Self {
         self.stream = name.into();
         self
     }
 
-    /// Under subjects that begin with this. Default: `restless.feeds`.
+    /// Sets the beginning of the subjects. Default: `restless.feeds`.
     #[must_use]
     pub fn subjects(mut self, beginning: impl Into<String>) -> Self {
         self.subjects = beginning.into();
         self
     }
 
-    /// With positions in the bucket of this name. Default: `restless-positions`.
+    /// Keeps positions in the bucket of this name. Default: `restless-positions`.
     #[must_use]
     pub fn bucket(mut self, name: impl Into<String>) -> Self {
         self.bucket = name.into();
         self
     }
 
-    /// How many servers have a copy of what this makes. Default: 1.
+    /// Sets how many servers have a copy of what the sink makes. Default: 1.
     #[must_use]
     pub fn replicas(mut self, count: usize) -> Self {
         self.replicas = count.max(1);
@@ -171,12 +171,12 @@ impl Nats {
         Ok(format!("{}.{}", self.subjects, names::token(feed)?))
     }
 
-    /// What the server says of a feed.
+    /// Asks what the server has of a feed.
     async fn look(&mut self, feed: &str) -> Result<Known, SinkError> {
         let (subject, key) = (self.subject(feed)?, names::token(feed)?);
         let open = self.open().await?;
-        // First the bucket, which comes second when something is stored: a position in it is one
-        // of a message that is there, or has gone.
+        // The bucket is read first, although it is written second: a position in the bucket is then
+        // that of a message that is there, or has gone.
         let entry = format!("{}{key}", open.positions.prefix);
         let entry = last_of(&open.positions.stream, &entry).await?;
         let message = last_of(&open.stream, &subject).await?;
@@ -255,7 +255,7 @@ impl Nats {
         }
     }
 
-    /// The most bytes of content that a message may have here.
+    /// Returns the most bytes of content that a message may have here.
     fn most_content_bytes(&self) -> usize {
         let of_server = self.client.server_info().max_payload;
         let of_stream = self.open.as_ref().map(|open| open.stream.cached_info());
@@ -281,8 +281,8 @@ impl Sink for Nats {
         let known = known.filter(|known| known.position.sequence == expected && known.last > 0);
         let mut known = match known {
             Some(known) => known,
-            // With nothing on the subject its sequence is no fence against a worker that is far
-            // behind: the bucket is.
+            // Without a message on the subject, its sequence is no fence against a worker that is
+            // far behind: the bucket is the fence.
             None => self.look(&batch.feed).await?,
         };
         if known.position.sequence != expected {
@@ -301,17 +301,17 @@ impl Sink for Nats {
     }
 }
 
-/// A record as a message: its headers and its content, of which no more than `most` bytes.
+/// Makes a message of a record: its headers and its content, at most `most` bytes of the content.
 fn message(number: u64, record: &Record, most: usize) -> (HeaderMap, Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(SEQUENCE, number.to_string().as_str());
     let mut cursor = record.cursor.as_deref();
     let content = match &record.content {
         Content::Event(event) => {
-            // One that is longer than any cursor is in the content alone.
+            // An id that is longer than any cursor is in the content alone.
             if let Some(id) = event.event_id().filter(|id| !id.is_empty() && id.len() <= 4096) {
                 headers.insert(EVENT_ID, &*names::value(id));
-                // As it nearly always is.
+                // The cursor nearly always is the id.
                 cursor = cursor.filter(|cursor| *cursor != id);
             }
             Bytes::copy_from_slice(event.raw().as_bytes())
@@ -329,7 +329,7 @@ fn message(number: u64, record: &Record, most: usize) -> (HeaderMap, Bytes) {
     (headers, content)
 }
 
-/// The last message of a subject.
+/// Returns the last message of a subject.
 async fn last_of(stream: &Stream, subject: &str) -> Result<Option<StreamMessage>, SinkError> {
     match stream.get_last_raw_message_by_subject(subject).await {
         Ok(message) => Ok(Some(message)),
@@ -361,7 +361,7 @@ fn is_same(message: &StreamMessage, number: u64, record: &Record, content: &Byte
         && message.payload == *content
 }
 
-/// A position as a value in the bucket: its number, and the cursor where there is one.
+/// Makes a position a value for the bucket: its number, and the cursor where there is one.
 fn note_of(position: &Position) -> Bytes {
     match &position.cursor {
         Some(cursor) => format!("{} {}", position.sequence, names::value(cursor)).into(),

@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use crate::SinkError;
 
-/// A feed's name as one token of a subject, and as a key of a bucket: letters, digits, `-` and `_`
-/// as they are, each other byte as `=` and two digits.
+/// Makes a feed's name one token of a subject, and a key of a bucket: letters, digits, `-` and `_`
+/// stay as they are, each other byte becomes `=` and two digits.
 ///
 /// # Errors
 ///
@@ -30,7 +30,7 @@ pub(super) fn token(name: &str) -> Result<String, SinkError> {
     Ok(token)
 }
 
-/// The name that a token was made of; `None` where it is none of ours.
+/// Returns the name that a token was made of; `None` for a token that is not ours.
 pub(super) fn name(token: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(token.len());
     let mut rest = token.as_bytes();
@@ -47,16 +47,16 @@ pub(super) fn name(token: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Longest name of a feed. A subject is part of a line of at most 4 KiB.
+/// The longest name of a feed. A subject is part of a line of at most 4 KiB.
 const MOST_NAME_BYTES: usize = 1000;
 
-/// A text as the value of a header, whatever is in it.
+/// Makes a text the value of a header, whatever is in the text.
 pub(super) fn value(text: &str) -> Cow<'_, str> {
     const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
     utf8_percent_encode(text, ESCAPED).into()
 }
 
-/// The text of such a value; `None` where it is none.
+/// Returns the text of such a value; `None` where it is none.
 pub(super) fn text(value: &str) -> Option<String> {
     percent_decode_str(value).decode_utf8().ok().map(Cow::into_owned)
 }

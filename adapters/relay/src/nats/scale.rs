@@ -18,11 +18,12 @@
 //! | NATS JetStream | 1 | 7,000 | 152 µs | 96 µs |
 //! | NATS JetStream | 8 | 23,200 | 42 µs | 26 µs |
 //!
-//! A feed waits for the answer to each message, for the next one names it as the last: so one feed
-//! is bound by the way to the server and back, and many by the processors. Leases: 30,500 renewals
-//! a second, at 21 µs of the server each. A subject with a message takes about 200 bytes of the
-//! server's memory (200,000 of them). An idle subscription takes 5 KiB of the worker's memory and
-//! one that was just read from up to 25 KiB, TLS not counted.
+//! A feed waits for the answer to each message, for the next message names it as the last. One feed
+//! is therefore bound by the way to the server and back, and many feeds by the processors. Leases:
+//! 30,500 renewals a second, at 21 µs of the server each. A subject with a message takes about 200
+//! bytes of the server's memory (200,000 of them were measured). An idle subscription takes 5 KiB
+//! of the worker's memory, and a subscription that was just read from takes up to 25 KiB, TLS not
+//! counted.
 //!
 //! # What bounds a million
 //!
@@ -35,10 +36,10 @@
 //! | watches | each renewal goes to each worker | 267,000 messages a second to 20 workers with 5 min | the network, and each worker's own core | the list in 20 parts, a bucket for each, two or three workers on a part: 2,000 a second in each |
 //! | memory of the servers | three subjects: events, position, lease | 600 MB | | no bound |
 //!
-//! So a million feeds that bring an event a minute are some 20 workers and three servers. The list
-//! of feeds is cut into parts by the operator ([`Worker::bucket`](super::Worker::bucket) names a
-//! part's leases): a watch of all leases by all workers is what grows fastest, by their product.
+//! A million feeds that bring an event a minute are therefore some 20 workers and three servers.
+//! The operator cuts the list of feeds into parts ([`Worker::bucket`](super::Worker::bucket) names
+//! a part's leases): a watch of all leases by all workers grows fastest, by their product.
 //!
-//! What was not tried: a million feeds. The most in one test are a thousand subscriptions on one
-//! client, and 50,000 leases in one bucket. Nor were clusters of servers, whose replicas make each
-//! publish dearer.
+//! A million feeds were not tried. The most in one test are a thousand subscriptions on one client,
+//! and 50,000 leases in one bucket. Clusters of servers, whose replicas make each publish dearer,
+//! were left out too.

@@ -19,13 +19,13 @@ use crate::{Ended, Feed, Handle, Relay, RelayError, Sink, SinkError};
 /// One of any number of workers, on any number of machines, that share a list of feeds: each feed
 /// is relayed by one of them.
 ///
-/// Who works on what stands in a bucket of NATS as leases, which are created, renewed, and run out.
-/// Feeds are spread evenly, and move when a worker joins, leaves or dies: within two lease times
-/// after that each has its relay. A worker that can't renew its leases stops at their end.
+/// Leases in a bucket of NATS say who works on what; they are created, renewed, and run out. Feeds
+/// are spread evenly, and move when a worker joins, leaves or dies: within two lease times after
+/// that each feed has its relay. A worker that can't renew its leases stops at their end.
 ///
-/// Leases only save work. What keeps it right is the store's compare-and-set: two workers on one
-/// feed, by a clock that stands still or a network that is cut, store each event once. So any
-/// [`Sink`] will do.
+/// Leases only save work. The store's compare-and-set keeps the store right: two workers on one
+/// feed, by a clock that stands still or a network that is cut, store each event once. Any [`Sink`]
+/// is therefore good enough.
 ///
 /// ```no_run
 /// use restless_relay::nats::{Nats, Worker, async_nats};
@@ -56,7 +56,7 @@ pub struct Worker<R: Runtime, S> {
     stop: watch::Sender<bool>,
 }
 
-/// A handle to a worker that runs elsewhere: what it works on, and how to end it.
+/// A handle to a worker that runs elsewhere: what the worker works on, and how to end the worker.
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
     held: watch::Receiver<BTreeMap<Arc<str>, Handle>>,
@@ -64,12 +64,12 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// The feeds that it works on now, each with the handle of its relay.
+    /// Returns the feeds that the worker works on now, each with the handle of its relay.
     pub fn feeds(&self) -> BTreeMap<Arc<str>, Handle> {
         self.held.borrow().clone()
     }
 
-    /// Waits until it works on others; `None` once the worker is gone.
+    /// Waits until the worker works on other feeds; `None` once the worker is gone.
     ///
     /// # Cancel safety
     ///
@@ -91,8 +91,8 @@ where
     S: Sink + Sync + 'static,
     Relay<R, S>: Send + Sync,
 {
-    /// A worker on these feeds; all workers have the same list. `id` is its own, such as the host's
-    /// name and the process's number. `sink` makes the store for a feed's relay.
+    /// Makes a worker on these feeds; all workers have the same list. `id` is the worker's own,
+    /// such as the host's name and the process's number. `sink` makes the store for a feed's relay.
     pub fn new(
         client: Client<R>,
         nats: async_nats::Client,
@@ -114,27 +114,27 @@ where
         }
     }
 
-    /// How long a lease holds that is not renewed; the same for all workers. Default: 10 s, at
-    /// least 1 s. Each is renewed four times in that.
+    /// Sets how long a lease holds that is not renewed; the same for all workers. Default: 10 s, at
+    /// least 1 s. Each lease is renewed four times in that span.
     pub fn lease(mut self, span: Duration) -> Self {
         self.lease = span.max(Duration::from_secs(1));
         self
     }
 
-    /// With leases in the bucket of this name. Default: `restless-leases`. It is made in memory:
-    /// with the server the leases are gone, and are taken anew.
+    /// Keeps leases in the bucket of this name. Default: `restless-leases`. The bucket is made in
+    /// memory: the leases go with the server, and are taken anew.
     pub fn bucket(mut self, name: impl Into<String>) -> Self {
         self.bucket = name.into();
         self
     }
 
-    /// A handle that watches and ends it from elsewhere.
+    /// Returns a handle that watches the worker and ends it from elsewhere.
     pub fn handle(&self) -> WorkerHandle {
         WorkerHandle { held: self.held.subscribe(), stop: self.stop.clone() }
     }
 
-    /// Works until it is [stopped](WorkerHandle::stop). A server that goes away is waited for; a
-    /// relay that ends with an error is run again after a lease's time, and says why in its
+    /// Works until it is [stopped](WorkerHandle::stop). The worker waits for a server that goes
+    /// away. A relay that ends with an error is run again after a lease's time, and says why in its
     /// [progress](crate::Progress) until then.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ where
     ///
     /// Dropping the future drops all relays, and the leases run out.
     pub async fn run(self) -> Result<(), SinkError> {
-        // What makes no key could never be leased.
+        // A name that makes no key could never be leased.
         self.feeds.keys().try_for_each(|name| names::token(name).map(drop))?;
         names::token(&self.id)?;
         let mut stop = self.stop.subscribe();
@@ -156,7 +156,7 @@ where
         let (mut leases, mut watch) = opened?;
         let names: Vec<Arc<str>> = self.feeds.keys().cloned().collect();
         let mut relays = Relays::default();
-        // The first turn only says that it is here, and waits for the others to be known.
+        // The first turn only says that this worker is here, and waits for the others to be known.
         let mut is_known = false;
         let mut turn = tokio::time::interval(leases.pause());
         turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -208,7 +208,7 @@ where
         Ok(())
     }
 
-    /// The leases, however long the server needs to have them.
+    /// Opens the leases, however long the server needs.
     async fn open(&self) -> Result<(Leases, Watch), SinkError> {
         loop {
             match Leases::open(&self.nats, &self.bucket, &self.id, self.lease).await {
@@ -271,7 +271,7 @@ enum Happened {
     Turn,
 }
 
-/// The next change of the leases; `None` where the watch has broken off.
+/// Waits for the next change of the leases; `None` where the watch has broken off.
 async fn next(watch: &mut Watch) -> Option<Entry> {
     poll_fn(|cx| Pin::new(&mut *watch).poll_next(cx)).await?.ok()
 }
@@ -291,9 +291,9 @@ struct Running {
 
 enum State {
     Runs(AbortHandle),
-    /// Told to stop, for its feed goes to another worker.
+    /// The relay was told to stop, for its feed goes to another worker.
     Stops(AbortHandle),
-    /// Ended with an error, and is run again at this time.
+    /// The relay ended with an error, and is run again at this time.
     Rests(Instant),
     /// The stream is over.
     Over,
@@ -311,7 +311,8 @@ impl Relays {
         self.running.insert(name, Running { handle, state: State::Runs(task) });
     }
 
-    /// The next relay that ends, and how; without an answer where it was dropped or has panicked.
+    /// Waits for the next relay that ends, and returns how; without an answer where the relay was
+    /// dropped or has panicked.
     async fn next(&mut self) -> (Id, Option<Result<Ended, RelayError>>) {
         match self.tasks.join_next_with_id().await {
             Some(Ok((id, ended))) => (id, Some(ended)),
@@ -320,7 +321,7 @@ impl Relays {
         }
     }
 
-    /// Takes note of its end. What is returned is to be given back.
+    /// Takes note of a relay's end. Returns the feed to give back, if any.
     fn over(
         &mut self,
         (id, ended): (Id, Option<Result<Ended, RelayError>>),
@@ -340,13 +341,13 @@ impl Relays {
                 self.running.remove(&name);
                 Some(name)
             }
-            // An earlier one of this feed's.
+            // The relay is an earlier one of this feed's.
             State::Runs(_) | State::Stops(_) | State::Rests(_) | State::Over => None,
         }
     }
 
-    /// Tells the relay of a feed to stop. Where it does not run, its feed is to be given back at
-    /// once.
+    /// Tells the relay of a feed to stop. Where the relay does not run, its feed is to be given
+    /// back at once.
     fn stop(&mut self, name: &Arc<str>) -> Option<Arc<str>> {
         let Some(running) = self.running.get_mut(name) else { return Some(Arc::clone(name)) };
         match &running.state {
@@ -370,7 +371,7 @@ impl Relays {
         }
     }
 
-    /// The feeds whose relays are to be run again.
+    /// Returns the feeds whose relays are to be run again.
     fn due(&self, now: Instant) -> Vec<Arc<str>> {
         let rests = |running: &Running| matches!(running.state, State::Rests(at) if at <= now);
         let due = self.running.iter().filter(|(_, running)| rests(running));

@@ -15,7 +15,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `None` where there is none: the test says so and does nothing.
+    /// Returns `None` where the server is missing: the test then says so and ends.
     pub(crate) fn start() -> Option<Self> {
         let is_there = Command::new(PROGRAM).arg("--version").stdout(Stdio::null()).status();
         if !is_there.is_ok_and(|status| status.success()) {

@@ -90,7 +90,7 @@ fn programs() -> Option<PathBuf> {
     programs.join("postgres").exists().then_some(programs)
 }
 
-/// It refuses to run as root.
+/// The server refuses to run as root.
 fn as_server(program: &Path) -> Command {
     let mut command = Command::new(program);
     if let Some((user, group)) = ids() {

@@ -1,6 +1,6 @@
 //! The store in NATS JetStream, and workers that share feeds by leases there, against the real
-//! server: Debian's, started here in a temporary folder. Where there is none, each test says so
-//! and does nothing.
+//! server: Debian's, started here in a temporary folder. Where the server is missing, each test
+//! says so and ends.
 #![cfg(feature = "nats")]
 
 #[path = "../common/mod.rs"]
