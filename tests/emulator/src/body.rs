@@ -22,14 +22,14 @@ pub(crate) enum Source {
     Bytes(Bytes),
     /// A feed, live.
     Feed(Box<Live>),
-    /// The same in a content coding, each event flushed, until the coding has ended.
+    /// The same feed in a content coding, each event flushed, until the coding has ended.
     Coded(Box<Live>, Option<Box<Coder>>),
     /// A script: each piece, and the pause before it.
     Script(std::vec::IntoIter<(Duration, Bytes)>),
 }
 
 impl Source {
-    /// These bytes as they stand in its content.
+    /// Puts these bytes into the form that they have in the content.
     fn code(&mut self, bytes: Bytes) -> Bytes {
         match self {
             Self::Coded(_, Some(coder)) if !bytes.is_empty() => coder.code(&bytes).into(),
@@ -37,7 +37,7 @@ impl Source {
         }
     }
 
-    /// What ends its coding, once.
+    /// Returns what ends the content's coding, once.
     fn finish(&mut self) -> Option<Bytes> {
         match self {
             Self::Coded(_, coder) => coder.take().map(|coder| coder.finish().into()),
@@ -63,7 +63,7 @@ impl Live {
         &mut self.subscription
     }
 
-    /// The next event or heartbeat; `None` when the feed is closed.
+    /// Returns the next event or heartbeat; `None` when the feed is closed.
     async fn next(&mut self) -> Option<Chunk> {
         loop {
             match self.subscription.read(Transport::Sse) {

@@ -20,13 +20,14 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// A whole content in this coding, for a fault's body.
+    /// Codes a whole content in this coding, for a fault's body.
     pub fn code(self, content: &[u8]) -> Bytes {
         let mut coder = Coder::new(self);
         [coder.code(content), coder.finish()].concat().into()
     }
 
-    /// The first one that a request asks for and that is known here; a weight of 0 refuses.
+    /// Returns the first coding that a request asks for and that is known here; a weight of 0
+    /// refuses.
     pub(crate) fn asked(fields: &HeaderMap) -> Option<Self> {
         let values = fields.get_all(header::ACCEPT_ENCODING).into_iter();
         values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).find_map(
@@ -44,7 +45,7 @@ impl Coding {
         )
     }
 
-    /// As `Content-Encoding` has it.
+    /// Returns the coding as `Content-Encoding` has it.
     pub(crate) fn field(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Brotli => "br",
@@ -73,7 +74,7 @@ impl Coder {
         }
     }
 
-    /// This piece coded and flushed, so that it can be read before the next one comes.
+    /// Codes and flushes this piece, so that it can be read before the next piece comes.
     pub(crate) fn code(&mut self, piece: &[u8]) -> Vec<u8> {
         match self {
             Self::Brotli(writer) => flushed(writer.as_mut(), piece),
@@ -88,7 +89,7 @@ impl Coder {
         })
     }
 
-    /// What ends the coding.
+    /// Returns what ends the coding.
     pub(crate) fn finish(self) -> Vec<u8> {
         match self {
             Self::Brotli(writer) => Ok(writer.into_inner()),

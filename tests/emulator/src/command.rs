@@ -32,8 +32,9 @@ use crate::{
 /// Does what `args` ask for: serves until SIGINT or SIGTERM, or prints the usage or the version.
 /// The name of the program is no argument; `program` is its name in what is printed.
 ///
-/// What a shell can paste goes to standard output, a line for each request to standard error. This
-/// blocks, on a runtime of its own: within an async program it wants a thread of its own.
+/// What a shell can paste goes to standard output, a line for each request to standard error. The
+/// function blocks, on a runtime of its own: within an async program the function wants a thread of
+/// its own.
 ///
 /// # Errors
 ///
@@ -55,18 +56,18 @@ where
     }
 }
 
-/// What `--help` prints, for a program of that name.
+/// Returns what `--help` prints, for a program of that name.
 #[must_use]
 pub fn usage(program: &str) -> String {
     let differences = differences::plain();
     format!("Usage: {program} [OPTIONS]\n\n{OPTIONS}\n{ENGINES}\n{differences}")
 }
 
-/// Why the command did not do what it was asked to.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An argument that is unknown, or a value that can't be one.
+    /// An argument is unknown, or has a value that can't be one.
     #[error("{why}\n\n{usage}")]
     Arguments {
         /// What is wrong with which argument.
@@ -77,18 +78,18 @@ pub enum Error {
     /// The stream of `--demo` could not be added.
     #[error("the stream of --demo cannot be added")]
     Demo(#[from] AddStreamError),
-    /// Standard output takes no more; a reader that is gone is no error.
+    /// Standard output is broken; a reader that is gone is no error.
     #[error("standard output: {0}")]
     Output(io::Error),
-    /// The file of `--replay` is no recording, or can't be read.
+    /// The file of `--replay` can't be read as a recording.
     #[error("cannot replay {}", file.display())]
     Replay {
-        /// Which file.
+        /// The file's path.
         file: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         source: RecordingError,
     },
-    /// The system gave no runtime, or no signals.
+    /// The system lacks a runtime, or signals.
     #[error("cannot wait for a signal")]
     Signals(#[source] io::Error),
     /// The emulator, or the upstream of `--demo`, did not start.
@@ -97,7 +98,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// 2 for arguments, else 1.
+    /// Returns 2 for arguments, else 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -160,7 +161,7 @@ enum Asked {
 /// The stream of `--demo`: the same in every run, so that a client goes on after a restart.
 const DEMO_ID: &str = "stream_demo";
 
-/// Prints on standard output. A reader that is gone wants no more; a disk that is full does.
+/// Prints on standard output. A reader that is gone is no error; a disk that is full is one.
 fn say(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -175,7 +176,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
         api_key: DEFAULT_API_KEY.to_owned(),
         hmac_secret: DEFAULT_HMAC_SECRET.to_owned(),
         heartbeat: Duration::from_secs(15),
-        // Set to nothing it is as good as not set.
+        // A variable that is empty counts as missing.
         jq: std::env::var_os("RESTLESS_JQ").filter(|jq| !jq.is_empty()).map(PathBuf::from),
         replay: None,
         speed: 1.0,
@@ -186,7 +187,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
             Long("port") => args.port = parser.value()?.parse()?,
             Long("api-key") => {
                 args.api_key = parser.value()?.parse_with(|key| {
-                    // It has to fit in a header field.
+                    // The key has to fit in a header field.
                     if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()) {
                         Ok(key.to_owned())
                     } else {
@@ -224,7 +225,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
 }
 
 fn serve(args: Args) -> Result<(), Error> {
-    // Before anything is said: who reads the first line may send a signal right away.
+    // The runtime comes before anything is said: a reader of the first line may send a signal right
+    // away.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::Signals)?;
     let interrupted = runtime.block_on(async { interrupted() }).map_err(Error::Signals)?;
@@ -285,7 +287,8 @@ fn recorded(file: PathBuf) -> Result<Recording, Error> {
         .map_err(|source| Error::Replay { file, source })
 }
 
-/// Completes on SIGINT or SIGTERM; the signals are caught from the moment this returns.
+/// Completes on SIGINT or SIGTERM; the signals are caught from the moment when the function
+/// returns.
 #[cfg(unix)]
 fn interrupted() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -29,14 +29,14 @@ pub const DEFAULT_API_KEY: &str = "rs_0123456789abcdef";
 /// The secret an emulator signs with unless it is told another.
 pub const DEFAULT_HMAC_SECRET: &str = "emulator-secret";
 
-/// How long a dropped emulator waits for a jq filter: it ends by itself at its next step.
+/// How long a dropped emulator waits for a jq filter, which ends by itself at its next step.
 const SHUTDOWN: Duration = Duration::from_millis(100);
 
 /// A running Restless Stream server on 127.0.0.1, on a thread of its own.
 ///
 /// Every method can be called from any thread, inside an async runtime too; none waits for the
-/// network. Dropping it closes every socket and joins the thread; a WebSocket gets Close 1001, and
-/// a moment to answer it.
+/// network. Dropping the emulator closes every socket and joins the thread; a WebSocket gets Close
+/// 1001, and a moment to answer.
 ///
 /// ```
 /// use restless_emulator::Emulator;
@@ -89,77 +89,78 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The port on 127.0.0.1; 0, the default, lets the operating system choose.
+    /// Sets the port on 127.0.0.1; 0, the default, lets the operating system choose.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// The only API key that is accepted. Default [`DEFAULT_API_KEY`].
+    /// Sets the only API key that is accepted. Default: [`DEFAULT_API_KEY`].
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = key.into();
         self
     }
 
-    /// The secret that events are signed with. Default [`DEFAULT_HMAC_SECRET`].
+    /// Sets the secret that events are signed with. Default: [`DEFAULT_HMAC_SECRET`].
     pub fn hmac_secret(mut self, secret: impl Into<String>) -> Self {
         self.hmac_secret = secret.into();
         self
     }
 
-    /// The silence after which an event stream gets a comment, a WebSocket a Ping. Default 15 s; at
-    /// least 1 ms.
+    /// Sets the silence after which an event stream gets a comment, a WebSocket a Ping. Default: 15
+    /// s; at least 1 ms.
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.heartbeat = every.max(Duration::from_millis(1));
         self
     }
 
-    /// How many past events a stream keeps for replaying. Default 1,000; at least 1.
+    /// Sets how many past events a stream keeps for replaying. Default: 1,000; at least 1.
     pub fn ring(mut self, events: usize) -> Self {
         self.ring = events.max(1);
         self
     }
 
-    /// How long one second of a polling interval lasts, so that a test can poll every few
-    /// milliseconds with an interval of 1. Default 1 s; at least 1 ms.
+    /// Sets how long one second of a polling interval lasts, so that a test can poll every few
+    /// milliseconds with an interval of 1. Default: 1 s; at least 1 ms.
     pub fn seconds_are(mut self, second: Duration) -> Self {
         self.second = second.max(Duration::from_millis(1));
         self
     }
 
-    /// How long a direct stream goes on, with its past events, after its last subscriber left.
-    /// Default 60 s.
+    /// Sets how long a direct stream goes on, with its past events, after its last subscriber left.
+    /// Default: 60 s.
     pub fn direct_linger(mut self, linger: Duration) -> Self {
         self.direct_linger = linger;
         self
     }
 
-    /// How long a direct session lives. Default one hour.
+    /// Sets how long a direct session lives. Default: one hour.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;
         self
     }
 
-    /// A jq to run filters in: a path, or a name to look for in `PATH`. Each run is a process of
-    /// its own, without the environment of this one, and is killed after 5 s. Default none: filters
-    /// run in jaq, a jq in Rust, which differs in some things. The crate's `README.md` lists these;
-    /// a filter that uses one is warned of it in a field `x-emulator-warning` of the reply.
+    /// Sets a jq to run filters in: a path, or a name to look for in `PATH`. Each run is a process
+    /// of its own, without the environment of this one, and is killed after 5 s. Default: none.
+    /// Filters then run in jaq, a jq in Rust, which differs in some things. The crate's `README.md`
+    /// lists these; a field `x-emulator-warning` of the reply warns of a filter that uses one.
     pub fn jq(mut self, program: impl Into<PathBuf>) -> Self {
         self.jq = Some(program.into());
         self
     }
 
-    /// Whether each request is told in a line on standard error, without any key, and each warning
-    /// of a filter. Default no.
+    /// Sets whether each request, and each warning of a filter, is told in a line on standard
+    /// error, without any key. Default: no.
     pub fn log_requests(mut self, log: bool) -> Self {
         self.log = log;
         self
     }
 
-    /// Starts the emulator. When it returns, connections are accepted.
+    /// Starts the emulator. When the call returns, connections are accepted.
     ///
     /// # Errors
-    /// [`StartError`], if the port can't be bound, the thread can't be started, or the jq is none.
+    /// [`StartError`], if the port can't be bound, the thread can't be started, or the jq
+    /// is another program.
     pub fn start(self) -> Result<Emulator, StartError> {
         let engine = match self.jq {
             Some(program) => {
@@ -216,40 +217,42 @@ impl Emulator {
         Self::builder().start()
     }
 
-    /// An emulator with other settings.
+    /// Starts an emulator with other settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
     // Where it is, and who may use it
 
-    /// The base URL for REST calls: `http://127.0.0.1:PORT`.
+    /// Returns the base URL for REST calls: `http://127.0.0.1:PORT`.
     pub fn api_base_url(&self) -> String {
         self.hub.base_url()
     }
 
-    /// The base URL for runtime URLs. The same as [`api_base_url`](Self::api_base_url): the two
-    /// sides differ by path. Start a second emulator where they must not share an origin.
+    /// Returns the base URL for runtime URLs. The URL is the same as
+    /// [`api_base_url`](Self::api_base_url): the two sides differ by path. Start a second emulator
+    /// where the sides must not share an origin.
     pub fn stream_base_url(&self) -> String {
         self.hub.base_url()
     }
 
-    /// The address it listens on.
+    /// Returns the address that the emulator listens on.
     pub fn address(&self) -> SocketAddr {
         self.hub.address
     }
 
-    /// The API key that it takes.
+    /// Returns the API key that the emulator takes.
     pub fn api_key(&self) -> &str {
         &self.hub.config.api_key
     }
 
-    /// The secret that it signs with.
+    /// Returns the secret that the emulator signs with.
     pub fn hmac_secret(&self) -> &str {
         &self.hub.config.hmac_secret
     }
 
-    /// What runs its filters, by name and version: `jq-1.6`, say, or `jaq 3.1`.
+    /// Returns what runs the emulator's filters, by name and version, such as `jq-1.6` or `jaq
+    /// 3.1`.
     pub fn filters_run_in(&self) -> &str {
         self.hub.config.engine.name()
     }
@@ -265,8 +268,8 @@ impl Emulator {
         self.create(None, body)
     }
 
-    /// As [`add_stream`](Self::add_stream), under an id of the caller's, which a client then finds
-    /// again after a restart.
+    /// Does what [`add_stream`](Self::add_stream) does, under an id of the caller's, which a client
+    /// then finds again after a restart.
     ///
     /// # Errors
     /// As `add_stream`, and if there is a stream of this id.
@@ -290,22 +293,22 @@ impl Emulator {
             .map_err(|error| AddStreamError(error.0))
     }
 
-    /// The SSE URL of a managed stream.
+    /// Returns the SSE URL of a managed stream.
     pub fn sse_url(&self, stream_id: &str) -> String {
         urls::sse(&self.hub.base_url(), &[("streamId", stream_id)])
     }
 
-    /// The WebSocket URL of a managed stream.
+    /// Returns the WebSocket URL of a managed stream.
     pub fn websocket_url(&self, stream_id: &str) -> String {
         urls::websocket(&self.hub.base_url(), &[("streamId", stream_id)])
     }
 
     /// Emits an update of a stream, session or direct stream, as if its upstream had just said
-    /// `data`; no upstream is asked, and data that did not change is emitted too. Returns the
-    /// event's id.
+    /// `data`. The upstream is left unasked, and data that did not change is emitted too. Returns
+    /// the event's id.
     ///
     /// # Errors
-    /// [`PublishError`], if there is no such stream, or `data` is not JSON.
+    /// [`PublishError`], if the stream is unknown, or `data` is not JSON.
     pub fn publish(&self, id: &str, data: &str) -> Result<String, PublishError> {
         self.hub.publish(id, data)
     }
@@ -325,18 +328,19 @@ impl Emulator {
 
     // What happened
 
-    /// The events that a stream, session or direct stream keeps, oldest first; none if there is
-    /// none of that id.
+    /// Returns the events that a stream, session or direct stream keeps, oldest first; an unknown
+    /// id has none.
     pub fn log(&self, id: &str) -> Vec<LoggedEvent> {
         self.hub.any_feed(id).map(|feed| feed.log()).unwrap_or_default()
     }
 
-    /// The ids of all streams: managed ones in the order of creation, sessions, direct streams.
+    /// Returns the ids of all streams: managed ones in the order of creation, sessions, direct
+    /// streams.
     pub fn ids(&self) -> Vec<String> {
         self.hub.ids()
     }
 
-    /// The last 10,000 requests, oldest first.
+    /// Returns the last 10,000 requests, oldest first.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.hub.requests(|requests| requests.iter().cloned().collect())
     }
@@ -346,12 +350,12 @@ impl Emulator {
         self.hub.requests(std::collections::VecDeque::clear);
     }
 
-    /// How many connections are open, of any kind.
+    /// Returns how many connections are open, of any kind.
     pub fn connections(&self) -> usize {
         self.hub.connections.load(Ordering::Acquire)
     }
 
-    /// How many event streams are being served, of any stream, over SSE and WebSocket.
+    /// Returns how many event streams are being served, of any stream, over SSE and WebSocket.
     pub fn subscribers(&self) -> usize {
         self.hub.subscribers()
     }
@@ -368,7 +372,7 @@ impl Emulator {
         self.hub.faults.clear();
     }
 
-    /// How many requests will still meet a fault.
+    /// Returns how many requests will still meet a fault.
     pub fn pending_faults(&self) -> usize {
         self.hub.faults.pending()
     }
@@ -396,8 +400,8 @@ impl Emulator {
 
     // Waiting
 
-    /// Waits until `condition` holds; it is looked at whenever something in the emulator changes:
-    /// a connection, a subscriber, a request, an event.
+    /// Waits until `condition` holds. The condition is looked at whenever something in the emulator
+    /// changes: a connection, a subscriber, a request, an event.
     pub fn until<'a>(&'a self, condition: impl Fn(&Self) -> bool + Send + Sync + 'a) -> Until<'a> {
         self.until_named("a condition", condition)
     }
@@ -467,7 +471,7 @@ impl fmt::Debug for Emulator {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The port is taken, or not ours to take.
+    /// The port is taken, or the emulator may not take it.
     #[error("cannot listen on {address}")]
     Bind {
         /// The address that was asked for.
@@ -475,20 +479,20 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// The program that filters are to run in is no jq.
+    /// The program that filters are to run in is another one than jq.
     #[error("cannot run filters in {}: {why}", program.display())]
     Jq {
         /// The program that was asked for.
         program: PathBuf,
-        /// What it is, or says.
+        /// What the program is, or says.
         why: String,
     },
-    /// No thread, or no runtime for it.
+    /// The thread, or the runtime for it, could not be started.
     #[error("cannot start the emulator's thread")]
     Thread(#[source] io::Error),
 }
 
-/// A body that a create call would be answered 400 for.
+/// A body to which a create call would answer 400.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct AddStreamError(String);

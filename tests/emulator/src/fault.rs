@@ -13,7 +13,7 @@ use crate::feed::{Lapse, Transport};
 use crate::treatment::Treatment;
 use crate::websocket::Order;
 
-/// One thing that goes wrong, once, on the next request it fits.
+/// One thing that goes wrong, once, on the next request that the fault fits.
 ///
 /// A fault is ordered with [`Emulator::inject`](crate::Emulator::inject). Faults wait in a queue;
 /// each request takes the first one that fits it. By default a fault fits runtime requests (event
@@ -21,8 +21,8 @@ use crate::websocket::Order;
 /// [`on_websocket`](Self::on_websocket) and [`on_rest`](Self::on_rest) say otherwise. Faults come
 /// before everything else, authorisation included, so a 401 can be ordered too.
 ///
-/// Counts of bytes are counts of the content, without the head and without the chunked coding's own
-/// bytes, but with its content coding; of a WebSocket, of all frames after the opening handshake.
+/// Counts of bytes are counts of the content, with its content coding; the head and the bytes of
+/// the chunked coding are left out. For a WebSocket, all frames after the opening handshake count.
 /// The parts combine: `Fault::content_type("text/plain").header("x-a", "b").times(2)`.
 ///
 /// ```
@@ -43,7 +43,7 @@ pub struct Fault {
     pub(crate) plan: Plan,
     pub(crate) order: Order,
     pub(crate) websocket_only: bool,
-    /// Only for a request that says where to resume.
+    /// Whether the fault is only for a request that says where to resume.
     resumes_only: bool,
     /// What becomes of the subscriber's place.
     pub(crate) lapse: Option<Lapse>,
@@ -66,13 +66,13 @@ pub(crate) enum Target {
 pub(crate) enum Head {
     /// The connection closes before any byte of a response.
     Close,
-    /// The same, with a TCP reset.
+    /// The connection is reset by TCP before any byte of a response.
     Reset,
     /// The service's own response.
     Serve,
     /// A scripted event stream: each piece, and the pause before it.
     Script(Vec<(Duration, Bytes)>),
-    /// Nothing, for ever.
+    /// The response never comes.
     Silence,
     /// A response of its own.
     Status(StatusCode, Bytes),
@@ -81,14 +81,14 @@ pub(crate) enum Head {
 /// What becomes of the response's content.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
-    /// Sent before everything else.
+    /// Bytes that are sent before everything else.
     pub(crate) prelude: Option<Bytes>,
     pub(crate) limit: Option<Limit>,
     /// What happens at the limit, or after the last byte of a script.
     pub(crate) end: End,
     /// The one byte that is changed.
     pub(crate) corrupt: Option<u64>,
-    /// Most bytes in one piece, each flushed before the next.
+    /// The most bytes in one piece, each flushed before the next.
     pub(crate) piece: Option<usize>,
 }
 
@@ -105,39 +105,39 @@ pub(crate) enum End {
     Clean,
     /// The connection closes in the middle of the content.
     Cut,
-    /// The same, with a TCP reset.
+    /// The connection is reset by TCP in the middle of the content.
     Reset,
     /// Nothing more comes, and the connection stays open.
     Stall,
 }
 
 impl Fault {
-    /// No fault: the request is served as usual. It holds a place in the queue, so that "the first
-    /// is fine, the second is cut" can be said.
+    /// Serves the request as usual, without a fault, and holds a place in the queue: a test can say
+    /// "the first is fine, the second is cut".
     pub fn none() -> Self {
         Self::new(Head::Serve)
     }
 
-    /// The connection closes without a byte of a response.
+    /// Closes the connection without a byte of a response.
     ///
-    /// A connection that is refused by TCP has no request to choose by; see
+    /// A connection that TCP refuses has no request to choose by; see
     /// [`Emulator::stop_listening`](crate::Emulator::stop_listening) for that.
     pub fn refuse() -> Self {
         Self::new(Head::Close)
     }
 
-    /// The connection is reset (TCP RST) without a byte of a response.
+    /// Resets the connection (TCP RST) without a byte of a response.
     pub fn reset() -> Self {
         Self::new(Head::Reset)
     }
 
-    /// No response ever comes, and the connection stays open.
+    /// Holds the response back for ever; the connection stays open.
     pub fn stall_head() -> Self {
         Self::new(Head::Silence)
     }
 
-    /// A response with this status, with [`header`](Self::header)s and a [`body`](Self::body) if
-    /// they are set.
+    /// Answers with this status, with [`header`](Self::header)s and a [`body`](Self::body) if they
+    /// are set.
     ///
     /// # Panics
     /// If `status` is not between 100 and 999.
@@ -146,7 +146,7 @@ impl Fault {
         Self::new(Head::Status(status, Bytes::new()))
     }
 
-    /// A redirect to `location`.
+    /// Redirects to `location`.
     ///
     /// # Panics
     /// As [`status`](Self::status).
@@ -154,104 +154,106 @@ impl Fault {
         Self::status(status).header("location", location)
     }
 
-    /// The service's response with another content type. An empty one means none.
+    /// Answers as the service does, with another content type. An empty text takes the type away.
     pub fn content_type(value: impl Into<String>) -> Self {
         Self::none().header("content-type", value)
     }
 
-    /// The connection closes after `bytes` of the content, without its end: an error to any HTTP
-    /// client.
+    /// Closes the connection after `bytes` of the content, without the content's end: an error to
+    /// any HTTP client.
     pub fn cut_after(bytes: u64) -> Self {
         Self::none().limit(Limit::Bytes(bytes), End::Cut)
     }
 
-    /// As [`cut_after`](Self::cut_after), after this many events (heartbeats don't count).
+    /// Does what [`cut_after`](Self::cut_after) does, after this many events (heartbeats don't
+    /// count).
     pub fn cut_after_events(events: u64) -> Self {
         Self::none().limit(Limit::Events(events), End::Cut)
     }
 
-    /// The connection is reset (TCP RST) after `bytes` of the content. The reset may overtake bytes
+    /// Resets the connection (TCP RST) after `bytes` of the content. The reset may overtake bytes
     /// that the client has not read yet.
     pub fn reset_after(bytes: u64) -> Self {
         Self::none().limit(Limit::Bytes(bytes), End::Reset)
     }
 
-    /// Nothing comes after `bytes` of the content, heartbeats neither; the connection stays open.
+    /// Falls silent after `bytes` of the content, heartbeats included; the connection stays open.
     pub fn stall_after(bytes: u64) -> Self {
         Self::none().limit(Limit::Bytes(bytes), End::Stall)
     }
 
-    /// As [`stall_after`](Self::stall_after), after this many events.
+    /// Does what [`stall_after`](Self::stall_after) does, after this many events.
     pub fn stall_after_events(events: u64) -> Self {
         Self::none().limit(Limit::Events(events), End::Stall)
     }
 
-    /// The content ends as it should after `bytes` of it; a WebSocket without a Close frame, as if
-    /// it were cut.
+    /// Ends the content after `bytes`, as it should end; a WebSocket ends without a Close frame, as
+    /// if it were cut.
     pub fn end_after(bytes: u64) -> Self {
         Self::none().limit(Limit::Bytes(bytes), End::Clean)
     }
 
-    /// The content ends as it should after this many events; a WebSocket with Close 1000.
+    /// Ends the content after this many events, as it should end; a WebSocket ends with Close 1000.
     pub fn end_after_events(events: u64) -> Self {
         Self::none().limit(Limit::Events(events), End::Clean)
     }
 
-    /// One byte of the content is another: all its bits are changed. In a coded content it breaks
-    /// the coding, or what it says. Without effect on a WebSocket.
+    /// Changes all bits of one byte of the content. In a coded content that breaks the coding, or
+    /// what the coding says. Without effect on a WebSocket.
     pub fn corrupt_at(byte: u64) -> Self {
         let mut fault = Self::none();
         fault.plan.corrupt = Some(byte);
         fault
     }
 
-    /// The stream begins with a `retry:` field, in whole milliseconds. Without effect on a
+    /// Begins the stream with a `retry:` field, in whole milliseconds. Without effect on a
     /// WebSocket.
     pub fn retry(after: Duration) -> Self {
         Self::none().and_retry(after)
     }
 
-    /// An event stream of exactly these chunks, then its end; or what
-    /// [`then_cut`](Self::then_cut), [`then_reset`](Self::then_reset) or
+    /// Answers with an event stream of exactly these chunks. After the last one comes the stream's
+    /// end, or what [`then_cut`](Self::then_cut), [`then_reset`](Self::then_reset) or
     /// [`then_stall`](Self::then_stall) say. Each chunk is flushed before the next. On a WebSocket
-    /// they are the bytes after the opening handshake: frames, or what is none.
+    /// the chunks are the bytes after the opening handshake: frames, or other bytes.
     pub fn raw<C: Into<Bytes>>(chunks: impl IntoIterator<Item = C>) -> Self {
         Self::recording(chunks.into_iter().map(|chunk| (Duration::ZERO, chunk)))
     }
 
-    /// As [`raw`](Self::raw), with a pause before each piece: a feed as it was recorded. With
-    /// `.times(usize::MAX)` it is that for everybody.
+    /// Does what [`raw`](Self::raw) does, with a pause before each piece: a feed as it was
+    /// recorded. With `.times(usize::MAX)` everybody gets that feed.
     pub fn recording<C: Into<Bytes>>(pieces: impl IntoIterator<Item = (Duration, C)>) -> Self {
         let pieces = pieces.into_iter().map(|(pause, piece)| (pause, piece.into()));
         Self::new(Head::Script(pieces.collect()))
     }
 
-    /// Only for this stream, session or direct stream, by its id.
+    /// Limits the fault to this stream, session or direct stream, by its id.
     pub fn for_stream(mut self, id: impl Into<String>) -> Self {
         self.target = Target::Stream(id.into());
         self
     }
 
-    /// Only for a request that says where to resume: by `Last-Event-ID`, `cursor` or `since`.
+    /// Limits the fault to a request that says where to resume: by `Last-Event-ID`, `cursor` or
+    /// `since`.
     pub fn on_resume(mut self) -> Self {
         self.resumes_only = true;
         self
     }
 
-    /// For REST calls instead of runtime requests.
+    /// Meets REST calls instead of runtime requests.
     pub fn on_rest(mut self) -> Self {
         self.target = Target::Rest;
         self
     }
 
-    /// This many times instead of once.
+    /// Happens this many times instead of once.
     pub fn times(mut self, times: usize) -> Self {
         self.times = times;
         self
     }
 
     /// Adds a header field to the response, in place of the service's own of that name; an empty
-    /// value takes that one away.
+    /// value takes the service's field away.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -264,8 +266,8 @@ impl Fault {
         self
     }
 
-    /// The content of a [`status`](Self::status) or [`redirect`](Self::redirect); without effect on
-    /// other faults.
+    /// Sets the content of a [`status`](Self::status) or [`redirect`](Self::redirect); without
+    /// effect on other faults.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         if let Head::Status(_, content) = &mut self.head {
             *content = body.into();
@@ -273,49 +275,49 @@ impl Fault {
         self
     }
 
-    /// The stream begins with a `retry:` field, too.
+    /// Begins the stream with a `retry:` field, too.
     pub fn and_retry(mut self, after: Duration) -> Self {
         self.plan.prelude = Some(crate::sse::retry(after));
         self
     }
 
-    /// The content comes in pieces of at most `bytes`, each flushed before the next.
+    /// Cuts the content into pieces of at most `bytes`, each flushed before the next.
     pub fn in_pieces_of(mut self, bytes: usize) -> Self {
         self.plan.piece = Some(bytes.max(1));
         self
     }
 
-    /// The head of an event stream's response comes with its first event, as behind a box that
+    /// Holds the head of an event stream's response back until the first event, as a box does that
     /// holds responses back; the opening handshake of a WebSocket too.
     pub fn late_head(mut self) -> Self {
         self.is_late = true;
         self
     }
 
-    /// Every byte of the response, its head included, is written by itself.
+    /// Writes every byte of the response by itself, those of the head included.
     pub fn trickled(mut self) -> Self {
         self.treatment.piece = Some(1);
         self
     }
 
-    /// Each chunk's size is followed by an extension of so many bytes (RFC 9112 §7.1.1), at least
-    /// 3. Without effect on a response that is not chunked, as on a WebSocket.
+    /// Adds an extension of so many bytes behind each chunk's size (RFC 9112 §7.1.1), at least 3.
+    /// Only a chunked response has such sizes; a WebSocket, for one, stays as it is.
     pub fn chunk_extensions(mut self, bytes: usize) -> Self {
         self.treatment.extension = Some(bytes.max(3));
         self
     }
 
-    /// After the last byte the connection closes, without the content's end.
+    /// Closes the connection after the last byte, without the content's end.
     pub fn then_cut(self) -> Self {
         self.then(End::Cut)
     }
 
-    /// After the last byte the connection is reset.
+    /// Resets the connection after the last byte.
     pub fn then_reset(self) -> Self {
         self.then(End::Reset)
     }
 
-    /// After the last byte nothing comes, and the connection stays open.
+    /// Falls silent after the last byte; the connection stays open.
     pub fn then_stall(self) -> Self {
         self.then(End::Stall)
     }
@@ -363,18 +365,18 @@ impl Faults {
         self.lock().clear();
     }
 
-    /// How many requests will still meet a fault.
+    /// Returns how many requests will still meet a fault.
     pub(crate) fn pending(&self) -> usize {
         self.lock().iter().map(|fault| fault.times).fold(0, usize::saturating_add)
     }
 
-    /// The fault for a REST call.
+    /// Takes the fault for a REST call.
     pub(crate) fn take_rest(&self) -> Option<Fault> {
         self.take(|fault| fault.target == Target::Rest)
     }
 
-    /// The fault for a runtime request of the stream with this id, if it has one, that says where
-    /// to resume or does not.
+    /// Takes the fault for a runtime request of the stream with this id, if it has one; `resumes`
+    /// tells whether the request says where to resume.
     pub(crate) fn take_runtime(
         &self,
         id: Option<&str>,

@@ -1,8 +1,8 @@
 //! A feed: the ring of a stream's events, and the positions in it that subscribers read from.
 //!
-//! A subscriber holds no queue. It holds a position, and reads the event at it under the same lock
-//! that events are added under: what was replayed and what is live is one sequence, without a seam
-//! where an event could be lost or doubled. A slow reader costs nothing but its place.
+//! A subscriber holds a position instead of a queue, and reads the event there under the same lock
+//! under which events are added. What was replayed and what is live is one sequence, without a seam
+//! where an event could be lost or doubled. A slow reader costs only its place.
 
 mod event;
 mod subscription;
@@ -71,8 +71,8 @@ struct State {
 /// Where a subscriber wants to start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Start {
-    /// With the latest update and the errors after it, so that who comes late has something to
-    /// show; with the next event to come where there is none yet.
+    /// With the latest update and the errors after it, so that a late subscriber has something to
+    /// show; with the next event to come where there is no update yet.
     Latest,
     /// After every event whose id is at most this, which the subscriber has seen.
     Cursor(i64),
@@ -100,9 +100,9 @@ pub(crate) enum Transport {
 pub(crate) enum Read {
     /// An event, as its transport carries it; the position is now behind it.
     Event(Bytes),
-    /// Nothing yet.
+    /// Nothing has come yet.
     Nothing,
-    /// Nothing, and there will be nothing more.
+    /// Nothing will come any more.
     Closed,
 }
 
@@ -132,14 +132,14 @@ impl Feed {
         &self.id
     }
 
-    /// From the next update on, data goes out like this.
+    /// Lets data go out in this form from the next update on.
     pub(crate) fn set_form(&self, form: Form) {
         self.lock().form = form;
     }
 
     /// Adds an update and returns its id. With `only_changes`, data that says the same as the last
-    /// is no event, and `None`; after an error it is one, for how else would a subscriber learn
-    /// that it has passed.
+    /// is no event, and gives `None`. After an error, such data is an event, or a subscriber would
+    /// never learn that the error has passed.
     pub(crate) fn update(
         &self,
         data: &str,
@@ -185,7 +185,7 @@ impl Feed {
         Some(self.add(state, attempt, content))
     }
 
-    /// No more events: whoever reads comes to an end.
+    /// Ends the feed: readers come to an end.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.tell();
@@ -230,8 +230,8 @@ impl Feed {
         self.lock().subscribers
     }
 
-    /// Adds a subscriber, counted until it is dropped. Its place is taken in the same moment: who
-    /// sees it counted can rely on it to get the next event.
+    /// Adds a subscriber, counted until it is dropped. The subscriber's place is taken in the same
+    /// moment: a test that sees the subscriber counted can rely on it to get the next event.
     pub(crate) fn subscribe(self: &Arc<Self>, start: Start) -> Subscription {
         let mut state = self.lock();
         state.subscribers += 1;
@@ -255,13 +255,13 @@ impl Feed {
         };
     }
 
-    /// Whether reading at `position` would not come to nothing.
+    /// Whether reading at `position` gives something, an end included.
     fn is_ready(&self, position: &Position) -> bool {
         let state = self.lock();
         state.closed || position.next < state.end
     }
 
-    /// How long nobody has been subscribed.
+    /// Returns how long nobody has been subscribed.
     pub(crate) fn idle(&self) -> Duration {
         let state = self.lock();
         if state.subscribers > 0 { Duration::ZERO } else { state.idle_since.elapsed() }
@@ -300,7 +300,7 @@ impl Feed {
 }
 
 impl State {
-    /// The position of the latest update that is still here, else of the latest event.
+    /// Returns the position of the latest update that is still here, else of the latest event.
     fn latest(&self) -> u64 {
         let update = self.events.iter().rev().find(|event| event.is_update());
         update.or_else(|| self.events.back()).map_or(self.end, |event| event.position)
@@ -318,8 +318,8 @@ impl State {
         let last_seen = seen.checked_sub(1).and_then(|at| self.events.get(at));
         Position {
             next: self.events.get(seen).map_or(self.end, |event| event.position),
-            // Only an update that is still here is known to have been seen. Who resumes behind an
-            // error may have begun to listen there, without any document.
+            // Only an update that is still here is known to have been seen. A subscriber that
+            // resumes behind an error may have begun to listen there, without any document.
             has_base: is_cursor
                 && last_seen.is_some_and(|event| event.id == ms && event.is_update()),
         }

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::json;
 
-/// What a body says about a field: null is not the same as nothing, an update clears with it.
+/// What a body says about a field. Null is something else than an absent field: in an update, null
+/// clears.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Given<T> {
     Absent,
@@ -16,7 +17,7 @@ pub(crate) enum Given<T> {
 }
 
 impl<T> Given<T> {
-    /// The same field with its value checked and converted.
+    /// Checks and converts the value of the field.
     pub(crate) fn map<U>(
         self,
         check: impl FnOnce(T) -> Result<U, Invalid>,
@@ -28,7 +29,7 @@ impl<T> Given<T> {
         })
     }
 
-    /// Null counts as absent.
+    /// Returns the value; null counts as absent.
     pub(crate) fn value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -74,7 +75,7 @@ impl Invalid {
 pub(crate) struct Fields(BTreeMap<String, Box<RawValue>>);
 
 impl Fields {
-    /// Reads an object. Nothing at all is an object without members.
+    /// Reads an object. An empty body is an object without members.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Invalid> {
         let text = std::str::from_utf8(body).map_err(|_| Invalid::new("body must be UTF-8"))?;
         if text.trim().is_empty() {
@@ -93,7 +94,7 @@ impl Fields {
         self.0.remove(name);
     }
 
-    /// What nobody took.
+    /// Returns what nobody took.
     pub(crate) fn rest(self) -> BTreeMap<String, Box<RawValue>> {
         self.0
     }
@@ -106,7 +107,7 @@ impl Fields {
         }
     }
 
-    /// The field as a `T`, or a message that it must be `what`.
+    /// Takes the field as a `T`, or fails with a message that the field must be `what`.
     pub(crate) fn take<T: serde::de::DeserializeOwned>(
         &mut self,
         name: &str,
@@ -121,7 +122,7 @@ impl Fields {
         }
     }
 
-    /// The field as a `T`, which has to be there.
+    /// Takes the field as a `T`, which has to be there.
     pub(crate) fn require<T: serde::de::DeserializeOwned>(
         &mut self,
         name: &str,
@@ -134,7 +135,7 @@ impl Fields {
         self.require(name, "a string")
     }
 
-    /// Nothing may be left that nobody took.
+    /// Fails if a member is left that nobody took.
     pub(crate) fn finish(self) -> Result<(), Invalid> {
         match self.0.into_keys().next() {
             Some(name) => Err(Invalid(format!("{name} is unknown here"))),
@@ -147,7 +148,7 @@ impl Fields {
     }
 }
 
-/// Any serialisable value as raw JSON text.
+/// Writes any serialisable value as raw JSON text.
 pub(crate) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("the emulator's own models are always JSON")
 }

@@ -14,12 +14,12 @@ use crate::json;
 use jq::Jq;
 use meter::Meter;
 
-/// Longest filter, in bytes: nesting costs stack, and is measured only once the text is read.
+/// The longest filter, in bytes: nesting costs stack, and is measured only once the text is read.
 const MAX_FILTER_BYTES: usize = 4 * 1024;
 /// The stack of the thread that a filter runs on, in bytes, of which only what is touched is
 /// memory: twice what the worst text of that length takes in a debug build.
 pub(crate) const STACK: usize = 128 * 1024 * 1024;
-/// Longest run.
+/// The longest run.
 const MAX_RUN: Duration = Duration::from_secs(5);
 /// Most work of one run in jaq, and with it a bound of its memory: each value that goes from one
 /// step to the next costs one for every value in it, and one for every 16 bytes of text.
@@ -39,7 +39,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// Its name and version.
+    /// Returns the engine's name and version.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Jaq => jaq::NAME,
@@ -47,8 +47,8 @@ impl Engine {
         }
     }
 
-    /// What to warn of in `filter`, where it compiles; the error says where it stopped making
-    /// sense.
+    /// Returns what to warn of in `filter`, where the filter compiles; the error says where the
+    /// filter stopped making sense.
     pub(crate) async fn check(&self, filter: &str) -> Result<Vec<String>, String> {
         let (engine, filter) = (self.clone(), filter.to_owned());
         on_a_thread(move |cancelled| {
@@ -65,8 +65,8 @@ impl Engine {
         .await
     }
 
-    /// What `filter` makes of `document`: its output, an array of them where there are several, and
-    /// `None` where there is none.
+    /// Returns what `filter` makes of `document`: its output, an array of outputs where there are
+    /// several, and `None` where there is none.
     pub(crate) async fn apply(
         &self,
         filter: &str,
@@ -81,8 +81,8 @@ impl Engine {
     }
 }
 
-/// Runs `work` where it can block or panic without harm to the server. Who no longer waits for it
-/// has it stopped.
+/// Runs `work` where it can block or panic without harm to the server. Work whose caller has gone
+/// is stopped.
 async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce(Arc<AtomicBool>) -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {

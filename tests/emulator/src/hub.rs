@@ -52,13 +52,13 @@ pub(crate) struct Hub {
     pub(crate) signal: Arc<Signal>,
     pub(crate) connections: AtomicUsize,
     pub(crate) listening: AtomicBool,
-    /// Its change closes every open connection.
+    /// Closes every open connection when it changes.
     pub(crate) hang_up: watch::Sender<()>,
-    /// Whether the emulator stops; whoever receives it has something to say before that.
+    /// Whether the emulator stops; a task that receives this has something to say before that.
     pub(crate) stopping: watch::Sender<bool>,
     requests: Mutex<VecDeque<RecordedRequest>>,
     streams: Mutex<Streams>,
-    /// Held over a change that awaits something between reading and writing.
+    /// The lock that is held over a change that awaits something between reading and writing.
     change: tokio::sync::Mutex<()>,
     runtime: tokio::runtime::Handle,
 }
@@ -205,7 +205,7 @@ impl Hub {
         (page, streams.order.len() > offset.saturating_add(limit))
     }
 
-    /// Applies an update, or nothing of it. `None`: there is no such stream.
+    /// Applies an update whole or not at all. `None` for an unknown stream.
     pub(crate) async fn update(
         self: &Arc<Self>,
         id: &str,
@@ -224,7 +224,7 @@ impl Hub {
         self.change(id, |record| record.status = status)
     }
 
-    /// Forgets a stream; its subscribers come to an end. Whether there was one.
+    /// Forgets a stream; its subscribers come to an end. Returns whether there was one.
     pub(crate) fn delete(&self, id: &str) -> bool {
         let mut streams = self.streams();
         let Some(managed) = streams.managed.remove(id) else { return false };
@@ -304,9 +304,10 @@ impl Hub {
         (session, true)
     }
 
-    /// Drops a direct stream nobody has been subscribed to for `linger`, and says whether it did.
+    /// Drops a direct stream to which nobody has been subscribed for `linger`. Returns whether it
+    /// did.
     pub(crate) fn drop_idle(&self, feed: &Arc<Feed>, linger: Duration) -> bool {
-        // Under the lock that subscribing takes: nobody joins a feed that is about to go.
+        // The lock is that of subscribing: nobody joins a feed that is about to go.
         let mut streams = self.streams();
         let idle = feed.subscribers() == 0 && feed.idle() >= linger;
         if idle {

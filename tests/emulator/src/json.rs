@@ -1,8 +1,8 @@
 //! JSON that keeps its spelling: comparing, and the difference of two documents (RFC 6902).
 //!
-//! `serde_json::Value` reads a number into 64 bits and forgets how it was written. Here a value
-//! keeps the text it came from, so that what the upstream said is what a subscriber gets, also
-//! inside a patch.
+//! `serde_json::Value` reads a number into 64 bits and forgets how the number was written. A value
+//! of this module keeps the text that the value came from, so that what the upstream said is what a
+//! subscriber gets, also inside a patch.
 
 use std::collections::BTreeMap;
 

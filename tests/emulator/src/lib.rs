@@ -2,10 +2,10 @@
 //!
 //! [`Emulator`] is the service as its SDKs see it: the REST API, direct streams and sessions, and
 //! event streams over SSE and WebSocket with cursors, signatures and both payload modes, polled
-//! from a real upstream. It listens on 127.0.0.1 only, runs on a thread of its own, and stops when
-//! it is dropped. [`Fault`]s make it misbehave where a test wants it to, [`Emulator::publish`]
-//! emits events without an upstream, and [`Upstream`] is an upstream whose answer a test can
-//! change.
+//! from a real upstream. An emulator listens on 127.0.0.1 only, runs on a thread of its own, and
+//! stops when it is dropped. [`Fault`]s make the emulator misbehave where a test wants that,
+//! [`Emulator::publish`] emits events without an upstream, and [`Upstream`] is an upstream whose
+//! answer a test can change.
 //!
 //! The crate's `README.md` lists what is emulated and what is not.
 //!
@@ -79,8 +79,9 @@ pub use recording::{Recording, RecordingError};
 pub use signal::{TimedOut, Until};
 pub use upstream::Upstream;
 
-/// A runtime of one thread that listens on `address`. It may be made inside another runtime, so
-/// nothing here blocks, and what fails leaves no runtime to be dropped there.
+/// Makes a runtime of one thread that listens on `address`. The caller may be inside another
+/// runtime, so the function must not block; when it fails, it shuts its runtime down in the
+/// background.
 fn listen(
     address: SocketAddr,
     builder: &mut tokio::runtime::Builder,
@@ -107,7 +108,7 @@ fn listen(
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Sixty-four bits for an id that is not guessed by accident; nothing secret hangs on it.
+/// Draws sixty-four bits for an id that is not guessed by accident; an id is no secret.
 fn random() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _, RandomState};
     RandomState::new().build_hasher().finish()

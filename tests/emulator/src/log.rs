@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 /// An event as the server knows it: the truth that a test compares with what arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedEvent {
-    /// The event's id: Unix milliseconds, strictly rising within a stream. It is the cursor.
+    /// The event's id, which is its cursor: Unix milliseconds, strictly rising within a stream.
     pub id: String,
     /// Update or error.
     pub kind: LoggedKind,

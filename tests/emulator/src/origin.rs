@@ -20,7 +20,8 @@ const PRIVATE_NETWORK: (HeaderName, HeaderName) = (
     HeaderName::from_static("access-control-allow-private-network"),
 );
 
-/// The answer to a browser that asks whether a page may make a request, if this asks so.
+/// Returns the answer to a browser that asks whether a page may make a request, if this request
+/// asks so.
 pub(crate) fn preflight(parts: &Parts) -> Option<Reply> {
     let origin = of(&parts.headers)?;
     if parts.method != Method::OPTIONS || !parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
@@ -52,8 +53,7 @@ pub(crate) fn allow(parts: &Parts, reply: &mut Reply) {
     reply.headers.append(VARY, HeaderValue::from_static("origin"));
 }
 
-/// The origin of the page that a browser makes this request for, where it is one that a browser
-/// makes.
+/// Returns the origin of the page for which a browser makes this request, where a browser makes it.
 pub(crate) fn of(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.get(ORIGIN)
 }

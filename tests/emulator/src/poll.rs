@@ -17,7 +17,7 @@ use crate::hub::Hub;
 use crate::source::Source;
 use crate::time;
 
-/// Longest time for one answer of the upstream.
+/// The longest time for one answer of the upstream.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of one answer.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(crate) enum Life {
     /// A managed stream, until its task is aborted.
     UntilAborted,
-    /// A session, until then.
+    /// A session, until this time.
     Until(Instant),
     /// A direct stream, until nobody has listened for so long.
     WhileSubscribed(Duration),
@@ -71,7 +71,7 @@ async fn wait(hub: &Hub, feed: &Arc<Feed>, life: Life, next: Instant) -> bool {
     true
 }
 
-/// One poll.
+/// Polls once.
 async fn once(engine: &Engine, feed: &Feed, source: &Source) {
     let started = Instant::now();
     let answer = tokio::time::timeout(TIMEOUT, fetch(source)).await.unwrap_or_else(|_| {
@@ -112,7 +112,7 @@ impl Failure {
     }
 }
 
-/// The data in an answer, filtered; `None` where the filter lets nothing through.
+/// Returns the data in an answer, filtered; `None` where the filter lets nothing through.
 async fn read(
     engine: &Engine,
     source: &Source,

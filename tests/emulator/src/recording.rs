@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// Longest line of a recording, in bytes.
+/// The longest line of a recording, in bytes.
 const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The content of an event stream in the pieces that it came in, and the pause before each.
 ///
-/// In a file it is one JSON object a line, of the same shape as a piece of the fault `recording`
-/// over HTTP: `{"pause_ms":20,"content":"id: 1\n"}`. The content is a string, or an array of bytes
-/// where it is no UTF-8. Whoever writes one hides its keys first.
+/// A file has one JSON object a line, of the same shape as a piece of the fault `recording` over
+/// HTTP: `{"pause_ms":20,"content":"id: 1\n"}`. The content is a string, or an array of bytes where
+/// it is no UTF-8. A program that writes a recording hides the recording's keys first.
 ///
 /// ```
 /// use restless_emulator::{Emulator, Fault, Recording};
@@ -37,11 +37,11 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads the lines of a file; one that is empty says nothing.
+    /// Reads the lines of a file; an empty line says nothing.
     ///
     /// # Errors
     ///
-    /// [`RecordingError`], where a line is no piece, is longer than 64 MiB, or can't be read.
+    /// [`RecordingError`], where a line is malformed, is longer than 64 MiB, or can't be read.
     pub fn read(mut from: impl BufRead) -> Result<Self, RecordingError> {
         let mut pieces = Vec::new();
         for line in 1_u64.. {
@@ -69,7 +69,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// What `to` says.
+    /// The error that `to` gives.
     pub fn write_piece(mut to: impl Write, pause: Duration, content: &[u8]) -> io::Result<()> {
         let content = match std::str::from_utf8(content) {
             Ok(text) => Content::Text(text.to_owned()),
@@ -81,8 +81,8 @@ impl Recording {
         to.write_all(&line)
     }
 
-    /// The same with its pauses divided by `speed`: 2 is twice as fast, infinity without a pause.
-    /// What is no number above 0 is 1.
+    /// Divides the pauses by `speed`: 2 is twice as fast, infinity is without a pause. A `speed`
+    /// that is no number above 0 counts as 1.
     #[must_use]
     pub fn at_speed(mut self, speed: f64) -> Self {
         let speed = if speed > 0.0 { speed } else { 1.0 };
@@ -93,14 +93,14 @@ impl Recording {
         self
     }
 
-    /// How long it takes.
+    /// Returns how long the recording takes.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.pieces.iter().fold(Duration::ZERO, |sum, (pause, _)| sum.saturating_add(*pause))
     }
 }
 
-/// The pause before each piece, and its content.
+/// Gives the pause before each piece, and the piece's content.
 impl IntoIterator for Recording {
     type Item = (Duration, Bytes);
     type IntoIter = std::vec::IntoIter<Self::Item>;
@@ -114,15 +114,15 @@ impl IntoIterator for Recording {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
-    /// It can't be read.
+    /// The file can't be read.
     #[error("the recording can't be read")]
     Io(#[from] io::Error),
     /// A line is not what it should be.
     #[error("line {line} of the recording is no piece: {why}")]
     Line {
-        /// Which, from 1.
+        /// The line's number, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         why: String,
     },
 }

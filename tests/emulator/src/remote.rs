@@ -1,7 +1,9 @@
 //! What a test does with the library, for a shell or another language: the calls under `/emulator`.
 //!
-//! They are no part of the service. They need no key, take no fault and are not remembered. Whoever
-//! reaches 127.0.0.1 may call them, but for pages of other hosts in a browser on this machine.
+//! The calls do not belong to the service: a call takes any key, is exempt from faults, and is left
+//! out of the log. Whoever reaches 127.0.0.1 may call, save pages of other hosts in a browser on
+//! this machine.
+//! machine.
 
 mod fault;
 
@@ -20,7 +22,7 @@ use crate::log::LoggedEvent;
 use crate::origin;
 use crate::reply::{Refused, Reply};
 
-/// Whether a request is for here.
+/// Whether a request is for these calls.
 pub(crate) fn is_for_us(parts: &Parts) -> bool {
     parts.uri.path().starts_with("/emulator/")
 }
@@ -125,7 +127,7 @@ fn unknown_stream() -> Refused {
     Refused::new(StatusCode::NOT_FOUND, "No stream, session or direct stream has this id")
 }
 
-/// 405 where the path exists with other methods, else 404.
+/// Answers 405 where the path exists with other methods, else 404.
 fn not_routed(segments: &[&str]) -> Reply {
     let allow = match segments {
         ["streams"] | ["streams", _, "log"] => "GET",

@@ -53,7 +53,7 @@ impl Reply {
         self
     }
 
-    /// With a field for each of `warnings`, which are visible ASCII.
+    /// Adds a field for each of `warnings`, which are visible ASCII.
     pub(crate) fn warning_of(mut self, warnings: &[String]) -> Self {
         for value in warnings.iter().filter_map(|text| HeaderValue::from_str(text).ok()) {
             self.headers.append(WARNING, value);
@@ -61,7 +61,7 @@ impl Reply {
         self
     }
 
-    /// With its content in a coding, where it has one.
+    /// Puts the content into a coding, where the reply has one.
     pub(crate) fn coded(mut self, coding: Coding) -> Self {
         self.content = match self.content {
             Source::Bytes(bytes) if !bytes.is_empty() => Source::Bytes(coding.code(&bytes)),
@@ -75,7 +75,7 @@ impl Reply {
             .with(VARY, HeaderValue::from_static("accept-encoding"))
     }
 
-    /// The subscription that the content is, over either transport.
+    /// Returns the subscription that the content is, over either transport.
     pub(crate) fn subscription(&mut self) -> Option<&mut Subscription> {
         match (&mut self.content, &mut self.upgrade) {
             (_, Some(websocket::Source::Feed(subscription))) => Some(subscription),

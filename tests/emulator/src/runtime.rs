@@ -43,7 +43,7 @@ impl Subject {
         }
     }
 
-    /// What the filter is warned of that this request brings.
+    /// Returns what a filter is warned of that this request brings.
     fn warnings(&self) -> &[String] {
         match self {
             Self::Direct(source) => &source.warnings,
@@ -51,7 +51,7 @@ impl Subject {
         }
     }
 
-    /// The id of its feed, which may not exist.
+    /// Returns the id of the subject's feed, which may not exist.
     pub(crate) fn id(&self) -> String {
         match self {
             Self::Stream(id) | Self::Session(id) => id.clone(),
@@ -131,8 +131,8 @@ fn subscribe(
     })
 }
 
-/// `Last-Event-ID` before `cursor` before `since`: a browser that reconnects by itself has the old
-/// URL and the new header.
+/// Reads where to start: `Last-Event-ID` goes before `cursor`, and `cursor` before `since`. A
+/// browser that reconnects by itself has the old URL and the new header.
 fn start(parts: &Parts, query: &[(String, String)]) -> Result<Start, Invalid> {
     let header = parts.headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let (name, text, start): (_, _, fn(i64) -> Start) =
@@ -155,7 +155,7 @@ pub(crate) fn resumes(parts: &Parts, query: &[(String, String)]) -> bool {
     !matches!(start(parts, query), Ok(Start::Latest))
 }
 
-/// A bearer token, or `apiKey` in the query of a direct URL.
+/// Whether the key is right: a bearer token, or `apiKey` in the query of a direct URL.
 fn is_authorised(hub: &Hub, parts: &Parts, query: &[(String, String)]) -> bool {
     let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;

@@ -45,7 +45,7 @@ const GOODBYE: Duration = Duration::from_millis(100);
 
 /// What the accept loop can be told.
 pub(crate) enum Command {
-    /// To stop or to begin again, and whom to tell when it is done.
+    /// To stop or to begin again, and whom to tell when that is done.
     Listen(bool, std::sync::mpsc::Sender<std::io::Result<()>>),
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn serve(
     }
     drop(listener);
     hub.stopping.send_replace(true);
-    // Whoever has not taken leave by then is cut.
+    // A peer that has not taken leave by then is cut.
     let _ = tokio::time::timeout(GOODBYE, hub.stopping.closed()).await;
 }
 
@@ -95,7 +95,8 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _peer)) => return stream,
-            // Out of file descriptors, or the peer was gone already: neither is the end.
+            // The process may be out of file descriptors, or the peer gone already: the loop goes
+            // on.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
@@ -262,7 +263,7 @@ async fn exchange(
     Ok(response(reply, plan, control))
 }
 
-/// The reply as it goes out.
+/// Makes the reply a response that goes out.
 fn response(reply: Reply, plan: Plan, control: Arc<Control>) -> Response<Content> {
     let mut response = Response::new(Content::new(reply.content, plan, control));
     *response.status_mut() = reply.status;
@@ -295,8 +296,8 @@ async fn read_body(body: Incoming) -> Result<Bytes, Reply> {
     }
 }
 
-/// Puts a fault's header fields in place of the service's own; one that HTTP can't carry is left
-/// out.
+/// Puts a fault's header fields in place of the service's own; a field that HTTP can't carry is
+/// left out.
 fn set_headers(reply: &mut Reply, headers: &[(String, String)]) {
     let headers = headers.iter().filter_map(|(name, value)| {
         Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
@@ -319,8 +320,8 @@ fn hide_credentials(parts: &mut Parts) {
     }
 }
 
-/// One line for a request, and one for each warning in the reply: of the query only what holds no
-/// key, no header and no content.
+/// Writes one line for a request, and one for each warning in the reply. Of the request, a line has
+/// only the parts of the query that hold no key.
 fn log(parts: &Parts, query: &[(String, String)], reply: &Reply, took: Duration) {
     let mut target = parts.uri.path().to_owned();
     let shown = ["streamId", "sessionId", "cursor", "since", "limit", "offset"];
@@ -337,6 +338,6 @@ fn log(parts: &Parts, query: &[(String, String)], reply: &Reply, took: Duration)
     for warning in reply.headers.get_all(WARNING).iter().filter_map(|value| value.to_str().ok()) {
         lines.extend(["warning: ", warning, "\n"]);
     }
-    // Where standard error takes no more, there is nobody to tell, and the request is served.
+    // Where standard error takes no more, nobody is left to tell, and the request is served.
     let _ = std::io::stderr().write_all(lines.as_bytes());
 }

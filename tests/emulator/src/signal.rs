@@ -24,7 +24,7 @@ struct State {
 }
 
 impl Signal {
-    /// Something changed.
+    /// States that something changed.
     pub(crate) fn tell(&self) {
         let wakers = {
             let mut state = self.lock();
@@ -42,7 +42,7 @@ impl Signal {
 
 /// A condition to wait for: `.wait()` from a plain thread, `.await` from an async one.
 ///
-/// Awaiting has no limit of its own, since the emulator doesn't know the caller's timer.
+/// Awaiting goes on until the condition holds: the emulator can't know the caller's timer.
 #[must_use = "nothing waits before `.wait()` or `.await`"]
 pub struct Until<'a> {
     signal: &'a Signal,
@@ -59,7 +59,7 @@ impl<'a> Until<'a> {
         Self { signal, what: what.into(), condition: Box::new(condition) }
     }
 
-    /// Blocks until it is so, for at most ten seconds.
+    /// Blocks until the condition holds, for at most ten seconds.
     ///
     /// # Errors
     /// [`TimedOut`], naming what did not come.
@@ -67,7 +67,7 @@ impl<'a> Until<'a> {
         self.wait_for(PATIENCE)
     }
 
-    /// Blocks until it is so, for at most `patience`.
+    /// Blocks until the condition holds, for at most `patience`.
     ///
     /// # Errors
     /// [`TimedOut`], naming what did not come.

@@ -47,7 +47,7 @@ impl Control {
         self.reset.store(true, Ordering::Release);
     }
 
-    /// Makes everything that is written from now on go through this.
+    /// Makes everything that is written from now on go through this treatment.
     pub(crate) fn treat(&self, treatment: Treatment) {
         *self.treatment.lock().unwrap_or_else(PoisonError::into_inner) = Some(treatment);
     }

@@ -71,13 +71,13 @@ pub(crate) struct Source {
     pub(crate) jq_filter: Option<String>,
     pub(crate) polling_interval: u64,
     pub(crate) polling_strategies: Option<Vec<Strategy>>,
-    /// What its filter is warned of.
+    /// What the source's filter is warned of.
     #[serde(skip)]
     pub(crate) warnings: Vec<String>,
 }
 
 impl Source {
-    /// A `GET` of `url` with the defaults.
+    /// Makes a `GET` of `url` with the defaults.
     pub(crate) fn new(url: String) -> Result<Self, Invalid> {
         Ok(Self {
             method: Method::GET,
@@ -181,7 +181,8 @@ impl Source {
         Ok(source)
     }
 
-    /// The source as the query of a direct URL, each parameter only when it has something to say.
+    /// Returns the source as the query of a direct URL, each parameter only when it has something
+    /// to say.
     pub(crate) fn to_query(&self) -> Vec<(&'static str, String)> {
         let mut query = vec![("url", self.url.clone())];
         let mut add = |name, value: Option<String>| query.extend(value.map(|value| (name, value)));
@@ -222,7 +223,7 @@ impl Source {
 const INTERVAL: &str = "a whole number of seconds";
 const STRATEGIES: &str = "an array of { startTime, endTime, intervalSeconds }";
 
-/// The first value of a query parameter that is not empty.
+/// Returns the first value of a query parameter that is not empty.
 pub(crate) fn query_value<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
     query.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.as_str())
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 /// A comment that says the connection lives.
 pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b": heartbeat\n\n");
 
-/// One event. The data goes out as one `data` field a line; `id` is ours and has no line ends.
+/// Writes one event. The data goes out as one `data` field a line; `id` is ours and has no line
+/// ends.
 pub(crate) fn event(id: &str, data: &str) -> Bytes {
     debug_assert!(!id.contains(['\r', '\n', '\0']));
     let mut frame = String::with_capacity(data.len() + id.len() + 16);
@@ -23,7 +24,7 @@ pub(crate) fn event(id: &str, data: &str) -> Bytes {
     frame.into()
 }
 
-/// The field that sets the reconnection time.
+/// Writes the field that sets the reconnection time.
 pub(crate) fn retry(after: Duration) -> Bytes {
     format!("retry: {}\n\n", after.as_millis()).into()
 }

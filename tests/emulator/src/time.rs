@@ -6,41 +6,41 @@ use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
-/// The wall clock in Unix milliseconds; a clock before 1970 reads 0.
+/// Returns the wall clock in Unix milliseconds; a clock before 1970 reads 0.
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// As an event's `meta.timestamp` spells it: `2026-06-07T00:49:36.562+00:00`.
+/// Spells a time as an event's `meta.timestamp` does: `2026-06-07T00:49:36.562+00:00`.
 pub(crate) fn event_timestamp(ms: i64) -> String {
     format(ms, "%Y-%m-%dT%H:%M:%S%.3f+00:00")
 }
 
-/// As the REST models spell it: `2026-06-07T00:49:36.562Z`.
+/// Spells a time as the REST models do: `2026-06-07T00:49:36.562Z`.
 pub(crate) fn model_timestamp(ms: i64) -> String {
     format(ms, "%Y-%m-%dT%H:%M:%S%.3fZ")
 }
 
-/// The day in UTC: `2026-06-07`.
+/// Returns the day in UTC: `2026-06-07`.
 pub(crate) fn date(ms: i64) -> String {
     format(ms, "%Y-%m-%d")
 }
 
-/// As a field of HTTP spells it (RFC 9110 §5.6.7): `Sun, 07 Jun 2026 00:49:36 GMT`.
+/// Spells a time as a field of HTTP does (RFC 9110 §5.6.7): `Sun, 07 Jun 2026 00:49:36 GMT`.
 pub(crate) fn http_date(ms: i64) -> String {
     format(ms, "%a, %d %b %Y %H:%M:%S GMT")
 }
 
-/// Waits as long as that; not at all where that is no time.
+/// Waits for the span; a span of zero returns at once.
 pub(crate) async fn pause(span: Duration) {
     if !span.is_zero() {
         tokio::time::sleep(span).await;
     }
 }
 
-/// The time of day in UTC.
+/// Returns the time of day in UTC.
 pub(crate) fn time_of_day(ms: i64) -> Time {
     at(ms).to_zoned(TimeZone::UTC).time()
 }

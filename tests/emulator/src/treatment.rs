@@ -5,7 +5,7 @@ use bytes::{Buf as _, BytesMut};
 /// What is done to the bytes of one response.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Treatment {
-    /// Most bytes in one packet.
+    /// The most bytes in one packet.
     pub(crate) piece: Option<usize>,
     /// Bytes of an extension behind each chunk's size (RFC 9112 §7.1.1).
     pub(crate) extension: Option<usize>,
@@ -21,18 +21,18 @@ pub(crate) struct Treated {
     waiting: BytesMut,
 }
 
-/// Where in a chunked response.
+/// The place in a chunked response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Head,
     Size,
     Data(usize),
-    /// No chunk begins any more.
+    /// The last chunk has begun.
     Rest,
 }
 
 impl Treated {
-    /// Nothing, where there is nothing to do.
+    /// Starts a treatment; `None` where the bytes go through as they are.
     pub(crate) fn new(treatment: Treatment) -> Option<Self> {
         let at = if treatment.extension.is_some() { At::Head } else { At::Rest };
         (treatment.piece.is_some() || treatment.extension.is_some()).then(|| Self {
@@ -85,13 +85,13 @@ impl Treated {
         self.waiting.extend_from_slice(bytes);
     }
 
-    /// What is to be written next.
+    /// Returns what is to be written next.
     pub(crate) fn next(&self) -> &[u8] {
         let size = self.waiting.len().min(self.treatment.piece.unwrap_or(usize::MAX));
         self.waiting.get(..size).unwrap_or_default()
     }
 
-    /// So many bytes have been written.
+    /// Notes that so many bytes have been written.
     pub(crate) fn written(&mut self, bytes: usize) {
         self.waiting.advance(bytes);
     }

@@ -21,9 +21,9 @@ use crate::emulator::StartError;
 use crate::log::RecordedRequest;
 use crate::signal::{Signal, Until};
 
-/// An endpoint that answers every request with the same JSON, until it is set to another.
+/// An endpoint that answers every request with the same JSON, until another answer is set.
 ///
-/// It runs on a thread of its own on 127.0.0.1; dropping it stops it.
+/// An upstream runs on a thread of its own on 127.0.0.1; dropping the upstream stops it.
 ///
 /// ```
 /// use restless_emulator::{Emulator, Upstream};
@@ -57,7 +57,7 @@ impl Upstream {
     /// Starts an upstream that answers 200 with `body`.
     ///
     /// # Errors
-    /// [`StartError`], if no port can be bound or no thread started.
+    /// [`StartError`], if a port can't be bound, or the thread can't be started.
     pub fn start(body: impl Into<Bytes>) -> Result<Self, StartError> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (runtime, listener) =
@@ -76,12 +76,12 @@ impl Upstream {
         Ok(upstream)
     }
 
-    /// From now on the answer is 200 with `body`.
+    /// Sets the answer to 200 with `body`, from now on.
     pub fn set(&self, body: impl Into<Bytes>) {
         self.answer(200, body);
     }
 
-    /// From now on the answer is this.
+    /// Sets the answer, from now on.
     ///
     /// # Panics
     /// If `status` is not between 100 and 999.
@@ -90,22 +90,22 @@ impl Upstream {
         *lock(&self.state.answer) = (status, body.into());
     }
 
-    /// The endpoint's URL. Any other path and query answers the same.
+    /// Returns the endpoint's URL. Any other path and query answers the same.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// How often it was asked.
+    /// Returns how often the upstream was asked.
     pub fn hits(&self) -> usize {
         lock(&self.state.requests).len()
     }
 
-    /// The requests it got, oldest first.
+    /// Returns the requests that came, oldest first.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         lock(&self.state.requests).clone()
     }
 
-    /// Waits until it was asked at least `count` times.
+    /// Waits until the upstream was asked at least `count` times.
     pub fn until_hits(&self, count: usize) -> Until<'_> {
         Until::new(&self.state.signal, format!("{count} upstream requests"), move || {
             self.hits() >= count

@@ -4,12 +4,12 @@ use url::form_urlencoded::Serializer;
 
 use crate::runtime::WEBSOCKET_PATH;
 
-/// The event stream's URL: the base and a query.
+/// Returns the event stream's URL: the base and a query.
 pub(crate) fn sse(base: &str, query: &[(&str, impl AsRef<str>)]) -> String {
     format!("{base}?{}", encode(query))
 }
 
-/// The WebSocket's URL: the same over `ws`, with `/ws` at the end of the path.
+/// Returns the WebSocket's URL: the same over `ws`, with `/ws` at the end of the path.
 pub(crate) fn websocket(base: &str, query: &[(&str, impl AsRef<str>)]) -> String {
     let base = base.replacen("http", "ws", 1);
     format!("{base}{WEBSOCKET_PATH}?{}", encode(query))

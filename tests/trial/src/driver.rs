@@ -1,4 +1,4 @@
-//! Who is tried: a driver, as the trial sees it.
+//! A driver on trial, as the trial sees it.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use restless_proto::subscription::{Ended, Event as Happened, Item};
 use restless_proto::{ConfigError, Error, Service, Subscription};
 
-/// A driver that is tried. One of any language is a [`Program`](crate::Program).
+/// A driver that is tried. A driver in any other language is a [`Program`](crate::Program).
 ///
-/// Each rule has a service of its own, and rules are tried side by side: a driver is asked from
-/// several threads at once.
+/// Each rule has a service of its own, and rules are tried side by side: several threads ask a
+/// driver at once.
 pub trait Driver: Send + Sync {
-    /// What it can do. Rules about the rest are left out, and the report says so.
+    /// Says what the driver can do. Rules about the rest are left out, and the report says so.
     fn skills(&self) -> Skills;
 
     /// Runs a call to its end.
@@ -27,11 +27,11 @@ pub trait Driver: Send + Sync {
 
 /// A subscription that a driver runs.
 pub trait Following {
-    /// Waits for what happens next. Nothing is asked of it behind [`Told::Ended`].
+    /// Waits for what happens next. [`Told::Ended`] is the last answer that is asked for.
     fn next(&mut self) -> Told;
 
-    /// Ends it, and its connection, without waiting for the peer's answer. Comes at most once; then
-    /// it is dropped.
+    /// Ends the subscription, and its connection, without waiting for the peer's answer. Comes at
+    /// most once; then the subscription is dropped.
     fn close(&mut self);
 }
 
@@ -44,30 +44,30 @@ pub trait Following {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skills {
-    /// It runs [`Call::Create`].
+    /// The driver runs [`Call::Create`].
     pub creates: bool,
-    /// It runs [`Call::Get`].
+    /// The driver runs [`Call::Get`].
     pub gets: bool,
-    /// It follows over server-sent events.
+    /// The driver follows over server-sent events.
     pub events: bool,
-    /// It follows over WebSocket.
+    /// The driver follows over WebSocket.
     pub websocket: bool,
-    /// It follows no stream that is there, but makes one first, by [`Call::Create`]. The trial
-    /// answers that with the stream to follow.
+    /// The driver makes a stream first, by [`Call::Create`], instead of following one that is
+    /// there. The trial answers that call with the stream to follow.
     pub creates_first: bool,
 }
 
 impl Skills {
-    /// All that there is.
+    /// All skills that there are.
     pub const ALL: Self =
         Self { creates: true, gets: true, events: true, websocket: true, creates_first: false };
 
-    /// Nothing, to name what there is.
+    /// None of the skills, to name those that there are.
     pub const NONE: Self =
         Self { creates: false, gets: false, events: false, websocket: false, creates_first: false };
 }
 
-/// Which service, and as whom.
+/// Which service to use, and with whose key.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Endpoint {
@@ -80,11 +80,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The same, for a machine.
+    /// Makes the same service for a machine.
     ///
     /// # Errors
     ///
-    /// When a base can't be one, which those of a trial can.
+    /// When a base can't be a base, which the bases of a trial can.
     pub fn service(&self) -> Result<Service, ConfigError> {
         Service::new(self.api_key.as_str())
             .with_api_base_url(&self.api_base_url)?
@@ -118,12 +118,12 @@ pub enum Call {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// Its id, where the driver tells.
+    /// The stream's id, where the driver tells.
     pub id: Option<String>,
 }
 
 impl Answer {
-    /// Of the stream with this id.
+    /// Makes the answer with this stream's id.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: Some(id.into()) }
     }
@@ -138,7 +138,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Says what the user is told.
+    /// States what the user is told.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into() }
     }
@@ -169,22 +169,22 @@ pub struct Follow {
     pub stream: String,
     /// How its events come.
     pub transport: Transport,
-    /// Where to start.
+    /// The position to start at.
     pub cursor: Option<String>,
-    /// Where to start until an event has given a cursor.
+    /// The position to start at until an event has given a cursor.
     pub since: Option<String>,
     /// The reconnection time; none leaves the driver's own.
     pub retry: Option<Duration>,
-    /// Longest silence accepted; none leaves the driver's own.
+    /// The longest silence accepted; none leaves the driver's own.
     pub idle: Option<Duration>,
-    /// Most reconnects in a row without an event; none leaves the driver's own.
+    /// The most reconnects in a row that bring no event; none leaves the driver's own.
     pub max_reconnects: Option<u32>,
-    /// So many events are taken at the most, then it is closed.
+    /// The most events that are taken; then the subscription is closed.
     pub limit: usize,
 }
 
 impl Follow {
-    /// The same, for a machine or a client of this SDK.
+    /// Makes the same subscription for a machine or a client of this SDK.
     pub fn subscription(&self) -> Subscription {
         let mut subscription = Subscription::stream(self.stream.as_str());
         if self.transport == Transport::WebSocket {
@@ -209,8 +209,7 @@ impl Follow {
     }
 }
 
-/// What a driver hands out of a subscription. The trial can do without `Opened`, `Rejected` and
-/// `Lost` from who does not tell.
+/// What a driver hands out of a subscription. `Opened`, `Rejected` and `Lost` are optional.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Told {
@@ -218,24 +217,24 @@ pub enum Told {
     Opened,
     /// An event.
     Event(Event),
-    /// Something came that is no event, and why it is none.
+    /// Something came that is no event; the text says why.
     Rejected(String),
-    /// The connection is gone, and why; another one follows.
+    /// The connection is gone, and the text says why; another one follows.
     Lost(String),
-    /// It is over.
+    /// The subscription is over.
     Ended(Ending),
 }
 
 /// An event as a driver hands it out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// Its id.
+    /// The event's id.
     pub id: Option<String>,
-    /// The subscription's position behind it, where the driver tells.
+    /// The subscription's position behind the event, where the driver tells.
     pub cursor: Option<String>,
-    /// The JSON text of its data: as it came, where the driver keeps that.
+    /// The JSON text of the event's data: as it came, where the driver keeps the text.
     pub data: Option<String>,
-    /// The JSON text of its error, with `code` and `message`.
+    /// The JSON text of the event's error, with `code` and `message`.
     pub error: Option<String>,
 }
 
@@ -243,36 +242,36 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ending {
-    /// In which way.
+    /// The way in which the subscription ended.
     pub how: How,
     /// What the user is told, the causes included.
     pub text: String,
 }
 
-/// In which way a subscription ended.
+/// The way in which a subscription ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum How {
-    /// In good order: the server wanted so.
+    /// The subscription ended in good order: the server wanted so.
     Complete,
-    /// The server, or what it says, is such that to ask again is of no use.
+    /// The server's answer is such that to ask again is of no use.
     Refused,
     /// As many reconnects as allowed brought no event.
     GaveUp,
-    /// Anything else.
+    /// Any other end.
     Failed,
 }
 
 impl Ending {
-    /// Says how, and what the user is told.
+    /// States how the subscription ended, and what the user is told.
     pub fn new(how: How, text: impl Into<String>) -> Self {
         Self { how, text: text.into() }
     }
 }
 
 impl Told {
-    /// What an event of this SDK's subscriptions says, and the cursor behind it; nothing of what
-    /// the trial does not ask about.
+    /// Makes what an event of this SDK's subscriptions says, and the cursor behind it; `None` for
+    /// what the trial does not ask about.
     pub fn of(happened: Happened, cursor: Option<&str>) -> Option<Self> {
         Some(match happened {
             Happened::Opened(_) => Self::Opened,

@@ -1,12 +1,12 @@
-//! The trial of a driver: what it must hold, rule by rule, each tried against the emulator.
+//! The trial of a driver: what a driver must hold, rule by rule, each tried against the emulator.
 //!
 //! A driver moves bytes for Restless Stream's protocol: an adapter of this SDK, one of your own
 //! over `restless_proto` (its `guide` tells how to write one), or a client in any other language.
-//! The trial runs it through calls, server-sent events and WebSocket, and through all that a server
-//! and a network do to them: connections that are refused, reset, cut at every byte, stalled;
-//! answers that refuse, redirect or are late; bytes one by one; codings; wrong keys; pings and
-//! Close frames. The [`Report`] says of each [`Rule`] whether it held, and in which section it is
-//! written.
+//! The trial runs the driver through calls, server-sent events and WebSocket, and through all that
+//! a server and a network do to them: connections that are refused, reset, cut at every byte,
+//! stalled; answers that refuse, redirect or are late; bytes one by one; codings; wrong keys; pings
+//! and Close frames. The [`Report`] says of each [`Rule`] whether the rule held, and in which
+//! section the rule is written.
 //!
 //! A driver in Rust implements [`Driver`]; any other is a [`Program`].
 //!
@@ -18,9 +18,10 @@
 //! assert!(report.is_good());
 //! ```
 //!
-//! What a user of the driver would see counts, and what the service saw: which events were handed
-//! out, how it ended, which requests came. Nothing is asked about how the driver does it. A rule
-//! about what the driver can't do ([`Skills`]) is left out, and the report says so.
+//! What counts is what a user of the driver would see, and what the service saw: which events were
+//! handed out, how the subscription ended, which requests came. How the driver does that is left to
+//! the driver. A rule about what the driver can't do ([`Skills`]) is left out, and the report says
+//! so.
 
 mod driver;
 mod program;

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
             say(&report.to_string(), u8::from(!report.is_good()))
         }
         Err(error) => {
-            // With stderr gone there is nobody left to tell.
+            // With stderr gone, nobody is left to tell.
             let _ = writeln!(io::stderr().lock(), "{error}\n\n{}", USAGE.trim_end());
             ExitCode::from(2)
         }

@@ -13,16 +13,16 @@ use crate::driver::{
     Transport,
 };
 
-/// A driver that is a program: it is run once for each call and each subscription.
+/// A driver that is a program, which is run once for each call and each subscription.
 ///
-/// **What to do** comes by its command line, behind its own arguments, as that of the `subscribe`
-/// examples: `--stream ID`, `--since T` or `--cursor C`, `--ws` for WebSocket, `--limit N` for the
-/// events after which it is to close and exit, and, where a rule needs it, `--retry-seconds S`,
-/// `--idle-seconds S` and `--max-reconnects N`. The service is in the environment:
-/// `RESTLESS_API_KEY`, `RESTLESS_API_BASE_URL`, `RESTLESS_STREAM_BASE_URL`. With
-/// [`by_stdin`](Self::by_stdin) it comes as one line of JSON on standard input instead.
+/// **What to do** comes by the program's command line, behind the program's own arguments, as that
+/// of the `subscribe` examples: `--stream ID`, `--since T` or `--cursor C`, `--ws` for WebSocket,
+/// `--limit N` for the events after which the program is to close and exit, and, where a rule needs
+/// it, `--retry-seconds S`, `--idle-seconds S` and `--max-reconnects N`. The service is in the
+/// environment: `RESTLESS_API_KEY`, `RESTLESS_API_BASE_URL`, `RESTLESS_STREAM_BASE_URL`. With
+/// [`by_stdin`](Self::by_stdin) all of that comes as one line of JSON on standard input instead.
 ///
-/// **What happens** goes to its standard output, one JSON object a line:
+/// **What happens** goes to the program's standard output, one JSON object a line:
 ///
 /// | line | what it says |
 /// | --- | --- |
@@ -32,9 +32,9 @@ use crate::driver::{
 /// | `{"answer":{"id":"stream_1"}}` | a call's answer |
 /// | `{"failed":"403: not for you"}` | a call's error |
 ///
-/// Other lines are passed over. Where the end is not said, the exit status says it: 0 for
-/// `complete`, 3 for `refused`, 4 for `gave-up`, any other for `failed`; and standard error is what
-/// the user is told.
+/// Other lines are passed over. Where no line tells the end, the exit status does: 0 for
+/// `complete`, 3 for `refused`, 4 for `gave-up`, any other for `failed`; standard error is then
+/// what the user is told.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: String,
@@ -44,8 +44,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program at this path, or of this name in `PATH`. By default it follows streams over both
-    /// transports and runs no call.
+    /// Takes the program at this path, or of this name in `PATH`. By default the program follows
+    /// streams over both transports and runs no call.
     pub fn new(path: impl Into<String>) -> Self {
         let skills = Skills { events: true, websocket: true, ..Skills::NONE };
         Self { path: path.into(), arguments: Vec::new(), skills, by_stdin: false }
@@ -58,8 +58,8 @@ impl Program {
         self
     }
 
-    /// It makes a stream of the REST API whose URL is its argument, in place of `--stream ID`, and
-    /// follows that.
+    /// States that the program makes a stream of the REST API whose URL is its argument, in place
+    /// of `--stream ID`, and follows that stream.
     #[must_use]
     pub fn creates_first(mut self) -> Self {
         self.skills.creates = true;
@@ -67,22 +67,23 @@ impl Program {
         self
     }
 
-    /// It has no WebSocket.
+    /// States that the program lacks WebSocket.
     #[must_use]
     pub fn without_websocket(mut self) -> Self {
         self.skills.websocket = false;
         self
     }
 
-    /// It has no server-sent events. A program over WebSocket alone is told `--ws` all the same.
+    /// States that the program lacks server-sent events. A program over WebSocket alone is told
+    /// `--ws` all the same.
     #[must_use]
     pub fn without_events(mut self) -> Self {
         self.skills.events = false;
         self
     }
 
-    /// It is told what to do by one line on standard input, which then stays open: its end asks for
-    /// the subscription to be closed. So calls can be run too.
+    /// Tells the program what to do by one line on standard input, which then stays open: the end
+    /// of standard input asks for the subscription to be closed. A program can then run calls too.
     ///
     /// ```json
     /// {"service":{"api_key":"rs_…","api_base_url":"http://…","stream_base_url":"http://…"},
@@ -117,7 +118,7 @@ impl Program {
         match command.spawn() {
             Ok(mut child) => {
                 if let (Some(stdin), Some(line)) = (&mut child.stdin, line) {
-                    // One that does not listen says nothing either, and that is judged.
+                    // A program that does not listen says nothing either, and that is judged.
                     let _ = writeln!(stdin, "{line}");
                 }
                 let out = child.stdout.take().map(lines);
@@ -205,23 +206,23 @@ fn with_service(mut what: Value, endpoint: &Endpoint) -> Value {
     what
 }
 
-/// A program that runs; killed where it is left behind.
+/// A program that runs. A program that is left behind is killed.
 struct Running {
     key: String,
     child: Option<Child>,
     out: Option<Receiver<String>>,
     err: Option<Receiver<String>>,
-    /// Why it does not run.
+    /// Why the program does not run.
     failed: Option<String>,
 }
 
 impl Running {
-    /// What standard output says next; `None` at its end.
+    /// Returns what standard output says next; `None` at its end.
     fn line(&self) -> Option<String> {
         self.out.as_ref()?.recv().ok()
     }
 
-    /// Waits for its end, which its user is told of by standard error.
+    /// Waits for the program's end, which standard error tells its user of.
     fn end(&mut self) -> (Option<ExitStatus>, String) {
         let told = |lines: Receiver<String>| lines.iter().collect::<Vec<_>>().join("\n");
         let text = self.err.take().map(told).unwrap_or_default();
@@ -249,7 +250,7 @@ impl Running {
         }
     }
 
-    /// The end as exit status and standard error say it.
+    /// Returns the end as exit status and standard error say it.
     fn exit(&mut self) -> Ending {
         if let Some(why) = self.failed.take() {
             return Ending::new(How::Failed, why);
@@ -278,11 +279,11 @@ impl Following for Running {
         Told::Ended(self.exit())
     }
 
-    /// One that has its limit ends by itself; another one when its standard input does.
+    /// Closes a program: one with a limit ends by itself, another one when its standard input ends.
     fn close(&mut self) {
         let Some(child) = &mut self.child else { return };
         drop(child.stdin.take());
-        // Nobody reads on, so that a full pipe does not keep it.
+        // Nobody reads on, and a full pipe must not keep the program.
         drop(self.out.take());
         let asked = Instant::now();
         while asked.elapsed() < PATIENCE && !matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
@@ -294,14 +295,14 @@ impl Following for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // Both fail only if it is over.
+            // Both fail only for a program that is over.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// What a line of standard output says.
+/// Reads what a line of standard output says.
 fn told(line: &str) -> Option<Told> {
     let object: std::collections::HashMap<String, Box<RawValue>> =
         serde_json::from_str(line).ok()?;
@@ -332,7 +333,7 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            // Nobody waits any more where it was too late.
+            // Where the line was too late, nobody waits for it.
             if sender.send(line).is_err() {
                 break;
             }
@@ -341,5 +342,5 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// For a program to end that has no more to do.
+/// The time for a program to end that has no more to do.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::rule::{Over, Rule};
 
-/// Rule by rule, what held and what did not. Printed, it is a table.
+/// Rule by rule, what held and what broke. A report prints as a table.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a report says what does not hold"]
 pub struct Report {
@@ -18,37 +18,37 @@ pub struct Report {
 pub struct Entry {
     /// The rule.
     pub rule: Rule,
-    /// What it was tried over.
+    /// What the rule was tried over.
     pub over: Over,
-    /// What came of it.
+    /// What came of the rule.
     pub verdict: Verdict,
-    /// How long it took.
+    /// How long the rule took.
     pub took: Duration,
 }
 
 /// What came of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It holds.
+    /// The rule holds.
     Held,
-    /// It does not hold; in words, what was seen.
+    /// The rule is broken; in words, what was seen.
     Broken(String),
-    /// It was not tried, and why.
+    /// The rule was left out; in words, why.
     LeftOut(String),
 }
 
 impl Report {
-    /// All of it, in the order of [`rules`](crate::rules).
+    /// Returns all entries, in the order of [`rules`](crate::rules).
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// What does not hold.
+    /// Returns the entries whose rule is broken.
     pub fn broken(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| matches!(entry.verdict, Verdict::Broken(_)))
     }
 
-    /// How many rules held.
+    /// Returns how many rules held.
     pub fn held(&self) -> usize {
         self.entries.iter().filter(|entry| entry.verdict == Verdict::Held).count()
     }
@@ -82,5 +82,5 @@ impl fmt::Display for Report {
     }
 }
 
-/// What takes longer is shown with the time.
+/// The time from which a rule is shown with its time.
 const SLOW: Duration = Duration::from_secs(2);

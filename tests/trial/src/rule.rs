@@ -4,17 +4,17 @@ use crate::driver::{Skills, Transport};
 use crate::rules::{answers, calls, cursor, event_stream, losses, redirects, websocket};
 use crate::stage::Stage;
 
-/// What came of a check: what does not hold, in words.
+/// What came of a check; an error says in words what is broken.
 pub(crate) type Check = Result<(), String>;
 
 /// One thing that a driver must hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// What it is called, and says.
+    /// The rule's name, which says the rule.
     pub name: &'static str,
-    /// Where it is written.
+    /// Where the rule is written.
     pub section: &'static str,
-    /// What it is tried over; once over each.
+    /// What the rule is tried over; once over each.
     pub over: &'static [Over],
     pub(crate) check: fn(&Stage) -> Check,
 }
@@ -42,7 +42,7 @@ impl Over {
         }
     }
 
-    /// Why it is left out, for who can't do it.
+    /// Returns why the rule is left out, for a driver that can't do this.
     pub(crate) fn missing(self, skills: Skills) -> Option<&'static str> {
         let (has, why) = match self {
             Self::Create => (skills.creates, "it creates no stream"),
@@ -53,7 +53,7 @@ impl Over {
         (!has).then_some(why)
     }
 
-    /// A word for it.
+    /// Returns a word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "POST",
@@ -64,7 +64,7 @@ impl Over {
     }
 }
 
-/// All rules, in the order of a report.
+/// Returns all rules, in the order of a report.
 pub fn rules() -> Vec<Rule> {
     [
         calls::RULES,

@@ -21,7 +21,7 @@ macro_rules! ensure {
 }
 pub(crate) use ensure;
 
-/// Longer than anything here takes.
+/// A span longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The service and the driver of one rule.
@@ -31,7 +31,7 @@ pub(crate) struct Stage {
     pub(crate) emulator: Emulator,
     pub(crate) stream: String,
     upstream: Upstream,
-    /// Each of so many bytes is one to cut at.
+    /// The distance between two cuts, in bytes.
     pub(crate) step: usize,
 }
 
@@ -57,7 +57,8 @@ impl Stage {
 
     // What the service does
 
-    /// None is left over; who makes a stream first finds the one that is there.
+    /// Takes away all faults that are left. A driver that makes a stream first finds the stream
+    /// that is there.
     pub(crate) fn clear_faults(&self) {
         self.emulator.clear_faults();
         if self.over.transport().is_some() && self.driver.skills().creates_first {
@@ -71,7 +72,7 @@ impl Stage {
         self.emulator.inject(fault);
     }
 
-    /// Updates, each with a number and a text that is no ASCII.
+    /// Publishes updates, each with a number and a text that is not ASCII.
     pub(crate) fn publish(&self, count: usize) -> Check {
         (0..count).try_for_each(|n| self.publish_data(&format!(r#"{{"n":{n},"text":"é 😀"}}"#)))
     }
@@ -84,7 +85,7 @@ impl Stage {
         self.emulator.log(&self.stream)
     }
 
-    /// What came for the stream, calls left out.
+    /// Returns what came for the stream, calls left out.
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
         runtime_requests(&self.emulator)
     }
@@ -107,7 +108,8 @@ impl Stage {
         }
     }
 
-    /// The stream from its first event on, without a pause before a reconnect.
+    /// Returns what to follow: the stream from its first event on, without a pause before a
+    /// reconnect.
     pub(crate) fn follow(&self) -> Follow {
         Follow {
             endpoint: self.endpoint(),
@@ -122,7 +124,7 @@ impl Stage {
         }
     }
 
-    /// Follows up to this many events, or to the end; then it is closed.
+    /// Follows up to this many events, or to the end, and then closes.
     pub(crate) fn take(&self, mut follow: Follow, count: usize) -> Story {
         follow.limit = count;
         let mut running = self.start(&follow);
@@ -140,7 +142,7 @@ impl Stage {
         self.driver.follow(follow)
     }
 
-    /// Follows what must end by itself, without an event.
+    /// Follows a stream that must end by itself, without an event.
     pub(crate) fn end(&self, follow: Follow) -> Result<Ending, String> {
         let story = self.take(follow, 1);
         story.ending.ok_or_else(|| format!("it goes on, with {:?}", story.events))
@@ -163,7 +165,7 @@ impl Stage {
     }
 }
 
-/// A second service, another origin.
+/// Starts a second service, which is another origin.
 pub(crate) fn other_service() -> Result<Emulator, String> {
     start(&Emulator::builder())
 }
@@ -172,14 +174,14 @@ fn start(builder: &restless_emulator::Builder) -> Result<Emulator, String> {
     builder.clone().start().map_err(|error| error.to_string())
 }
 
-/// What came for streams.
+/// Returns what came for streams.
 pub(crate) fn runtime_requests(emulator: &Emulator) -> Vec<RecordedRequest> {
     let mut requests = emulator.requests();
     requests.retain(|request| !request.uri.starts_with("/streams"));
     requests
 }
 
-/// A field of a request; none where it is no text.
+/// Returns a field of a request, where the value is text.
 pub(crate) fn field<'a>(request: &'a RecordedRequest, name: &str) -> Option<&'a str> {
     request.headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -199,7 +201,7 @@ impl Story {
         self.events.iter().map(|event| event.id.as_deref().unwrap_or_default()).collect()
     }
 
-    /// Whether these are the first so many events of the service: none is lost, none comes twice.
+    /// Whether these are the first so many events of the service, each of them once.
     pub(crate) fn is_log(&self, log: &[LoggedEvent], count: usize) -> Check {
         let due: Vec<_> = log.iter().take(count).map(|event| event.id.as_str()).collect();
         ensure!(
@@ -216,12 +218,12 @@ impl Story {
     }
 }
 
-/// As a value, so that who parses may write it otherwise.
+/// Reads a text as a value, so that a driver may write the same value in another way.
 fn value(text: Option<&str>) -> Option<Value> {
     text.and_then(|text| serde_json::from_str(text).ok())
 }
 
-/// Whether it ended in this way, and said so in these words.
+/// Whether the subscription ended in this way, and said so in these words.
 pub(crate) fn ended(ending: &Ending, how: How, words: &[&str]) -> Check {
     ensure!(ending.how == how, "it ended {:?}, not {how:?}: {}", ending.how, ending.text);
     says(&ending.text, words)
@@ -241,7 +243,7 @@ pub(crate) fn until_left(emulator: &Emulator) -> Check {
 
 /// A stream that is asked for by nobody but its subscribers.
 const INACTIVE: &str = r#"{"name":"Trial","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
-/// What a driver is told that makes a stream first.
+/// What the trial answers to a driver that makes a stream first.
 const MADE: &str = r#"{"id":"ID","name":"Trial","status":"ACTIVE","method":"GET",
     "url":"http://127.0.0.1:9/","payloadMode":"FULL_DATA","hmacSignatureEnabled":false,
     "pollingInterval":30}"#;

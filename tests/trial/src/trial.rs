@@ -30,32 +30,33 @@ impl Default for Trial {
 }
 
 impl Trial {
-    /// All rules, cut at every byte.
+    /// Takes all rules, cut at every byte.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Only rules whose name has this in it; said again, those too. Default: all.
+    /// Takes only rules whose name has this part. A second call adds the rules with another part.
+    /// Default: all.
     pub fn only(mut self, part: impl Into<String>) -> Self {
         self.only.push(part.into());
         self
     }
 
-    /// Cuts at each of so many bytes only: a driver that is a process of its own takes a while to
-    /// start. Default: 1, which is at every byte.
+    /// Sets the distance between two cuts, in bytes: a driver that is a process of its own takes a
+    /// while to start. Default: 1, which cuts at every byte.
     pub fn step(mut self, bytes: usize) -> Self {
         self.step = bytes.max(1);
         self
     }
 
-    /// How many rules are tried at once. Default: 4; at least 1.
+    /// Sets how many rules are tried at once. Default: 4; at least 1.
     pub fn jobs(mut self, count: usize) -> Self {
         self.jobs = count.max(1);
         self
     }
 
-    /// How long a rule may take; one that takes longer is broken, and its thread is left behind.
-    /// Default: 30 s.
+    /// Sets how long a rule may take. A rule that takes longer is broken, and its thread is left
+    /// behind. Default: 30 s.
     pub fn patience(mut self, span: Duration) -> Self {
         self.patience = span;
         self
@@ -99,13 +100,14 @@ impl Trial {
         Entry { rule, over, verdict, took: begun.elapsed() }
     }
 
-    /// On a thread of its own: a driver that never says anything more must not hold up the others.
+    /// Checks a rule on a thread of its own: a driver that falls silent must not hold up the
+    /// others.
     fn check(&self, driver: &Arc<dyn Driver>, rule: Rule, over: Over) -> Check {
         let (driver, step) = (Arc::clone(driver), self.step);
         let (sender, done) = channel();
         thread::spawn(move || {
             let checked = Stage::new(driver, over, step).and_then(|stage| (rule.check)(&stage));
-            // Nobody listens any more where it was too late.
+            // Where the rule was too late, nobody listens any more.
             let _ = sender.send(checked);
         });
         done.recv_timeout(self.patience).unwrap_or_else(|error| match error {

@@ -37,7 +37,7 @@ pub(super) enum Content {
 /// By which clock events are dated.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Dating {
-    /// How many milliseconds it is behind.
+    /// How many milliseconds the clock is behind.
     pub(super) behind: i64,
 }
 
@@ -53,7 +53,7 @@ impl Event {
         matches!(self.content, Content::Update { .. })
     }
 
-    /// The event's JSON, as a patch only for who has the base.
+    /// Returns the event's JSON, as a patch only for a subscriber that has the base.
     pub(super) fn envelope(
         &self,
         has_base: bool,
@@ -64,7 +64,8 @@ impl Event {
             Content::Update { document, patch, wants_patch, signer } => {
                 let patch = patch.as_deref().filter(|_| has_base);
                 let data = patch.unwrap_or(document);
-                // A number that no float holds (`1e400`) has no canonical form, so no signature.
+                // A number that no float holds (`1e400`) has no canonical form, so the signature is
+                // missing.
                 let signature = signer
                     .as_deref()
                     .and_then(|signer| signer.sign(data).ok())

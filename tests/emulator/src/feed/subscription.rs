@@ -1,4 +1,4 @@
-//! A subscriber's place in a feed, and how a fault makes it lose that.
+//! A subscriber's place in a feed, and how a fault makes the subscriber lose it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub(crate) struct Subscription {
     feed: Arc<Feed>,
     position: Position,
     changed: watch::Receiver<()>,
-    /// What happens to its place, and after how many events more.
+    /// What happens to the subscriber's place, and after how many events more.
     lapse: Option<(Lapse, u64)>,
     /// How many events are left out from here on.
     skip: u64,
@@ -24,43 +24,43 @@ pub(crate) struct Subscription {
 /// What a service that loses its place does to a subscriber.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lapse {
-    /// Goes on elsewhere.
+    /// The service goes on elsewhere.
     To(Place),
-    /// Leaves so many events out.
+    /// The service leaves so many events out.
     Skip(u64),
-    /// Dates events so much earlier.
+    /// The service dates events so much earlier.
     Back(Duration),
 }
 
 /// Where a service goes on that has lost its place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
-    /// With the oldest event that is kept.
+    /// The service goes on with the oldest event that is kept.
     Beginning,
-    /// As for who names no position.
+    /// The service goes on as for a request without a position.
     Latest,
-    /// With the next event to come.
+    /// The service goes on with the next event to come.
     Now,
-    /// So many events earlier.
+    /// The service goes back by so many events.
     Before(u64),
 }
 
 impl Subscription {
-    /// At `position` of a feed that has counted it already.
+    /// Takes a place at `position` of a feed that has counted the subscriber already.
     pub(super) fn new(feed: Arc<Feed>, position: Position, changed: watch::Receiver<()>) -> Self {
         let dating = Dating::default();
         Self { feed, position, changed, lapse: None, skip: 0, dating }
     }
 
-    /// After so many events, it loses its place.
+    /// Loses the place after so many events.
     pub(crate) fn lose(&mut self, lapse: Lapse, after: u64) {
         self.lapse = Some((lapse, after));
         self.lapse_if_due();
     }
 
-    /// The next event, without waiting.
+    /// Returns the next event, without waiting.
     pub(crate) fn read(&mut self, transport: Transport) -> Read {
-        // Seen before reading, so that what is added from here on wakes `changed`.
+        // Changes are seen before reading, so that what is added from here on wakes `changed`.
         self.changed.borrow_and_update();
         loop {
             let read = self.feed.read(&mut self.position, transport, self.dating);
@@ -85,7 +85,7 @@ impl Subscription {
         let _ = self.changed.changed().await;
     }
 
-    /// Completes when there is something to read, or nothing will be.
+    /// Completes when there is something to read, or the feed has ended.
     pub(crate) async fn ready(&mut self) {
         loop {
             self.changed.borrow_and_update();

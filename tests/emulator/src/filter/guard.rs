@@ -1,8 +1,8 @@
 //! Puts the [meter](super::meter) into a filter: between its steps, and before whatever could make
 //! much of little.
 //!
-//! Where a filter would take no end of stack, nothing can be counted in time: a definition that
-//! calls itself, and text that nests without end, are refused.
+//! Two kinds of filter are refused, because they would take stack without end before anything can
+//! be counted: a definition that calls itself, and text that nests too deep.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
@@ -146,7 +146,7 @@ impl<'s> Guard<'s> {
         })
     }
 
-    /// Both sides are guarded already.
+    /// Makes an operation of two sides that are guarded already.
     fn operation(
         &self,
         left: Term<&'s str>,

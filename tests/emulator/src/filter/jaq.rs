@@ -1,4 +1,4 @@
-//! Filters in jaq, in this process, so that no filter harms it: see [`guard`] and [`meter`].
+//! Filters in jaq, in this process, kept from doing harm to it: see [`guard`] and [`meter`].
 
 use jaq_core::load::{Arena, File, Loader, parse};
 use jaq_core::{Compiler, Ctx, Vars};

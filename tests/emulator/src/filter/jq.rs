@@ -17,7 +17,7 @@ const MAX_MEMORY: u32 = 512;
 const LOOK: Duration = Duration::from_millis(10);
 /// Most of standard error that is looked at, in bytes.
 const MAX_ERROR_BYTES: u64 = 64 * 1024;
-/// A home without a `.jq` in it: without the variable, jq would ask the system where the home is.
+/// A home that lacks a `.jq`. Without the variable, jq would ask the system where the home is.
 const HOME: &str = "/dev/null";
 
 /// A jq that has said which version it is.
@@ -47,7 +47,7 @@ impl Jq {
         Ok(jq)
     }
 
-    /// What it calls itself: `jq-1.6`.
+    /// Returns what the jq calls itself: `jq-1.6`.
     pub(crate) fn version(&self) -> &str {
         &self.version
     }
@@ -94,7 +94,7 @@ impl Jq {
         Err(ended.why())
     }
 
-    /// Runs it to its end, or stops it at its limits.
+    /// Runs jq to its end, or stops the run at its limits.
     fn execute(
         &self,
         args: &[&str],

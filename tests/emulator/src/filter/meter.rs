@@ -68,7 +68,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// For so much work at the most, until `cancelled` says so.
+    /// Allows so much work at the most, until `cancelled` says so.
     pub(super) fn new(work: u64, cancelled: Arc<AtomicBool>) -> Self {
         Self {
             left: Cell::new(work),
@@ -99,7 +99,7 @@ impl Meter {
         }
     }
 
-    /// What a value costs; no more of it is looked at than can be paid for.
+    /// Returns what a value costs; only as much of the value is looked at as can be paid for.
     fn weigh(&self, value: &Val) -> Result<u64, Stop> {
         let mut cost = 0;
         self.add(value, 0, &mut cost)?;
@@ -156,8 +156,8 @@ impl<'a> HasLut<'a, Metered> for Run<'a> {
     }
 }
 
-/// What this crate adds to jaq's functions. No name of these can be written in a filter, but that
-/// of `fromjson`, whose own here reads no deeper than others look.
+/// What this crate adds to jaq's functions. A filter can't write their names, save that of
+/// `fromjson`, whose version here reads only as deep as others look.
 pub(super) fn functions() -> impl Iterator<Item = Fun<Metered>> {
     [
         (PASS, v(0), passing(|cv| checked(cv, |meter, value| meter.charge(meter.weigh(value)?)))),

@@ -1,4 +1,4 @@
-//! Faults as JSON: each by the name that it has in the library, its arguments by theirs.
+//! Faults as JSON: each fault and each argument by the name that it has in the library.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Fault>, Invalid> {
     let many = serde_json::from_slice::<Vec<Box<RawValue>>>(body);
     match many {
         Ok(faults) => faults.iter().map(|one| read_one(one.get().as_bytes())).collect(),
-        // What is wrong with it is told as of one.
+        // A fault that can't be read is told of as a single one.
         Err(_) => Ok(vec![read_one(body)?]),
     }
 }

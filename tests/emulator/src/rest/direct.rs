@@ -14,7 +14,7 @@ use crate::reply::Reply;
 use crate::source::Source;
 use crate::{time, urls};
 
-/// Stands where the caller's key belongs: no reply repeats a key.
+/// What stands where the caller's key belongs: no reply repeats a key.
 const KEY_VARIABLE: &str = "$RESTLESS_API_KEY";
 
 #[derive(Serialize)]
@@ -122,7 +122,8 @@ pub(super) async fn setup(hub: &Arc<Hub>, body: &[u8]) -> Answer {
     Ok(Reply::json(StatusCode::OK, &setup).warning_of(&warnings))
 }
 
-/// Creates a session, or gives the one that has the dedupe key, with the settings it was made with.
+/// Creates a session, or gives the session that has the dedupe key, with the settings it was made
+/// with.
 pub(super) async fn session(hub: &Arc<Hub>, body: &[u8]) -> Answer {
     let mut fields = Fields::parse(body)?;
     check_body_key(hub, &mut fields)?;

@@ -28,7 +28,7 @@ pub(crate) async fn respond(
         return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8");
     };
     let segments: Vec<_> = segments.iter().map(String::as_str).collect();
-    // The one call that is about a key, and so doesn't need one.
+    // This call is about a key, and therefore does without one.
     let is_validation = segments == ["streams", "validate-api-key"];
     if !is_validation && !is_authorised(hub, parts) {
         return Reply::error(StatusCode::UNAUTHORIZED, "Invalid or missing API key");
@@ -71,7 +71,8 @@ fn validate_api_key(hub: &Hub, body: &[u8]) -> Answer {
     Ok(Reply::json(StatusCode::OK, &BaseAction { id: "api_key", affected }))
 }
 
-/// The key in a body, which the client puts there on top of the header, must be the right one.
+/// Checks the key in a body, which the client puts there on top of the header: the key must be the
+/// right one.
 fn check_body_key(hub: &Hub, fields: &mut Fields) -> Result<(), Refused> {
     match fields.take_text("apiKey")? {
         Given::Value(key) if key != hub.config.api_key => {
@@ -85,7 +86,7 @@ fn stream_not_found() -> Refused {
     Refused::new(StatusCode::NOT_FOUND, "Stream not found")
 }
 
-/// 405 where the path exists with other methods, else 404.
+/// Answers 405 where the path exists with other methods, else 404.
 fn not_routed(segments: &[&str]) -> Reply {
     let allow = match segments {
         ["streams"] => "GET, POST",

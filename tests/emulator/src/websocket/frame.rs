@@ -1,4 +1,4 @@
-//! Frames by hand (RFC 6455 §5.2), for what a well-behaved codec does not write.
+//! Frames by hand (RFC 6455 §5.2), for what a well-behaved codec refuses to write.
 
 /// The opcodes that are written by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +19,16 @@ pub(crate) struct Frame {
     pub(crate) is_masked: bool,
 }
 
-/// A masking key in which no byte is zero, so that a masked payload never reads as a plain one.
+/// A masking key without a zero byte, so that a masked payload always differs from a plain one.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 impl Frame {
-    /// A whole message in one unmasked frame, as a server should write it.
+    /// Makes a whole message in one unmasked frame, as a server should write it.
     pub(crate) fn whole(opcode: Opcode) -> Self {
         Self { is_final: true, reserved: 0, opcode, is_masked: false }
     }
 
-    /// The header of a frame with this much payload.
+    /// Returns the header of a frame with this much payload.
     pub(crate) fn header(self, payload: usize) -> Vec<u8> {
         let first = u8::from(self.is_final) << 7 | (self.reserved & 0x7) << 4 | self.opcode as u8;
         let mask = u8::from(self.is_masked) << 7;
@@ -60,8 +60,8 @@ impl Frame {
         frame
     }
 
-    /// The payload in `count` fragments that differ by at most a byte in length; some are empty if
-    /// there are fewer bytes than fragments.
+    /// Cuts the payload into `count` fragments that differ by at most a byte in length; some are
+    /// empty if there are fewer bytes than fragments.
     pub(crate) fn fragments(self, payload: &[u8], count: usize) -> Vec<Vec<u8>> {
         let count = count.max(1);
         let mut rest = payload;

@@ -1,7 +1,7 @@
 //! Event streams over WebSocket (RFC 6455).
 //!
 //! Everything that is well formed goes through async-tungstenite, so that a client's codec meets
-//! another's. What a fault wants malformed is written by hand, beneath it.
+//! another's. What a fault wants malformed is written by hand, beneath async-tungstenite.
 
 mod fault;
 mod frame;
@@ -23,7 +23,7 @@ pub(crate) use fault::Order;
 pub(crate) use session::{Session, Source};
 
 /// Checks an opening handshake and answers it (RFC 6455 §4.2). The error is the reply that refuses
-/// it.
+/// the handshake.
 pub(crate) fn accept(parts: &Parts) -> Result<Reply, Box<Reply>> {
     if parts.method != Method::GET {
         let refused = Reply::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
@@ -71,13 +71,14 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
         .any(|value| value.trim().eq_ignore_ascii_case(token))
 }
 
-/// The field's value, if there is exactly one.
+/// Returns the field's value, if there is exactly one.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
 
-/// Sixteen bytes in base64: twenty-two digits, the last with four bits to spare, and the padding.
+/// Whether a key is sixteen bytes in base64: twenty-two digits, the last with four bits to spare,
+/// and the padding.
 fn is_key(key: &[u8]) -> bool {
     let Some(([digits @ .., last], b"==")) = key.split_last_chunk::<2>() else { return false };
     digits.len() == 21

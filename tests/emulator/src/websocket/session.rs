@@ -36,7 +36,7 @@ pub(crate) struct Session {
     pub(crate) order: Order,
     pub(crate) control: Arc<Control>,
     pub(crate) heartbeat: Duration,
-    /// Becomes true when the emulator stops.
+    /// Turns true when the emulator stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -82,7 +82,7 @@ struct Live {
     socket: WebSocketStream<TokioAdapter<Wire>>,
     subscription: Box<Subscription>,
     session: Session,
-    /// Events sent.
+    /// The number of events sent.
     events: u64,
     next_ping: Instant,
 }
@@ -99,7 +99,7 @@ enum Step {
 enum Heard {
     /// Everything in line has gone out.
     Flushed,
-    /// A message, which asks for nothing that tungstenite doesn't do.
+    /// A message came; tungstenite does all that the message asks for.
     Message,
     /// The closing handshake is done, or the connection is.
     Ended,
@@ -118,7 +118,7 @@ impl Live {
         drop(subscription);
     }
 
-    /// Talks until it is over, and says how the connection is to end.
+    /// Talks until the connection is over, and says how it is to end.
     async fn talk(&mut self) -> End {
         loop {
             if self.wire().is_at_limit() {
@@ -174,7 +174,7 @@ impl Live {
         }
     }
 
-    /// How the connection ends, if this is its end.
+    /// Strikes, and returns how the connection ends, if it ends by that.
     async fn strike(&mut self, strike: Strike) -> Option<End> {
         match strike {
             Strike::Close(code) => {
@@ -195,13 +195,14 @@ impl Live {
                     self.wire().put(&ping);
                 }
             }
-            // Strikes with an event.
+            // A cut strikes with an event.
             Strike::Cut(_) => {}
         }
         None
     }
 
-    /// Puts an event in line, in the form that is ordered; whether it was cut, and all is over.
+    /// Puts an event in line, in the form that is ordered. Returns whether the event was cut, and
+    /// all is over.
     async fn put_event(&mut self, event: Bytes) -> bool {
         let form = self.session.order.form(self.events);
         let cut = self.session.order.cut(self.events);
@@ -243,13 +244,13 @@ impl Live {
         let answer = async {
             while let Heard::Flushed | Heard::Message = hear(&mut self.socket, deaf).await {}
         };
-        // One that doesn't answer is left.
+        // A client that doesn't answer is left.
         let _ = tokio::time::timeout(CLOSING, answer).await;
         End::Cut
     }
 
-    /// Hands a message to tungstenite. The wire takes all of it at once, and what is left is its
-    /// flush, which goes on while the client is listened to.
+    /// Hands a message to tungstenite. The wire takes all of the message at once, and what is left
+    /// is the flush, which goes on while the client is listened to.
     async fn put(&mut self, message: Message) {
         let mut sending = pin!(self.socket.send(message));
         // A connection that fails here fails when it is listened to as well.
@@ -301,7 +302,7 @@ async fn hear(socket: &mut WebSocketStream<TokioAdapter<Wire>>, deaf: bool) -> H
     .await
 }
 
-/// The next event; `None` when the feed is closed.
+/// Returns the next event; `None` when the feed is closed.
 async fn next_event(subscription: &mut Subscription) -> Option<Bytes> {
     loop {
         match subscription.read(Transport::WebSocket) {
@@ -321,7 +322,7 @@ fn padded(event: Bytes, size: usize) -> Bytes {
     event.into()
 }
 
-/// The event as tungstenite can send it, if it is to look like nothing else.
+/// Returns the event as tungstenite can send it, if the event is to look as usual.
 fn plain(form: Form, event: &Bytes) -> Option<Message> {
     if form.fragments.is_some() || form.is_masked || form.reserved != 0 {
         return None;

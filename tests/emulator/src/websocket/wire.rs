@@ -14,22 +14,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::fault::{End, Limit, Plan};
 use crate::socket::Control;
 
-/// Longest wait for a peer that has been told of the end.
+/// The longest wait for a peer that has been told of the end.
 pub(crate) const CLOSING: Duration = Duration::from_secs(2);
 
-/// Takes every byte that is written to it at once, and lets them go when it is flushed.
+/// Takes every byte that is written at once, and lets the bytes go when it is flushed.
 ///
-/// So tungstenite is never left with half a frame, and a frame that is put in by hand stands
+/// Tungstenite is therefore never left with half a frame, and a frame that is put in by hand stands
 /// between whole ones. The back-pressure is in the flush.
 #[derive(Debug)]
 pub(crate) struct Wire {
     io: TokioIo<Upgraded>,
     control: Arc<Control>,
     pending: BytesMut,
-    /// Bytes that went out since the opening handshake.
+    /// The bytes that went out since the opening handshake.
     sent: u64,
     limit: Option<u64>,
-    /// Most bytes in one write.
+    /// The most bytes in one write.
     piece: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Answers other than a stream: which end it, and which are asked for again.
+//! Answers other than a stream: which of them end the subscription, and which are asked for again.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ table! {
     tries_without_an_event_have_a_bound: BOTH, SUBSCRIPTION;
 }
 
-/// It ends after one request.
+/// The subscription ends after one request.
 fn once(stage: &Stage, how: How, words: &[&str]) -> Check {
     let ending = stage.end(stage.follow())?;
     ended(&ending, how, words)?;

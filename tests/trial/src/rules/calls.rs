@@ -32,7 +32,8 @@ fn call(stage: &Stage) -> Result<Option<String>, Failure> {
     answer.map(|answer| answer.id)
 }
 
-/// What came for the call: a driver that follows what it made does so behind it.
+/// Returns what came for the call: a driver that follows the stream that it made does so behind the
+/// call.
 fn requests(stage: &Stage) -> Vec<RecordedRequest> {
     let mut requests = stage.emulator.requests();
     requests.retain(|request| request.uri.starts_with("/streams"));

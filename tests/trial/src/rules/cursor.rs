@@ -106,7 +106,7 @@ fn a_reconnect_names_the_last_event(stage: &Stage) -> Check {
     Ok(())
 }
 
-/// Left to who tells no cursor.
+/// A driver that tells no cursor passes.
 fn the_cursor_moves_with_each_event(stage: &Stage) -> Check {
     stage.publish(3)?;
     for event in stage.take_log(3)?.events {

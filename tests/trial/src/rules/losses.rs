@@ -31,7 +31,8 @@ fn a_cut_between_events_loses_nothing(stage: &Stage) -> Check {
     stage.take_log(5).map(drop)
 }
 
-/// Of the first event, three cuts to each subscription: more of them in a row would be waited for.
+/// Cuts the first event, three times for each subscription: after more cuts in a row, the delays
+/// would be waited for.
 fn a_cut_at_any_byte_loses_nothing(stage: &Stage) -> Check {
     const EVENTS: usize = 8;
     stage.publish(EVENTS)?;
@@ -40,13 +41,14 @@ fn a_cut_at_any_byte_loses_nothing(stage: &Stage) -> Check {
     let places: Vec<_> = (0..longest + 60).step_by(stage.step).collect();
     for cuts in places.chunks(3) {
         for (n, at) in cuts.iter().enumerate() {
-            // Behind the events that come before it, so that each connection brings one.
+            // The cut is behind the events that come before it, so that each connection brings an
+            // event.
             let at = if n == 0 { *at } else { *at + longest + 60 };
             stage.fault(Fault::cut_after(at as u64).for_stream(&stage.stream));
         }
         let story = stage.take_log(EVENTS);
         story.map_err(|why| format!("cut behind byte {cuts:?}: {why}"))?;
-        // One that was not reached is not for the next.
+        // A cut that was not reached must not meet the next subscription.
         stage.clear_faults();
     }
     Ok(())
@@ -146,10 +148,10 @@ fn the_server_s_reconnection_time_counts(stage: &Stage) -> Check {
     Ok(())
 }
 
-/// Longest silence accepted, where a rule is about silence.
+/// The longest silence accepted, where a rule is about silence.
 const IDLE: Duration = Duration::from_millis(600);
 
-/// An event with this id, as it goes over the wire.
+/// Returns an event with this id, as it goes over the wire.
 pub(super) fn one_event(stage: &Stage, id: &str) -> Bytes {
     match stage.over.transport() {
         Some(Transport::WebSocket) => frame(0x81, &envelope(Some(id))),
@@ -157,13 +159,13 @@ pub(super) fn one_event(stage: &Stage, id: &str) -> Bytes {
     }
 }
 
-/// An update, with its id in it over WebSocket.
+/// Returns an update, which over WebSocket holds its id.
 pub(super) fn envelope(id: Option<&str>) -> String {
     let id = id.map(|id| format!(r#""event_id":"{id}","#)).unwrap_or_default();
     format!(r#"{{"type":"update",{id}"meta":{{"timestamp":"2026-06-07T00:49:36Z"}},"data":1}}"#)
 }
 
-/// A frame that is not masked (RFC 6455 §5.2).
+/// Returns a frame without a mask (RFC 6455 §5.2).
 pub(super) fn frame(first: u8, payload: &str) -> Bytes {
     let mut frame = vec![first];
     match u8::try_from(payload.len()) {

@@ -13,13 +13,13 @@ use crate::stage::Stage;
 
 /// The section of the service's contract about positions.
 const CURSOR: &str = "the service's contract, Cursor";
-/// That about subscriptions.
+/// The section about subscriptions.
 const SUBSCRIPTION: &str = "the service's contract, Subscription options";
-/// That about keys.
+/// The section about keys.
 const CREDENTIALS: &str = "the service's contract, Hosts and credentials";
-/// That about events.
+/// The section about events.
 const EVENTS: &str = "the service's contract, Runtime events";
-/// That about calls.
+/// The section about calls.
 const CALLS: &str = "the service's contract, REST calls";
 
 /// Over both transports.

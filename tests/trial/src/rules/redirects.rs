@@ -34,7 +34,8 @@ fn a_redirect_within_the_origin_takes_the_key_along(stage: &Stage) -> Check {
     Ok(())
 }
 
-/// Another service, which the first one redirects to: it sends one event, without asking for a key.
+/// Starts another service, to which the first one redirects: it sends one event, and asks for no
+/// key.
 fn elsewhere(stage: &Stage) -> Result<Emulator, String> {
     let other = other_service()?;
     other.inject(Fault::raw([one_event(stage, "7")]).then_cut());
@@ -70,7 +71,7 @@ fn a_reconnect_goes_to_the_first_url(stage: &Stage) -> Check {
     Ok(())
 }
 
-/// Without the pause before a reconnect: it is none.
+/// A redirect is followed at once, while a reconnect waits before.
 fn a_redirect_is_followed_at_once(stage: &Stage) -> Check {
     for _ in 0..4 {
         stage.fault(Fault::redirect(307, target(stage, "", &stage.stream)));

@@ -39,7 +39,7 @@ fn pings_are_answered(stage: &Stage) -> Check {
         let last = Message::Pong((PINGS - 1).to_string().into());
         while socket.read().map_err(|error| format!("no pong came: {error}"))? != last {}
         socket.send(Message::text(envelope(Some("7")))).map_err(|error| error.to_string())?;
-        // Whoever has enough closes.
+        // A driver that has enough closes.
         while socket.read().is_ok() {}
         Ok(())
     })?;
@@ -108,7 +108,7 @@ fn reserved_bits_are_no_event(stage: &Stage) -> Check {
     broken_once(stage)
 }
 
-/// The connection is failed, and the next one brings what this one was to.
+/// The driver fails the connection, and the next one brings what this one was to bring.
 fn broken_once(stage: &Stage) -> Check {
     stage.publish(2)?;
     stage.take_log(2)?;
@@ -153,7 +153,7 @@ fn enough_is_told_to_the_peer_or_the_connection_ends(stage: &Stage) -> Check {
     done.recv_timeout(SOON).unwrap_or_else(|_| Err("the connection is left open".to_owned()))
 }
 
-/// A server of one WebSocket. It ends by itself where the driver says nothing for long.
+/// Serves one WebSocket. The server ends by itself where the driver says nothing for long.
 fn serve(
     talk: impl FnOnce(tungstenite::WebSocket<std::net::TcpStream>) -> Check + Send + 'static,
 ) -> Result<(SocketAddr, Receiver<Check>), String> {
@@ -167,11 +167,11 @@ fn serve(
                 let socket = tungstenite::accept(socket).map_err(|error| error.to_string())?;
                 talk(socket)
             });
-        // Nobody asks any more where the check has ended.
+        // Where the check has ended, nobody asks any more.
         let _ = sender.send(talked);
     });
     Ok((address, receiver))
 }
 
-/// For a driver to say something.
+/// The time for a driver to say something.
 const SOON: Duration = Duration::from_secs(5);
