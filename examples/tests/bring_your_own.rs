@@ -249,6 +249,8 @@ examples! {
     tcp_stream_websocket: "byo-tcp-stream" over rest_and_websocket;
     single_threaded: "byo-single-threaded" over rest;
     single_threaded_websocket: "byo-single-threaded" over rest_and_websocket;
+    compio: "byo-compio" over rest;
+    compio_websocket: "byo-compio" over rest_and_websocket;
     mio: "byo-mio" over rest;
     mio_websocket: "byo-mio" over rest_and_websocket;
 }

@@ -235,5 +235,6 @@ programs! {
     async_tungstenite_holds: "byo-async-tungstenite", without_events;
     tcp_stream_holds: "byo-tcp-stream", creates_first;
     single_threaded_holds: "byo-single-threaded", creates_first;
+    compio_holds: "byo-compio", creates_first;
     mio_holds: "byo-mio", creates_first;
 }
