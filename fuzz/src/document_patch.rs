@@ -136,7 +136,7 @@ fn add(document: &mut Value, path: &[String], value: Value) -> Option<()> {
     }
 }
 
-/// The whole document is never removed: there would be nothing to hold.
+/// Removes a value. The whole document stays, so that there is always something to hold.
 fn remove(document: &mut Value, path: &[String]) -> Option<Value> {
     let (last, parents) = path.split_last()?;
     match find(document, parents)? {

@@ -53,7 +53,8 @@ pub fn event_envelope(data: &[u8]) {
     assert_eq!(serde_json::to_string(&again).expect("an event can be written"), written);
 }
 
-/// What is refused as no JSON is none to another reader either, or is what that one lets pass.
+/// Checks a refusal: another reader refuses the text too, or the text breaks a rule that only ours
+/// has.
 fn check_refusal(text: &str, problem: JsonProblem) {
     use JsonProblem::{LoneSurrogate, NumberRange, TooDeep};
     let is_ours_alone = matches!(problem, LoneSurrogate | NumberRange | TooDeep);

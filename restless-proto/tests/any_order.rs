@@ -1,5 +1,5 @@
-//! A driver that is confused, or a peer that is hostile: no order of inputs ends the process, makes
-//! a machine talk without end, or leaves it waiting for something after the end.
+//! A driver that is confused, or a peer that is hostile. Whatever the order of inputs, the process
+//! goes on, a machine stops talking, and after the end nothing is waited for.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 

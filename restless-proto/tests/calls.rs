@@ -1,5 +1,5 @@
-//! The machine of a call under any order of inputs: it never panics, always comes to an end, and
-//! never makes a call twice that may have been received and is not idempotent.
+//! The machine of a call under any order of inputs: the machine never panics, and always comes to
+//! an end. A call that may have been received is made again only if the call is idempotent.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -47,8 +47,8 @@ fn said() -> impl Strategy<Value = Said> {
     ]
 }
 
-/// Whether what was said proves that the request never reached the service, or was not acted on
-/// there: a redirect that keeps the method says so, and a 401 does.
+/// Whether what was said proves that the request did not reach the service, or had no effect there:
+/// a redirect that keeps the method says so, and a 401 does.
 fn proves_nothing_done(said: Said) -> bool {
     match said {
         Said::Status(status) => matches!(status, 302 | 307 | 401),

@@ -92,7 +92,8 @@ fn update(data: &Value, fallback: Value) -> StreamEvent {
     StreamEvent::parse(text, SseId::None).unwrap()
 }
 
-/// What ours makes of it; `None` where the patch does not fit, and then nothing has changed.
+/// Returns what ours makes of the patch. `None` for a patch that does not fit; the document then
+/// stays as it was.
 fn ours(document: &Value, patch: &Value) -> Option<Value> {
     let mut held = Document::new(PayloadMode::JsonPatch);
     held.take(&update(document, json!("FULL_DATA")));

@@ -35,7 +35,7 @@ pub fn ascii(bytes: &[u8]) -> Option<&str> {
     if bytes.is_ascii() { std::str::from_utf8(bytes).ok() } else { None }
 }
 
-/// Where the first byte is that is marked; the length where there is none.
+/// Returns where the first marked byte is; the length where there is none.
 #[inline]
 fn first(bytes: &[u8], marks: impl Fn(u64) -> u64, is_marked: impl Fn(u8) -> bool) -> usize {
     let (words, tail) = words(bytes);
@@ -49,7 +49,7 @@ fn first(bytes: &[u8], marks: impl Fn(u64) -> u64, is_marked: impl Fn(u8) -> boo
     bytes.len() - tail.len() + in_tail
 }
 
-/// A bit for each byte of the block whose highest bit the function sets.
+/// Returns a bit for each byte of the block whose highest bit the function sets.
 #[inline]
 fn mask(block: &Block, marks: impl Fn(u64) -> u64) -> u32 {
     // Moves the highest bits of the eight bytes together, the first byte's to the lowest place.
@@ -61,7 +61,7 @@ fn mask(block: &Block, marks: impl Fn(u64) -> u64) -> u32 {
 /// Marks the bytes that a JSON string stops at by their highest bit.
 #[inline]
 fn stops(word: u64) -> u64 {
-    // A byte is below 0x20 when its three highest bits are none.
+    // A byte is below 0x20 when its three highest bits are zero.
     let control = zeros(word & (ONES * 0xE0));
     control | equal(word, b'"') | equal(word, b'\\')
 }
@@ -83,13 +83,13 @@ fn equal(word: u64, byte: u8) -> u64 {
     zeros(word ^ (ONES * u64::from(byte)))
 }
 
-/// Marks each byte that is zero, and no other: nothing is carried from byte to byte.
+/// Marks exactly the bytes that are zero: nothing is carried from byte to byte.
 #[inline]
 fn zeros(word: u64) -> u64 {
     !(((word & !HIGHEST) + !HIGHEST) | word) & HIGHEST
 }
 
-/// The bytes eight by eight, the first in the lowest place, and those that are left over.
+/// Returns the bytes eight by eight, the first in the lowest place, and those that are left over.
 #[inline]
 fn words(bytes: &[u8]) -> (impl Iterator<Item = u64>, &[u8]) {
     let chunks = bytes.chunks_exact(8);

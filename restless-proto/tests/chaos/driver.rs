@@ -43,7 +43,7 @@ struct Run<'a> {
     /// The latest time that the machine knows of.
     told_at: Ms,
     exchange: Option<Exchange>,
-    /// Those before it, for what comes late.
+    /// The exchanges before the present one, for what comes late.
     old: Vec<ExchangeId>,
     /// How many exchanges and questions there were, over all machines.
     exchanges: usize,
@@ -262,8 +262,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// It is over: the next machine starts at the stored cursor, as long as there is something to
-    /// see.
+    /// Takes the machine's end: the next machine starts at the stored cursor, as long as there is
+    /// something to see.
     fn done(&mut self) -> Result<Turn, String> {
         self.note(|| "done".to_owned());
         if self.is_open() {
@@ -334,7 +334,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// There is always an end or a timer, but where any silence is allowed.
+    /// Checks that there is an end or a timer, save where any silence is allowed.
     fn nothing_comes(&mut self, deadline: Option<Ms>) -> Result<Turn, String> {
         if deadline.is_some() {
             return Err("time goes by, and nobody tells the machine".to_owned());

@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     Event,
     /// What reads as none, with an id: it is handed out as rejected, and passed.
     Malformed,
-    /// A block of an id without data: nothing to hand out, but the cursor moves.
+    /// A block of an id without data: the cursor moves, and the user gets nothing.
     IdAlone,
 }
 

@@ -1,6 +1,6 @@
 //! Chaos under scripted time: a server with a log, a network that cuts, stalls and lies, a clock
-//! that jumps, and a driver that is slow, late or confused, around one subscription. There is no
-//! socket and no clock: a seed is a script, and a script always goes the same way.
+//! that jumps, and a driver that is slow, late or confused, around one subscription. Sockets and
+//! clocks are left out: a seed is a script, and a script always goes the same way.
 //!
 //! What holds whatever happens:
 //!
@@ -61,7 +61,7 @@ fn whatever_happens_the_log_comes_whole_in_order_and_once() {
     }
 }
 
-/// A test that can't fail is none: a driver that is wrong is found out.
+/// Shows that the test can fail: a driver that is wrong is found out.
 #[test]
 fn a_driver_that_breaks_a_promise_is_found() {
     let _alone = memory::alone();

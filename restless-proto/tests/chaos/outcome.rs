@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weakness {
     None,
-    /// It starts again at an older cursor than the stored one.
+    /// The driver starts again at an older cursor than the stored one.
     ForgetsTheCursor,
-    /// Some of the content is not handed in.
+    /// The driver does not hand in some of the content.
     LosesContent,
-    /// Some of it is handed in twice.
+    /// The driver hands in some of the content twice.
     RepeatsContent,
-    /// Time is never up.
+    /// The driver never says that time is up.
     KnowsNoTime,
-    /// What is handed out is dropped.
+    /// The driver drops what is handed out.
     LosesEvents,
 }
 

@@ -6,7 +6,7 @@ use restless_proto::{Entropy, TransportErrorKind};
 
 use super::log::Ms;
 
-/// A script. What it does not say is calm: a server that keeps to its cursor and holds the
+/// A script. What a script leaves out is calm: a server that keeps to its cursor and holds the
 /// connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
@@ -78,7 +78,7 @@ pub(crate) struct Plan {
     pub(crate) gap: Ms,
     /// What the server sets as the reconnection time.
     pub(crate) retry: Option<Ms>,
-    /// After how many bytes of content it ends, and how. `None`: it stays.
+    /// After how many bytes of content the exchange ends, and how. `None`: the exchange stays.
     pub(crate) cut: Option<(usize, Ending)>,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Plan {
 pub(crate) enum Fate {
     /// The answer is the one that is wanted.
     Good,
-    /// There is no connection, or it breaks before the head.
+    /// The connection can't be made, or breaks before the head.
     Fails(TransportErrorKind),
     /// The time for connecting runs out.
     ConnectTimeout,
@@ -111,15 +111,15 @@ pub(crate) enum Fate {
 /// What a server makes of the position that it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Serve {
-    /// What comes behind it.
+    /// The server sends what comes behind the position.
     Honest,
-    /// All that there ever was.
+    /// The server sends all that there ever was.
     FromTheBeginning,
-    /// What comes from now on.
+    /// The server sends what comes from now on.
     FromNow,
-    /// So many entries again.
+    /// The server sends so many entries again.
     Back(usize),
-    /// Each entry twice.
+    /// The server sends each entry twice.
     Twice,
 }
 
@@ -127,7 +127,7 @@ pub(crate) enum Serve {
 pub(crate) enum Ending {
     Complete,
     Broken,
-    /// Nothing more comes, not even an end.
+    /// Nothing more comes; even the end is missing.
     Silence,
     /// A Close frame with this code, over WebSocket; of an event stream a complete end.
     Close(u16),
@@ -150,21 +150,21 @@ pub(crate) enum KeyAnswer {
 /// What a driver does that it should not, or what happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trick {
-    /// It says that time is up when it is not.
+    /// The driver says too early that time is up.
     EarlyElapsed,
     /// The process, or the machine it runs on, is suspended for so long.
     Suspended(Ms),
-    /// At a deadline, it tells of the time before the bytes that are there.
+    /// At a deadline, the driver tells of the time before the bytes that are there.
     TimeFirst,
-    /// Its clock goes back, for one input.
+    /// The driver's clock goes back, for one input.
     ClockBack(Ms),
-    /// It tells something of an older exchange.
+    /// The driver tells something of an older exchange.
     Stale(Told),
-    /// It tells something again, or too late, of the present one.
+    /// The driver tells something of the present exchange again, or too late.
     Again(Told),
-    /// It hands in all that comes within half a second before it polls.
+    /// The driver hands in all that comes within half a second before polling.
     Rush,
-    /// It hands in what is there while the machine still has something to say.
+    /// The driver hands in what is there while the machine still has something to say.
     Interleave,
     /// The consumer takes so long for an event, and nothing is polled meanwhile.
     SlowConsumer(Ms),

@@ -14,7 +14,7 @@ pub(crate) const CODINGS: &[(&str, &str)] = &[
     ("zstd", "zstd"),
 ];
 
-/// These parts coded, each of them flushed; the last piece is what comes after them.
+/// Codes these parts, and flushes each; the last piece is what comes after them.
 pub(crate) fn encode(value: &str, parts: &[&[u8]]) -> Vec<Vec<u8>> {
     let deflater = |mut state: Compress| {
         let mut run = |part: &[u8], flush| {

@@ -25,17 +25,17 @@ struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     None,
-    /// The position counts as none.
+    /// The service takes the position for absent.
     Forget,
-    /// It begins with the first event.
+    /// The service begins with the first event.
     StartOver,
-    /// 410 to whoever names a position.
+    /// The service answers 410 to a request that names a position.
     Refuse,
-    /// The last two come again.
+    /// The service sends the last two events again.
     Repeat,
-    /// One is left out.
+    /// The service leaves one event out.
     Skip,
-    /// One comes broken.
+    /// The service sends one broken event.
     Corrupt,
 }
 
@@ -73,9 +73,9 @@ fn envelope(n: usize, full: bool) -> String {
 /// Where the request wants to begin.
 #[derive(Clone, Copy)]
 enum Start {
-    /// It names no position.
+    /// The request names no position.
     Latest,
-    /// Since ever.
+    /// The request asks for all events.
     First,
     Behind(usize),
 }

@@ -78,7 +78,7 @@ fn preflight_is_neither_remembered_nor_met_by_a_fault() {
 struct Browser(Child, std::path::PathBuf);
 
 impl Browser {
-    /// Opens a page; none where no Chromium is installed.
+    /// Opens a page, where a Chromium is installed.
     fn open(url: &str) -> Option<Self> {
         let profile = std::env::temp_dir().join(format!("restless-page-{}", std::process::id()));
         ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(|name| {

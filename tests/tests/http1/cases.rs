@@ -4,11 +4,11 @@
 /// What somebody makes of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is read, and the content is `hello`.
+    /// The response is read, and the content is `hello`.
     Reads,
-    /// It is read, and the content is something else.
+    /// The response is read, and the content is something else.
     Differs,
-    /// It is an error.
+    /// The response is an error.
     Refuses,
 }
 

@@ -99,8 +99,8 @@ pub(crate) fn output(command: &mut Command) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Answers `/n` with the response of that case, any other path by `other`, and closes. It ends with
-/// the process.
+/// Answers `/n` with the response of that case, any other path by `other`, and closes. The server
+/// ends with the process.
 pub(crate) fn serve(
     cases: &[Case],
     other: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static,

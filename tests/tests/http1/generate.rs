@@ -11,7 +11,7 @@ pub(crate) struct Made {
     pub(crate) bytes: Vec<u8>,
     pub(crate) cuts: Vec<usize>,
     pub(crate) meant: Read,
-    /// It has something that hyper does not read, by the table.
+    /// Whether the response has something that hyper refuses, by the table.
     pub(crate) hyper_refuses: bool,
 }
 

@@ -18,7 +18,7 @@ pub(crate) type Runner = fn(&Case) -> Checked;
 pub(crate) enum Checked {
     /// Our behaviour is what the case (or, for a `better` case, its note) asks for.
     Ok,
-    /// It is not; the text says how.
+    /// Our behaviour is another one; the text says how.
     Failed(String),
     /// A `better` case that the runner doesn't know by name; the text says what came out.
     Unknown(String),

@@ -6,8 +6,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A value of a vector. It keeps the order of names and the spelling of numbers, and has floats
-/// that JSON has no word for, which the vectors write as `{"$float": "NaN"}`.
+/// A value of a vector. The value keeps the order of names and the spelling of numbers, and has
+/// floats for which JSON lacks a word, and which the vectors write as `{"$float": "NaN"}`.
 pub(crate) struct Python<'a>(pub(crate) &'a RawValue);
 
 impl Serialize for Python<'_> {

@@ -118,7 +118,7 @@ pub(crate) enum Ending {
     Cut,
     /// The connection was reset.
     Reset,
-    /// It did not: nothing came for half a second.
+    /// The connection stayed silent for half a second.
     Silence,
 }
 
