@@ -12,12 +12,12 @@ use crate::failure::{EXIT_CODES, Failure};
 /// What a new user types first.
 const EXAMPLES: &str = "\
 Examples:
-  export RESTLESS_API_KEY=rs_…         # `restless config --help` has the other places for a key
-  restless streams ls                  # which streams there are
-  restless tail Orders                 # what comes of one; `| jq` and `>> FILE` get JSON
-  restless relay --config feeds.toml   # into a database, each event once, across reboots
-  restless doctor URL                  # why nothing comes
-  restless man | man -l -              # the manual of all commands";
+  export RESTLESS_API_KEY=rs_…  # `restless config --help`: other places
+  restless streams ls           # which streams there are
+  restless tail Orders          # what comes of one; JSON to a pipe
+  restless relay --config FILE  # into a store, each event once
+  restless doctor --stream ID   # why nothing comes
+  restless man | man -l -       # the manual of all commands";
 
 /// Restless Stream from a terminal: follow feeds, manage streams, and find out what is wrong.
 #[derive(Debug, Parser)]

@@ -16,9 +16,12 @@ Exit codes:
   2    the arguments or settings can't work
   3    the service, or who stands before it, said no
   4    the service can't be reached, or was not for long enough
-  5    the store of `relay` can't be used, or a feed is over
+  5    the store of `relay` can't be used
   20.. the step of `doctor` that failed first, by its number there
   130  interrupted twice";
+
+/// What helps where the way to the service may be the reason.
+const DOCTOR: &str = "`restless doctor` looks for what is wrong on the way";
 
 /// An exit code, and what to say on standard error.
 #[derive(Debug)]
@@ -59,6 +62,14 @@ impl Failure {
             return Self { code: 0, causes: Vec::new(), hint: None };
         }
         Self::new(1, "the output can't be written", why)
+    }
+
+    /// Which of several it was.
+    pub(crate) fn of(mut self, which: &str) -> Self {
+        if let Some(first) = self.causes.first_mut() {
+            *first = format!("{which}: {first}");
+        }
+        self
     }
 
     /// With what helps.
@@ -104,6 +115,14 @@ impl From<Error> for Failure {
             Error::Refused(refused) if refused.status() == http::StatusCode::NOT_FOUND => {
                 Some("`restless streams ls` lists what there is")
             }
+            Error::Refused(refused) if refused.status() == http::StatusCode::UPGRADE_REQUIRED => {
+                Some("something in between passes no WebSocket on; event streams need none")
+            }
+            Error::Content(_)
+            | Error::Handshake(_)
+            | Error::Transport(_)
+            | Error::Timeout(_)
+            | Error::GaveUp(_) => Some(DOCTOR),
             _ => None,
         };
         Self { code, causes: causes(&error), hint }

@@ -8,6 +8,7 @@ mod data;
 mod doctor;
 mod exchange;
 mod failure;
+mod keyring;
 mod output;
 mod polling;
 mod relay;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::args::{Args, Command};
+use crate::commands::config;
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -46,9 +48,13 @@ fn say(error: &clap::Error) -> Result<(), Failure> {
 
 fn run(args: Args) -> Result<(), Failure> {
     let command = match args.command {
-        // These have a runtime and settings of their own.
+        // These have a runtime and settings of their own, or need none: no key is asked for.
+        Command::Completions(args) => return commands::completions::run(args),
         Command::Emulator(args) => return commands::emulator::run(args),
+        Command::Man(args) => return commands::man::run(args),
         Command::Replay(args) => return commands::replay::run(args),
+        Command::Verify(args) => return commands::verify::run(args),
+        Command::Config(config::Args { store_key: Some(name), .. }) => return config::store(&name),
         command => command,
     };
     let context = Context::new(args.global)?;

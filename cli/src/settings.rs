@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::context::Global;
 use crate::failure::Failure;
+use crate::keyring;
 
 /// A setting, and where it comes from.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ struct Profile {
     key_file: Option<PathBuf>,
     /// A command that prints the key, for a password manager.
     key_command: Option<String>,
+    /// The name of a key in the system's keyring.
+    keyring: Option<String>,
     api_base_url: Option<String>,
     stream_base_url: Option<String>,
     proxy: Option<String>,
@@ -87,7 +90,7 @@ impl Settings {
     }
 }
 
-/// The key: from a file by flag, the environment, or the profile's text, file or command.
+/// The key: from a file by flag, the environment, or the profile's text, file, command or keyring.
 fn key(
     global: &Global,
     profile: &Profile,
@@ -100,18 +103,24 @@ fn key(
         return Ok(Some(Setting { value, origin: "RESTLESS_API_KEY".to_owned() }));
     }
     let Some(origin) = origin else { return Ok(None) };
-    match (&profile.api_key, &profile.key_file, &profile.key_command) {
-        (Some(value), None, None) => {
+    match (&profile.api_key, &profile.key_file, &profile.key_command, &profile.keyring) {
+        (Some(value), None, None, None) => {
             Ok(Some(Setting { value: value.clone(), origin: origin.to_owned() }))
         }
-        (None, Some(path), None) => key_in_file(path, format!("key_file in {origin}")).map(Some),
-        (None, None, Some(command)) => {
+        (None, Some(path), None, None) => {
+            key_in_file(path, format!("key_file in {origin}")).map(Some)
+        }
+        (None, None, Some(command), None) => {
             key_of_command(command, format!("key_command in {origin}")).map(Some)
         }
-        (None, None, None) => Ok(None),
+        (None, None, None, Some(name)) => {
+            let origin = format!("keyring in {origin}");
+            Ok(Some(Setting { value: keyring::get(name, &origin)?, origin }))
+        }
+        (None, None, None, None) => Ok(None),
         _ => Err(Failure::message(
             2,
-            format!("{origin}: one of api_key, key_file and key_command, not several"),
+            format!("{origin}: one of api_key, key_file, key_command and keyring, not several"),
         )),
     }
 }

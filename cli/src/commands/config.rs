@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::keyring;
 use crate::output::{Output, reply};
 use crate::settings::{self, Setting};
 
@@ -13,22 +14,45 @@ pub(crate) struct Args {
     /// How to print
     #[arg(long, short, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
     output: Output,
+    /// Read a key from standard input, and keep it under this name in the system's keyring
+    #[arg(long, value_name = "NAME")]
+    pub(crate) store_key: Option<String>,
 }
 
 const HELP: &str = "\
-A flag comes before a variable of the environment, and that before a profile of the configuration
-file. The file is RESTLESS_CONFIG, else restless/config.toml in XDG_CONFIG_HOME, else
+A flag comes before a variable of the environment, and that before a
+profile of the configuration file. The file is RESTLESS_CONFIG, else
+restless/config.toml in XDG_CONFIG_HOME, else
 ~/.config/restless/config.toml:
 
-  profile = \"work\"              # the one that counts where --profile names none; else \"default\"
-
+  profile = \"work\"    # the one that counts where --profile and
+                      # RESTLESS_PROFILE name none; else \"default\"
   [profiles.work]
-  key_command = \"pass show restless\"        # a command that prints the API key, or
-  # key_file = \"/run/secrets/restless\"      # a file that holds it, or
-  # api_key = \"rs_…\"                        # the key itself
-  # api_base_url, stream_base_url, proxy, ca  # as the flags of these names
+  # One of these four says which API key:
+  key_command = \"pass show restless\"    # a command that prints it
+  # key_file = \"/run/secrets/restless\"  # a file that holds it
+  # keyring = \"work\"                    # its name in the keyring
+  # api_key = \"rs_…\"                    # the key itself
+  # As the flags of these names:
+  # api_base_url, stream_base_url, proxy, ca
 
-Of the key no more than its start is shown.";
+The keyring is the Secret Service (GNOME Keyring, KWallet) on Linux,
+Keychain on macOS and the Credential Manager on Windows. The key is
+there under the service `restless` and the user NAME, and nowhere else.
+It is a feature of restless-cli: cargo install --features keyring.
+
+Of a key no more than its start is shown.";
+
+/// Keeps the key of standard input in the system's keyring.
+pub(crate) fn store(name: &str) -> Result<(), Failure> {
+    let mut key = String::new();
+    let read = std::io::stdin().read_line(&mut key);
+    read.map_err(|error| Failure::new(2, "standard input", error))?;
+    match key.trim() {
+        "" => Err(Failure::message(2, "standard input has no key")),
+        key => keyring::store(name, key),
+    }
+}
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let settings = &context.settings;

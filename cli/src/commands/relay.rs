@@ -21,21 +21,50 @@ pub(crate) struct Args {
     metrics: Option<SocketAddr>,
 }
 
+/// Within 72 columns, as each such text: the manual page indents it and fills no line.
 const HELP: &str = "\
-Sinks: sqlite:FILE, ndjson:FOLDER, postgres:… (a URL as libpq has it), nats:… (a server's URL).
+Sinks: sqlite:FILE, ndjson:FOLDER, postgres:… (a URL as libpq has it),
+nats:… (a server's URL).
 
-The file:
+The file; paths are from the folder that the command runs in:
   to = \"sqlite:feeds.db\"
 
-  [feeds.orders]             # its name in the store
-  stream = \"stream_123\"      # or session = \"…\", or url = \"https://…\"
-  since = \"0\"                # where to begin where the store has nothing of it yet
+  [feeds.orders]         # a name of yours, which it has in the store
+  stream = \"stream_123\"  # its id, as `restless streams ls` has it; or
+                         # session, or url
+  since = \"0\"            # where to begin while the store has nothing of
+                         # it: 0 is the first event that the service
+                         # keeps; else what comes from now on
   websocket = false
-  secret_env = \"ORDERS\"      # the variable that holds the secret of its signatures
+  secret_env = \"ORDERS\"  # the variable that holds the secret of its
+                         # signatures
 
-The store keeps how far each feed has come: after a crash or a reboot the same command goes on
-there. SIGTERM and Ctrl-C store what was read, and end it with 0; a second one ends it at once.
-On a terminal there is a status line, else a JSON object a line on standard error.";
+An event and the position behind it are stored at once, and are on the
+disk then: after a crash or a reboot the same command goes on there, and
+each event is in the store once. In SQLite they are in the table
+restless_events, in the order of `sequence`; restless_dead has what is
+no event, and why.
+
+SIGTERM and Ctrl-C store what was read, and end it with 0; a second one
+ends it at once. On a terminal there is a status line, else a JSON
+object a line on standard error.
+
+For a start at boot, /etc/systemd/system/restless-relay.service:
+  [Unit]
+  Wants=network-online.target
+  After=network-online.target
+  [Service]
+  ExecStart=/usr/local/bin/restless relay \\
+      --config /etc/restless/feeds.toml --to sqlite:feeds.db
+  EnvironmentFile=/etc/restless/key.env
+  DynamicUser=yes
+  StateDirectory=restless
+  WorkingDirectory=/var/lib/restless
+  Restart=always
+  [Install]
+  WantedBy=multi-user.target
+and then: systemctl enable --now restless-relay. The file key.env has
+one line, RESTLESS_API_KEY=rs_…, and mode 0600.";
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let config = Config::read(&args.config)?;

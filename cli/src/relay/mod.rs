@@ -73,7 +73,7 @@ pub(crate) async fn serve(
                 Some(Ok((name, Ok(ended)))) => report.ended(&name, &ended),
                 Some(Ok((name, Err(error)))) => {
                     report.failed(&name, &error);
-                    failed = failed.or(Some(error));
+                    failed = failed.or(Some((name, error)));
                 }
                 Some(Err(panicked)) => return Err(Failure::new(1, "a feed", panicked)),
             },
@@ -87,19 +87,17 @@ pub(crate) async fn serve(
         }
     }
     report.finish(&handles);
-    match failed {
-        None => Ok(()),
-        Some(error) => Err(Failure::message(exit_code(&error), causes(&error).join(": "))),
-    }
+    failed.map_or(Ok(()), |(name, error)| Err(failure(error).of(&format!("feed {name}"))))
 }
 
 /// What a feed's end means for the process: settings, the store, or the service.
-fn exit_code(error: &RelayError) -> u8 {
-    match error {
+fn failure(error: RelayError) -> Failure {
+    let code = match error {
+        RelayError::Stream(error) => return error.into(),
         RelayError::Config(_) => 2,
-        RelayError::Sink(_) => 5,
-        _ => 1,
-    }
+        _ => 5,
+    };
+    Failure::message(code, causes(&error).join(": "))
 }
 
 /// How a feed has ended, in a word.

@@ -25,6 +25,10 @@ fn each_help_is_as_it_was_read() {
                 commands.push([&command[..], &[name.to_owned()]].concat());
             }
         }
+        // Behind the options stand texts of our own, which have to fit into a manual page, too.
+        let notes = text.split("on a line of its own\n").nth(1).unwrap_or_default();
+        let wide = notes.lines().find(|line| line.chars().count() > 72);
+        assert!(wide.is_none() || command.first().is_some_and(|name| name == "doctor"), "{wide:?}");
         let name = [&["restless".to_owned()], &command[..]].concat().join("-") + ".txt";
         let path = folder.join(&name);
         if is_blessed {
@@ -38,4 +42,33 @@ fn each_help_is_as_it_was_read() {
     let files = std::fs::read_dir(&folder).expect("the folder");
     let files = files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"));
     assert_eq!(files.collect::<BTreeSet<_>>(), due, "files of commands that are no more");
+}
+
+/// Each command that the READMEs and the helps show is one that there is, with options that there
+/// are.
+#[test]
+fn each_command_that_is_shown_is_one() {
+    let stage = Stage::new();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut shown = vec![here.join("README.md"), here.join("../README.md")];
+    let helps = std::fs::read_dir(here.join("tests/help")).expect("the folder");
+    shown.extend(helps.map(|file| file.expect("a file").path()));
+    let mut count = 0;
+    for path in shown {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        for line in text.lines() {
+            let start = if path.ends_with("README.md") { "$ restless " } else { "  restless " };
+            let Some(command) = line.strip_prefix(start) else { continue };
+            // The shell's part, and what the line says of it.
+            let command = command
+                .split([' ', '\t'])
+                .take_while(|word| !["#", "|", ">", ">>", "<", "&", "\\"].contains(word));
+            let words: Vec<_> = command.filter(|word| !word.is_empty()).collect();
+            let run = program(&stage.path("")).args(words).arg("--help").output().expect("help");
+            let err = String::from_utf8_lossy(&run.stderr);
+            assert!(run.status.success(), "{}: {line}: {err}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 15, "{count} commands were found");
 }

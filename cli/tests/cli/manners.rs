@@ -27,6 +27,29 @@ fn a_flag_comes_before_the_environment_and_that_before_the_profile() {
 }
 
 #[test]
+fn a_key_of_the_keyring_is_asked_of_the_keyring_and_only_where_it_counts() {
+    let stage = Stage::new();
+    let config = stage.path("config.toml");
+    std::fs::write(&config, "[profiles.default]\nkeyring = \"work\"\n").unwrap();
+    let with = |arguments: &[&str]| {
+        let mut command = program(&stage.path(""));
+        // No session of a desktop has a keyring there.
+        command.env("RESTLESS_CONFIG", &config).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none");
+        command.args(arguments);
+        stage.finish(command, b"rs_0123456789ab\n")
+    };
+    let run = with(&["config"]);
+    assert_eq!(run.status, Some(2), "{run:?}");
+    assert!(run.err.starts_with("restless: keyring in profile default of "), "{run:?}");
+    assert_eq!(with(&["man"]).status, Some(0));
+    let run = with(&["config", "--store-key", "work"]);
+    assert_eq!(run.status, Some(2), "{run:?}");
+    assert!(run.err.contains("keyring") && !run.err.contains("rs_0"), "{run:?}");
+    let run = stage.run_with(&["config"], &[("RESTLESS_CONFIG", config.to_str().unwrap())]);
+    assert!(run.out.contains("RESTLESS_API_KEY"), "a variable comes before it: {run:?}");
+}
+
+#[test]
 fn a_bad_configuration_says_where_and_prints_nothing_of_it() {
     let stage = Stage::new();
     let config = stage.path("config.toml");

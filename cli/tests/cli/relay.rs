@@ -160,6 +160,27 @@ fn a_relay_without_its_service_is_ill_and_says_why() {
     assert!(running.until("trouble")["trouble"].as_str().unwrap().contains("503"));
 }
 
+#[cfg(feature = "ndjson")]
+#[test]
+fn a_feed_that_is_refused_ends_with_3_and_is_named() {
+    let (emulator, _) = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "stream_nobody");
+    let to = format!("ndjson:{}", folder.path().join("out").display());
+    let ran = Command::new(env!("CARGO_BIN_EXE_restless"))
+        .args(["relay", "--to", &to, "--config"])
+        .arg(&config)
+        .env("RESTLESS_API_KEY", emulator.api_key())
+        .env("RESTLESS_STREAM_BASE_URL", emulator.stream_base_url())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(3), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("restless: feed orders: ") && last.contains("404"), "{said}");
+    assert!(last.contains("`restless streams ls`"), "{said}");
+}
+
 #[test]
 fn settings_that_cannot_work_end_with_2_and_a_line() {
     let folder = tempfile::tempdir().unwrap();

@@ -54,14 +54,15 @@ Forms of output:
   raw     the data alone, in one line, as it came
   pretty  a paragraph: when, which, and what has changed
 
-What is printed is saved afterwards: behind a crash, --resume prints the events of the last 200 ms
-again, and loses none. `restless relay` stores each event once.
+What is printed is saved afterwards: behind a crash, --resume prints the
+events of the last 200 ms again, and loses none. `restless relay` stores
+each event once.
 
 Examples:
   restless tail Orders
   restless tail Orders --since 0 -n 10 -o raw
-  restless tail Orders --save-cursor orders.cursor --resume >> orders.ndjson
-  restless tail --direct https://api.example.com/orders --polling-interval 30";
+  restless tail Orders --save-cursor o.cursor --resume >> orders.ndjson
+  restless tail --direct https://api.example.com/a --polling-interval 30";
 
 /// How events are printed, as [`HELP`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -169,7 +170,10 @@ fn tell(event: &Event) {
             None => note("connected"),
         },
         Event::Unanswered => {
-            note("no answer yet: something in between may hold it back until the first event");
+            note(
+                "no answer yet: something in between may hold it back until the first event; \
+                 `restless doctor` looks for it",
+            );
         }
         Event::Item(Item::Rejected(rejected)) => note(&causes(rejected).join(": ")),
         Event::Lost(lost) => {
