@@ -77,7 +77,7 @@ pub enum Error {
     /// The service answered, and said no.
     #[error(transparent)]
     Refused(#[from] Box<Refused>),
-    /// The service's reply is another than the call or the subscription needs.
+    /// The service's reply can't be read as what was asked for.
     #[error(transparent)]
     Content(#[from] Box<ContentError>),
     /// An event's data can't be read as what was asked for.

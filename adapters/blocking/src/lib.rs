@@ -17,9 +17,9 @@
 //! ```
 //!
 //! The client is that of `restless-smol`, whose futures the calling thread polls while the thread
-//! waits. A client has neither a thread nor a runtime. A client may be used on any thread, a worker
-//! of an async runtime included, and blocks that thread. A future that the client waits for, a
-//! [`credentials`](ClientBuilder::credentials) function's above all, must not wait for a task of
+//! waits. A client takes no thread or runtime of its own. A client may be used on any thread, a
+//! worker of an async runtime included, and blocks that thread. A future that the client waits for,
+//! a [`credentials`](ClientBuilder::credentials) function's above all, must not wait for a task of
 //! the same thread: on a runtime of one thread, such as tokio's `current_thread`, only a timeout
 //! ends such a wait.
 //!

@@ -187,7 +187,7 @@ impl Duplex {
     }
 }
 
-/// Returns the bytes without a copy where nobody else has them, as is so with what a machine sends.
+/// Returns the bytes, copied only where somebody else has them: a machine keeps none of its output.
 fn owned(bytes: Bytes) -> BytesMut {
     bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
 }

@@ -23,7 +23,7 @@ pub enum TransportErrorKind {
     Certificate,
     /// The connection broke: reset, or closed before the end of the content.
     Broken,
-    /// The peer's HTTP is broken.
+    /// The peer does not speak HTTP as it should.
     Protocol,
     /// The peer speaks a form of HTTP or TLS that is not supported here, and would do so again.
     Unsupported,

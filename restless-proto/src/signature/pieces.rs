@@ -36,7 +36,7 @@ enum Source {
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     pieces: Vec<Piece>,
-    /// The texts that the canonical form spells in another way.
+    /// The canonical spellings that the text lacks.
     spelt: Vec<u8>,
 }
 
