@@ -1,4 +1,5 @@
-use restless_scan::{Block, BlockLines, scalar};
+use bytes::Bytes;
+use restless_scan::{Block, BlockLines, Chunk, Joined, Line, scalar};
 
 /// Whatever the bytes, and wherever they begin in memory, each search finds what its plain twin
 /// finds, and what a look at each byte finds.
@@ -12,9 +13,20 @@ pub fn scan(data: &[u8]) {
     assert_eq!(restless_scan::string_stop(bytes), len);
     assert_eq!(scalar::string_stop(bytes), len);
 
-    let len = bytes.iter().position(|byte| is_end(*byte)).unwrap_or(bytes.len());
-    assert_eq!(restless_scan::line_end(bytes), len);
-    assert_eq!(scalar::line_end(bytes), len);
+    let end = bytes.iter().position(|byte| is_end(*byte));
+    let (before, behind) = bytes.split_at(end.unwrap_or(bytes.len()));
+    let line = Line { length: before.len(), is_ascii: before.is_ascii() };
+    assert_eq!(restless_scan::line(bytes), line);
+    assert_eq!(scalar::line(bytes), line);
+    let mut chunk = Chunk::new(Bytes::copy_from_slice(bytes));
+    assert_eq!(chunk.line_end(0), end);
+    assert_eq!(chunk.ascii(0..before.len()).is_some(), before.is_ascii());
+    assert_eq!(chunk.ascii(0..bytes.len()).is_some(), bytes.is_ascii());
+    let mut joined = Joined::default();
+    joined.push(before);
+    joined.push(behind);
+    assert_eq!(joined.bytes(), bytes);
+    assert_eq!(joined.ascii().is_some(), bytes.is_ascii());
 
     let text = bytes.is_ascii().then(|| std::str::from_utf8(bytes).expect("ASCII is UTF-8"));
     assert_eq!(restless_scan::ascii(bytes), text);
@@ -27,6 +39,7 @@ pub fn scan(data: &[u8]) {
         let lines = BlockLines {
             ends: marks(block, is_end),
             not_plain: marks(block, |b| b == 0 || !b.is_ascii()),
+            not_ascii: marks(block, |b| !b.is_ascii()),
         };
         assert_eq!(restless_scan::block_lines(block), lines);
         assert_eq!(scalar::block_lines(block), lines);

@@ -55,6 +55,18 @@ impl Chunks {
         !self.first.is_empty()
     }
 
+    /// Takes the first piece out, which is empty where there is none.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Bytes {
+        // Hardly ever is there one.
+        if self.first.is_empty() {
+            return Bytes::new();
+        }
+        let first = std::mem::take(&mut self.first);
+        self.leave_first();
+        first
+    }
+
     /// Returns the piece that stands so many places behind the first.
     pub(crate) fn get(&self, behind: usize) -> Option<&Bytes> {
         match behind.checked_sub(1) {

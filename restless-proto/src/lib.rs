@@ -93,6 +93,7 @@ mod service;
 pub mod signature;
 pub mod sse;
 pub mod subscription;
+mod text;
 pub mod timing;
 pub mod websocket;
 pub mod ws;

@@ -1,6 +1,9 @@
 //! The plain twins: eight bytes at a time, in a register.
 
-use crate::{Block, BlockLines};
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::{Block, BlockLines, Line};
 
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
@@ -20,19 +23,46 @@ pub fn string_stop(bytes: &[u8]) -> usize {
 /// The twin of [`block_lines`](crate::block_lines).
 #[inline]
 pub fn block_lines(block: &Block) -> BlockLines {
-    BlockLines { ends: mask(block, line_ends), not_plain: mask(block, not_plain) }
+    BlockLines {
+        ends: mask(block, line_ends),
+        not_plain: mask(block, not_plain),
+        not_ascii: mask(block, |word| word & HIGHEST),
+    }
 }
 
-/// The twin of [`line_end`](crate::line_end).
+/// The twin of [`line`](crate::line).
 #[inline]
-pub fn line_end(bytes: &[u8]) -> usize {
-    first(bytes, line_ends, |byte| matches!(byte, b'\n' | b'\r'))
+pub fn line(bytes: &[u8]) -> Line {
+    let length = first(bytes, line_ends, |byte| matches!(byte, b'\n' | b'\r'));
+    let is_ascii = bytes.get(..length).is_some_and(<[u8]>::is_ascii);
+    Line { length, is_ascii }
 }
 
 /// The twin of [`ascii`](crate::ascii).
 #[inline]
 pub fn ascii(bytes: &[u8]) -> Option<&str> {
     if bytes.is_ascii() { std::str::from_utf8(bytes).ok() } else { None }
+}
+
+/// The twin of [`ascii_shared`](crate::ascii_shared).
+///
+/// # Errors
+///
+/// As that.
+#[inline]
+pub fn ascii_shared(bytes: Bytes) -> Result<ByteString, Bytes> {
+    if bytes.is_ascii() {
+        ByteString::try_from(bytes.clone()).map_err(|_| bytes)
+    } else {
+        Err(bytes)
+    }
+}
+
+/// Appends a piece, and says whether it is ASCII.
+#[inline]
+pub(crate) fn append(to: &mut Vec<u8>, piece: &[u8]) -> bool {
+    to.extend_from_slice(piece);
+    piece.is_ascii()
 }
 
 /// Returns where the first marked byte is; the length where there is none.

@@ -29,4 +29,5 @@ pub use envelope::{Envelope, ErrorDetail, Meta};
 pub use error::{Error, JsonType};
 pub use fields::ExtraFields;
 pub use kind::Kind;
+pub(crate) use stream_event::Place;
 pub use stream_event::{SseId, StreamEvent};

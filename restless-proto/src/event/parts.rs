@@ -81,7 +81,10 @@ impl EventFields {
     fn read<'a>(&mut self, text: &str, whole: &'a [u8]) -> Result<&'a [u8], Stop> {
         let [b'{', inside @ ..] = whole else { return value(whole, 1, EVENT_LEVELS) };
         let mut escapes = String::new();
-        let mut member = first_member(inside)?;
+        let mut member = match self.read_usual(text, inside)? {
+            Some(rest) => next_member(rest)?,
+            None => first_member(inside)?,
+        };
         loop {
             let key = match &member {
                 Member::Key(key) => key,
@@ -110,6 +113,24 @@ impl EventFields {
             };
             member = next_member(rest)?;
         }
+    }
+
+    /// Reads members as long as they come in the service's own order, from the first one on. What
+    /// is left is behind a value. A key that is foreseen takes six instructions; to find out which
+    /// key it is takes forty.
+    #[inline(always)]
+    fn read_usual<'a>(&mut self, text: &str, inside: &'a [u8]) -> Result<Option<&'a [u8]>, Stop> {
+        let Some(kind) = inside.strip_prefix(br#""type":"#) else { return Ok(None) };
+        let mut rest = set(&mut self.kind, text, kind, 2)?;
+        if let Some(meta) = rest.strip_prefix(br#","meta":"#) {
+            rest = self.meta.read(text, blank(meta))?;
+        }
+        rest = usual(&mut self.data, text, rest, br#","data":"#, 2)?;
+        if let Some(error) = rest.strip_prefix(br#","error":"#) {
+            rest = self.error.read(text, blank(error))?;
+        }
+        rest = usual(&mut self.signature, text, rest, br#","signature":"#, 2)?;
+        Ok(Some(rest))
     }
 
     #[inline(always)]
@@ -157,7 +178,10 @@ impl MetaFields {
     #[inline(always)]
     fn read_members<'a>(&mut self, text: &str, inside: &'a [u8]) -> Result<&'a [u8], Stop> {
         let mut escapes = String::new();
-        let mut member = first_member(inside)?;
+        let mut member = match self.read_usual(text, inside)? {
+            Some(rest) => next_member(rest)?,
+            None => first_member(inside)?,
+        };
         loop {
             let key = match &member {
                 Member::Key(key) => key,
@@ -185,6 +209,18 @@ impl MetaFields {
             };
             member = next_member(set(field, text, key.rest, 3)?)?;
         }
+    }
+
+    /// Reads the members of `meta` likewise.
+    #[inline(always)]
+    fn read_usual<'a>(&mut self, text: &str, inside: &'a [u8]) -> Result<Option<&'a [u8]>, Stop> {
+        let Some(time) = inside.strip_prefix(br#""timestamp":"#) else { return Ok(None) };
+        let mut rest = set(&mut self.timestamp, text, time, 3)?;
+        rest = usual(&mut self.attempt_id, text, rest, br#","attempt_id":"#, 3)?;
+        rest = usual(&mut self.status, text, rest, br#","status":"#, 3)?;
+        rest = usual(&mut self.latency_ms, text, rest, br#","latency_ms":"#, 3)?;
+        rest = usual(&mut self.fallback, text, rest, br#","payload_mode_fallback":"#, 3)?;
+        Ok(Some(rest))
     }
 
     #[inline(always)]
@@ -268,6 +304,21 @@ fn bytes<'k>(key: &Key<'k>, escapes: &'k mut String) -> &'k [u8] {
     }
     *escapes = decode(key.raw);
     escapes.as_bytes()
+}
+
+/// Reads the next member, if it has this key.
+#[inline(always)]
+fn usual<'a>(
+    field: &mut Option<Span>,
+    text: &str,
+    rest: &'a [u8],
+    key: &'static [u8],
+    level: u32,
+) -> Result<&'a [u8], Stop> {
+    match rest.strip_prefix(key) {
+        Some(value) => set(field, text, value, level),
+        None => Ok(rest),
+    }
 }
 
 /// Reads a value, and notes where the value stands.

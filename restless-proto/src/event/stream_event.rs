@@ -16,6 +16,7 @@ use super::kind::Kind;
 use super::parts::Parts;
 use super::timestamp;
 use crate::redact::shown;
+use crate::text::shared_text;
 
 /// An event that owns its text: cheap to clone and to send elsewhere. The event's parts are slices
 /// of what arrived.
@@ -57,6 +58,14 @@ pub enum SseId<'a> {
     Leftover(&'a str),
 }
 
+/// Where an event stands in its stream.
+pub(crate) enum Place<'a> {
+    /// By its id, which is not empty.
+    Id(&'a str),
+    /// By its time, in Unix milliseconds.
+    Time(i64),
+}
+
 impl StreamEvent {
     /// Reads an event's JSON text, and keeps the text. A `Bytes` is kept as it is, not copied.
     ///
@@ -64,7 +73,7 @@ impl StreamEvent {
     ///
     /// Where the bytes are not UTF-8, and as [`Envelope::parse`].
     pub fn parse(text: impl Into<Bytes>, id: SseId<'_>) -> Result<Self, Error> {
-        let text = ByteString::try_from(text.into())
+        let text = shared_text(text.into())
             .map_err(|error| Error::NotUtf8 { offset: error.valid_up_to() })?;
         Self::from_text(text, id)
     }
@@ -134,10 +143,23 @@ impl StreamEvent {
     /// Returns the position after this event, to resume a stream from: its id, else its timestamp
     /// as Unix milliseconds. `None` for an event with neither, which leaves the position as it was.
     pub fn cursor(&self) -> Option<Cow<'_, str>> {
+        self.place().map(|place| match place {
+            Place::Id(id) => Cow::Borrowed(id),
+            Place::Time(ms) => Cow::Owned(ms.to_string()),
+        })
+    }
+
+    /// The same before it becomes a text.
+    pub(crate) fn place(&self) -> Option<Place<'_>> {
         match self.event_id() {
-            Some(id) if !id.is_empty() => Some(Cow::Borrowed(id)),
-            _ => timestamp::unix_ms(&self.meta().timestamp()).map(|ms| ms.to_string().into()),
+            Some(id) if !id.is_empty() => Some(Place::Id(id)),
+            _ => self.unix_ms().map(Place::Time),
         }
+    }
+
+    /// When the service asked, in Unix milliseconds.
+    pub(crate) fn unix_ms(&self) -> Option<i64> {
+        timestamp::unix_ms(&self.meta().timestamp())
     }
 
     /// Returns the fields beside those above.
@@ -321,6 +343,47 @@ mod tests {
         ));
         assert_eq!(event.meta().latency_ms(), Some(2));
         assert_eq!(event.meta().attempt_id().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn the_order_of_the_keys_changes_nothing() {
+        let members = [
+            r#""type":"update""#,
+            r#""meta":{"timestamp":"t","attempt_id":"a","status":200,"latency_ms":3}"#,
+            r#""data":[1]"#,
+            r#""error":null"#,
+            r#""signature":"s""#,
+            r#""event_id":"7""#,
+            r#""x":1"#,
+        ];
+        for first in 0..members.len() {
+            for left_out in 2..members.len() {
+                let turned = members.iter().cycle().skip(first).take(members.len());
+                let rest = turned.filter(|member| **member != members[left_out]);
+                let rest: Vec<&str> = rest.copied().collect();
+                let event = parse(&format!("{{{}}}", rest.join(",")));
+                assert_eq!(event.meta().attempt_id().as_deref(), Some("a"));
+                assert_eq!(
+                    (event.meta().status(), event.meta().latency_ms()),
+                    (Some(200), Some(3))
+                );
+                let left = |n: usize, due| (n != left_out).then_some(due);
+                assert_eq!(event.data().map(RawJson::get), left(2, "[1]"));
+                assert_eq!(event.signature().as_deref(), left(4, "s"));
+                assert_eq!(event.event_id(), left(5, "7"));
+                assert_eq!(event.extra().count(), usize::from(left_out != 6));
+            }
+        }
+    }
+
+    #[test]
+    fn a_member_that_comes_again_behind_the_usual_ones_counts() {
+        let text = with(r#","data":1,"error":null,"signature":"s","data":2,"signature":null"#);
+        let event = parse(&text);
+        assert_eq!(event.data().map(RawJson::get), Some("2"));
+        assert_eq!(event.signature(), None);
+        let event = parse(&with_meta(r#","status":1,"status":2,"timestamp":"later""#));
+        assert_eq!((event.meta().status(), &*event.meta().timestamp()), (Some(2), "later"));
     }
 
     #[test]

@@ -39,33 +39,33 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Returns the days from 1970-01-01 on.
     fn date(&mut self) -> Option<i64> {
-        let year = self.digits(4)?;
+        let year = self.digits::<4>()?;
         if year == 0 {
             return None;
         }
-        let separated = self.skip(b"-");
-        if self.skip(b"W") {
+        let separated = self.skip(b'-');
+        if self.skip(b'W') {
             return self.week_date(year, separated);
         }
-        let month = self.digits(2)?;
-        if separated && !self.skip(b"-") {
+        let month = self.digits::<2>()?;
+        if separated && !self.skip(b'-') {
             return None;
         }
-        let day = self.digits(2)?;
+        let day = self.digits::<2>()?;
         let exists = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
         exists.then(|| days_from_civil(year, month, day))
     }
 
     /// Reads what follows the `W` of a week date. Week 1 is the week of January 4th.
     fn week_date(&mut self, year: i64, separated: bool) -> Option<i64> {
-        let week = self.digits(2)?;
+        let week = self.digits::<2>()?;
         let has_day = if separated {
-            self.skip(b"-")
+            self.skip(b'-')
         } else {
             // Digits that go on are a time without a separator before it.
             self.rest.first().is_some_and(u8::is_ascii_digit)
         };
-        let day = if has_day { self.digits(1)? } else { 1 };
+        let day = if has_day { self.digits::<1>()? } else { 1 };
         let start = week_year_start(year);
         let weeks = (week_year_start(year + 1) - start) / 7;
         let exists = (1..=weeks).contains(&week) && (1..=7).contains(&day);
@@ -77,7 +77,7 @@ impl Reader<'_> {
     /// Returns the milliseconds from the day's start in UTC on, which another zone moves out of the
     /// day.
     fn time_and_zone(&mut self) -> Option<i64> {
-        if !(self.skip(b"T") || self.skip(b"t") || self.skip(b" ")) {
+        if !(self.skip(b'T') || self.skip(b't') || self.skip(b' ')) {
             return None;
         }
         let time = self.time()?;
@@ -100,28 +100,28 @@ impl Reader<'_> {
         let (time, style) = self.hours_and_minutes()?;
         let has_seconds = match style {
             Style::HoursOnly => false,
-            Style::Separated => self.skip(b":"),
+            Style::Separated => self.skip(b':'),
             Style::Plain => self.rest.first().is_some_and(u8::is_ascii_digit),
         };
         if !has_seconds {
             return Some(time);
         }
-        let second = self.digits(2).filter(|&second| second < 60)?;
-        let fraction = if self.skip(b".") || self.skip(b",") { self.fraction_ms()? } else { 0 };
+        let second = self.digits::<2>().filter(|&second| second < 60)?;
+        let fraction = if self.skip(b'.') || self.skip(b',') { self.fraction_ms()? } else { 0 };
         Some(time + second * SECOND_MS + fraction)
     }
 
     fn hours_and_minutes(&mut self) -> Option<(i64, Style)> {
-        let hour = self.digits(2).filter(|&hour| hour < 24)?;
+        let hour = self.digits::<2>().filter(|&hour| hour < 24)?;
         let style = match self.rest.first() {
             Some(b':') => {
-                self.skip(b":");
+                self.skip(b':');
                 Style::Separated
             }
             Some(b'0'..=b'9') => Style::Plain,
             _ => return Some((hour * HOUR_MS, Style::HoursOnly)),
         };
-        let minute = self.digits(2).filter(|&minute| minute < 60)?;
+        let minute = self.digits::<2>().filter(|&minute| minute < 60)?;
         Some((hour * HOUR_MS + minute * MINUTE_MS, style))
     }
 
@@ -135,21 +135,27 @@ impl Reader<'_> {
         (len > 0).then(|| digits_ms.sum())
     }
 
-    fn digits(&mut self, count: usize) -> Option<i64> {
-        let (digits, rest) = self.rest.split_at_checked(count)?;
+    #[inline(always)]
+    fn digits<const COUNT: usize>(&mut self) -> Option<i64> {
+        let (digits, rest) = self.rest.split_first_chunk::<COUNT>()?;
         self.rest = rest;
-        digits.iter().try_fold(0, |number, digit| {
-            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
-        })
+        let (mut number, mut is_number) = (0, true);
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            is_number &= digit < 10;
+            number = number * 10 + i64::from(digit);
+        }
+        is_number.then_some(number)
     }
 
-    fn skip(&mut self, token: &[u8]) -> bool {
-        match self.rest.strip_prefix(token) {
-            Some(rest) => {
+    #[inline(always)]
+    fn skip(&mut self, mark: u8) -> bool {
+        match self.rest {
+            [first, rest @ ..] if *first == mark => {
                 self.rest = rest;
                 true
             }
-            None => false,
+            _ => false,
         }
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Key<'a> {
     pub(crate) raw: &'a [u8],
     /// Whether the key has a backslash. Without a backslash, the raw text is the key.
     pub(crate) escaped: bool,
+    /// Whether the colon stands right behind the key, and there is no backslash.
+    pub(crate) is_plain: bool,
     /// What is left behind the colon.
     pub(crate) rest: &'a [u8],
 }
@@ -83,6 +85,7 @@ fn short_key(rest: &[u8]) -> Option<Key<'_>> {
     (ends == b"\":").then(|| Key {
         raw: text.get(..len).unwrap_or_default(),
         escaped: false,
+        is_plain: true,
         rest: rest.get(len + 3..).unwrap_or_default(),
     })
 }
@@ -98,10 +101,12 @@ fn key_far(mut rest: &[u8]) -> Result<Key<'_>, Stop> {
     let [b'"', text @ ..] = rest else { return Err(Stop::unexpected(rest)) };
     let (after, escaped) = string(text)?;
     let raw = text.get(..text.len() - after.len() - 1).unwrap_or_default();
-    match peek(after) {
-        Next { first: b':', after, .. } => Ok(Key { raw, escaped, rest: after }),
-        Next { rest, .. } => Err(Stop::unexpected(rest)),
+    let colon = peek(after);
+    if colon.first != b':' {
+        return Err(Stop::unexpected(colon.rest));
     }
+    let is_plain = !escaped && colon.rest.len() == after.len();
+    Ok(Key { raw, escaped, is_plain, rest: colon.after })
 }
 
 /// Reads a string whose opening quote was stepped over, and says whether it has escapes.

@@ -87,7 +87,7 @@ impl Pieces {
         let mut next = 0;
         while let Some(piece) = self.pieces.get(next as usize) {
             if piece.before == Before::Comma {
-                sink.put(b",", Span::new(0, 1));
+                sink.put_comma();
             }
             let source = match piece.source {
                 Source::Text => text.as_bytes(),
@@ -113,10 +113,17 @@ impl Pieces {
 pub(super) trait Sink {
     /// Takes the piece of the source that the span names.
     fn put(&mut self, source: &[u8], piece: Span);
+
+    /// Takes the comma between two members.
+    fn put_comma(&mut self);
 }
 
 impl Sink for Vec<u8> {
     fn put(&mut self, source: &[u8], piece: Span) {
         self.extend_from_slice(source.get(piece.start()..piece.end()).unwrap_or_default());
+    }
+
+    fn put_comma(&mut self) {
+        self.push(b',');
     }
 }

@@ -187,8 +187,7 @@ impl<'a> Reader<'a, '_> {
             self.scratch.pieces.len(),
         );
         object.is_sorted &= rises;
-        // Two quotes and a colon.
-        if quote.len() - key.rest.len() != key.raw.len() + 3 || key.escaped {
+        if !key.is_plain {
             self.key_amiss(quote, key.raw, key.rest);
         }
         Ok(key.rest)

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use memchr::memchr;
+use restless_scan::{Chunk, Joined};
 
 use super::last_event_id::LastEventId;
 use crate::kinds::LimitError;
@@ -14,7 +15,7 @@ use crate::limits::Limits;
 pub(super) struct Buffers {
     data: Data,
     /// The data where it is [`Data::Joined`], else empty.
-    joined: Vec<u8>,
+    joined: Joined,
     /// How many more bytes the `data` line that comes in pieces may have.
     room: usize,
     event_type: String,
@@ -100,8 +101,8 @@ impl Buffers {
             return self.drop_data(error);
         }
         self.make_room(1 + value.len());
-        self.joined.push(b'\n');
-        self.joined.extend_from_slice(chunk.get(value).unwrap_or_default());
+        self.joined.push(b"\n");
+        self.joined.push(chunk.get(value).unwrap_or_default());
         Ok(())
     }
 
@@ -126,14 +127,11 @@ impl Buffers {
         {
             return false;
         }
-        // The line is moved as if it had so many bytes, and the length is set back: a call to copy
-        // 20 bytes costs 30 instructions.
         let mut line = [b'\n'; SHORT_LINE + 1];
         if let Some(after_lf) = line.last_chunk_mut() {
             *after_lf = *value;
         }
-        self.joined.extend_from_slice(&line);
-        self.joined.truncate(end);
+        self.joined.push_first(&line, 1 + length);
         true
     }
 
@@ -151,7 +149,7 @@ impl Buffers {
         self.begun = true;
         self.copy_first_line(chunk);
         if self.data == Data::Joined {
-            self.joined.push(b'\n');
+            self.joined.push(b"\n");
         }
         self.data = Data::Joined;
         let start = self.joined.len();
@@ -178,7 +176,7 @@ impl Buffers {
         };
         self.room = room;
         self.make_room(bytes.len());
-        self.joined.extend_from_slice(bytes);
+        self.joined.push(bytes);
         Ok(())
     }
 
@@ -192,7 +190,7 @@ impl Buffers {
     }
 
     /// Returns the joined data.
-    pub(super) fn joined(&self) -> &[u8] {
+    pub(super) fn joined(&self) -> &Joined {
         &self.joined
     }
 
@@ -282,9 +280,9 @@ impl Buffers {
     /// Returns the joined data with its buffer, where the buffer is too large to be used again. The
     /// buffer may be up to twice as large as the data: to move the data would cost as much again as
     /// to read it.
-    pub(super) fn take_large(&mut self) -> Option<Bytes> {
+    pub(super) fn take_large(&mut self) -> Option<Chunk> {
         (self.joined.len() > LARGEST_KEPT_BUFFER)
-            .then(|| Bytes::from(std::mem::take(&mut self.joined)))
+            .then(|| std::mem::take(&mut self.joined).into_chunk())
     }
 
     /// Empties the buffer of joined data.
@@ -311,7 +309,7 @@ impl Buffers {
     /// Forgets the block.
     pub(super) fn clear(&mut self) {
         self.data = Data::Absent;
-        self.joined = Vec::new();
+        self.joined = Joined::default();
         self.event_type.clear();
         self.has_id = false;
         self.over_limit = false;
@@ -325,7 +323,7 @@ impl Buffers {
             Data::InEarlierChunk(value) => value,
             Data::Absent | Data::Joined => return,
         };
-        self.joined.extend_from_slice(first);
+        self.joined.push(first);
         self.data = Data::Joined;
     }
 
@@ -345,7 +343,7 @@ impl Buffers {
     fn drop_data(&mut self, error: LimitError) -> Result<(), LimitError> {
         self.begun = true;
         self.data = Data::Absent;
-        self.joined = Vec::new();
+        self.joined = Joined::default();
         self.event_type.clear();
         if std::mem::replace(&mut self.over_limit, true) { Ok(()) } else { Err(error) }
     }

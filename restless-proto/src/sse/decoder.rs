@@ -4,12 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use restless_scan::{Chunk, line_end};
 
 use super::block::{Block, Event};
 use super::buffers::{BlockEnd, Data, event_error};
 use super::interpreter::Interpreter;
 use super::last_event_id::LastEventId;
-use super::lines::{Lines, find_line_end};
+use super::lines::Lines;
 use super::plain::{self, Plain};
 use crate::kinds::LimitError;
 use crate::limits::Limits;
@@ -29,7 +30,7 @@ pub struct Decoder {
     last_event_id: LastEventId,
     lent: Lent,
     /// The data of that block where it does not lie in the chunk being read.
-    held: Bytes,
+    held: Chunk,
     /// The data of that block where bad UTF-8 was replaced.
     replaced: Bytes,
     /// Whether the ID of an event is still to be given out that turned out to be over its limit
@@ -58,7 +59,7 @@ impl Decoder {
             interpreter: Interpreter::new(limits),
             last_event_id: LastEventId::default(),
             lent: Lent::Nothing,
-            held: Bytes::new(),
+            held: Chunk::default(),
             replaced: Bytes::new(),
             id_waits: false,
         }
@@ -83,7 +84,7 @@ impl Decoder {
         if self.interpreter.is_in_data_line()
             && chunk.len() <= SHORT_CHUNK
             && self.lines.is_empty()
-            && find_line_end(&chunk).is_none()
+            && line_end(&chunk).is_none()
             && self.interpreter.append(&chunk)
         {
             return;
@@ -106,7 +107,7 @@ impl Decoder {
     #[inline]
     pub fn poll(&mut self) -> Result<Option<Block<'_>>, LimitError> {
         // The decoder is between two chunks: as often as not where an event comes in each chunk.
-        if self.lent == Lent::Nothing && self.lines.chunk().is_empty() {
+        if self.lent == Lent::Nothing && self.lines.chunk().bytes().is_empty() {
             return Ok(None);
         }
         self.poll_chunk()
@@ -143,7 +144,7 @@ impl Decoder {
     /// old ID, and so does this decoder.
     pub fn reset(&mut self) {
         self.take_back();
-        self.last_event_id.leave_chunk(self.lines.chunk());
+        self.last_event_id.leave_chunk(self.lines.chunk().bytes());
         self.lines = Lines::default();
         self.interpreter.clear();
         self.id_waits = false;
@@ -152,7 +153,7 @@ impl Decoder {
     /// Returns the last event ID as of the last blank line: what a next request sends as
     /// `Last-Event-ID` where the ID is not empty. The ID can hold any character but NUL, LF and CR.
     pub fn last_event_id(&self) -> &str {
-        self.last_event_id.text(self.lines.chunk())
+        self.last_event_id.text(self.lines.chunk().bytes())
     }
 
     /// Returns what the last valid `retry` field asked for, as soon as its line has ended; `None`
@@ -215,7 +216,7 @@ impl Decoder {
     #[inline(never)]
     fn read_piece(&mut self) -> Result<Read, LimitError> {
         let Some(piece) = self.lines.next() else {
-            let chunk = self.lines.chunk();
+            let chunk = self.lines.chunk().bytes();
             if !chunk.is_empty() {
                 self.interpreter.buffers.leave_chunk(chunk);
                 self.last_event_id.leave_chunk(chunk);
@@ -241,28 +242,30 @@ impl Decoder {
     #[inline(always)]
     fn lend(&mut self, has_id: bool) -> Result<Event<'_>, LimitError> {
         let chunk = self.lines.chunk();
-        let (holder, bytes) = match self.interpreter.buffers.take_in_chunk() {
+        let (holder, bytes, text) = match self.interpreter.buffers.take_in_chunk() {
             Some(range) => {
                 self.lent = Lent::Chunk;
-                (Some(chunk), chunk.get(range).unwrap_or_default())
+                let bytes = chunk.bytes().get(range.clone()).unwrap_or_default();
+                (Some(chunk.bytes()), bytes, chunk.ascii(range))
             }
             None => {
                 self.lent = Lent::Other;
                 let buffers = &mut self.interpreter.buffers;
                 match buffers.take_data() {
-                    Data::InEarlierChunk(bytes) => self.held = bytes,
+                    Data::InEarlierChunk(bytes) => self.held = Chunk::new(bytes),
                     Data::InChunk(_) | Data::Joined | Data::Absent => {
                         self.held = buffers.take_large().unwrap_or_default();
                     }
                 }
-                if self.held.is_empty() {
-                    (None, self.interpreter.buffers.joined())
+                let held = self.held.bytes();
+                if held.is_empty() {
+                    let joined = self.interpreter.buffers.joined();
+                    (None, joined.bytes(), joined.ascii())
                 } else {
-                    (Some(&self.held), self.held.as_ref())
+                    (Some(held), held.as_ref(), self.held.ascii(0..held.len()))
                 }
             }
         };
-        let text = restless_scan::ascii(bytes);
         let text = text.or_else(|| simdutf8::basic::from_utf8(bytes).ok());
         let (holder, data) = match text {
             Some(text) => (holder, text),
@@ -282,7 +285,7 @@ impl Decoder {
             data,
             holder,
             last_event_id: &self.last_event_id,
-            chunk: self.lines.chunk(),
+            chunk: self.lines.chunk().bytes(),
             has_id,
         })
     }
@@ -292,7 +295,7 @@ impl Decoder {
         self.lent = Lent::Nothing;
         self.interpreter.buffers.clear_event_type();
         self.interpreter.buffers.clear_joined();
-        self.held = Bytes::new();
+        self.held = Chunk::default();
         self.replaced = Bytes::new();
     }
 }

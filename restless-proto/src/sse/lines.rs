@@ -1,6 +1,7 @@
 //! Cuts chunks into lines (WHATWG HTML §9.2.5), without keeping a byte of them.
 
 use bytes::Bytes;
+use restless_scan::{Chunk, line_end};
 
 use crate::chunks::Chunks;
 
@@ -10,9 +11,11 @@ use crate::chunks::Chunks;
 /// the line lies, and whoever needs the line whole keeps the pieces.
 #[derive(Default)]
 pub(super) struct Lines {
-    chunks: Chunks,
-    /// How much of the first chunk is read.
+    /// The chunk that is being read, empty where there is none.
+    chunk: Chunk,
+    /// How much of the chunk is read.
     read: usize,
+    later: Chunks,
     edge: Edge,
 }
 
@@ -56,7 +59,11 @@ impl Lines {
     /// Adds a chunk behind those that are not read yet.
     #[inline]
     pub(super) fn feed(&mut self, chunk: Bytes) {
-        self.chunks.push(chunk);
+        if self.chunk.bytes().is_empty() {
+            self.chunk = Chunk::new(chunk);
+        } else {
+            self.later.push(chunk);
+        }
     }
 
     /// Steps over what means nothing between blocks, where the last piece has ended its line: blank
@@ -64,14 +71,14 @@ impl Lines {
     /// left.
     #[inline]
     pub(super) fn skip_between_blocks(&mut self) {
-        let chunk: &[u8] = self.chunks.first();
+        let chunk: &[u8] = self.chunk.bytes();
         while let Some(rest) = chunk.get(self.read..) {
             let length = match rest {
                 [b'\n', ..] => {
                     self.read += 1;
                     continue;
                 }
-                [b':', ..] => find_line_end(rest),
+                [b':', ..] => line_end(rest),
                 [b'\r', ..] => Some(0),
                 _ => None,
             };
@@ -89,21 +96,18 @@ impl Lines {
     pub(super) fn next(&mut self) -> Option<Piece<'_>> {
         if self.edge != Edge::None {
             if let Some(bytes) = self.cross_edge() {
-                return Some(Piece { bytes, start: 0, ended: false, chunk: self.chunks.first() });
+                return Some(Piece { bytes, start: 0, ended: false, chunk: self.chunk.bytes() });
             }
         }
-        let chunk: &[u8] = self.chunks.first();
         let start = self.read;
-        let rest = chunk.get(start..)?;
-        match rest {
+        let is_blank = match self.chunk.bytes().get(start..)? {
             [] => return None,
-            [b'\n', ..] => {
-                self.read += 1;
-                return Some(Piece { bytes: b"", start, ended: true, chunk });
-            }
-            _ => {}
-        }
-        let Some(length) = find_line_end(rest) else {
+            rest => rest.starts_with(b"\n"),
+        };
+        let length = if is_blank { Some(0) } else { self.chunk.line_end(start) };
+        let chunk: &[u8] = self.chunk.bytes();
+        let rest = chunk.get(start..)?;
+        let Some(length) = length else {
             self.read += rest.len();
             return Some(Piece { bytes: rest, start, ended: false, chunk });
         };
@@ -121,22 +125,23 @@ impl Lines {
     #[inline]
     pub(super) fn next_chunk(&mut self) -> bool {
         self.read = 0;
-        self.chunks.leave_first()
+        self.chunk = Chunk::new(self.later.pop());
+        !self.chunk.bytes().is_empty()
     }
 
     /// Returns the chunk being read, and where a line may start in the chunk; `None` where the next
     /// byte may be something else.
     #[inline(always)]
-    pub(super) fn line_start(&mut self) -> Option<(&[u8], &mut usize)> {
+    pub(super) fn line_start(&mut self) -> Option<(&mut Chunk, &mut usize)> {
         match self.edge {
-            Edge::None => Some((self.chunks.first(), &mut self.read)),
+            Edge::None => Some((&mut self.chunk, &mut self.read)),
             Edge::AfterCr | Edge::Bom(_) => None,
         }
     }
 
     /// Returns all that is left of the chunk, in which no line ends.
     pub(super) fn rest(&mut self) -> Option<Piece<'_>> {
-        let chunk: &[u8] = Some(self.chunks.first()).filter(|chunk| !chunk.is_empty())?;
+        let chunk: &[u8] = Some(self.chunk.bytes()).filter(|chunk| !chunk.is_empty())?;
         let start = std::mem::replace(&mut self.read, chunk.len());
         Some(Piece { bytes: chunk.get(start..)?, start, ended: false, chunk })
     }
@@ -144,20 +149,20 @@ impl Lines {
     /// Whether all that was fed is read, and the next byte can only be of a line.
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
-        self.chunks.first().is_empty() && self.edge == Edge::None
+        self.chunk.bytes().is_empty() && self.edge == Edge::None
     }
 
     /// Returns the chunk being read, empty where there is none.
     #[inline(always)]
-    pub(super) fn chunk(&self) -> &Bytes {
-        self.chunks.first()
+    pub(super) fn chunk(&self) -> &Chunk {
+        &self.chunk
     }
 
     /// Steps over what is not part of a line. Bytes in chunks now gone may have looked like a byte
     /// order mark without being one: they are the start of the first line, and given out.
     #[cold]
     fn cross_edge(&mut self) -> Option<&'static [u8]> {
-        let rest = self.chunks.first().get(self.read..).filter(|rest| !rest.is_empty())?;
+        let rest = self.chunk.bytes().get(self.read..).filter(|rest| !rest.is_empty())?;
         match self.edge {
             Edge::None => {}
             Edge::AfterCr => {
@@ -180,23 +185,6 @@ impl Lines {
         }
         None
     }
-}
-
-/// Returns where the first CR or LF is.
-#[inline(always)]
-pub(super) fn find_line_end(bytes: &[u8]) -> Option<usize> {
-    // A short line, a blank line most of all, is over before the search for long ones has begun.
-    let mut rest = bytes;
-    for _ in 0..2 {
-        let Some((block, after)) = rest.split_first_chunk() else { break };
-        let ends = restless_scan::block_lines(block).ends;
-        if ends != 0 {
-            return Some(bytes.len() - rest.len() + ends.trailing_zeros() as usize);
-        }
-        rest = after;
-    }
-    let length = restless_scan::line_end(rest);
-    (length < rest.len()).then_some(bytes.len() - rest.len() + length)
 }
 
 /// U+FEFF in UTF-8.
@@ -245,13 +233,13 @@ mod tests {
                 // The bytes that differ from an end by one bit, and what follows one.
                 for filler in [b'a', end ^ 1, 0x8A, 0x8D, 0x0B, 0x0C, 0xFF, 0] {
                     let mut text = vec![filler; 40];
-                    assert_eq!(find_line_end(&text), None);
+                    assert_eq!(line_end(&text), None);
                     text[length] = end;
-                    assert_eq!(find_line_end(&text), Some(length));
+                    assert_eq!(line_end(&text), Some(length));
                     text[39] = end;
-                    assert_eq!(find_line_end(&text), Some(length));
+                    assert_eq!(line_end(&text), Some(length));
                     text.truncate(length);
-                    assert_eq!(find_line_end(&text), None);
+                    assert_eq!(line_end(&text), None);
                 }
             }
         }

@@ -6,9 +6,10 @@
 //! check of its UTF-8; with the rules for all lines that there are, 750. Any other line is left
 //! where it is, to whoever knows it.
 
+use restless_scan::Chunk;
+
 use super::buffers::{BlockEnd, Buffers};
 use super::last_event_id::LastEventId;
-use super::lines::find_line_end;
 use crate::kinds::LimitError;
 use crate::limits::Limits;
 
@@ -25,7 +26,7 @@ pub(super) enum Plain {
 /// Reads plain lines of the chunk from `at` on, where a line starts, and moves on.
 #[inline(always)]
 pub(super) fn read(
-    chunk: &[u8],
+    chunk: &mut Chunk,
     at: &mut usize,
     buffers: &mut Buffers,
     last_event_id: &mut LastEventId,
@@ -40,24 +41,24 @@ pub(super) fn read(
 
 #[inline(always)]
 fn read_from(
-    chunk: &[u8],
+    chunk: &mut Chunk,
     at: &mut usize,
     buffers: &mut Buffers,
     last_event_id: &mut LastEventId,
     limits: &Limits,
 ) -> Result<Plain, LimitError> {
     loop {
-        let Some(rest) = chunk.get(*at..) else { return Ok(Plain::Other) };
+        let Some(rest) = chunk.bytes().get(*at..) else { return Ok(Plain::Other) };
         if rest.starts_with(DATA) {
-            let value = rest.get(DATA.len()..).unwrap_or_default();
-            let Some(length) = find_line_end(value) else { return Ok(Plain::GoesOn) };
-            let Some(end) = line_end_length(value, length) else { return Ok(Plain::Other) };
             let start = *at + DATA.len();
+            let Some(length) = chunk.line_end(start) else { return Ok(Plain::GoesOn) };
+            let value = chunk.bytes().get(start..).unwrap_or_default();
+            let Some(end) = line_end_length(value, length) else { return Ok(Plain::Other) };
             *at = start + length + end;
             if !buffers.first_data_line(limits, start..start + length, DATA.len())
                 && !buffers.short_data_line(limits, value, length, DATA.len())
             {
-                buffers.data_line(limits, chunk, start..start + length, DATA.len())?;
+                buffers.data_line(limits, chunk.bytes(), start..start + length, DATA.len())?;
             }
         } else if rest.starts_with(b"\n") {
             *at += 1;

@@ -1,12 +1,12 @@
 //! Where in the stream a subscription stands.
 
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use http::HeaderMap;
 use url::Url;
 
-use crate::event::StreamEvent;
-use crate::event::timestamp::unix_ms;
+use crate::event::{Place, StreamEvent};
 use crate::kinds::ConfigError;
 use crate::query;
 use crate::runtime_url::{with_cursor, with_since, without_position, without_since};
@@ -19,13 +19,21 @@ use crate::semantics::date;
 /// the first event comes all the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Position {
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
     since: Option<String>,
     /// Whether the caller's URL has a `since`, which then goes out with the URL.
     url_has_since: bool,
     /// Whether the position was given up: until there is a new cursor, requests name none, whatever
     /// the caller's URL says.
     given_up: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Cursor {
+    Text(String),
+    /// The time of an event without an id, in Unix milliseconds. Its text is made for who asks:
+    /// mostly the next event comes before anybody does.
+    Time(i64, OnceLock<String>),
 }
 
 /// The longest cursor, from the caller or from a stream; the service's cursors are 13 digits.
@@ -52,6 +60,7 @@ impl Position {
             }
         }
         let url_has_since = query::value(url, "since").is_some_and(|since| !since.is_empty());
+        let cursor = cursor.map(Cursor::Text);
         Ok(Self { cursor, since, url_has_since, given_up: false })
     }
 
@@ -68,7 +77,10 @@ impl Position {
     }
 
     pub(super) fn cursor(&self) -> Option<&str> {
-        self.cursor.as_deref()
+        self.cursor.as_ref().map(|cursor| match cursor {
+            Cursor::Text(text) => text.as_str(),
+            Cursor::Time(ms, text) => text.get_or_init(|| ms.to_string()),
+        })
     }
 
     /// Gives the position up, and returns the cursor from before: the next connect names none,
@@ -76,7 +88,9 @@ impl Position {
     pub(super) fn give_up(&mut self) -> Option<String> {
         self.since = None;
         self.given_up = true;
-        self.cursor.take()
+        let cursor = self.cursor().map(str::to_owned);
+        self.cursor = None;
+        cursor
     }
 
     /// Whether the position was given up, and nothing has moved it since.
@@ -88,13 +102,14 @@ impl Position {
     /// id that is too long for a URL counts as absent: otherwise the events after such an id would
     /// come again for ever.
     pub(super) fn move_behind(&mut self, event: &StreamEvent) {
-        match event.cursor() {
-            Some(cursor) if cursor.len() <= MOST_CURSOR_BYTES => self.move_to(&cursor),
-            Some(_) => {
-                let ms = unix_ms(&event.meta().timestamp());
-                self.move_to(&ms.map(|ms| ms.to_string()).unwrap_or_default());
-            }
-            None => {}
+        let time = match event.place() {
+            Some(Place::Id(id)) if id.len() <= MOST_CURSOR_BYTES => return self.move_to(id),
+            Some(Place::Id(_)) => event.unix_ms(),
+            Some(Place::Time(ms)) => Some(ms),
+            None => None,
+        };
+        if let Some(ms) = time {
+            self.cursor = Some(Cursor::Time(ms, OnceLock::new()));
         }
     }
 
@@ -105,14 +120,17 @@ impl Position {
             return;
         }
         // There may be an event a second for months: the text is reused, not allocated anew.
-        let text = self.cursor.get_or_insert_default();
-        text.clear();
-        text.push_str(cursor);
+        if let Some(Cursor::Text(text)) = &mut self.cursor {
+            text.clear();
+            text.push_str(cursor);
+        } else {
+            self.cursor = Some(Cursor::Text(cursor.to_owned()));
+        }
     }
 
     /// Returns `url` with the position in its query: the cursor and no `since`, or else `since`.
     pub(super) fn place_in(&self, url: &Url) -> Url {
-        match (&self.cursor, &self.since) {
+        match (self.cursor(), &self.since) {
             (Some(cursor), _) => with_cursor(&without_since(url), cursor),
             (None, Some(since)) => with_since(url, since),
             (None, None) if self.given_up => without_position(url),

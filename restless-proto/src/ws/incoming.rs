@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::str::Utf8Error;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use super::close::Close;
 use super::deflate::{DeflateParameters, InflateError, Inflater};
@@ -20,6 +19,7 @@ use super::utf8::{self, NotUtf8};
 use super::walk::FrameWalk;
 use crate::chunks::Chunks;
 use crate::kinds::LimitError;
+use crate::text::shared_text;
 
 /// Puts a server's messages together from its bytes, wherever they are cut.
 ///
@@ -258,7 +258,7 @@ impl Incoming {
         };
         Ok(if text {
             let not_utf8 = |error: Utf8Error| NotUtf8 { at: error.valid_up_to() };
-            Message::Text(ByteString::try_from(bytes).map_err(not_utf8)?.into())
+            Message::Text(shared_text(bytes).map_err(not_utf8)?.into())
         } else {
             Message::Binary(bytes.into())
         })

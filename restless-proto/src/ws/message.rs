@@ -7,6 +7,8 @@ use std::ops::Deref;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::text::shared_text;
+
 /// A message, whole and decompressed (RFC 6455 §5.6).
 ///
 /// A [`Connection`](super::Connection) lends the message until the next poll: nothing is counted,
@@ -120,7 +122,7 @@ impl<'a> Text<'a> {
 /// Returns a text as a slice of the memory that the text lies in.
 fn shared(text: &str, memory: &Bytes) -> ByteString {
     // The text was checked, so that the copy is never made.
-    ByteString::try_from(memory.slice_ref(text.as_bytes())).unwrap_or_else(|_| text.into())
+    shared_text(memory.slice_ref(text.as_bytes())).unwrap_or_else(|_| text.into())
 }
 
 /// Clones an owned text or a slice of the input by sharing its memory, and copies any other text.
@@ -144,7 +146,7 @@ impl TryFrom<Bytes> for Text<'_> {
     type Error = std::str::Utf8Error;
 
     fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
-        ByteString::try_from(bytes).map(Self::from)
+        shared_text(bytes).map(Self::from)
     }
 }
 
