@@ -26,7 +26,7 @@
 //! | --- | --- | --- |
 //! | [`Sqlite`] | one transaction, `synchronous=FULL` in WAL mode | `sqlite` (on) |
 //! | `Postgres` | one transaction, and a compare-and-set of the position | `postgres` |
-//! | `Nats` | a message at an expected sequence of its subject, in JetStream | `nats` |
+//! | `Nats` | a message at an expected sequence of its subject, in JetStream, or an atomic batch of such | `nats` |
 //! | [`Ndjson`] | a whole line; a torn one is cut off at the next start | `ndjson` (on) |
 //!
 //! Any other store is a [`Sink`]: two methods.

@@ -3,6 +3,7 @@
 mod bucket;
 mod lease;
 mod names;
+mod publish;
 pub mod scale;
 mod worker;
 
@@ -12,15 +13,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::HeaderMap;
-use async_nats::jetstream::context::{Context, PublishError, PublishErrorKind};
+use async_nats::jetstream;
+use async_nats::jetstream::context::Context;
 use async_nats::jetstream::kv::{Store, UpdateErrorKind};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, StorageType, Stream};
-use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
 
-use crate::{Batch, Content, Position, Record, Sink, SinkError, Stored};
+use crate::{Batch, Position, Sink, SinkError, Stored};
 
 use bucket::Bucket;
 
@@ -47,6 +47,10 @@ pub use worker::{Worker, WorkerHandle};
 /// record means that the record is stored, by this worker whose answer was lost, or by another one;
 /// any other record means that the feed was moved. A batch that breaks off in the middle has stored
 /// its beginning, with the position behind that.
+///
+/// A server from 2.12 on takes up to 1,000 messages as one atomic batch, with one answer for all of
+/// them; all are stored or none. The sink publishes so where the stream allows it. A stream that
+/// the sink makes does; for another stream, `allow_atomic` is to be set.
 ///
 /// `Nats-Msg-Id` plays no part. The server keeps one window of those for a whole stream, so two
 /// feeds whose ids are milliseconds would swallow each other's events; and the window ends.
@@ -76,6 +80,8 @@ struct Open {
     context: Context,
     stream: Stream,
     positions: Store,
+    /// Whether the stream takes messages as one atomic batch.
+    takes_batches: bool,
 }
 
 /// What is known of a feed, until the server says otherwise.
@@ -96,9 +102,6 @@ const DEAD: &str = "Restless-Dead";
 /// The most that a message needs beside its content: a cursor and an id of 4 KiB, percent-encoded,
 /// and a reason.
 const MOST_HEADER_BYTES: usize = 32 << 10;
-
-/// The most that is kept of a reason, in bytes before encoding.
-const MOST_REASON_BYTES: usize = 1024;
 
 impl Nats {
     /// Makes a store by this connection. The server is first asked at the first step; what is
@@ -151,6 +154,7 @@ impl Nats {
                 name: self.stream.clone(),
                 subjects: vec![format!("{}.*", self.subjects)],
                 num_replicas: self.replicas,
+                allow_atomic_publish: self.client.is_server_compatible(2, 12, 0),
                 ..stream::Config::default()
             };
             let stream = context.get_or_create_stream(config).await;
@@ -162,7 +166,8 @@ impl Nats {
                 replicas: self.replicas,
             };
             let positions = bucket.open(&context).await?;
-            self.open = Some(Open { context, stream, positions });
+            let takes_batches = stream.cached_info().config.allow_atomic_publish;
+            self.open = Some(Open { context, stream, positions, takes_batches });
         }
         self.open.as_ref().ok_or_else(|| SinkError::may_pass("no connection to NATS"))
     }
@@ -190,43 +195,6 @@ impl Nats {
         };
         let position = if noted.sequence > stored.sequence { noted } else { stored };
         Ok(Known { position, last, revision })
-    }
-
-    /// Publishes a batch from what is known of its feed.
-    async fn publish(&mut self, batch: &Batch, known: &mut Known) -> Result<Stored, SinkError> {
-        let (subject, most) = (self.subject(&batch.feed)?, self.most_content_bytes());
-        let open = self.open().await?;
-        for (index, (number, record)) in batch.numbered().enumerate() {
-            let (mut headers, content) = message(number, record, most);
-            if content.len() > most {
-                let what = format!("{} bytes, and NATS takes {most}", content.len());
-                return Err(SinkError::record(index, what));
-            }
-            let expected = async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-            headers.insert(expected, known.last.to_string().as_str());
-            let sent = open.context.publish_with_headers(subject.clone(), headers, content.clone());
-            let answer = match sent.await {
-                Ok(answer) => answer.await,
-                Err(error) => Err(error),
-            };
-            known.last = match answer {
-                Ok(stored) => stored.sequence,
-                Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
-                    match last_of(&open.stream, &subject).await? {
-                        Some(last) if is_same(&last, number, record, &content) => last.sequence,
-                        Some(_) | None => return Ok(Stored::Moved),
-                    }
-                }
-                Err(error) if is_about_size(&error) => {
-                    return Err(
-                        SinkError::record(index, "NATS does not take it").with_source(error)
-                    );
-                }
-                Err(error) => return Err(away("publishing to", error)),
-            };
-        }
-        known.position = batch.position();
-        Ok(Stored::Stored)
     }
 
     /// Notes a position in the bucket, unless a later one stands there.
@@ -301,34 +269,6 @@ impl Sink for Nats {
     }
 }
 
-/// Makes a message of a record: its headers and its content, at most `most` bytes of the content.
-fn message(number: u64, record: &Record, most: usize) -> (HeaderMap, Bytes) {
-    let mut headers = HeaderMap::new();
-    headers.insert(SEQUENCE, number.to_string().as_str());
-    let mut cursor = record.cursor.as_deref();
-    let content = match &record.content {
-        Content::Event(event) => {
-            // An id that is longer than any cursor is in the content alone.
-            if let Some(id) = event.event_id().filter(|id| !id.is_empty() && id.len() <= 4096) {
-                headers.insert(EVENT_ID, &*names::value(id));
-                // The cursor nearly always is the id.
-                cursor = cursor.filter(|cursor| *cursor != id);
-            }
-            Bytes::copy_from_slice(event.raw().as_bytes())
-        }
-        Content::Dead(letter) => {
-            let reason = letter.reason.char_indices();
-            let reason = reason.take_while(|(at, _)| *at < MOST_REASON_BYTES).map(|(_, c)| c);
-            headers.insert(DEAD, &*names::value(&reason.collect::<String>()));
-            letter.data.slice(..letter.data.len().min(most))
-        }
-    };
-    if let Some(cursor) = cursor {
-        headers.insert(CURSOR, &*names::value(cursor));
-    }
-    (headers, content)
-}
-
 /// Returns the last message of a subject.
 async fn last_of(stream: &Stream, subject: &str) -> Result<Option<StreamMessage>, SinkError> {
     match stream.get_last_raw_message_by_subject(subject).await {
@@ -352,15 +292,6 @@ fn position_of(message: &StreamMessage) -> Result<Position, SinkError> {
     Ok(Position::new(number, cursor.and_then(names::text)))
 }
 
-/// Whether a message is the one that was about to be published.
-fn is_same(message: &StreamMessage, number: u64, record: &Record, content: &Bytes) -> bool {
-    let position = position_of(message).ok();
-    let is_dead = header(message, DEAD).is_some();
-    position == Some(Position::new(number, record.cursor.clone()))
-        && is_dead == record.event().is_none()
-        && message.payload == *content
-}
-
 /// Makes a position a value for the bucket: its number, and the cursor where there is one.
 fn note_of(position: &Position) -> Bytes {
     match &position.cursor {
@@ -376,12 +307,6 @@ fn noted(value: &[u8]) -> Option<Position> {
         None => (text, None),
     };
     Some(Position::new(number.parse().ok()?, cursor))
-}
-
-/// Whether the server refused a message for its size.
-fn is_about_size(error: &PublishError) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
-    source.is_some_and(|error| error.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
 }
 
 /// A server that is away, busy or full comes back.

@@ -1,4 +1,4 @@
-//! A NATS server of a test's own: Debian's, started on loopback in a temporary folder.
+//! A NATS server of a test's own: the installed one, started on loopback in a temporary folder.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -48,6 +48,11 @@ impl Server {
 
     pub(crate) async fn jetstream(&self) -> Context {
         jetstream::new(self.client().await)
+    }
+
+    /// Whether it takes messages as one atomic batch.
+    pub(crate) async fn takes_batches(&self) -> bool {
+        self.client().await.is_server_compatible(2, 12, 0)
     }
 
     /// As a crash.

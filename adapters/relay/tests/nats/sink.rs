@@ -75,6 +75,34 @@ async fn the_same_record_is_stored_once_whoever_has_stored_it() {
     assert_eq!(ids(&server.held("restless.feeds.orders").await), [10, 11, 12]);
 }
 
+/// Of a server that takes batches, from 2.12 on; an older one takes them one by one.
+#[tokio::test]
+async fn a_batch_is_stored_whole_and_in_order_however_long_it_is() {
+    const MANY: u64 = 2_500;
+    let Some(server) = Server::start() else { return };
+    let mut sink = server.sink().await;
+    let _ = sink.store(batch("orders", &Position::default(), &[1])).await.unwrap();
+    let position = sink.position("orders").await.unwrap();
+    let rest: Vec<u64> = (2..=MANY).collect();
+    assert_eq!(sink.store(batch("orders", &position, &rest)).await.unwrap(), Stored::Stored);
+    let held = ids(&server.held("restless.feeds.orders").await);
+    assert!(held.iter().copied().eq(1..=MANY), "{} are held", held.len());
+    assert_eq!(sink.position("orders").await.unwrap().sequence, MANY);
+
+    let stream = server.jetstream().await.get_stream("RESTLESS").await.unwrap();
+    let batch_of = |headers: &async_nats::HeaderMap| headers.get("Nats-Batch-Id").cloned();
+    let mut batches = std::collections::BTreeMap::new();
+    for sequence in 1..=MANY {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        let id = batch_of(&message.headers).map(|id| id.to_string());
+        *batches.entry(id).or_insert(0) += 1;
+    }
+    let mut sizes: Vec<u64> = batches.into_values().collect();
+    sizes.sort_unstable();
+    let due = if server.takes_batches().await { vec![1, 499, 1000, 1000] } else { vec![MANY] };
+    assert_eq!(sizes, due);
+}
+
 /// By `Nats-Msg-Id` they would swallow each other's: the server has one window for a stream.
 #[tokio::test]
 async fn two_feeds_with_the_same_ids_are_both_stored() {
