@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Emulator(emulator::Args),
     /// Print the completions for a shell.
     Completions(completions::Args),
-    /// Print the manual page.
+    /// Print the manual.
     Man(man::Args),
 }
 

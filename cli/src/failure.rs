@@ -116,7 +116,7 @@ impl From<Error> for Failure {
                 Some("`restless streams ls` lists what there is")
             }
             Error::Refused(refused) if refused.status() == http::StatusCode::UPGRADE_REQUIRED => {
-                Some("something in between passes no WebSocket on; event streams need none")
+                Some("something in between passes no WebSocket on; without --ws none is needed")
             }
             Error::Content(_)
             | Error::Handshake(_)

@@ -12,22 +12,22 @@ use crate::data;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "How the API is polled")]
 pub(crate) struct Polling {
-    /// Its method: GET (the default), POST, PUT, PATCH, DELETE or OPTIONS
+    /// The method: GET (the default), POST, PUT, PATCH, DELETE or OPTIONS
     #[arg(long)]
     method: Option<String>,
-    /// A field that is sent to it, `Name: value`; can be given again
+    /// A field that is sent to the API, `Name: value`; can be given again
     #[arg(long = "header", value_name = "FIELD", value_parser = header)]
     headers: Vec<(String, String)>,
-    /// Content that is sent to it, a JSON object
+    /// Content that is sent to the API, a JSON object
     #[arg(long, value_name = "JSON", value_parser = data::value)]
     body: Option<Value>,
-    /// A jq filter over its answers
+    /// A jq filter over the API's answers
     #[arg(long, value_name = "FILTER", visible_alias = "jq")]
     jq_filter: Option<String>,
-    /// What an update holds: the whole data (the default), or what has changed in it
+    /// Whether an update holds all data (the default), or what has changed
     #[arg(long, value_name = "MODE", value_parser = ["FULL_DATA", "JSON_PATCH"])]
     payload_mode: Option<String>,
-    /// Seconds between two questions; the service has a default
+    /// Seconds between two questions to the API; the service has a default
     #[arg(long, value_name = "S")]
     polling_interval: Option<u64>,
     /// Another interval for a time of day, 09:00-17:00=30; can be given again

@@ -16,10 +16,10 @@ pub(crate) struct Source {
     /// A runtime URL, such as a stream's sseUrl, or a stream's id or name
     #[arg(value_name = "URL|STREAM", conflicts_with_all = ["stream", "target"])]
     pub(crate) what: Option<String>,
-    /// A stream, by its id; unlike a bare word, it is not looked up first
+    /// The id of a stream, which is not looked up first, as a bare word is
     #[arg(long, value_name = "ID", conflicts_with = "target")]
     pub(crate) stream: Option<String>,
-    /// A REST API by its URL, without a stream of its own; the flags below say how it is polled
+    /// The URL of a REST API, without a stream of its own; flags below say how the API is polled
     #[arg(long = "direct", value_name = "TARGET")]
     pub(crate) target: Option<String>,
     #[command(flatten)]
@@ -35,29 +35,29 @@ pub(crate) struct Following {
     /// Over WebSocket instead of server-sent events
     #[arg(long)]
     pub(crate) ws: bool,
-    /// Start after this position: an event's id, or the `cursor` that is printed with it
+    /// Start after this position: an event's id, or the `cursor` printed with an event
     #[arg(long, value_name = "C")]
     pub(crate) cursor: Option<String>,
-    /// Start at this time where there is no cursor yet, in milliseconds since 1970; 0 is the first
-    /// event that the service keeps; else what comes from now on
+    /// Start at this time, in milliseconds since 1970, where there is no cursor; 0 is the first
+    /// event that the service keeps; without both, what comes from now on is shown
     #[arg(long, value_name = "T")]
     pub(crate) since: Option<String>,
-    /// End when the connection does; else it connects again, and goes on where it was
+    /// End when the connection does, in place of connecting again
     #[arg(long)]
     pub(crate) no_reconnect: bool,
     /// Give up after N reconnects without an event
     #[arg(long, value_name = "N")]
     pub(crate) max_reconnects: Option<u32>,
-    /// Delay before the first reconnect, in seconds; it grows from there [default: 1]
+    /// Delay before the first reconnect, in seconds; later ones take longer [default: 1]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) retry_seconds: Option<Duration>,
-    /// Longest silence before it connects again, in seconds [default: 300]
+    /// Longest silence before another connect, in seconds [default: 300]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) idle_seconds: Option<Duration>,
     /// Drop an event whose id was among the last N
     #[arg(long, value_name = "N")]
     pub(crate) dedupe: Option<usize>,
-    /// Reject updates not signed with this secret, which others on this machine can read here
+    /// Reject updates not signed with this secret; others on this machine can read the secret here
     #[arg(long, value_name = "SECRET", conflicts_with = "secret_file")]
     pub(crate) verify: Option<String>,
     /// Reject updates not signed with the secret in this file

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 enum Command {
     /// Print commands, URLs and code that follow the API.
     Setup {
-        /// In which language; the reply lists them
+        /// In which language; without this, the reply lists the languages
         #[arg(long, value_name = "NAME")]
         language: Option<String>,
         #[command(flatten)]
@@ -30,7 +30,7 @@ enum Command {
     },
     /// Make a session: a URL that stays, and hides how the API is polled.
     Session {
-        /// A name of yours: the session that has it already is used again
+        /// A name of yours: a session that has the name already is used again
         #[arg(long, value_name = "KEY")]
         dedupe_key: Option<String>,
         #[command(flatten)]
@@ -52,7 +52,7 @@ struct Target {
     /// The REST API's URL
     #[arg(value_name = "URL")]
     target: Option<String>,
-    /// All of it as a JSON object: @file.json, or the text; flags come before it
+    /// All fields as a JSON object: @FILE, or the text; a flag wins over the object
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
     #[command(flatten)]

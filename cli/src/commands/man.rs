@@ -10,7 +10,8 @@ use crate::output::print;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Of which command, such as `streams create`; else of all, one after the other
+    /// The command, such as `streams create`; without one, the pages of all commands follow each
+    /// other
     command: Vec<String>,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 enum Command {
     /// List streams.
     Ls {
-        /// At most so many; else all
+        /// Show at most so many; the default is all
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
@@ -44,7 +44,7 @@ enum Command {
         /// The streams' ids
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
-        /// Do not ask; where there is no terminal, nobody could answer
+        /// Do not ask first; without a terminal this is needed
         #[arg(long, short)]
         yes: bool,
     },
@@ -54,7 +54,7 @@ enum Command {
     Snippets {
         #[command(flatten)]
         stream: Id,
-        /// In which language; the reply lists them
+        /// In which language; without this, the reply lists the languages
         #[arg(long, value_name = "NAME")]
         language: Option<String>,
     },
@@ -70,22 +70,22 @@ struct Id {
 /// What a stream can be given.
 #[derive(Debug, clap::Args)]
 struct Fields {
-    /// All of it as a JSON object: @file.json, or the text; flags come before it
+    /// All fields as a JSON object: @FILE, or the text; a flag wins over the object
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
-    /// Its name
+    /// The stream's name
     #[arg(long)]
     name: Option<String>,
     /// The REST API's URL
     #[arg(long)]
     url: Option<String>,
-    /// What it is for
+    /// What the stream is for
     #[arg(long)]
     description: Option<String>,
-    /// Whether it polls: ACTIVE (the default) or INACTIVE
+    /// Whether the stream polls: ACTIVE (the default) or INACTIVE
     #[arg(long)]
     status: Option<String>,
-    /// Whether the service signs its updates
+    /// Whether the service signs updates
     #[arg(long, value_name = "BOOL")]
     hmac_signature_enabled: Option<bool>,
     #[command(flatten)]

@@ -13,14 +13,23 @@ use crate::source;
 
 /// Reads one event a line, as the service sends them; prints those whose signature is good.
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
-    /// The stream's secret; RESTLESS_HMAC_SECRET or --secret-file is a safer place
+    /// The stream's secret; others on this machine can read the secret here
     #[arg(long, value_name = "SECRET")]
     secret: Option<String>,
-    /// A file that holds the secret
+    /// A file that holds the secret; without both flags, RESTLESS_HMAC_SECRET counts
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     secret_file: Option<PathBuf>,
 }
+
+const HELP: &str = "\
+An event is a line of JSON, as the service sends it and `restless tail`
+prints it. Lines that are signed well are printed; of each other one,
+standard error says why, and the command ends with 3.
+
+Example:
+  restless tail Orders | restless verify --secret-file FILE";
 
 /// As the emulator prints it.
 const VARIABLE: &str = "RESTLESS_HMAC_SECRET";

@@ -138,6 +138,16 @@ fn events_on_standard_input_are_verified() {
     let signed = event(&good.to_string());
     let run = stage.run_on(&arguments, format!("{signed}\n").as_bytes());
     assert_eq!((run.status, run.out), (Some(0), format!("{signed}\n")), "{}", run.err);
+    // And as `tail` prints them.
+    let stream = r#"{"name":"Signed","url":"http://127.0.0.1:9/","status":"INACTIVE",
+        "hmacSignatureEnabled":true}"#;
+    let id = stage.emulator.add_stream(stream).expect("a stream");
+    stage.emulator.publish(&id, "{\n \"a\": 1.0, \"é\": 1e5 }").expect("an event");
+    let printed = stage.run(&["tail", "Signed", "--since", "0", "-n", "1", "-q"]).out;
+    std::fs::write(&secret, "emulator-secret\n").unwrap();
+    let run = stage.run_on(&arguments, printed.as_bytes());
+    assert_eq!((run.status, run.out), (Some(0), printed), "{}", run.err);
+    std::fs::write(&secret, "s3cret\n").unwrap();
     let forged = event(&"0".repeat(64));
     let run = stage.run_on(&arguments, format!("{forged}\n{signed}\n").as_bytes());
     assert_eq!((run.status, run.out), (Some(3), format!("{signed}\n")), "{}", run.err);

@@ -4,6 +4,7 @@ use restless_tokio::StreamEvent;
 use restless_tokio::event::Kind;
 use restless_tokio::model::PayloadMode;
 use restless_tokio::subscription::{Change, Continuity, Document, Event, Item};
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::Format;
@@ -119,13 +120,16 @@ fn object(event: &StreamEvent, cursor: Option<&str>, continuity: Option<&Continu
     let text = |value: Option<&str>| serde_json::json!(value).to_string();
     let meta = serde_json::to_string(&event.meta()).unwrap_or_else(|_| "null".to_owned());
     let (name, payload) = payload(event);
+    // Where there is one: `restless verify` reads the line.
+    let signature = event.signature().map(|text| format!(r#","signature":{}"#, json!(text)));
     format!(
-        r#"{{"type":"{}","event_id":{},"cursor":{},"continuity":{}{},"meta":{meta},"{name}":{payload}}}"#,
+        r#"{{"type":"{}","event_id":{},"cursor":{},"continuity":{}{},"meta":{meta},"{name}":{payload}{}}}"#,
         event.kind().as_str(),
         text(event.event_id()),
         text(cursor),
         text(continuity.map(Continuity::as_str)),
         continuity.map(gap).unwrap_or_default(),
+        signature.unwrap_or_default(),
     )
 }
 

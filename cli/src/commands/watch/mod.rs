@@ -22,6 +22,7 @@ use crate::source::{Following, find};
 use crate::stop::Stop;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// Runtime URLs, or ids or names of streams
     #[arg(required = true, value_name = "URL|STREAM")]
@@ -29,6 +30,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     following: Following,
 }
+
+const HELP: &str = "\
+Keys:
+  q or Ctrl-C     quit
+  p or space      hold the screen, or let it go on; events still count
+  / TEXT Enter    show feeds with TEXT in their name; Esc: all feeds
+  j k, arrows     next feed, previous feed
+  PgDn PgUp       down and up in the document
+  c               copy the id of the feed's last event";
 
 /// Events on their way to the screen. Once there are so many, feeds wait, and with them the
 /// servers.
