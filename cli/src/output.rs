@@ -1,6 +1,8 @@
 //! What goes to standard output and standard error, in the forms that commands share.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
@@ -21,6 +23,17 @@ pub(crate) enum Output {
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::output)
+}
+
+/// Waits until what was printed is on the disk, where it goes to a file.
+pub(crate) fn sync_output() -> Result<(), Failure> {
+    let file = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    let synced = file.and_then(|file| match file.metadata()?.is_file() {
+        true => file.sync_data(),
+        // A pipe or a terminal keeps nothing.
+        false => Ok(()),
+    });
+    synced.map_err(Failure::output)
 }
 
 /// Says something beside the output.

@@ -270,21 +270,24 @@ fn a_proxy_of_the_environment_is_taken() {
     assert!(run.err.contains("403") && !run.err.contains("secret"), "{run:?}");
 }
 
-/// `--resume` goes on behind what `--save-cursor` has saved.
+/// `--resume` goes on behind what `--save-cursor` has saved, so that a file gets each event once.
 #[test]
 fn a_saved_cursor_is_where_the_next_run_goes_on() {
     let (stage, ids) = three_events();
-    let path = stage.path("orders.cursor");
+    let (path, out) = (stage.path("orders.cursor"), stage.path("orders.ndjson"));
     let file = path.to_str().expect("a path");
     let begin = ["tail", "--stream", &stage.id, "--since", "0", "-q", "--save-cursor", file];
-    let first = stage.run(&[&begin[..], &["-n", "1"]].concat());
-    assert_eq!(first.status, Some(0), "{first:?}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", ids[0]));
-    let go_on = [&begin[..], &["-n", "2", "--resume"]].concat();
-    let second = stage.run(&go_on);
-    let found: Vec<_> = second.lines().iter().map(|line| line["event_id"].clone()).collect();
-    assert_eq!(found, ids[1..], "{second:?}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", ids[2]));
+    let append = |more: &[&str]| {
+        let out = std::fs::File::options().create(true).append(true).open(&out).expect("a file");
+        let mut command = stage.command(&[&begin, more].concat());
+        let run = command.stdout(out).output().expect("the program");
+        assert!(run.status.success(), "{run:?}");
+        std::fs::read_to_string(&path).expect("a cursor")
+    };
+    assert_eq!(append(&["-n", "1"]), format!("{}\n", ids[0]));
+    assert_eq!(append(&["-n", "2", "--resume"]), format!("{}\n", ids[2]));
+    let text = std::fs::read_to_string(&out).expect("the output");
+    assert_eq!(Run { status: None, out: text, err: String::new() }.ids(), ids);
 }
 
 /// An interrupt ends it in good order, and what was printed is saved.

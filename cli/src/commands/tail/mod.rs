@@ -16,7 +16,7 @@ use self::cursor_file::CursorFile;
 use self::print::Printer;
 use crate::context::Context;
 use crate::failure::{Failure, causes};
-use crate::output::note;
+use crate::output::{note, sync_output};
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -54,9 +54,10 @@ Forms of output:
   raw     the data alone, in one line, as it came
   pretty  a paragraph: when, which, and what has changed
 
-What is printed is saved afterwards: behind a crash, --resume prints the
-events of the last 200 ms again, and loses none. `restless relay` stores
-each event once.
+A position is saved when what was printed before it is on the disk:
+after a crash or a reboot, --resume prints the events of the last 200 ms
+again in a file, and loses none. `restless relay` stores each event
+once.
 
 Examples:
   restless tail Orders
@@ -157,7 +158,11 @@ impl Args {
 
 fn save(file: &mut Option<CursorFile>, cursor: Option<&str>) -> Result<(), Failure> {
     match (file, cursor) {
-        (Some(file), Some(cursor)) => file.save(cursor),
+        (Some(file), Some(cursor)) => {
+            // The position may not be on the disk before what leads to it.
+            sync_output()?;
+            file.save(cursor)
+        }
         _ => Ok(()),
     }
 }
