@@ -98,7 +98,7 @@ use crate::limits::Limits;
 use crate::query;
 use crate::redact;
 use crate::redact::Redacted;
-use crate::road::{Renewal, Road, Rules, Take};
+use crate::road::{Road, Rules, Take};
 use crate::runtime_url::{direct_sse, sse, to_websocket_url};
 use crate::semantics::{absolute, auth, scheme};
 use crate::service::Credentials;
@@ -441,15 +441,7 @@ impl Subscription {
         now: Instant,
     ) -> Result<SubscriptionMachine, ConfigError> {
         let (url, websocket) = self.resolve(service)?;
-        let credentials = if query::value(&url, "apiKey").is_some_and(|key| !key.is_empty()) {
-            // One credential is enough, and the caller asked for this one.
-            Credentials::None
-        } else {
-            service.credentials().clone()
-        };
-        if let Credentials::Fixed(key) = &credentials {
-            auth::bearer(key)?;
-        }
+        let credentials = credentials_for(service, &url)?;
         let given = checked_fields(&self.fields.0, &credentials)?;
         let mut fields = given.clone();
         fields::fill(&mut fields, service.defaults());
@@ -458,23 +450,10 @@ impl Subscription {
             return Err(ConfigError::new("url", absolute::redact_url(url.as_str()), auth::PRIVATE));
         }
         let mut entropy = entropy;
-        let kind = if !websocket {
-            Kind::EventStream { coded: self.accept_encoding }
+        let kind = if websocket {
+            self.websocket_kind(&url, &given, &mut entropy)?
         } else {
-            // Only to have the values checked: each connect makes a handshake of its own.
-            let mut handshake = ws::Handshake::new(&url, &mut entropy)?;
-            for (name, value) in &given {
-                handshake = handshake.header(name.clone(), value.clone())?;
-            }
-            for name in &self.subprotocols {
-                handshake = handshake.subprotocol(name)?;
-            }
-            let (subprotocols, options) = (self.subprotocols, self.websocket_options);
-            if self.whole_messages {
-                Kind::Messages { subprotocols, options }
-            } else {
-                Kind::WebSocket { subprotocols, deflate: self.deflate, options }
-            }
+            Kind::EventStream { coded: self.accept_encoding }
         };
         let backoff = Backoff::new(self.retry, self.max_retry, entropy.fork());
         let (cursor, since) = (self.cursor.map(|it| it.0), self.since.map(|it| it.0));
@@ -488,16 +467,10 @@ impl Subscription {
             entropy,
             handshake: None,
         };
-        let renewal =
-            match self.overrides.status.and_then(|decide| decide(StatusCode::UNAUTHORIZED)) {
-                // The caller has said what a 401 means.
-                Some(_) => Renewal::Never,
-                None => Renewal::After(KEY_SPAN),
-            };
         let rules = Rules {
             credentials,
             credentials_wait: Some(CREDENTIALS_WAIT),
-            renewal,
+            renewal: self.overrides.renewal(),
             reach: service.reach(),
             wants: transport.wants(),
             follows: true,
@@ -515,6 +488,28 @@ impl Subscription {
             Road::new(rules, now),
             self.signer,
         ))
+    }
+
+    /// The kind of WebSocket, once a handshake has accepted what each connect will put into one.
+    fn websocket_kind(
+        &self,
+        url: &Url,
+        given: &HeaderMap,
+        entropy: &mut Entropy,
+    ) -> Result<Kind, ConfigError> {
+        let mut handshake = ws::Handshake::new(url, entropy)?;
+        for (name, value) in given {
+            handshake = handshake.header(name.clone(), value.clone())?;
+        }
+        for name in &self.subprotocols {
+            handshake = handshake.subprotocol(name)?;
+        }
+        let (subprotocols, options) = (self.subprotocols.clone(), self.websocket_options);
+        Ok(if self.whole_messages {
+            Kind::Messages { subprotocols, options }
+        } else {
+            Kind::WebSocket { subprotocols, deflate: self.deflate.clone(), options }
+        })
     }
 
     /// The URL, and whether it is followed over WebSocket. The URL's scheme is that of the
@@ -552,9 +547,18 @@ const MOST_URL_BYTES: usize = 48 << 10;
 /// handshake.
 const CREDENTIALS_WAIT: Duration = Duration::from_secs(30);
 
-/// The time after which the user, who was asked once after a 401, is asked again, even if every
-/// answer in between was bad: the key may expire during an outage.
-const KEY_SPAN: Duration = Duration::from_secs(300);
+/// Whose credentials each connect has. One credential is enough: a key in the URL is the caller's
+/// choice.
+fn credentials_for(service: &Service, url: &Url) -> Result<Credentials, ConfigError> {
+    if query::value(url, "apiKey").is_some_and(|key| !key.is_empty()) {
+        return Ok(Credentials::None);
+    }
+    let credentials = service.credentials().clone();
+    if let Credentials::Fixed(key) = &credentials {
+        auth::bearer(key)?;
+    }
+    Ok(credentials)
+}
 
 fn checked_fields(
     given: &[(String, String)],

@@ -9,6 +9,7 @@ use super::event::LossReason;
 use super::loss::Loss;
 use crate::error::{ContentError, Error};
 use crate::kinds::TransportErrorKind;
+use crate::road::Renewal;
 use crate::semantics::coding::CodingError;
 use crate::ws::CloseCode;
 
@@ -29,6 +30,21 @@ pub enum Disposition {
 pub(super) struct Overrides {
     pub(super) status: Option<fn(StatusCode) -> Option<Disposition>>,
     pub(super) close: Option<fn(CloseCode) -> Option<Disposition>>,
+}
+
+/// The time after which the user, who was asked once after a 401, is asked again, even if every
+/// answer in between was bad: the key may expire during an outage.
+const KEY_SPAN: Duration = Duration::from_secs(300);
+
+impl Overrides {
+    /// Returns whether other credentials are asked for after a 401: not where the caller has said
+    /// what a 401 means.
+    pub(super) fn renewal(&self) -> Renewal {
+        match self.status.and_then(|decide| decide(StatusCode::UNAUTHORIZED)) {
+            Some(_) => Renewal::Never,
+            None => Renewal::After(KEY_SPAN),
+        }
+    }
 }
 
 /// One row of the table: what happened, whether to connect again, whether that counts for the most
