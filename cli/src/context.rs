@@ -65,6 +65,10 @@ impl Context {
 
     /// A client by these settings, with a key or without one.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
+        self.builder()?.build().map_err(Failure::usage)
+    }
+
+    pub(crate) fn builder(&self) -> Result<ClientBuilder, Failure> {
         let mut builder = Client::builder();
         let settings = &self.settings;
         type Set = fn(ClientBuilder, &str) -> ClientBuilder;
@@ -85,7 +89,7 @@ impl Context {
         if self.global.allow_plain_http {
             builder = builder.allow_credentials_over_plain_http();
         }
-        builder.build().map_err(Failure::usage)
+        Ok(builder)
     }
 
     /// What is in the file of `--ca`.

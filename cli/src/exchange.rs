@@ -37,6 +37,9 @@ impl<W: AsyncRead + AsyncWrite + Send + Unpin> Wire for W {}
 pub(crate) enum Broken {
     #[error("no answer in {} s", .0.as_secs())]
     Late(Duration),
+    /// A proxy made no tunnel; what it said until then is kept.
+    #[error("no tunnel")]
+    Tunnel { said: Vec<u8>, source: restless_tokio::TransportError },
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]

@@ -7,17 +7,17 @@ use serde_json::json;
 use url::Url;
 
 use crate::context::Context;
-use crate::doctor::{Case, Options, Tried, Verdict, examine};
+use crate::doctor::{Case, Options, Tried, Verdict, Wanted, examine};
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Args {
-    /// The URL of a feed
-    #[arg(value_name = "URL", required_unless_present = "stream")]
-    url: Option<Url>,
-    /// The id of a stream, in the place of a URL
-    #[arg(long, value_name = "ID", conflicts_with = "url")]
+    /// The URL of a feed, or a stream's id or name; else a stream of the account
+    #[arg(value_name = "URL|STREAM")]
+    what: Option<String>,
+    /// The id of a stream, which is not looked up
+    #[arg(long, value_name = "ID", conflicts_with = "what")]
     stream: Option<String>,
     /// Watch how long a quiet connection lives
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "120")]
@@ -33,24 +33,27 @@ pub(crate) struct Args {
 const HELP: &str = "\
 Exit codes, by the first step that fails:
   20 key  21 proxy  22 names  23 tcp  24 tunnel  25 tls  26 http  27 key accepted  28 clock
-  29 first byte  30 held back  31 cut or end  32 silence  33 longest URL  34 websocket";
+  29 first byte  30 held back  31 cut or end  32 silence  33 longest URL  34 websocket
+  35 feed: no stream was named, and none is to be had";
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let client = context.client()?;
-    let url = match (args.url, args.stream) {
-        (Some(url), _) => url,
-        (None, Some(id)) => {
-            let base = client.service().stream_base_url();
-            let mut url = Url::parse(base).map_err(Failure::usage)?;
-            url.query_pairs_mut().append_pair("streamId", &id);
-            url
+    let client = match context.client() {
+        Ok(client) => client,
+        // A proxy's URL that can't be read is a finding, too: nothing is sent then.
+        Err(failure) => context.builder()?.no_proxy().build().map_err(|_| failure)?,
+    };
+    let wanted = match (args.what, args.stream) {
+        (Some(url), _) if url.contains("://") => {
+            Wanted::Url(Url::parse(&url).map_err(Failure::usage)?)
         }
-        (None, None) => return Err(Failure::message(2, "which feed? Give a URL, or --stream")),
+        (Some(word), _) => Wanted::Word(word),
+        (None, Some(id)) => Wanted::Id(id),
+        (None, None) => Wanted::Any,
     };
     let listen = Duration::try_from_secs_f64(args.listen).map_err(Failure::usage)?;
     let patient = args.patient.map(Duration::from_secs);
     let options = Options { listen, patient, ..Options::of(context)? };
-    let mut case = Case::new(url, options, client)?;
+    let mut case = Case::new(wanted, options, client)?;
     let mut failed = None;
     let tried = examine(&mut case, |one| {
         if !args.json && failed.is_none() {

@@ -10,7 +10,7 @@ use restless_emulator::Recording;
 use url::Url;
 
 use crate::context::Context;
-use crate::doctor::{Case, Options};
+use crate::doctor::{Case, Options, Wanted};
 use crate::exchange::piece;
 use crate::failure::Failure;
 use crate::stop::Stop;
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let shown = args.file.display().to_string();
     let written = |error| Failure::new(1, &shown, error);
     let mut response =
-        Case::new(args.url, Options::of(context)?, context.client()?)?.reach().await?;
+        Case::new(Wanted::Url(args.url), Options::of(context)?, context.client()?)?.reach().await?;
     let mut file = File::create(&args.file).map_err(written)?;
     if response.status() != StatusCode::OK {
         return Err(Failure::message(3, format!("the answer is {}", response.status())));

@@ -10,6 +10,7 @@ use restless_tokio::{Client, Tokio};
 use url::Url;
 
 use crate::context::Context;
+use crate::doctor::heard::Heard;
 use crate::doctor::{STEPS, Verdict};
 use crate::exchange::{self, Broken, Wire};
 use crate::failure::Failure;
@@ -24,16 +25,34 @@ pub(crate) struct Options {
     pub(crate) patient: Option<Duration>,
 }
 
+/// Which feed, as it was asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    Url(Url),
+    /// A stream's id.
+    Id(String),
+    /// A stream's id or its name.
+    Word(String),
+    /// A stream of the account, whichever.
+    Any,
+}
+
 pub(crate) struct Case {
+    /// The feed's; until a stream is chosen, where streams are.
     pub(crate) url: Url,
+    pub(crate) wanted: Wanted,
     pub(crate) options: Options,
     pub(crate) client: Client,
     pub(crate) proxy: Option<Proxy>,
+    /// Whether a proxy is named by what can't be read.
+    pub(crate) is_barred: bool,
     /// Of the first hop: the proxy, where there is one.
     pub(crate) addresses: Vec<SocketAddr>,
     /// Whether a connection as far as the server stands when one is asked for.
     pub(crate) reaches: bool,
     pub(crate) stream: Option<Stream>,
+    /// The fields of a short answer, which came where the head of the stream did not.
+    pub(crate) short: Option<HeaderMap>,
 }
 
 /// An answer to the request of an event stream.
@@ -43,6 +62,13 @@ pub(crate) struct Stream {
     /// What has come, and when.
     pub(crate) pieces: Vec<(Instant, bytes::Bytes)>,
     pub(crate) end: Option<exchange::End>,
+}
+
+impl Stream {
+    pub(crate) fn is_event_stream(&self) -> bool {
+        let kind = self.response.headers().get(http::header::CONTENT_TYPE);
+        kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+    }
 }
 
 impl Options {
@@ -62,13 +88,34 @@ impl Options {
 impl Case {
     /// Nothing is sent yet. A URL that would take the key over plain http to another machine is an
     /// error: the client has the same rule.
-    pub(crate) fn new(url: Url, options: Options, client: Client) -> Result<Self, Failure> {
+    pub(crate) fn new(wanted: Wanted, options: Options, client: Client) -> Result<Self, Failure> {
+        let url = match &wanted {
+            Wanted::Url(url) => url.clone(),
+            Wanted::Id(_) | Wanted::Word(_) | Wanted::Any => {
+                Url::parse(client.service().stream_base_url()).map_err(Failure::usage)?
+            }
+        };
         let probe =
             http::Request::get(url.as_str()).header(http::header::AUTHORIZATION, "Bearer x");
         let probe = probe.body(()).map_err(Failure::usage)?;
         client.service().check(&probe).map_err(Failure::usage)?;
-        let (proxy, addresses, reaches, stream) = (None, Vec::new(), false, None);
-        Ok(Self { url, options, client, proxy, addresses, reaches, stream })
+        Ok(Self {
+            url,
+            wanted,
+            options,
+            client,
+            proxy: None,
+            is_barred: false,
+            addresses: Vec::new(),
+            reaches: false,
+            stream: None,
+            short: None,
+        })
+    }
+
+    /// Goes on with this stream.
+    pub(crate) fn choose(&mut self, id: &str) {
+        self.url.query_pairs_mut().append_pair("streamId", id);
     }
 
     /// The answer to the request of the event stream, by the steps up to there.
@@ -104,17 +151,19 @@ impl Case {
 
     /// A connection as far as the first TLS handshake.
     pub(crate) async fn tunnel(&self) -> Result<Box<dyn Wire>, Broken> {
-        let mut socket = exchange::tcp(&self.addresses).await?;
-        if let Some(proxy) = self.proxy.as_ref().filter(|_| self.forwarder().is_none()) {
-            let agent = http::HeaderValue::from_static(restless_tokio::USER_AGENT);
-            let (host, port) = (self.host(), self.port());
-            let through = proxy.tunnel(&mut socket, &host, port, &agent);
-            let through = tokio::time::timeout(exchange::STEP, through).await;
-            through
-                .map_err(|_| Broken::Late(exchange::STEP))?
-                .map_err(|error| std::io::Error::other(crate::doctor::steps::chain(&error)))?;
+        let socket = exchange::tcp(&self.addresses).await?;
+        let Some(proxy) = self.proxy.as_ref().filter(|_| self.forwarder().is_none()) else {
+            return Ok(Box::new(socket));
+        };
+        let mut socket = Heard::new(socket);
+        let agent = http::HeaderValue::from_static(restless_tokio::USER_AGENT);
+        let (host, port) = (self.host(), self.port());
+        let through = proxy.tunnel(&mut socket, &host, port, &agent);
+        match tokio::time::timeout(exchange::STEP, through).await {
+            Ok(Ok(())) => Ok(Box::new(socket.into_inner())),
+            Ok(Err(source)) => Err(Broken::Tunnel { said: socket.kept().to_vec(), source }),
+            Err(_) => Err(Broken::Late(exchange::STEP)),
         }
-        Ok(Box::new(socket))
     }
 
     /// A connection that HTTP can be spoken on.
@@ -142,13 +191,30 @@ impl Case {
         exchange::ask(self.wire().await?, request, patience).await
     }
 
+    /// What holds answers back, most likely: the box that an answer names, or the proxy that reads
+    /// along.
+    pub(crate) fn suspect(&self, fields: &HeaderMap) -> String {
+        match (box_of(fields), self.forwarder()) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(proxy)) => format!("the proxy {proxy}"),
+            (None, None) => "something on the way".to_owned(),
+        }
+    }
+
     pub(crate) fn runtime(&self) -> &Tokio {
         self.client.runtime()
     }
 }
 
 /// The box that gives itself away in an answer's fields, if one does.
-pub(crate) fn box_of(fields: &HeaderMap) -> Option<String> {
+pub(crate) fn box_of(fields: &HeaderMap) -> Option<&'static str> {
+    let names = ["server", "via", "x-cache", "proxy-agent", "x-squid-error"];
+    let values = names.iter().flat_map(|name| fields.get_all(*name));
+    values.filter_map(|value| value.to_str().ok()).find_map(box_in)
+}
+
+/// The box that is named in a text of its own: a field, a head, an error's page.
+pub(crate) fn box_in(text: &str) -> Option<&'static str> {
     const KNOWN: [&str; 10] = [
         "nginx",
         "squid",
@@ -161,12 +227,11 @@ pub(crate) fn box_of(fields: &HeaderMap) -> Option<String> {
         "cloudflare",
         "apache",
     ];
-    let names = ["server", "via", "x-cache", "proxy-agent", "x-squid-error"];
-    let values = names.iter().flat_map(|name| fields.get_all(*name));
-    let texts = values.filter_map(|value| value.to_str().ok());
-    texts.map(str::to_lowercase).find_map(|text| {
-        KNOWN.iter().find(|known| text.contains(**known)).map(|known| (*known).to_owned())
-    })
+    // The page of one that does not say its name.
+    const OF_HAPROXY: &str = "no server is available to handle this request";
+    let text = text.to_lowercase();
+    let known = KNOWN.into_iter().find(|known| text.contains(known));
+    known.or_else(|| text.contains(OF_HAPROXY).then_some("haproxy"))
 }
 
 /// Whether a status says that it is the key.

@@ -2,10 +2,11 @@
 
 mod case;
 mod finding;
+mod heard;
 mod held;
 mod steps;
 
-pub(crate) use case::{Case, Options};
+pub(crate) use case::{Case, Options, Wanted};
 pub(crate) use finding::{Finding, Verdict};
 pub(crate) use steps::STEPS;
 

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{StatusCode, header};
 use restless_tokio::streams;
 
-use super::chain;
-use crate::doctor::case::{Stream, box_of, is_about_key};
+use url::Url;
+
+use super::{chain, stream};
+use crate::doctor::case::{Stream, box_in, box_of, is_about_key};
 use crate::doctor::{Case, Finding};
-use crate::exchange::STEP;
+use crate::exchange::{Broken, STEP};
 
 /// The head of an event stream's answer.
 pub(super) async fn http(case: &mut Case) -> Finding {
@@ -19,24 +21,17 @@ pub(super) async fn http(case: &mut Case) -> Finding {
     let asked = case.ask(&case.url, case.options.key.as_deref(), patience).await;
     let response = match asked {
         Ok(response) => response,
-        Err(error) => {
-            return Finding::failed(
-                chain(&error),
-                "the connection stands, and no head of an answer comes: something on the way holds \
-                 answers back until they are whole (nginx: `proxy_buffering off;`), or the server \
-                 is stuck",
-            );
-        }
+        Err(error) => return unanswered(case, &error).await,
     };
-    let (status, fields) = (response.status(), response.headers());
-    let named = box_of(fields).map_or_else(String::new, |name| format!(", by {name}"));
-    let kind = fields.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let found =
-        format!("{:?} {status}{named}, {}", response.version(), kind.unwrap_or("no content type"));
-    let is_stream = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+    let mut head = Stream { response, opened: Instant::now(), pieces: Vec::new(), end: None };
+    let is_stream = head.is_event_stream();
+    // A box's own page may have its name.
+    let page = if is_stream { String::new() } else { stream::page(&mut head).await };
+    let (status, fields) = (head.response.status(), head.response.headers());
+    let named = box_of(fields).or_else(|| box_in(&page));
+    let found = told(&head.response, named);
     let coded = fields.get(header::CONTENT_ENCODING).cloned();
-    let proxied = case.forwarder().is_some() || named.len() > 1;
-    let head = Stream { response, opened: Instant::now(), pieces: Vec::new(), end: None };
+    let proxied = case.forwarder().is_some() || named.is_some();
     case.stream = Some(head);
     match status {
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Finding::failed(
@@ -53,6 +48,10 @@ pub(super) async fn http(case: &mut Case) -> Finding {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             Finding::failed(found, "a box on the way does not reach the service, or that is down")
         }
+        StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Finding::failed(
+            found,
+            "the URL is too long for a box on the way: `restless direct session` gives a short one",
+        ),
         status if !status.is_success() => {
             Finding::failed(found, "is it the URL of a feed? `restless streams ls` has them")
         }
@@ -68,6 +67,41 @@ pub(super) async fn http(case: &mut Case) -> Finding {
             None => Finding::good(found),
         },
     }
+}
+
+/// No head comes: a short answer, which is whole at once, says whether that is the way.
+async fn unanswered(case: &mut Case, error: &Broken) -> Finding {
+    match case.ask(&longer(&case.url, 0), None, SHORT).await {
+        Ok(response) => {
+            let name = case.suspect(response.headers());
+            case.short = Some(response.headers().clone());
+            Finding::note(
+                format!(
+                    "no head of the stream: {}; a short answer comes at once: {}",
+                    chain(error),
+                    told(&response, box_of(response.headers()))
+                ),
+                format!("{name} lets short answers through; `held back` below says what to do"),
+            )
+        }
+        Err(_) => Finding::failed(
+            chain(error),
+            "the connection stands, and no answer comes, not a short one either: the server is \
+             stuck, or something on the way that takes connections for it",
+        ),
+    }
+}
+
+/// An answer's head: version, status, whose it is, and the fields that boxes write.
+fn told(response: &http::Response<hyper::body::Incoming>, named: Option<&str>) -> String {
+    let by = named.map_or_else(String::new, |name| format!(", by {name}"));
+    let mut told = format!("{:?} {}{by}", response.version(), response.status());
+    for name in ["content-type", "server", "via", "cache-control", "x-accel-buffering"] {
+        if let Some(value) = response.headers().get(name) {
+            told.push_str(&format!(", {name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        }
+    }
+    told
 }
 
 /// Whether the service takes the key.
@@ -120,8 +154,12 @@ const MOST: usize = 64 << 10;
 
 /// The longest URL that passes. Without a key each answer is a short refusal, and no stream.
 pub(super) async fn longest_url(case: &mut Case) -> Finding {
-    if case.stream.is_none() {
+    if case.stream.is_none() && case.short.is_none() {
         return Finding::skipped("there is no answer");
+    }
+    let status = case.stream.as_ref().map(|stream| stream.response.status());
+    if let Some(status) = status.filter(StatusCode::is_server_error) {
+        return Finding::skipped(format!("the answer is {status}, whatever the length"));
     }
     let short = status_of(case, 256).await;
     let (mut passes, mut fails) = (256, MOST);
@@ -153,9 +191,18 @@ pub(super) async fn longest_url(case: &mut Case) -> Finding {
 }
 
 async fn status_of(case: &Case, length: usize) -> Option<StatusCode> {
-    let mut url = case.url.clone();
+    let asked = case.ask(&longer(&case.url, length), None, SHORT).await;
+    asked.ok().map(|response| response.status())
+}
+
+/// How long a short answer may take.
+const SHORT: Duration = Duration::from_secs(5);
+
+/// The same place with a target of this length at the least. It names no stream that there is.
+fn longer(url: &Url, length: usize) -> Url {
+    let mut url = url.clone();
     url.set_query(Some("streamId=none&filler="));
     let filler = length.saturating_sub(url[url::Position::BeforePath..].len());
     url.set_query(Some(&format!("streamId=none&filler={}", "a".repeat(filler))));
-    case.ask(&url, None, Duration::from_secs(5)).await.ok().map(|response| response.status())
+    url
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::needless_pass_by_ref_mut, reason = "each step is a row of one table")]
 
 mod answer;
+mod feed;
 mod key;
 mod network;
 mod stream;
@@ -20,6 +21,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "tcp", exit_code: 23, run: |case| Box::pin(network::tcp(case)) },
     Step { name: "tunnel", exit_code: 24, run: |case| Box::pin(network::tunnel(case)) },
     Step { name: "tls", exit_code: 25, run: |case| Box::pin(network::tls(case)) },
+    Step { name: "feed", exit_code: 35, run: |case| Box::pin(feed::choose(case)) },
     Step { name: "http", exit_code: 26, run: |case| Box::pin(answer::http(case)) },
     Step { name: "key accepted", exit_code: 27, run: |case| Box::pin(answer::accepted(case)) },
     Step { name: "clock", exit_code: 28, run: |case| Box::pin(answer::clock(case)) },

@@ -1,14 +1,16 @@
 //! From a name to a connection that HTTP can be spoken on.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use restless_hyper::Runtime as _;
 use restless_hyper::proxy::Proxy;
+use restless_tokio::rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::chain;
+use crate::doctor::case::box_in;
 use crate::doctor::{Case, Finding};
-use crate::exchange;
+use crate::exchange::{self, Broken};
 
 const NO_WAY: &str = "there is no connection to try it on";
 
@@ -20,6 +22,8 @@ pub(super) async fn proxy(case: &mut Case) -> Finding {
     };
     match chosen {
         Err(error) => {
+            // Nothing goes past a proxy that somebody meant to name.
+            case.is_barred = true;
             let advice = format!("mend the value of {}, or unset it", error.field());
             Finding::failed(chain(&error), advice)
         }
@@ -34,6 +38,9 @@ pub(super) async fn proxy(case: &mut Case) -> Finding {
 
 /// The addresses of the first hop.
 pub(super) async fn names(case: &mut Case) -> Finding {
+    if case.is_barred {
+        return Finding::skipped("a proxy is named, and nobody knows which");
+    }
     let (host, port) = match &case.proxy {
         Some(proxy) => (proxy.host().to_owned(), proxy.port()),
         None => (case.host(), case.port()),
@@ -102,16 +109,56 @@ pub(super) async fn tunnel(case: &mut Case) -> Finding {
         Ok(_) => Finding::good(format!("{proxy} connects to {}:{}", case.host(), case.port())),
         Err(error) => {
             case.reaches = false;
-            let said = chain(&error);
-            let advice = if said.contains("407") || said.contains("credentials") {
-                "put user and password into its URL, as http://user:password@host:port"
-            } else {
-                "its administrator has to allow CONNECT to this host and port; NO_PROXY goes around it"
-            };
-            Finding::failed(said, advice)
+            Finding::failed(refused(&error), refusal(&error, &proxy))
         }
     }
 }
+
+/// What a proxy said instead of making a tunnel, and which box it is, if it says so.
+fn refused(error: &Broken) -> String {
+    let by = match error {
+        Broken::Tunnel { said, .. } => box_in(&String::from_utf8_lossy(said)),
+        _ => None,
+    };
+    by.map_or_else(|| chain(error), |by| format!("{}; it is {by}", chain(error)))
+}
+
+/// What to do about it.
+fn refusal(error: &Broken, proxy: &Proxy) -> &'static str {
+    const RULES: &str =
+        "its administrator has to allow CONNECT to this host and port; NO_PROXY goes around it";
+    const UNREACHED: &str =
+        "the proxy does not reach the host: is the name right, and known in the proxy's network?";
+    let Broken::Tunnel { said, .. } = error else {
+        return "it takes the connection, and does not answer: is it a proxy, and of this kind \
+                (http://, socks5://)?";
+    };
+    const OTHER: &str = "it does not speak as its URL says: http:// or socks5://";
+    if proxy.forwards() {
+        return match status_of(said) {
+            Some(407) => CREDENTIALS,
+            Some(404 | 500..) => UNREACHED,
+            Some(_) => RULES,
+            None => OTHER,
+        };
+    }
+    match said.as_slice() {
+        // Its answer to the greeting, and to a password (RFC 1928 §3, RFC 1929 §2), and to the
+        // request (RFC 1928 §6).
+        [5, 0, 5, 2, ..] | [5, 2, _, 0, 5, 2, ..] => RULES,
+        [5, 0, 5, ..] | [5, 2, _, 0, 5, ..] => UNREACHED,
+        [5, ..] => CREDENTIALS,
+        _ => OTHER,
+    }
+}
+
+/// The status in a head, as far as there is one.
+fn status_of(said: &[u8]) -> Option<u16> {
+    let line = said.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    std::str::from_utf8(line).ok()?.parse().ok()
+}
+
+const CREDENTIALS: &str = "put user and password into its URL, as http://user:password@host:port";
 
 /// The certificates, and who trusts them.
 pub(super) async fn tls(case: &mut Case) -> Finding {
@@ -135,10 +182,7 @@ pub(super) async fn tls(case: &mut Case) -> Finding {
     let greeted = async {
         let socket = case.tunnel().await?;
         let name = case.host().try_into().map_err(std::io::Error::other)?;
-        tokio_rustls::TlsConnector::from(config)
-            .connect(name, socket)
-            .await
-            .map_err(exchange::Broken::from)
+        tokio_rustls::TlsConnector::from(config).connect(name, socket).await.map_err(Broken::from)
     };
     let greeted = tokio::time::timeout(exchange::STEP, greeted).await;
     let chain_of = told(&shown.chain());
@@ -146,7 +190,14 @@ pub(super) async fn tls(case: &mut Case) -> Finding {
         Ok(Ok(stream)) => {
             let version = stream.get_ref().1.protocol_version();
             let version = version.map_or_else(String::new, |version| format!("{version:?}, "));
-            Finding::good(format!("{version}{chain_of}; trusted by {store}"))
+            let found = format!("{version}{chain_of}; trusted by {store}");
+            match days_left(&shown.chain()) {
+                Some(days @ ..=SOON) => Finding::note(
+                    format!("{found}; it expires in {days} days"),
+                    "whoever runs the server, or the box that reads along, has to renew it",
+                ),
+                _ => Finding::good(found),
+            }
         }
         Ok(Err(error)) => {
             case.reaches = false;
@@ -177,7 +228,7 @@ fn store(case: &Case) -> String {
 }
 
 /// Each certificate: whose it is, by whom, and until when.
-fn told(chain: &[restless_tokio::rustls::pki_types::CertificateDer<'static>]) -> String {
+fn told(chain: &[CertificateDer<'static>]) -> String {
     if chain.is_empty() {
         return "no certificate was shown".to_owned();
     }
@@ -189,4 +240,17 @@ fn told(chain: &[restless_tokio::rustls::pki_types::CertificateDer<'static>]) ->
         Err(_) => "a certificate that can't be read".to_owned(),
     });
     each.collect::<Vec<_>>().join(" ← ")
+}
+
+/// Days before a certificate expires in which it should be renewed by now: most are 30 days before.
+const SOON: u64 = 14;
+
+/// Until the first certificate of the chain expires.
+fn days_left(chain: &[CertificateDer<'static>]) -> Option<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let ends = chain.iter().filter_map(|certificate| {
+        let (_, one) = X509Certificate::from_der(certificate).ok()?;
+        u64::try_from(one.validity().not_after.timestamp()).ok()
+    });
+    ends.min().map(|end| end.saturating_sub(now) / 86_400)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::{Version, header};
 
-use crate::doctor::case::{Stream, box_of};
+use crate::doctor::case::Stream;
 use crate::doctor::held::{Flow, judge};
 use crate::doctor::{Case, Finding};
 use crate::exchange::{End, piece};
@@ -13,9 +13,16 @@ const NO_STREAM: &str = "there is no event stream";
 
 fn open(case: &mut Case) -> Option<&mut Stream> {
     let stream = case.stream.as_mut()?;
-    let kind = stream.response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let is_stream = stream.response.status().is_success() && kind.starts_with("text/event-stream");
-    is_stream.then_some(stream)
+    (stream.response.status().is_success() && stream.is_event_stream()).then_some(stream)
+}
+
+/// The beginning of what is no event stream, as far as it comes at once.
+pub(super) async fn page(stream: &mut Stream) -> String {
+    const MOST: usize = 4 << 10;
+    let bytes = |stream: &Stream| stream.pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>();
+    read(stream, Duration::from_secs(1), |stream| bytes(stream) >= MOST).await;
+    let pieces = stream.pieces.iter().map(|(_, piece)| String::from_utf8_lossy(piece));
+    pieces.collect()
 }
 
 /// Reads on until time is up, enough has come, or it ends.
@@ -51,10 +58,15 @@ pub(super) async fn first_byte(case: &mut Case) -> Finding {
 /// Whether what the service sends at different times comes so.
 pub(super) async fn held_back(case: &mut Case) -> Finding {
     let listen = case.options.listen;
+    if let Some(fields) = &case.short {
+        let name = case.suspect(fields);
+        let found = format!("yes, by {name}: not even the head of the stream comes");
+        return Finding::failed(found, advice(&name));
+    }
     let Some(stream) = open(case) else { return Finding::skipped(NO_STREAM) };
     read(stream, listen, |stream| stream.pieces.len() >= 64).await;
     let mut flow = judge(&stream.pieces, Instant::now());
-    let named = box_of(stream.response.headers());
+    let fields = stream.response.headers().clone();
     if flow == Flow::Silent && stream.end.is_none() {
         // What is kept, from the oldest event on, may be more than what holds back has room for.
         let mut url = case.url.clone();
@@ -66,15 +78,8 @@ pub(super) async fn held_back(case: &mut Case) -> Finding {
             flow = judge(&kept.pieces, Instant::now());
         }
     }
-    let name = named.as_deref().unwrap_or("something on the way");
-    let advice = match named.as_deref() {
-        Some("nginx") => {
-            "nginx: `proxy_buffering off;` and `gzip off;` for this place, and no \
-                          `proxy_ignore_headers X-Accel-Buffering`"
-        }
-        Some("privoxy") => "privoxy: `{-filter -deanimate-gifs}` for this host",
-        _ => "find the box that buffers or filters answers, and turn that off for this host",
-    };
+    let name = case.suspect(&fields);
+    let advice = advice(&name);
     match flow {
         Flow::Free { blocks, longest } => Finding::good(format!(
             "no: {blocks} came one by one, up to {:.1} s apart",
@@ -98,6 +103,25 @@ pub(super) async fn held_back(case: &mut Case) -> Finding {
             ),
             advice,
         ),
+    }
+}
+
+/// What to turn off in a box that holds back.
+fn advice(name: &str) -> &'static str {
+    match name {
+        "nginx" => {
+            "nginx: `proxy_buffering off;` and `gzip off;` for this place, and no \
+             `proxy_ignore_headers X-Accel-Buffering`"
+        }
+        "privoxy" => "privoxy: `{-filter -deanimate-gifs}` for this host",
+        name if name.starts_with("the proxy ") => {
+            "it filters or scans what it passes on, and waits for the end: turn that off for this \
+             host (privoxy: `{-filter -deanimate-gifs}`); https, or NO_PROXY, goes past it"
+        }
+        _ => {
+            "find the box that buffers or filters answers, and turn that off for this host (nginx: \
+             `proxy_buffering off;`)"
+        }
     }
 }
 
