@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// It ends with the test.
@@ -72,8 +73,17 @@ impl Drop for Between {
     }
 }
 
+/// A port that nobody has, and that the system gives to nobody who lets it choose: it chooses among
+/// higher ones.
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let asked = std::process::id() * 64 + ASKED.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(10_000 + asked % 20_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Some boxes change to a user of their own.
