@@ -11,6 +11,7 @@ mod failure;
 mod keyring;
 mod output;
 mod polling;
+mod progress;
 mod relay;
 mod settings;
 mod source;

@@ -2,7 +2,7 @@
 //! alone.
 //!
 //! ```console
-//! $ cargo run --release -p restless-relay --features nats --example speed
+//! $ cargo run --profile bench -p restless-relay --features nats --example speed
 //! ```
 //!
 //! The service is the emulator, in this process and on loopback, with all events there before it

@@ -7,8 +7,9 @@ use serde_json::json;
 use url::Url;
 
 use crate::context::Context;
-use crate::doctor::{Case, Options, Tried, Verdict, Wanted, examine};
+use crate::doctor::{Case, Options, Step, Tried, Verdict, Wanted, examine};
 use crate::failure::Failure;
+use crate::progress;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -55,12 +56,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let options = Options { listen, patient, ..Options::of(context)? };
     let mut case = Case::new(wanted, options, client)?;
     let mut failed = None;
-    let tried = examine(&mut case, |one| {
+    let doing = progress::spinner();
+    let begin = |step: &Step| doing.set_message(format!("{}, up to {listen:?} …", step.name));
+    let tried = examine(&mut case, begin, |one| {
         if !args.json && failed.is_none() {
-            failed = say(&line(one)).err();
+            failed = doing.suspend(|| say(&line(one))).err();
         }
     });
     let tried = tried.await;
+    doing.finish_and_clear();
     let first = tried.iter().find(|one| one.finding.verdict == Verdict::Failed);
     if args.json {
         let steps: Vec<_> = tried.iter().map(object).collect();

@@ -30,10 +30,15 @@ pub(crate) struct Tried {
     pub(crate) took: Duration,
 }
 
-/// Tries each step in turn, and tells each as it is done.
-pub(crate) async fn examine(case: &mut Case, mut tell: impl FnMut(&Tried)) -> Vec<Tried> {
+/// Tries each step in turn, and tells each before and when it is done.
+pub(crate) async fn examine(
+    case: &mut Case,
+    begin: impl Fn(&Step),
+    mut tell: impl FnMut(&Tried),
+) -> Vec<Tried> {
     let mut tried = Vec::new();
     for step in STEPS {
+        begin(step);
         let begun = Instant::now();
         let finding = (step.run)(case).await;
         let one = Tried { step, finding, took: begun.elapsed() };

@@ -1,13 +1,16 @@
 //! How it is going: a line on a terminal that is written anew, JSON lines elsewhere.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use indicatif::ProgressBar;
 use restless_relay::{Ended, Progress, RelayError};
 use serde_json::{Value, json};
 
 use crate::failure::causes;
+use crate::output::harmless;
+use crate::progress;
 use crate::relay::{Destination, Handles, word};
 
 /// Between two status lines, and between two lines of progress in the log.
@@ -15,7 +18,8 @@ const ON_TERMINAL: Duration = Duration::from_millis(500);
 const IN_LOG: Duration = Duration::from_secs(30);
 
 pub(super) struct Report {
-    terminal: bool,
+    /// Hidden where standard error is no terminal.
+    line: ProgressBar,
     ticks: tokio::time::Interval,
     /// The last trouble told of each feed, so that each is told once.
     troubles: std::collections::BTreeMap<String, Option<String>>,
@@ -24,11 +28,11 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn begin(to: &Destination, metrics: Option<SocketAddr>) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let span = if terminal { ON_TERMINAL } else { ON_TERMINAL.min(IN_LOG) };
-        let mut ticks = tokio::time::interval(span);
+        // In a log troubles are told as soon, progress is not.
+        let mut ticks = tokio::time::interval(ON_TERMINAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let report = Self { terminal, ticks, troubles: Default::default(), last: None };
+        let report =
+            Self { line: progress::line(), ticks, troubles: Default::default(), last: None };
         report.say("started", json!({ "sink": to.kind(), "metrics": metrics }));
         report
     }
@@ -50,13 +54,14 @@ impl Report {
         }
         let total = Total::of(handles);
         let now = Instant::now();
-        if self.terminal {
+        if !self.line.is_hidden() {
             let rate = self.last.map_or(0.0, |(then, events)| {
                 let span = now.duration_since(then).as_secs_f64().max(0.001);
                 total.events.saturating_sub(events) as f64 / span
             });
             self.last = Some((now, total.events));
-            self.line(&total.line(rate));
+            self.line.set_message(total.line(rate));
+            self.line.tick();
         } else if self.last.is_none_or(|(then, _)| now.duration_since(then) >= IN_LOG) {
             self.last = Some((now, total.events));
             self.say("progress", total.json());
@@ -76,18 +81,19 @@ impl Report {
     }
 
     pub(super) fn finish(&self, handles: &Handles) {
+        self.line.finish_and_clear();
         self.say("finished", Total::of(handles).json());
     }
 
     /// Where standard error is gone there is nobody to tell; the store and the exit code are left.
     fn say(&self, what: &str, mut fields: Value) {
-        if self.terminal {
+        if !self.line.is_hidden() {
             let fields = fields.as_object().into_iter().flatten();
             let told = fields.filter(|(_, value)| !value.is_null()).map(|(name, value)| {
                 format!(" {name}={}", value.as_str().map_or_else(|| value.to_string(), Into::into))
             });
-            let _ = writeln!(std::io::stderr(), "\r\x1b[K{what}{}", told.collect::<String>());
-            return;
+            let told = harmless(&format!("{what}{}", told.collect::<String>()));
+            return self.line.suspend(|| drop(writeln!(std::io::stderr(), "{told}")));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if let Some(fields) = fields.as_object_mut() {
@@ -95,11 +101,6 @@ impl Report {
             fields.insert("message".to_owned(), json!(what));
         }
         let _ = writeln!(std::io::stderr(), "{fields}");
-    }
-
-    fn line(&self, line: &str) {
-        let mut stderr = std::io::stderr();
-        let _ = write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush());
     }
 }
 
@@ -139,8 +140,8 @@ impl Total {
             self.lag.map_or_else(|| "–".to_owned(), |lag| format!("{:.1} s", lag.as_secs_f64()));
         let Self { feeds, connected, troubled, events, losses, dead_letters, .. } = self;
         format!(
-            "{connected}/{feeds} feeds connected, {troubled} in trouble | {events} events stored, \
-             {rate:.0}/s | lag {lag} | {losses} losses | {dead_letters} dead letters"
+            "{connected}/{feeds} feeds, {troubled} in trouble | {events} events, {rate:.0}/s | \
+             lag {lag} | {losses} losses | {dead_letters} dead"
         )
     }
 

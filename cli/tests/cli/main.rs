@@ -8,4 +8,5 @@ mod relay;
 mod stage;
 mod streams;
 mod tail;
+mod terminal;
 mod watch;

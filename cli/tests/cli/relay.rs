@@ -8,6 +8,17 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use restless_emulator::Emulator;
 use serde_json::Value;
 
+use crate::terminal::{self, Terminal};
+
+#[cfg(all(unix, feature = "nats"))]
+#[path = "../../../adapters/relay/tests/common/nats.rs"]
+#[allow(dead_code, reason = "the relay's own tests take what is left")]
+mod nats;
+#[cfg(all(unix, feature = "postgres"))]
+#[path = "../../../adapters/relay/tests/common/postgres.rs"]
+#[allow(dead_code, reason = "the relay's own tests take what is left")]
+mod postgres;
+
 /// An emulator with a stream that is fed by `publish` alone, and that stream's id.
 fn emulator() -> (Emulator, String) {
     let emulator = Emulator::builder().ring(100_000).start().unwrap();
@@ -125,6 +136,83 @@ fn a_relay_killed_and_started_again_holds_the_emulator_s_log() {
     let log: Vec<_> = emulator.log(&id).into_iter().map(|event| event.envelope).collect();
     assert_eq!(log.len(), published);
     assert_eq!(rows(&database), log);
+}
+
+/// Stores as much as it can, is killed, and goes on where it was: the envelopes of the emulator's
+/// log, which are what the store is to hold.
+#[cfg(all(unix, any(feature = "nats", feature = "postgres")))]
+fn killed_and_gone_on(to: &str) -> Vec<String> {
+    let (emulator, id) = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), &id);
+    for due in [30, 60] {
+        for n in due - 30..due {
+            emulator.publish(&id, &n.to_string()).unwrap();
+        }
+        let mut running = Running::start(&emulator, &config, to);
+        let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
+        let due = format!("restless_position{{feed=\"orders\"}} {due}\n");
+        running.until_metrics_say(&address, "/metrics", &due);
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+    emulator.log(&id).into_iter().map(|event| event.envelope).collect()
+}
+
+#[cfg(all(unix, feature = "postgres"))]
+#[test]
+fn into_postgresql_each_event_goes_once() {
+    let Some(server) = postgres::Server::start() else { return };
+    let url = server.url();
+    let port = url.split(' ').find_map(|part| part.strip_prefix("port=")).unwrap();
+    let due = killed_and_gone_on(&format!("postgres://postgres@127.0.0.1:{port}/postgres"));
+    let sql = "SELECT event::text FROM restless_events ORDER BY sequence";
+    let rows = tokio::runtime::Runtime::new().unwrap().block_on(server.query(sql));
+    assert_eq!(rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), due);
+}
+
+#[cfg(all(unix, feature = "nats"))]
+#[test]
+fn into_nats_each_event_goes_once() {
+    let Some(server) = nats::Server::start() else { return };
+    let due = killed_and_gone_on(&server.url());
+    let held =
+        tokio::runtime::Runtime::new().unwrap().block_on(server.held("restless.feeds.orders"));
+    assert_eq!(held, due);
+}
+
+#[cfg(all(unix, feature = "ndjson"))]
+#[test]
+fn on_a_terminal_a_line_says_how_it_goes_and_is_gone_at_the_end() {
+    let (emulator, id) = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), &id);
+    let arguments = format!(
+        "relay --to ndjson:{} --config {}",
+        folder.path().join("out").display(),
+        config.display()
+    );
+    let Some(terminal) = Terminal::start("relay", &terminal::line(&emulator, &arguments)) else {
+        return;
+    };
+    terminal.until(|text| text.contains("1/1 feeds, 0 in trouble | 0 events, 0/s"));
+    for n in 0..3 {
+        emulator.publish(&id, &n.to_string()).unwrap();
+    }
+    // It is one line of it, narrower than the terminal, and written over the one before.
+    let screen = terminal.until(|text| text.contains("| 3 events, "));
+    assert_eq!(screen.matches("1/1 feeds").count(), 1, "{screen}");
+    emulator.inject(restless_emulator::Fault::status(503).times(usize::MAX));
+    emulator.disconnect_all();
+    terminal.until(|text| text.contains("trouble feed=orders") && text.contains("1 in trouble"));
+    terminal.press("C-c");
+    let screen = terminal.until(|text| text.contains("after 0"));
+    let lines: Vec<_> = screen.lines().filter(|line| !line.is_empty()).collect();
+    assert!(lines[0] == "before" && lines[1].starts_with("started "), "{screen}");
+    assert!(screen.contains("draining\n") && screen.contains("finished bytes="), "{screen}");
+    // What stood there when the terminal wrote `^C` behind it may stay; nothing comes after it.
+    let rest = screen.split("draining").nth(1).unwrap_or_default();
+    assert!(!rest.contains("feeds, "), "{screen}");
 }
 
 #[cfg(all(unix, feature = "ndjson"))]

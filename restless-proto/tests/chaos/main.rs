@@ -17,8 +17,8 @@
 //!
 //! ```console
 //! $ RESTLESS_SEED=17 cargo test -p restless-proto --test chaos -- --nocapture
-//! $ RESTLESS_SEEDS=100000 cargo test --release -p restless-proto --test chaos
-//! $ RESTLESS_SEEDS=0..10000000 cargo test --release -p restless-proto --test chaos
+//! $ RESTLESS_SEEDS=100000 cargo test --profile bench -p restless-proto --test chaos
+//! $ RESTLESS_SEEDS=0..10000000 cargo test --profile bench -p restless-proto --test chaos
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]

@@ -7,7 +7,7 @@
 //! events of about 600 bytes over plain http and server-sent events.
 //!
 //! ```console
-//! $ cargo run --release -p restless-relay --features nats --example speed
+//! $ cargo run --profile bench -p restless-relay --features nats --example speed
 //! ```
 //!
 //! | store | feeds | events a second | processor, an event | of that the store's server |

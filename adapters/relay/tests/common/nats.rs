@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{self, Context};
+use restless_relay::nats::async_nats::jetstream::{self, Context};
 use restless_relay::nats::{Nats, async_nats};
 
 /// Gone with the test, and all that it has stored.

@@ -1,0 +1,68 @@
+//! A real terminal: tmux, where it is installed.
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use restless_emulator::Emulator;
+
+/// A terminal of 80 by 24, gone when it is dropped.
+pub(crate) struct Terminal {
+    name: String,
+}
+
+/// No screen takes nearly as long.
+const LIMIT: Duration = Duration::from_secs(20);
+
+impl Terminal {
+    /// `None`, and a line, where tmux is not installed.
+    pub(crate) fn start(name: &str, shell: &str) -> Option<Self> {
+        let name = format!("{name}-{}", std::process::id());
+        let start = ["new-session", "-d", "-x", "80", "-y", "24", shell];
+        let Ok(started) = Self::tmux(&name, &start) else {
+            println!("tmux is not installed: the screen is not looked at");
+            return None;
+        };
+        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+        Some(Self { name })
+    }
+
+    fn tmux(name: &str, arguments: &[&str]) -> std::io::Result<Output> {
+        Command::new("tmux").args(["-L", name, "-f", "/dev/null"]).args(arguments).output()
+    }
+
+    pub(crate) fn press(&self, keys: &str) {
+        Self::tmux(&self.name, &["send-keys", keys]).expect("tmux");
+    }
+
+    /// The screen, as soon as it is as it should be.
+    pub(crate) fn until(&self, is_right: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let shown = Self::tmux(&self.name, &["capture-pane", "-p"]).expect("tmux");
+            let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+            if is_right(&text) {
+                return text;
+            }
+            assert!(start.elapsed() < LIMIT, "the screen stays so:\n{text}");
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = Self::tmux(&self.name, &["kill-server"]);
+    }
+}
+
+/// A shell's line for the program as the emulator's user, with a line before it and its exit code
+/// behind it. Ctrl-C is for the program alone.
+pub(crate) fn line(emulator: &Emulator, arguments: &str) -> String {
+    format!(
+        "RESTLESS_API_KEY={} RESTLESS_API_BASE_URL={} RESTLESS_STREAM_BASE_URL={} \
+         NO_PROXY=127.0.0.1 sh -c 'trap : INT; echo before; {} {arguments}; echo after $?; cat'",
+        emulator.api_key(),
+        emulator.api_base_url(),
+        emulator.stream_base_url(),
+        env!("CARGO_BIN_EXE_restless"),
+    )
+}
