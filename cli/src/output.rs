@@ -86,6 +86,33 @@ fn table(value: &Value, columns: &[&str]) -> String {
     lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// Prints a reply that has URLs and code, for people as text to be copied.
+pub(crate) fn code(value: &Value, output: Output) -> Result<(), Failure> {
+    if output != Output::Table {
+        return reply(value, output, &[]);
+    }
+    let (runtime, snippets) = (&value["runtime"], &value["snippets"]);
+    let mut text = String::new();
+    for (name, url) in runtime.as_object().into_iter().flatten() {
+        if let Some(url) = url.as_str() {
+            text += &format!("{name:<20}{url}\n");
+        }
+    }
+    let language = cell(&snippets["selectedLanguage"]);
+    for (name, of) in [("curl", ""), ("wget", ""), ("sse", &*language), ("websocket", &language)] {
+        if let Some(snippet) = snippets["selectedSnippets"][name].as_str() {
+            text += format!("\n# {name} {of}").trim_end();
+            text += &format!("\n{snippet}\n");
+        }
+    }
+    let languages = snippets["availableLanguages"].as_array().into_iter().flatten();
+    let languages: Vec<_> = languages.map(|language| cell(&language["value"])).collect();
+    if !languages.is_empty() {
+        text += &format!("\n# --language takes {}\n", languages.join(", "));
+    }
+    print(&harmless(&text))
+}
+
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

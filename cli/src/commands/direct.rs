@@ -7,7 +7,7 @@ use crate::call::Calling;
 use crate::context::Context;
 use crate::data;
 use crate::failure::Failure;
-use crate::output::{print, reply};
+use crate::output::{code, print, reply};
 use crate::polling::{Polling, put};
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 enum Command {
     /// Print commands, URLs and code that follow the API.
     Setup {
-        /// In which language; without this, the reply lists the languages
+        /// In which language; the languages are listed below the code
         #[arg(long, value_name = "NAME")]
         language: Option<String>,
         #[command(flatten)]
@@ -68,7 +68,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             if let Some(language) = language {
                 call = call.language(language);
             }
-            calling.send(call, &client, context).await?
+            let answer = calling.send(call, &client, context).await?;
+            return answer.map_or(Ok(()), |answer| code(&answer, calling.output));
         }
         Command::Session { target, dedupe_key } => {
             let mut call = direct::session_from(target.object()?);

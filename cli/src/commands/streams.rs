@@ -10,7 +10,7 @@ use crate::call::Calling;
 use crate::context::Context;
 use crate::data;
 use crate::failure::Failure;
-use crate::output::{Output, print, reply};
+use crate::output::{Output, code, print, reply};
 use crate::polling::{Polling, put};
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,7 @@ enum Command {
     Snippets {
         #[command(flatten)]
         stream: Id,
-        /// In which language; without this, the reply lists the languages
+        /// In which language; the languages are listed below the code
         #[arg(long, value_name = "NAME")]
         language: Option<String>,
     },
@@ -118,7 +118,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             if let Some(language) = language {
                 call = call.language(language);
             }
-            calling.send(call, &client, context).await?
+            let answer = calling.send(call, &client, context).await?;
+            return answer.map_or(Ok(()), |answer| code(&answer, calling.output));
         }
         Command::Get(Id { id }) => calling.send(streams::get(id), &client, context).await?,
         Command::Create(fields) => {

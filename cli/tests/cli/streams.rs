@@ -55,6 +55,24 @@ fn a_stream_is_created_changed_started_stopped_and_deleted() {
 }
 
 #[test]
+fn code_is_printed_to_be_copied() {
+    let stage = Stage::new();
+    let target = "https://api.example.com/orders";
+    for arguments in [&["streams", "snippets", &stage.id][..], &["direct", "setup", target]] {
+        let run = stage.run(&[arguments, &["--language", "rust"]].concat());
+        assert_eq!(run.status, Some(0), "{run:?}");
+        let below = |title: &str| {
+            let found = run.out.lines().skip_while(|line| *line != title).nth(1);
+            found.unwrap_or_else(|| panic!("no {title}: {}", run.out))
+        };
+        assert!(below("# curl").starts_with("curl -N "), "{}", run.out);
+        assert!(below("# sse rust").contains("client.subscribe("), "{}", run.out);
+        assert!(run.out.contains("# --language takes javascript, python, rust\n"), "{}", run.out);
+        assert!(run.out.contains("seUrl "), "{}", run.out);
+    }
+}
+
+#[test]
 fn a_list_has_all_pages_in_each_form() {
     let stage = Stage::new();
     for n in 0..45 {
