@@ -16,7 +16,7 @@ Examples:
   restless streams ls           # which streams there are
   restless tail Orders          # what comes of one; JSON to a pipe
   restless relay --config FILE  # into a store, each event once
-  restless doctor --stream ID   # why nothing comes
+  restless doctor Orders        # why nothing comes
   restless man | man -l -       # the manual of all commands";
 
 /// Restless Stream from a terminal: follow feeds, manage streams, and find out what is wrong.

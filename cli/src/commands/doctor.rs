@@ -33,8 +33,9 @@ pub(crate) struct Args {
 
 const HELP: &str = "\
 Exit codes, by the first step that fails:
-  20 key  21 proxy  22 names  23 tcp  24 tunnel  25 tls  26 http  27 key accepted  28 clock
-  29 first byte  30 held back  31 cut or end  32 silence  33 longest URL  34 websocket
+  20 key  21 proxy  22 names  23 tcp  24 tunnel  25 tls  26 http
+  27 key accepted  28 clock  29 first byte  30 held back
+  31 cut or end  32 silence  33 longest URL  34 websocket
   35 feed: no stream was named, and none is to be had";
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {

@@ -52,9 +52,10 @@ pub(super) async fn http(case: &mut Case) -> Finding {
             found,
             "the URL is too long for a box on the way: `restless direct session` gives a short one",
         ),
-        status if !status.is_success() => {
-            Finding::failed(found, "is it the URL of a feed? `restless streams ls` has them")
-        }
+        status if !status.is_success() => Finding::failed(
+            found,
+            "is it the URL of a feed? `restless streams get ID` has a stream's",
+        ),
         _ if !is_stream => Finding::failed(
             found,
             "that is no event stream: a box's own page, or the URL is not one of a feed",
