@@ -34,6 +34,12 @@ impl Terminal {
         Self::tmux(&self.name, &["send-keys", keys]).expect("tmux");
     }
 
+    pub(crate) fn resize(&self, width: u16, height: u16) {
+        let (width, height) = (width.to_string(), height.to_string());
+        let resize = ["resize-window", "-x", &width, "-y", &height];
+        Self::tmux(&self.name, &resize).expect("tmux");
+    }
+
     /// The screen, as soon as it is as it should be.
     pub(crate) fn until(&self, is_right: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();

@@ -99,6 +99,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 }
                 screen.draw(paused.as_ref().unwrap_or(&model), paused.is_some())?;
             }
+            // Its panic has given the terminal back already.
+            Some(Err(panicked)) = tasks.join_next() => {
+                return Err(Failure::new(1, "a feed", panicked));
+            }
             _ = frames.tick() => {
                 model.advance(Instant::now());
                 screen.draw(paused.as_ref().unwrap_or(&model), paused.is_some())?;

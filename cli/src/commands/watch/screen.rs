@@ -86,3 +86,52 @@ fn key_of(key: KeyEvent) -> Option<Key> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// This test runs itself in a terminal, tmux, where it is installed, and panics there.
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        const INSIDE: &str = "RESTLESS_TEST_PANIC";
+        if std::env::var_os(INSIDE).is_some() {
+            let mut screen = Screen::enter().unwrap();
+            screen.draw(&Model::new([]), false).unwrap();
+            panic!("on purpose");
+        }
+        let socket = format!("panic-{}", std::process::id());
+        let tmux = |arguments: &[&str]| {
+            let mut command = Command::new("tmux");
+            command.args(["-L", &socket, "-f", "/dev/null"]).args(arguments).output()
+        };
+        let program = std::env::current_exe().unwrap();
+        let shell = format!(
+            "sh -c 'RUST_BACKTRACE=0 {INSIDE}=1 {} --exact --nocapture {}; stty -a; echo end; cat'",
+            program.display(),
+            "commands::watch::screen::tests::a_panic_gives_the_terminal_back",
+        );
+        if tmux(&["new-session", "-d", "-x", "80", "-y", "50", &shell]).is_err() {
+            println!("tmux is not installed: not tried");
+            return;
+        }
+        let until = Instant::now() + Duration::from_secs(20);
+        let said = |arguments: &[&str]| {
+            String::from_utf8_lossy(&tmux(arguments).unwrap().stdout).into_owned()
+        };
+        let mut screen = String::new();
+        while !screen.contains("\nend\n") && Instant::now() < until {
+            screen = said(&["capture-pane", "-p"]);
+        }
+        let flags = said(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]);
+        tmux(&["kill-server"]).unwrap();
+        // Not the alternate screen, the cursor in sight, and lines and echo as a shell has them.
+        assert_eq!(flags, "0 1\n", "{screen}");
+        assert!(screen.contains("on purpose") && screen.contains("\nend\n"), "{screen}");
+        assert!(screen.contains(" icanon") && screen.contains(" echo "), "{screen}");
+        assert!(!screen.contains("restless watch  0 feeds"), "{screen}");
+    }
+}
