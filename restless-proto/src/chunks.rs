@@ -58,10 +58,6 @@ impl Chunks {
     /// Takes the first piece out, which is empty where there is none.
     #[inline]
     pub(crate) fn pop(&mut self) -> Bytes {
-        // Hardly ever is there one.
-        if self.first.is_empty() {
-            return Bytes::new();
-        }
         let first = std::mem::take(&mut self.first);
         self.leave_first();
         first

@@ -24,6 +24,13 @@ impl Chunk {
         Self { bytes, ascii: 0..0 }
     }
 
+    /// Puts other bytes in the place of these, in which nothing was looked for yet.
+    #[inline(always)]
+    pub fn replace(&mut self, bytes: Bytes) {
+        self.bytes = bytes;
+        self.ascii = 0..0;
+    }
+
     /// A chunk that begins with so many bytes that were found to be ASCII.
     pub(crate) fn with_ascii(bytes: Bytes, ascii: usize) -> Self {
         Self { bytes, ascii: 0..ascii }

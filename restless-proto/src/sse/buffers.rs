@@ -107,20 +107,23 @@ impl Buffers {
     }
 
     /// Takes one more `data` line of a block with several, if the line is one, short and within the
-    /// limits, and says so. The value begins at `behind`, what is left of the chunk.
+    /// limits, and says so. The same as [`data_line`](Self::data_line) for most.
     #[inline(always)]
     pub(super) fn short_data_line(
         &mut self,
         limits: &Limits,
-        behind: &[u8],
-        length: usize,
+        chunk: &[u8],
+        value: Range<usize>,
         before_value: usize,
     ) -> bool {
-        let Some(value) = behind.first_chunk::<SHORT_LINE>() else { return false };
-        let start = self.joined.len();
+        if self.data != Data::Joined {
+            return false;
+        }
+        let (start, length) = (self.joined.len(), value.len());
         let end = start + 1 + length;
-        if self.data != Data::Joined
-            || length > SHORT_LINE
+        let behind = chunk.get(value.start..).unwrap_or_default();
+        let Some(value) = behind.first_chunk::<SHORT_LINE>() else { return false };
+        if length > SHORT_LINE
             || before_value + length > limits.line_bytes
             || end > limits.event_bytes
             || self.joined.capacity() - start <= SHORT_LINE

@@ -60,7 +60,7 @@ impl Lines {
     #[inline]
     pub(super) fn feed(&mut self, chunk: Bytes) {
         if self.chunk.bytes().is_empty() {
-            self.chunk = Chunk::new(chunk);
+            self.chunk.replace(chunk);
         } else {
             self.later.push(chunk);
         }
@@ -125,7 +125,10 @@ impl Lines {
     #[inline]
     pub(super) fn next_chunk(&mut self) -> bool {
         self.read = 0;
-        self.chunk = Chunk::new(self.later.pop());
+        self.chunk.replace(Bytes::new());
+        if self.later.count() > 0 {
+            self.chunk.replace(self.later.pop());
+        }
         !self.chunk.bytes().is_empty()
     }
 

@@ -52,13 +52,13 @@ fn read_from(
         if rest.starts_with(DATA) {
             let start = *at + DATA.len();
             let Some(length) = chunk.line_end(start) else { return Ok(Plain::GoesOn) };
-            let value = chunk.bytes().get(start..).unwrap_or_default();
-            let Some(end) = line_end_length(value, length) else { return Ok(Plain::Other) };
+            let chunk = chunk.bytes();
+            let Some(end) = line_end_length(chunk, start + length) else { return Ok(Plain::Other) };
             *at = start + length + end;
             if !buffers.first_data_line(limits, start..start + length, DATA.len())
-                && !buffers.short_data_line(limits, value, length, DATA.len())
+                && !buffers.short_data_line(limits, chunk, start..start + length, DATA.len())
             {
-                buffers.data_line(limits, chunk.bytes(), start..start + length, DATA.len())?;
+                buffers.data_line(limits, chunk, start..start + length, DATA.len())?;
             }
         } else if rest.starts_with(b"\n") {
             *at += 1;
