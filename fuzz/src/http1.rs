@@ -1,11 +1,13 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
-use restless_proto::http1::{Exchange, ResponseError, StreamEnd, TargetForm, request_bytes};
+use restless_proto::http1::{
+    Exchange, ResponseError, StreamEnd, TargetForm, connect_response, request_bytes,
+};
 use restless_proto::machine::{End, ExchangeId, Input, Machine as _, Output};
 use restless_proto::{Entropy, Instant, Service, Subscription, TransportErrorKind};
 
-/// However a response is cut, the same comes out of it; and a request that is written reads as what
-/// was given.
+/// However a response is cut, the same comes out of it; as a proxy's answer to CONNECT its head
+/// says the same; and a request that is written reads as what was given.
 ///
 /// | bytes of `data` | mean |
 /// | --- | --- |
@@ -20,6 +22,12 @@ pub fn http1(data: &[u8]) {
     let whole = read(*options, &[wire]);
     for lengths in [lengths, &[1]] {
         assert_eq!(read(*options, &cut(wire, lengths)), whole, "cut by {lengths:?}");
+    }
+    let as_proxy = connect_response(wire);
+    if let (Some((status, _)), true) = (&whole.head, wire.starts_with(b"HTTP/1.")) {
+        // Of several heads, the ones before the last are interim.
+        let first = as_proxy.expect("more is read of a proxy than of an origin").status;
+        assert!(first.is_informational() || first.as_u16() == *status);
     }
     write(wire);
 }

@@ -1,17 +1,20 @@
 //! Any WebSocket, as one machine: what comes before it stands, and what is refused.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Response;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::websocket::{Event, WebSocketMachine};
-use restless_proto::ws::{Handshake, Options, SendError};
+use restless_proto::ws::{CloseCode, Closed, Handshake, Message, Options, SendError};
 use restless_proto::{
     Entropy, Error, Instant, LimitError, TimeoutError, Timer, TransportErrorKind,
 };
+use sha1::{Digest, Sha1};
 
 fn at(seconds: u64) -> Instant {
     Instant::from_origin(Duration::from_secs(seconds))
@@ -30,6 +33,26 @@ fn answered(status: u16) -> (WebSocketMachine, ExchangeId) {
     let (mut machine, exchange) = start();
     let head = Response::builder().status(status).body(()).unwrap().into_parts().0;
     machine.handle(Input::Response { exchange, head: Box::new(head) }, at(1));
+    (machine, exchange)
+}
+
+/// A WebSocket that stands, its frames limited to 1,000 bytes.
+fn open() -> (WebSocketMachine, ExchangeId) {
+    let mut entropy = Entropy::from_seed(1);
+    let handshake = Handshake::new(&"wss://s.test/chat".parse().unwrap(), &mut entropy).unwrap();
+    let options = Options::default().message_bytes(1000);
+    let mut machine = WebSocketMachine::new(handshake, options, entropy, at(0));
+    let Output::Open { exchange, request } = machine.poll() else { panic!() };
+    let guid = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let key = request.headers()["sec-websocket-key"].as_bytes();
+    let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(guid).finalize());
+    let head = Response::builder()
+        .status(101)
+        .header("upgrade", "websocket")
+        .header("connection", "upgrade")
+        .header("sec-websocket-accept", accept);
+    let head = Box::new(head.body(()).unwrap().into_parts().0);
+    machine.handle(Input::Response { exchange, head }, at(1));
     (machine, exchange)
 }
 
@@ -123,13 +146,102 @@ fn inputs_of_another_exchange_change_nothing() {
 }
 
 #[test]
+fn what_comes_before_the_user_knows_that_it_stands_is_not_lost() {
+    let (mut machine, exchange) = open();
+    machine.handle(Input::Data { exchange, bytes: Bytes::from_static(b"\x81\x01a") }, at(1));
+    assert!(matches!(machine.poll(), Output::Event(Event::Open(_))));
+    let Output::Event(Event::Message(message)) = machine.poll() else { panic!() };
+    assert!(matches!(message, Message::Text(text) if text == "a"));
+}
+
+#[test]
+fn pings_pongs_and_what_is_too_large_are_told() {
+    let (mut machine, exchange) = open();
+    assert!(matches!(machine.poll(), Output::Event(Event::Open(_))));
+    let frames = b"\x89\x01a\x8A\x01b\x82\x7E\x04\x00";
+    machine.handle(Input::Data { exchange, bytes: Bytes::from_static(frames) }, at(1));
+    let mut told = Vec::new();
+    loop {
+        match machine.poll() {
+            Output::Event(Event::Ping(payload)) => told.push(("ping", payload)),
+            Output::Event(Event::Pong(payload)) => told.push(("pong", payload)),
+            Output::Event(Event::TooLarge(error)) => {
+                assert_eq!((error.maximum(), error.seen()), (1000, 1024));
+                told.push(("too large", Bytes::new()));
+            }
+            Output::Send(_) => {}
+            Output::Wait(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let due = [("ping", "a"), ("pong", "b"), ("too large", "")];
+    assert_eq!(told, due.map(|(what, payload)| (what, Bytes::from_static(payload.as_bytes()))));
+}
+
+#[test]
+fn what_waits_to_be_sent_is_counted_until_it_is_polled() {
+    let (mut machine, _) = open();
+    assert_eq!(machine.unsent_bytes(), 0);
+    assert!(matches!(machine.poll(), Output::Event(Event::Open(_))));
+    machine.send_text("abc").unwrap();
+    // A head of two bytes and a mask of four.
+    assert_eq!(machine.unsent_bytes(), 2 + 4 + 3);
+    assert!(matches!(machine.poll(), Output::Send(bytes) if bytes.len() == 9));
+    assert_eq!(machine.unsent_bytes(), 0);
+}
+
+#[test]
+fn a_ping_of_our_own_goes_out_in_time_and_its_pong_is_waited_for() {
+    let (mut machine, _) = open();
+    assert!(matches!(machine.poll(), Output::Event(Event::Open(_))));
+    assert!(matches!(machine.poll(), Output::Wait(Some(due)) if due == at(21)));
+    machine.handle(Input::Elapsed, at(21));
+    assert!(matches!(machine.poll(), Output::Send(_)));
+    assert!(matches!(machine.poll(), Output::Wait(Some(due)) if due == at(41)));
+    machine.handle(Input::Elapsed, at(41));
+    let mut closed = false;
+    while let output @ (Output::Send(_) | Output::Hangup | Output::Event(_)) = machine.poll() {
+        closed |= matches!(output, Output::Event(Event::Closed(Closed::Unresponsive { .. })));
+    }
+    assert!(closed);
+}
+
+#[test]
+fn closing_waits_for_the_answer_and_no_longer_than_its_time() {
+    for answered in [true, false] {
+        let (mut machine, exchange) = open();
+        assert!(matches!(machine.poll(), Output::Event(Event::Open(_))));
+        machine.close(CloseCode::NORMAL, "", at(2)).unwrap();
+        assert!(matches!(machine.poll(), Output::Send(_)));
+        assert!(matches!(machine.poll(), Output::Wait(Some(due)) if due == at(12)));
+        if answered {
+            let bytes = Bytes::from_static(b"\x88\x02\x03\xE8");
+            machine.handle(Input::Data { exchange, bytes }, at(3));
+            machine.handle(Input::Ended { exchange, why: End::Complete }, at(3));
+        } else {
+            machine.handle(Input::Elapsed, at(12));
+        }
+        let mut told = Vec::new();
+        loop {
+            match machine.poll() {
+                Output::Event(event) => told.push(event),
+                Output::Done => break,
+                Output::Wait(deadline) => panic!("it waits until {deadline:?}"),
+                _ => {}
+            }
+        }
+        assert!(matches!(told[..], [Event::Closed(_)]), "{told:?}");
+    }
+}
+
+#[test]
 fn before_it_stands_and_after_its_end_nothing_can_be_sent() {
     let refused = |machine: &mut WebSocketMachine| {
         let all = [
             machine.send_text("a"),
             machine.send_binary(b"a"),
             machine.ping(b"a"),
-            machine.close(restless_proto::ws::CloseCode::NORMAL, "", at(0)),
+            machine.close(CloseCode::NORMAL, "", at(0)),
         ];
         assert!(all.iter().all(|sent| matches!(sent, Err(SendError::Closed(_)))), "{all:?}");
         assert_eq!(machine.unsent_bytes(), 0);

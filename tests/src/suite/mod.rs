@@ -24,6 +24,7 @@ pub mod credentials;
 pub mod environment;
 pub mod faults;
 pub mod fields;
+pub mod hostile;
 pub mod lifecycle;
 pub mod proxy;
 pub mod proxy_faults;
@@ -182,6 +183,12 @@ macro_rules! scenarios {
             a_field_of_one_request_goes_before_the_client_s,
             a_good_answer_has_its_fields,
             a_field_that_can_t_be_sent_makes_no_client,
+        }
+        $crate::scenarios! { $run => hostile:
+            a_head_without_end_is_an_error,
+            a_length_over_63_bits_is_an_error,
+            a_frame_of_2_to_the_63_is_a_violation,
+            a_flood_starves_nobody,
         }
         $crate::scenarios! { $run => lifecycle:
             a_dropped_subscription_closes_its_socket,
@@ -428,6 +435,7 @@ mod tests {
         environment
         faults
         fields
+        hostile
         lifecycle
         proxy
         proxy_faults
