@@ -32,7 +32,8 @@ impl<'a> Number<'a> {
     }
 
     fn double(self) -> f64 {
-        // Rust's parser reads all that the grammar allows, and rounds as IEEE 754 has it.
+        // Rust's parser takes the whole grammar, and rounds as IEEE 754 has it. An exponent of
+        // seven digits is cut, so that a number of a million digits beside it counts as too large.
         self.text.parse().unwrap_or(f64::NAN)
     }
 }
