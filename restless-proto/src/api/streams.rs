@@ -1,4 +1,4 @@
-//! Streams: list, get, create, update, start, stop, delete.
+//! Streams: list, get, create, update, start, stop, delete; and whether a key is good.
 
 use std::fmt;
 

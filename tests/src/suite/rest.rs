@@ -1,4 +1,4 @@
-//! REST calls over real sockets: each of the twelve, what is refused, what breaks, and how
+//! REST calls over real sockets: each of them, what is refused, what breaks, and how
 //! connections are used again.
 
 use std::time::Duration;
