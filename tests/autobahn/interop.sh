@@ -25,7 +25,7 @@ if [ ! -e "$venv/.installed" ]; then
 fi
 
 # Cargo says where the example is, whatever target folder is set.
-client=$(cargo build --quiet --profile bench --manifest-path "$root/Cargo.toml" -p restless-examples \
+client=$(cargo build --quiet --manifest-path "$root/Cargo.toml" -p restless-examples \
   --example subscribe-tokio --message-format json |
   python3 -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable")][-1])')
 PYTHONPATH=$venv PYTHONDONTWRITEBYTECODE=1 python3 "$here/interop_server.py" "$client"
