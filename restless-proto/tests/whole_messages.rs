@@ -122,6 +122,30 @@ fn messages_that_nobody_polls_for_are_bounded() {
     assert!((10..30).contains(&events), "{events}");
 }
 
+/// The cursor stands before what was dropped, so that it comes again on the next connect.
+#[test]
+fn behind_a_message_that_was_dropped_none_comes_out() {
+    let service = Service::new("rs_test").with_stream_base_url("http://127.0.0.1:1");
+    let options = restless_proto::ws::Options::default().unread_bytes(EVENT.len() + 10);
+    let subscription = Subscription::stream("s").whole_messages().websocket_options(options);
+    let service = service.expect("a URL");
+    let mut machine = subscription.start(&service, Entropy::from_seed(1), at(0)).expect("a start");
+    let (exchange, _) = opened(&mut machine);
+    respond(&mut machine, exchange, Response::builder().status(101));
+    assert!(matches!(machine.poll(), Output::Event(Event::Opened(_))));
+    let hand_in = |machine: &mut SubscriptionMachine| {
+        machine.handle(Input::Message { exchange, message: Bytes::from_static(EVENT) }, at(1));
+    };
+    // Two fit, the third is dropped.
+    (0..3).for_each(|_| hand_in(&mut machine));
+    assert!(matches!(machine.poll(), Output::Event(Event::Item(Item::Event(_)))));
+    // There is room again, and it is too late.
+    hand_in(&mut machine);
+    assert!(matches!(machine.poll(), Output::Event(Event::Item(Item::Event(_)))));
+    let next = machine.poll();
+    assert!(!matches!(next, Output::Event(Event::Item(_))), "{next:?}");
+}
+
 #[test]
 fn empty_data_is_sound() {
     let (mut machine, exchange) = connected();

@@ -174,6 +174,10 @@ impl Messages {
     }
 
     fn push(&mut self, message: Bytes) {
+        // Behind one that was dropped none may come out, or the cursor would pass it by.
+        if self.over.is_some() {
+            return;
+        }
         // An empty message takes room, too.
         if self.bytes.saturating_add(self.waiting.len()) > self.most {
             let seen = self.bytes.saturating_add(self.waiting.len());

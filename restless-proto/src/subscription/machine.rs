@@ -10,6 +10,7 @@ use super::cursor;
 use super::event::{Ended, Event, Item, LossReason, Lost, Opened, State, Status};
 use super::feed::{Fed, Feed};
 use super::loss::Loss;
+use super::policy::Disposition;
 use super::progress::Progress;
 use super::reconnection::Reconnection;
 use super::standing::{self, Standing};
@@ -246,9 +247,10 @@ impl SubscriptionMachine {
             self.road.redact(error);
         }
         let stood = since.or(loss.stood);
-        let position_refused = self.reconnection.stops_at(&loss)
+        let row = self.reconnection.judge(&loss);
+        let position_refused = row.0 == Disposition::Stop
             && self.progress.is_refused_by(&loss, self.reconnection.overrides());
-        match self.reconnection.after(loss, position_refused) {
+        match self.reconnection.after(loss, row, position_refused) {
             Ok((reason, floor)) => {
                 if position_refused {
                     self.progress.give_up(GapReason::Refused);

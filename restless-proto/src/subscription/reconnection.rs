@@ -31,23 +31,24 @@ impl Reconnection {
         &self.overrides
     }
 
-    /// Whether the table ends the subscription after this loss.
-    pub(super) fn stops_at(&self, loss: &Loss) -> bool {
-        policy::after(loss, &self.overrides).0 == Disposition::Stop
+    /// Returns what the table says of this loss, and whether the loss counts. The caller's own rows
+    /// are asked once for each loss.
+    pub(super) fn judge(&self, loss: &Loss) -> (Disposition, bool) {
+        policy::after(loss, &self.overrides)
     }
 
-    /// Counts a loss. Returns the reason and the least delay where another connect follows, and
-    /// else the end. `anyway` says that the next connect asks for something else, so that the table
-    /// can't stop it.
+    /// Counts a loss that was judged so. Returns the reason and the least delay where another
+    /// connect follows, and else the end. `anyway` says that the next connect asks for something
+    /// else, so that the table can't stop it.
     pub(super) fn after(
         &mut self,
         loss: Loss,
+        (mut again, counts): (Disposition, bool),
         anyway: bool,
     ) -> Result<(LossReason, Option<Duration>), Ended> {
-        let (again, counts) = match policy::after(&loss, &self.overrides) {
-            (Disposition::Stop, counts) if anyway => (Disposition::Retry, counts),
-            row => row,
-        };
+        if anyway {
+            again = Disposition::Retry;
+        }
         let retry_after = loss.retry_after();
         let floor = match again {
             Disposition::Retry if self.on => retry_after,

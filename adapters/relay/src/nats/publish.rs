@@ -62,7 +62,9 @@ impl Nats {
         }
         for (part, messages) in messages.chunks(MOST_AT_ONCE).enumerate() {
             let at_once = match messages {
-                [_, _, ..] if open.takes_batches => {
+                // The connection may lead to an older server by now, which would store each message
+                // of a batch by itself, without a fence.
+                [_, _, ..] if open.takes_batches && client.is_server_compatible(2, 12, 0) => {
                     open.publish_at_once(&client, &subject, messages, known.last).await?
                 }
                 _ => None,
