@@ -178,8 +178,7 @@ impl Builder {
                 // jq filters are recursive, and run on the runtime's blocking threads.
                 .thread_stack_size(crate::filter::STACK),
         )?;
-        let address =
-            listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
+        let address = listener.address();
         let config = Config {
             api_key: self.api_key,
             signer: Arc::new(Signer::new(&self.hmac_secret)),
@@ -382,7 +381,8 @@ impl Emulator {
         self.hub.hang_up.send_replace(());
     }
 
-    /// Closes the listening socket, so that TCP refuses new connections. Open ones stay.
+    /// Closes the listening socket, so that TCP refuses new connections. Open ones stay. On Linux
+    /// the port is kept, so that the system gives it to nobody in the meantime.
     ///
     /// # Errors
     /// If the emulator's thread is gone.
@@ -393,7 +393,7 @@ impl Emulator {
     /// Listens again, on the same port.
     ///
     /// # Errors
-    /// If the port was taken in the meantime.
+    /// If the port was taken in the meantime, or the emulator's thread is gone.
     pub fn listen_again(&self) -> io::Result<()> {
         self.listen(true)
     }

@@ -44,6 +44,7 @@ mod fields;
 mod filter;
 mod hub;
 mod json;
+mod listener;
 mod log;
 mod origin;
 mod poll;
@@ -65,8 +66,9 @@ mod websocket;
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+
+use listener::Listener;
 
 pub use coding::Coding;
 pub use emulator::{
@@ -85,20 +87,17 @@ pub use upstream::Upstream;
 fn listen(
     address: SocketAddr,
     builder: &mut tokio::runtime::Builder,
-) -> Result<(Runtime, TcpListener), StartError> {
-    let bind = |source| StartError::Bind { address, source };
-    let listener = std::net::TcpListener::bind(address).map_err(bind)?;
-    listener.set_nonblocking(true).map_err(bind)?;
+) -> Result<(Runtime, Listener), StartError> {
     let runtime = builder.build().map_err(StartError::Thread)?;
-    let registered = {
+    let bound = {
         let _inside = runtime.enter();
-        TcpListener::from_std(listener)
+        Listener::bind(address)
     };
-    match registered {
+    match bound {
         Ok(listener) => Ok((runtime, listener)),
-        Err(error) => {
+        Err(source) => {
             runtime.shutdown_background();
-            Err(bind(error))
+            Err(StartError::Bind { address, source })
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +16,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -26,6 +25,7 @@ use crate::coding::Coding;
 use crate::fault::{Fault, Head, Plan};
 use crate::feed::Transport;
 use crate::hub::Hub;
+use crate::listener::Listener;
 use crate::log::RecordedRequest;
 use crate::origin;
 use crate::remote;
@@ -52,22 +52,26 @@ pub(crate) enum Command {
 /// Serves until `stop` says so or is dropped.
 pub(crate) async fn serve(
     hub: Arc<Hub>,
-    listener: TcpListener,
+    mut listener: Listener,
     mut commands: mpsc::UnboundedReceiver<Command>,
     mut stop: oneshot::Receiver<Infallible>,
 ) {
-    let mut listener = Some(listener);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             _ = &mut stop => break,
             Some(Command::Listen(on, done)) = commands.recv() => {
-                let result = listen(&mut listener, on, hub.address.port()).await;
-                hub.listening.store(listener.is_some(), Ordering::Release);
+                let result = if on {
+                    listener.listen_again()
+                } else {
+                    listener.stop();
+                    Ok(())
+                };
+                hub.listening.store(listener.is_listening(), Ordering::Release);
                 // Whoever asked may be gone; the listener is as it was told to be.
                 let _ = done.send(result);
             }
-            stream = accept(listener.as_ref()) => {
+            stream = listener.accept() => {
                 connections.spawn(connection(Arc::clone(&hub), stream));
             }
             Some(_) = connections.join_next() => {}
@@ -77,29 +81,6 @@ pub(crate) async fn serve(
     hub.stopping.send_replace(true);
     // A peer that has not taken leave by then is cut.
     let _ = tokio::time::timeout(GOODBYE, hub.stopping.closed()).await;
-}
-
-async fn listen(listener: &mut Option<TcpListener>, on: bool, port: u16) -> std::io::Result<()> {
-    *listener = match (listener.take(), on) {
-        (_, false) => None,
-        (Some(listener), true) => Some(listener),
-        (None, true) => {
-            Some(TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?)
-        }
-    };
-    Ok(())
-}
-
-async fn accept(listener: Option<&TcpListener>) -> TcpStream {
-    let Some(listener) = listener else { return std::future::pending().await };
-    loop {
-        match listener.accept().await {
-            Ok((stream, _peer)) => return stream,
-            // The process may be out of file descriptors, or the peer gone already: the loop goes
-            // on.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
 }
 
 /// Counts a connection until it is dropped.

@@ -13,11 +13,11 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::emulator::StartError;
+use crate::listener::Listener;
 use crate::log::RecordedRequest;
 use crate::signal::{Signal, Until};
 
@@ -61,9 +61,8 @@ impl Upstream {
     pub fn start(body: impl Into<Bytes>) -> Result<Self, StartError> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (runtime, listener) =
-            crate::listen(address, tokio::runtime::Builder::new_current_thread().enable_io())?;
-        let address =
-            listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
+            crate::listen(address, tokio::runtime::Builder::new_current_thread().enable_all())?;
+        let address = listener.address();
         let state = Arc::new(State::default());
         let (stop, stopped) = oneshot::channel();
         let serving = serve(Arc::clone(&state), listener, stopped);
@@ -129,13 +128,12 @@ impl fmt::Debug for Upstream {
     }
 }
 
-async fn serve(state: Arc<State>, listener: TcpListener, mut stop: oneshot::Receiver<Infallible>) {
+async fn serve(state: Arc<State>, listener: Listener, mut stop: oneshot::Receiver<Infallible>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             _ = &mut stop => return,
-            accepted = listener.accept() => {
-                let Ok((stream, _peer)) = accepted else { continue };
+            stream = listener.accept() => {
                 let state = Arc::clone(&state);
                 let service = service_fn(move |request| answer(Arc::clone(&state), request));
                 connections.spawn(

@@ -266,6 +266,17 @@ fn stop_listening_refuses_and_listen_again_accepts() {
     assert_eq!(call(&emulator, "GET", "/streams", "").status, 200);
 }
 
+/// Else the system may give the port to a neighbour, who answers in the emulator's place.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_port_is_kept_while_nobody_listens() {
+    let emulator = Emulator::start().expect("an emulator");
+    emulator.stop_listening().expect("stopped");
+    let neighbour = tokio::net::TcpSocket::new_v4().expect("a socket");
+    let error = neighbour.bind(emulator.address()).expect_err("kept");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+}
+
 #[test]
 fn late_head_comes_with_the_first_event() {
     let emulator = Emulator::start().expect("an emulator");
