@@ -24,8 +24,5 @@ if [ ! -e "$venv/.installed" ]; then
   touch "$venv/.installed"
 fi
 
-# Cargo says where the example is, whatever target folder is set.
-client=$(cargo build --quiet --manifest-path "$root/Cargo.toml" -p restless-examples \
-  --example subscribe-tokio --message-format json |
-  python3 -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable")][-1])')
+client=$("$here/built.sh" --example subscribe-tokio)
 PYTHONPATH=$venv PYTHONDONTWRITEBYTECODE=1 python3 "$here/interop_server.py" "$client"

@@ -30,7 +30,7 @@ if ! "$here/run-fuzzingserver.sh" "$venv" 0; then
   exit 77
 fi
 echo "building the client (profile $profile), which takes minutes the first time"
-cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" -p restless-tests --bin autobahn-client
+client=$("$here/built.sh" --bin autobahn-client --profile "$profile")
 
 # A port that is free now; only the fuzzing server takes it in between.
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
@@ -46,8 +46,7 @@ for _ in $(seq 100); do
   sleep 0.1
 done
 
-cargo run --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" -p restless-tests --bin autobahn-client -- \
-  "ws://127.0.0.1:$port" restless 2>"$out/client.log" || { tail -n 20 "$out/client.log" >&2; exit 1; }
+"$client" "ws://127.0.0.1:$port" restless 2>"$out/client.log" || { tail -n 20 "$out/client.log" >&2; exit 1; }
 echo "reports in $out"
 status=0
 python3 "$here/check.py" "$out/index.json" --agent restless --expect "$expect" --close --exact --strict 6.4 || status=1
