@@ -1,6 +1,6 @@
 //! Documents beside other hands' JSON Patch: random documents and patches, from a seed.
 //!
-//! `RESTLESS_DOCUMENTS=N` tries that many, 20,000 unless set. Where Python has `jsonpatch`, it is
+//! `RESTLESS_DOCUMENTS=N` tries that many, 8,000 unless set. Where Python has `jsonpatch`, it is
 //! asked too; where not, the run says so.
 
 use std::io::Write as _;
@@ -130,7 +130,7 @@ fn is_disputed(patch: &Value) -> bool {
 
 fn cases() -> Vec<(Value, Value)> {
     let count = std::env::var("RESTLESS_DOCUMENTS").ok();
-    let count = count.map_or(20_000, |count| count.parse().unwrap());
+    let count = count.map_or(8_000, |count| count.parse().unwrap());
     let mut choice = Choice(16);
     let mut cases = Vec::new();
     while cases.len() < count {
