@@ -19,11 +19,13 @@ pub(super) struct Progress {
     tracker: Option<Box<Tracker>>,
     /// Whether the present connect is for a snapshot.
     for_snapshot: bool,
+    /// Whether the request that was answered last named a position.
+    resumed: bool,
 }
 
 impl Progress {
     pub(super) fn new(url: Url, position: Position, tracker: Option<Tracker>) -> Self {
-        Self { url, position, tracker: tracker.map(Box::new), for_snapshot: false }
+        Self { url, position, tracker: tracker.map(Box::new), for_snapshot: false, resumed: false }
     }
 
     pub(super) fn cursor(&self) -> Option<&str> {
@@ -48,8 +50,9 @@ impl Progress {
     /// A connection stands: a request to `url` was answered with these fields.
     pub(super) fn stands(&mut self, fields: &HeaderMap, url: &Url) {
         self.position.answered(fields);
+        self.resumed = cursor::is_in(url);
         if let Some(tracker) = &mut self.tracker {
-            tracker.stands(fields, cursor::is_in(url));
+            tracker.stands(fields, self.resumed);
         }
     }
 
@@ -109,10 +112,13 @@ impl Progress {
     /// to go on without a position.
     pub(super) fn is_refused_by(&self, loss: &Loss, overrides: &Overrides) -> bool {
         let Some(tracker) = &self.tracker else { return false };
-        // A close code is about the position only where the code is the answer to the position.
-        !(loss.close.is_some() && tracker.has_brought())
-            && cursor::is_in(&self.url())
-            && policy::may_refuse_position(loss, overrides)
+        // A close code is about the position only where the code is the answer to the position. The
+        // next request may name the time of the answer where this one named nothing.
+        let named = match loss.close {
+            Some(_) => self.resumed && !tracker.has_brought(),
+            None => cursor::is_in(&self.url()),
+        };
+        named && policy::may_refuse_position(loss, overrides)
     }
 
     /// Gives the position up: the next connect names none.

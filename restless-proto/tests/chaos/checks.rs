@@ -6,11 +6,12 @@ use bytes::Bytes;
 use http::Request;
 use restless_proto::TransportErrorKind;
 use restless_proto::machine::End;
-use restless_proto::subscription::{Ended, Event, Item, LossReason};
+use restless_proto::subscription::{Ended, Event, GapReason, Item, LossReason};
 
 use super::log::{Entry, Ms, unix_ms};
+use super::order::Order;
 use super::script::{Fate, Key, Setting, Start};
-use super::server::{Exchange, KEY};
+use super::server::{Exchange, KEY, Served};
 
 /// What the checks remember of one machine, and of those before it.
 pub(crate) struct Checks {
@@ -35,8 +36,13 @@ pub(crate) struct Checks {
     key_refused: bool,
     /// The entries that were handed out, by their numbers.
     pub(crate) handed_out: Vec<usize>,
-    /// Whether a machine was started without a cursor after another had run.
-    pub(crate) started_anew: bool,
+    /// Whether the position was given up, or missing, so that what came since is another part of
+    /// the log.
+    pub(crate) began_anew: bool,
+    /// Whether the present machine has given up its position.
+    given_up: bool,
+    /// How one item follows the other, where that is asked for.
+    pub(crate) order: Option<Order>,
 }
 
 impl Checks {
@@ -45,8 +51,10 @@ impl Checks {
             Start::Cursor(number) => Some(log[number].cursor()),
             Start::Now | Start::Since(_) => None,
         };
+        let at = |cursor: &String| log.iter().find(|entry| entry.cursor() == *cursor);
         Self {
             setting: setting.clone(),
+            order: Order::new(setting, stored.as_ref().and_then(at)),
             stored,
             answered: None,
             connects: VecDeque::new(),
@@ -58,19 +66,48 @@ impl Checks {
             key_given: false,
             key_refused: false,
             handed_out: Vec::new(),
-            started_anew: false,
+            began_anew: false,
+            given_up: false,
         }
     }
 
     /// Another machine starts, at the stored cursor.
-    pub(crate) fn restarted(&mut self) {
+    pub(crate) fn restarted(&mut self, log: &[Entry]) {
+        let at = |cursor: &String| log.iter().find(|entry| entry.cursor() == *cursor);
+        self.order = Order::new(&self.setting, self.stored.as_ref().and_then(at));
+        self.given_up = false;
         self.answered = None;
         self.connects.clear();
         self.shortest_retry = self.setting.retry;
         self.on_the_way = false;
         self.closed_by_user = false;
         (self.key_given, self.key_refused) = (false, false);
-        self.started_anew |= self.stored.is_none();
+        self.began_anew |= self.stored.is_none();
+    }
+
+    /// The position is given up.
+    pub(crate) fn gives_up(&mut self, why: GapReason) {
+        if let Some(order) = &mut self.order {
+            order.gives_up(why, self.stored.is_some());
+            order.is_cut_short();
+        }
+        self.stored = None;
+        (self.given_up, self.began_anew) = (true, true);
+    }
+
+    /// Whether this exchange refuses its position, which is no end for who is told of gaps.
+    fn refuses_the_position(&self, exchange: &Exchange, log: &[Entry]) -> bool {
+        let refuses = |status| matches!(status, 400 | 410 | 416 | 422);
+        let brought = || {
+            let mut arrived = exchange.served[..exchange.arrived()].iter();
+            arrived.any(|it| !log[it.number].is_silent(it.form))
+        };
+        let refused = match (exchange.plan.fate, closed_by(exchange)) {
+            (Fate::Status(status, _), _) if exchange.head_came => refuses(status),
+            (_, Some(code)) => code.checked_sub(4000).is_some_and(refuses) && !brought(),
+            _ => false,
+        };
+        refused && exchange.resumes && self.order.is_some()
     }
 
     pub(crate) fn key_given(&mut self, given: bool) {
@@ -129,13 +166,25 @@ impl Checks {
         if cursor == self.stored.as_deref() {
             return Ok(());
         }
+        if cursor.is_none() && exchange.is_some_and(|it| self.refuses_the_position(it, log)) {
+            self.gives_up(GapReason::Refused);
+            return Ok(());
+        }
+        let order = self.order.as_ref();
+        let is_dropped = |it: &&Served| {
+            let entry = &log[it.number];
+            entry.is_silent(it.form) || order.is_some_and(|order| order.drops(entry, it.form))
+        };
         let behind = exchange.into_iter().flat_map(|it| {
-            let arrived = it.served[..it.arrived()].iter().skip(it.handed_out);
-            arrived.map(|(number, _)| &log[*number]).take_while(|entry| entry.is_silent())
+            it.served[..it.arrived()].iter().skip(it.handed_out).take_while(is_dropped)
         });
-        let known = behind.map(Entry::cursor).any(|it| cursor == Some(it.as_str()));
-        if !known {
+        let mut silent = behind.filter(|it| log[it.number].is_silent(it.form));
+        let known = silent.find(|it| cursor == Some(log[it.number].cursor().as_str())).copied();
+        let Some(known) = known else {
             return Err(format!("the cursor is {cursor:?}, and was {:?}", self.stored));
+        };
+        if let Some(order) = &mut self.order {
+            order.moves_past(known.number);
         }
         self.stored = cursor.map(str::to_owned);
         Ok(())
@@ -143,6 +192,7 @@ impl Checks {
 
     fn asks_from(&self, request: &Request<Bytes>, log: &[Entry]) -> Result<(), String> {
         let since = match (self.setting.start, self.answered) {
+            _ if self.given_up => None,
             (Start::Since(number), _) => Some(unix_ms(log[number].at)),
             (Start::Now | Start::Cursor(_), answered) => answered,
         };
@@ -199,21 +249,42 @@ impl Checks {
                     return Err("opened before the head".to_owned());
                 }
                 let date = unix_ms(exchange.asked_at) / 1000 * 1000;
-                if self.setting.start == Start::Now && self.stored.is_none() {
-                    self.answered.get_or_insert(date);
+                let date = Some(date).filter(|_| exchange.plan.dated);
+                if let Some(order) = &mut self.order {
+                    order.stands(exchange.resumes, date);
+                }
+                // Without a `Date` of the first answer there may be no position to resume at.
+                let is_first = !matches!(self.setting.start, Start::Since(_))
+                    && self.stored.is_none()
+                    && !self.given_up;
+                if is_first {
+                    self.began_anew |= self.answered.or(date).is_none();
+                    self.answered = self.answered.or(date);
                 }
                 self.on_the_way = false;
                 Ok(())
             }
+            Event::Continuity(continuity) => match &mut self.order {
+                Some(order) => order.tells(continuity),
+                None => Err(format!("tells {continuity:?}, and nobody asked")),
+            },
             Event::Item(item) => {
                 let exchange = exchange.ok_or("an item without an exchange")?;
                 self.item(item, exchange, log)
             }
             Event::Lost(lost) => {
                 self.on_the_way = false;
+                if matches!(lost.reason, LossReason::Snapshot) {
+                    let asked = self.given_up && self.stored.is_none();
+                    return asked
+                        .then_some(())
+                        .ok_or_else(|| "lost for a snapshot unasked".to_owned());
+                }
                 let exchange = exchange.map(|it| &*it);
                 self.all_came_out(exchange, log)?;
-                if let Some(why) = exchange.and_then(is_final) {
+                if exchange.is_some_and(|it| self.refuses_the_position(it, log)) {
+                    self.gives_up(GapReason::Refused);
+                } else if let Some(why) = exchange.and_then(is_final) {
                     return Err(format!("{why} is no reason to connect again"));
                 }
                 let wait = (lost.retry_at.since_origin().as_millis() as u64).saturating_sub(now);
@@ -234,17 +305,25 @@ impl Checks {
             return Err("an item after the user has closed it".to_owned());
         }
         let arrived = exchange.arrived();
-        let next = loop {
-            match exchange.served[..arrived].get(exchange.handed_out) {
-                Some((number, _)) if log[*number].is_silent() => exchange.handed_out += 1,
-                Some((number, _)) => break &log[*number],
-                None => return Err(format!("{item:?} is nothing that has come")),
+        let (next, form) = loop {
+            let Some(sent) = exchange.served[..arrived].get(exchange.handed_out) else {
+                return Err(format!("{item:?} is nothing that has come"));
+            };
+            exchange.handed_out += 1;
+            let entry = &log[sent.number];
+            match &mut self.order {
+                Some(order) if entry.is_silent(sent.form) => order.moves_past(sent.number),
+                Some(order) if order.drops(entry, sent.form) => {}
+                None if entry.is_silent(sent.form) => {}
+                _ => break (entry, sent.form),
             }
         };
-        if !next.is(item) {
+        if !next.is(item, form) {
             return Err(format!("{item:?} is not what the server sent, {}", next.cursor()));
         }
-        exchange.handed_out += 1;
+        if let Some(order) = &mut self.order {
+            order.item(next, form, self.stored.as_deref())?;
+        }
         self.handed_out.push(next.number);
         self.stored = Some(next.cursor());
         Ok(())
@@ -255,8 +334,13 @@ impl Checks {
         let Some(exchange) = exchange else { return Ok(()) };
         let left =
             &exchange.served[exchange.handed_out..exchange.arrived().max(exchange.handed_out)];
-        match left.iter().find(|(number, _)| !log[*number].is_silent()) {
-            Some((number, _)) => Err(format!("{} has come and is lost", log[*number].cursor())),
+        let order = self.order.as_ref();
+        let is_due = |it: &&Served| {
+            let entry = &log[it.number];
+            !entry.is_silent(it.form) && !order.is_some_and(|order| order.drops(entry, it.form))
+        };
+        match left.iter().find(is_due) {
+            Some(it) => Err(format!("{} has come and is lost", log[it.number].cursor())),
             None => Ok(()),
         }
     }
@@ -316,13 +400,18 @@ impl Checks {
     }
 }
 
+/// The code of the Close frame that has come.
+fn closed_by(exchange: &Exchange) -> Option<u16> {
+    match &exchange.end_came {
+        Some(End::Closed { code, .. }) => Some(code.get()),
+        _ => exchange.close_came,
+    }
+}
+
 /// Why nobody should connect again, by the table of the policy.
 fn is_final(exchange: &Exchange) -> Option<&'static str> {
     use TransportErrorKind as Failure;
-    let closed = match &exchange.end_came {
-        Some(End::Closed { code, .. }) => Some(code.get()),
-        _ => exchange.close_came,
-    };
+    let closed = closed_by(exchange);
     let stops = |code| {
         matches!(
             code,
@@ -352,10 +441,7 @@ fn is_final(exchange: &Exchange) -> Option<&'static str> {
 
 /// How long the peer asks to be left alone, in milliseconds.
 fn asked_to_wait(exchange: &Exchange, reason: LossReason) -> Ms {
-    let closed = match &exchange.end_came {
-        Some(End::Closed { code, .. }) => Some(code.get()),
-        _ => exchange.close_came,
-    };
+    let closed = closed_by(exchange);
     match (closed, exchange.plan.fate, reason) {
         (Some(1012 | 1013), ..) => 5000,
         (_, Fate::Status(_, Some(seconds)), LossReason::Error(_)) if exchange.head_came => {

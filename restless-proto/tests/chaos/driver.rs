@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
-use restless_proto::subscription::{Event, SubscriptionMachine};
+use restless_proto::model::PayloadMode;
+use restless_proto::subscription::{
+    Continuity, Document, Event, GapReason, Item, SubscriptionMachine,
+};
 use restless_proto::ws::{self, FrameHeader, Opcode};
 use restless_proto::{ApiKey, CredentialsError, Entropy, Instant, Service, Subscription};
 
 use super::checks::Checks;
-use super::log::{self, Entry, Ms, START, unix_ms};
+use super::log::{self, Entry, Form, Ms, START, unix_ms};
 use super::memory;
 use super::outcome::{Outcome, Weakness};
 use super::script::{
-    Fate, Key, KeyAnswer, KeyPlan, Plan, Script, Setting, Start, Told, Transport, Trick,
+    Fate, Key, KeyAnswer, KeyPlan, Payload, Plan, Script, Setting, Start, Told, Transport, Trick,
 };
 use super::server::{self, Boundary, CLOSE, Coming, Exchange, FIN, KEY, PONG};
 
@@ -39,6 +42,9 @@ struct Run<'a> {
     log: Vec<Entry>,
     machine: SubscriptionMachine,
     checks: Checks,
+    /// What the user holds, where there is a document, and the entry that it is due to be of.
+    held: Option<Document>,
+    holds: Option<usize>,
     now: Ms,
     /// The latest time that the machine knows of.
     told_at: Ms,
@@ -87,6 +93,8 @@ impl<'a> Run<'a> {
             log,
             machine,
             checks,
+            held: empty(&script.setting),
+            holds: None,
             now: START,
             told_at: START,
             exchange: None,
@@ -245,6 +253,7 @@ impl<'a> Run<'a> {
                 restless_proto::subscription::Ended::NoContent => "no content",
                 _ => "failed",
             },
+            Event::Continuity(continuity) => continuity.as_str(),
             _ => "opened",
         });
         if self.weakness == Weakness::LosesEvents && matches!(event, Event::Item(_)) {
@@ -252,6 +261,11 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.checks.told(event, self.exchange.as_mut(), &self.log, now)?;
+        let told = self.checks.order.as_ref().and_then(|order| order.told.as_ref());
+        if self.machine.continuity() != told && !matches!(event, Event::Ended(_)) {
+            return Err(format!("{:?} is not {told:?}", self.machine.continuity()));
+        }
+        self.hold(event)?;
         if matches!(event, Event::Lost(_)) {
             self.old.extend(self.exchange.take().map(|it| it.id));
         }
@@ -260,6 +274,60 @@ impl<'a> Run<'a> {
             self.now += span;
         }
         Ok(())
+    }
+
+    /// The user keeps the document: it is the server's, or says that it is stale.
+    fn hold(&mut self, event: &Event) -> Result<(), String> {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        held.take_event(event);
+        let is_repeated = self.machine.continuity() == Some(&Continuity::Repeated);
+        let number = self.checks.handed_out.last().copied();
+        if let (Event::Item(Item::Event(event)), false) = (event, is_repeated) {
+            let is_error = event.kind() == restless_proto::event::Kind::Error;
+            // What is stale stays as it was.
+            if !is_error && held.stale().is_none() {
+                self.holds = number;
+            }
+            if held.stale().is_none() && held.error().is_some() != is_error {
+                return Err(format!("the document says of an error: {:?}", held.error()));
+            }
+        }
+        if held.wants_snapshot() && self.script.setting.heals {
+            self.note(|| "! asks for a snapshot".to_owned());
+            self.count("snapshot");
+            self.checks.gives_up(GapReason::Snapshot);
+            self.machine.ask_for_snapshot(self.at());
+        }
+        self.judge_what_is_held()
+    }
+
+    fn judge_what_is_held(&self) -> Result<(), String> {
+        let Some(held) = &self.held else { return Ok(()) };
+        let due = self.holds.map(|number| &*self.log[number].document);
+        if held.text().as_deref() == due {
+            return Ok(());
+        }
+        Err(format!("the document is {:?}, and the server's is {due:?}", held.text()))
+    }
+
+    /// At the end of the log nothing is stale that could be healed.
+    fn judge_the_document(&self) -> Result<(), String> {
+        let Some(held) = &self.held else { return Ok(()) };
+        // Who has no position, and gets nothing, has nothing to heal by.
+        let Setting { heals, .. } = self.script.setting;
+        let heals = heals && self.script.setting.has_patches() && self.checks.stored.is_some();
+        if let (Some(why), true) = (held.stale(), heals) {
+            return Err(format!("the document stays stale: {why}"));
+        }
+        let is_last = self.checks.handed_out.last().is_some_and(|it| it + 2 >= self.log.len());
+        if !self.script.is_honest() || held.stale().is_some() || held.is_empty() || !is_last {
+            return Ok(());
+        }
+        let due = self.log.last().map(|entry| &*entry.document);
+        if held.text().as_deref() == due {
+            return Ok(());
+        }
+        Err(format!("the document ends as {:?}, and the server's as {due:?}", held.text()))
     }
 
     /// Takes the machine's end: the next machine starts at the stored cursor, as long as there is
@@ -282,7 +350,11 @@ impl<'a> Run<'a> {
 
     fn restart(&mut self) -> Result<Turn, String> {
         self.hang_up();
-        self.checks.restarted();
+        self.checks.restarted(&self.log);
+        // A patch that fits anywhere is not for a document that was stored without a cursor.
+        if self.script.setting.payload == Payload::Blind {
+            (self.held, self.holds) = (empty(&self.script.setting), None);
+        }
         self.starts += 1;
         self.now += 10;
         let stored = match self.weakness {
@@ -468,15 +540,24 @@ impl<'a> Run<'a> {
     /// Whether the whole log has come, over a connection that stays.
     fn is_complete(&self) -> bool {
         let Some(exchange) = self.exchange.as_ref().filter(|it| it.is_open) else { return false };
-        let last = self.log.iter().rev().find(|entry| !entry.is_silent()).map(|it| it.number);
-        let none_left = exchange.served.iter().all(|(number, _)| self.log[*number].is_silent());
+        let last = self.log.iter().rev().find(|it| !it.is_silent(Form::Own)).map(|it| it.number);
+        let none_left = exchange.served.iter().all(|it| self.log[it.number].is_silent(it.form));
+        // A whole document is still to come.
+        let waits = self.held.is_some() && self.checks.stored.is_none() && !none_left;
+        // What is dropped as repeated may lie behind what was handed out last.
+        let seen = &self.checks.handed_out;
+        let newest =
+            if self.script.setting.dedupe { seen.iter().max() } else { seen.last() }.copied();
         exchange.is_held()
-            && (self.checks.handed_out.last() == last.as_ref()
+            && !waits
+            && (newest.is_some_and(|it| Some(it) >= last)
                 || (none_left && self.now > self.log.last().map_or(0, |entry| entry.at)))
     }
 
-    /// Of a server that keeps to its cursor, the whole log has come, once and in order.
+    /// Of a server that keeps to its cursor, the whole log has come, once and in order; and a
+    /// document is the server's.
     fn judge(&self) -> Result<(), String> {
+        self.judge_the_document()?;
         let first = match self.script.setting.start {
             Start::Now => None,
             Start::Cursor(number) => Some(number + 1),
@@ -484,12 +565,14 @@ impl<'a> Run<'a> {
         };
         let seen: &[usize] = &self.checks.handed_out;
         // A machine that had no cursor to start at starts at whatever is the present then.
-        if !self.script.is_honest() || self.checks.started_anew {
+        if !self.script.is_honest() || self.checks.began_anew {
             return Ok(());
         }
         let Some(first) = first.or_else(|| seen.first().copied()) else { return Ok(()) };
-        let due: Vec<usize> =
-            self.log[first..].iter().filter(|it| !it.is_silent()).map(|it| it.number).collect();
+        // A whole document takes the place of whatever is first.
+        let whole = Some(&first).filter(|first| seen.first() == Some(*first));
+        let is_due = |it: &&Entry| Some(&it.number) == whole || !it.is_silent(Form::Own);
+        let due: Vec<usize> = self.log[first..].iter().filter(is_due).map(|it| it.number).collect();
         if seen == due { Ok(()) } else { Err(format!("{seen:?} has come, and {due:?} was due")) }
     }
 
@@ -506,6 +589,15 @@ impl<'a> Run<'a> {
             let _ = writeln!(self.trace, "  {:>9} ms  {}", self.now - START, what());
         }
     }
+}
+
+fn empty(setting: &Setting) -> Option<Document> {
+    let mode = match setting.payload {
+        Payload::Loose => return None,
+        Payload::Full => PayloadMode::FullData,
+        Payload::Tested | Payload::Blind => PayloadMode::JsonPatch,
+    };
+    Some(Document::new(mode))
 }
 
 fn at(ms: Ms) -> Instant {
@@ -540,6 +632,12 @@ fn start(
     }
     if let Some(cursor) = cursor {
         subscription = subscription.cursor(cursor);
+    }
+    if script.setting.continuity {
+        subscription = subscription.continuity();
+    }
+    if script.setting.dedupe {
+        subscription = subscription.dedupe(script.setting.entries);
     }
     subscription = subscription.websocket_options(ws::Options::default());
     let service = match key {

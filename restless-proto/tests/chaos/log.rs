@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use restless_proto::subscription::Item;
 
-use super::script::{Setting, Transport};
+use super::script::{Ids, Payload, Setting, Transport};
 
 /// Milliseconds since the origin of a script's time.
 pub(crate) type Ms = u64;
@@ -20,10 +20,21 @@ pub(crate) const START: Ms = 3_600_000;
 pub(crate) enum Kind {
     /// An update.
     Event,
+    /// An event that says that the API answered with an error.
+    Error,
     /// What reads as none, with an id: it is handed out as rejected, and passed.
     Malformed,
     /// A block of an id without data: the cursor moves, and the user gets nothing.
     IdAlone,
+}
+
+/// How an entry goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As the entry is.
+    Own,
+    /// As the whole document in the place of a patch, for who has no base.
+    Snapshot,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +44,9 @@ pub(crate) struct Entry {
     /// When it happens.
     pub(crate) at: Ms,
     id: Option<String>,
+    data: String,
+    /// What the server has from then on, where it has a document.
+    pub(crate) document: String,
 }
 
 pub(crate) fn unix_ms(at: Ms) -> u64 {
@@ -40,22 +54,83 @@ pub(crate) fn unix_ms(at: Ms) -> u64 {
 }
 
 pub(crate) fn write(setting: &Setting) -> Vec<Entry> {
-    let odd = setting.ids && setting.transport == Transport::EventStream;
+    let odd = setting.ids != Ids::None && setting.transport == Transport::EventStream;
+    let mut document = Known { last: Vec::new(), n: -1, was: -1 };
     (0..setting.entries)
         .map(|number| {
             let kind = match number % 7 {
                 3 if odd => Kind::Malformed,
                 5 if odd => Kind::IdAlone,
+                6 => Kind::Error,
                 _ => Kind::Event,
             };
             // Half of them are there before anybody asks.
             let after = (number as u64 + 1) * setting.every;
             let at = START + after - setting.entries as u64 / 2 * setting.every;
-            // Ids of letters, so that none is taken for a time.
-            let id = setting.ids.then(|| format!("e-{number}"));
-            Entry { number, kind, at, id }
+            let id = match setting.ids {
+                Ids::None => None,
+                // So that none is taken for a time.
+                Ids::Words => Some(format!("e-{number}")),
+                Ids::Numbers => Some(format!("{}", 1000 + number)),
+            };
+            let mut patch = String::new();
+            if matches!(kind, Kind::Event | Kind::Malformed) {
+                patch = document.count(number as i64, setting.payload == Payload::Tested);
+            }
+            let data = match setting.payload {
+                Payload::Loose => format!("{{\"n\":{number},\"text\":\"é \\u2028\"}}"),
+                Payload::Full => document.text(),
+                Payload::Tested | Payload::Blind => patch,
+            };
+            Entry { number, kind, at, id, data, document: document.text() }
         })
         .collect()
+}
+
+/// The document that the server has.
+struct Known {
+    last: Vec<i64>,
+    n: i64,
+    was: i64,
+}
+
+impl Known {
+    fn text(&self) -> String {
+        let Self { last, n, was } = self;
+        let last: Vec<_> = last.iter().map(i64::to_string).collect();
+        format!(r#"{{"last":[{}],"n":{n},"text":"é \u2028","was":{was}}}"#, last.join(","))
+    }
+
+    /// Counts on, and gives the patch that does so: one that is sure of where it fits, or one that
+    /// fits wherever it comes.
+    fn count(&mut self, number: i64, tests: bool) -> String {
+        let mut steps = Vec::new();
+        let test = |path| format!(r#"{{"op":"test","path":"{path}","value":{}.0}}"#, self.n);
+        // Some find out last, and have to take back what they did before.
+        let is_last = number % 3 == 0;
+        if tests && !is_last {
+            steps.push(test("/n"));
+        }
+        if number % 2 == 0 {
+            steps.push(r#"{"op":"copy","from":"/n","path":"/was"}"#.to_owned());
+            steps.push(format!(r#"{{"op":"replace","path":"/n","value":{number}}}"#));
+        } else {
+            steps.push(r#"{"op":"move","from":"/n","path":"/was"}"#.to_owned());
+            steps.push(format!(r#"{{"op":"add","path":"/n","value":{number}}}"#));
+        }
+        steps.push(format!(r#"{{"op":"add","path":"/last/-","value":{number}}}"#));
+        let last_test = test("/was");
+        self.last.push(number);
+        if self.last.len() > 3 {
+            steps.push(r#"{"op":"remove","path":"/last/0"}"#.to_owned());
+            self.last.remove(0);
+        }
+        if tests && is_last {
+            steps.push(last_test);
+        }
+        (self.was, self.n) = (self.n, number);
+        format!("[{}]", steps.join(","))
+    }
 }
 
 impl Entry {
@@ -64,21 +139,28 @@ impl Entry {
         self.id.clone().unwrap_or_else(|| unix_ms(self.at).to_string())
     }
 
-    pub(crate) fn is_silent(&self) -> bool {
-        self.kind == Kind::IdAlone
+    /// Whether nothing is handed out of it, which moves the position all the same.
+    pub(crate) fn is_silent(&self, form: Form) -> bool {
+        self.kind == Kind::IdAlone && form == Form::Own
     }
 
-    fn data(&self) -> String {
-        format!("{{\"n\":{},\"text\":\"é \\u2028\"}}", self.number)
-    }
-
-    fn json(&self, with_id: bool) -> String {
+    fn json(&self, with_id: bool, form: Form) -> String {
         let of_day = self.at / 1000;
         let (hours, minutes, seconds) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
         let time =
             format!("2026-03-24T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", self.at % 1000);
+        let (kind, fallback, data) = match (form, self.kind) {
+            (Form::Snapshot, _) => {
+                let data = format!(r#""data":{}"#, self.document);
+                ("update", r#","payload_mode_fallback":"FULL_DATA""#, data)
+            }
+            (_, Kind::Error) => {
+                ("error", "", r#""error":{"code":"TEAPOT","message":"é"}"#.to_owned())
+            }
+            _ => ("update", "", format!(r#""data":{}"#, self.data)),
+        };
         let mut json =
-            format!(r#"{{"type":"update","meta":{{"timestamp":"{time}"}},"data":{}"#, self.data());
+            format!(r#"{{"type":"{kind}","meta":{{"timestamp":"{time}"{fallback}}},{data}"#);
         if let (true, Some(id)) = (with_id, &self.id) {
             let _ = write!(json, r#","event_id":"{id}""#);
         }
@@ -87,17 +169,17 @@ impl Entry {
     }
 
     /// As a message of a WebSocket.
-    pub(crate) fn message(&self) -> Bytes {
-        self.json(true).into()
+    pub(crate) fn message(&self, form: Form) -> Bytes {
+        self.json(true, form).into()
     }
 
     /// As a block of an event stream, in one shape or another.
-    pub(crate) fn block(&self) -> String {
+    pub(crate) fn block(&self, form: Form) -> String {
         let id = |end| self.id.as_ref().map(|id| format!("id: {id}{end}")).unwrap_or_default();
-        let json = match self.kind {
-            Kind::Event => self.json(self.number % 2 == 0),
-            Kind::Malformed => "{\"type\":\"update\",".to_owned(),
-            Kind::IdAlone => return format!("{}\n", id("\n")),
+        let json = match (form, self.kind) {
+            (Form::Own, Kind::Malformed) => "{\"type\":\"update\",".to_owned(),
+            (Form::Own, Kind::IdAlone) => return format!("{}\n", id("\n")),
+            _ => self.json(self.number % 2 == 0, form),
         };
         match self.number % 4 {
             0 => format!("{}data: {json}\r\n\r\n", id("\r\n")),
@@ -111,14 +193,18 @@ impl Entry {
     }
 
     /// Whether this is what the item says, byte for byte.
-    pub(crate) fn is(&self, item: &Item) -> bool {
-        match (item, self.kind) {
-            (Item::Event(event), Kind::Event) => {
-                let data = event.data().map(|data| data.get().to_owned());
-                data.as_deref().map(|data| data.replace('\n', "")) == Some(self.data())
+    pub(crate) fn is(&self, item: &Item, form: Form) -> bool {
+        match (item, form, self.kind) {
+            (Item::Event(event), Form::Own, Kind::Error) => {
+                event.kind() == restless_proto::event::Kind::Error
                     && event.event_id() == self.id.as_deref()
             }
-            (Item::Rejected(rejected), Kind::Malformed) => rejected.id == self.id,
+            (Item::Event(event), form, kind) if form == Form::Snapshot || kind == Kind::Event => {
+                let due = if form == Form::Own { &self.data } else { &self.document };
+                event.data().map(|data| data.get()) == Some(due)
+                    && event.event_id() == self.id.as_deref()
+            }
+            (Item::Rejected(rejected), Form::Own, Kind::Malformed) => rejected.id == self.id,
             _ => false,
         }
     }

@@ -32,9 +32,9 @@ impl Weakness {
         match self {
             Self::None => &[],
             Self::ForgetsTheCursor => &["the cursor is"],
-            Self::LosesContent => &["is not what the server sent", "is lost"],
+            Self::LosesContent => &["is not what the server sent", "is lost", "the cursor is"],
             Self::RepeatsContent => &["is not what the server sent", "is nothing that has come"],
-            Self::LosesEvents => &["is lost"],
+            Self::LosesEvents => &["is lost", "of the last news has come"],
             Self::KnowsNoTime => &["time goes by"],
         }
     }
@@ -56,6 +56,11 @@ pub(crate) const HAPPENINGS: &[&str] = &[
     "stale input",
     "late input",
     "log complete",
+    "live",
+    "replayed",
+    "repeated",
+    "gap",
+    "snapshot",
     "stuck for ever, as it was set up",
 ];
 

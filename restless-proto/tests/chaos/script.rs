@@ -23,7 +23,12 @@ pub(crate) struct Script {
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     pub(crate) transport: Transport,
-    pub(crate) ids: bool,
+    pub(crate) ids: Ids,
+    pub(crate) payload: Payload,
+    pub(crate) continuity: bool,
+    pub(crate) dedupe: bool,
+    /// Whether the user asks for a snapshot where the document wants one.
+    pub(crate) heals: bool,
     pub(crate) start: Start,
     pub(crate) key: Key,
     pub(crate) retry: Ms,
@@ -35,6 +40,14 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
+    pub(crate) fn has_document(&self) -> bool {
+        self.payload != Payload::Loose
+    }
+
+    pub(crate) fn has_patches(&self) -> bool {
+        matches!(self.payload, Payload::Tested | Payload::Blind)
+    }
+
     /// How long a server keeps silent at most, on a connection that is not cut.
     pub(crate) fn beat(&self) -> Ms {
         self.idle.map_or(10_000, |idle| idle / 2)
@@ -46,6 +59,27 @@ pub(crate) enum Transport {
     EventStream,
     Frames,
     Messages,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ids {
+    None,
+    Words,
+    /// Ids that rise, as the service's do.
+    Numbers,
+}
+
+/// What the data of events is to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// Nothing.
+    Loose,
+    /// Each update is the whole document.
+    Full,
+    /// Patches, each of which tests that it comes behind the one before it.
+    Tested,
+    /// Patches that fit wherever they come. Only ids say that one comes again.
+    Blind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +107,8 @@ pub(crate) struct Plan {
     /// Whether the driver tells that a connection stands.
     pub(crate) tells: bool,
     pub(crate) serve: Serve,
+    /// Whether the answer has a `Date`.
+    pub(crate) dated: bool,
     /// Bytes that come at a time, and how long it takes from one piece to the next.
     pub(crate) piece: usize,
     pub(crate) gap: Ms,
@@ -121,6 +157,8 @@ pub(crate) enum Serve {
     Back(usize),
     /// The server sends each entry twice.
     Twice,
+    /// The server leaves out the entry that is so far from the first.
+    Skips(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +230,7 @@ impl Plan {
             delay: 20,
             tells: true,
             serve: Serve::Honest,
+            dated: true,
             piece: usize::MAX,
             gap: 0,
             retry: None,
@@ -204,7 +243,7 @@ impl Script {
     pub(crate) fn of_seed(seed: u64) -> Self {
         let mut dice = Dice(Entropy::from_seed(seed));
         let setting = dice.setting();
-        let exchanges = (0..dice.up_to(12)).map(|_| dice.plan(setting.transport)).collect();
+        let exchanges = (0..dice.up_to(12)).map(|_| dice.plan(&setting)).collect();
         let keys = (0..dice.up_to(3)).map(|_| dice.key()).collect();
         let mut tricks: Vec<_> =
             (0..dice.up_to(8)).map(|_| (dice.up_to(120) as u32, dice.trick())).collect();
@@ -241,6 +280,17 @@ impl Dice {
     fn setting(&mut self) -> Setting {
         let entries = 8 + self.up_to(24) as usize;
         let first = self.up_to(entries as u64 / 2 - 1) as usize;
+        let payload = self.pick(&[
+            Payload::Loose,
+            Payload::Loose,
+            Payload::Full,
+            Payload::Tested,
+            Payload::Tested,
+            Payload::Blind,
+        ]);
+        // Nothing else says of a patch that fits anywhere that it comes again.
+        let told = payload == Payload::Blind;
+        let ids = self.pick(&[Ids::None, Ids::Words, Ids::Numbers]);
         Setting {
             transport: self.pick(&[
                 Transport::EventStream,
@@ -248,7 +298,11 @@ impl Dice {
                 Transport::Frames,
                 Transport::Messages,
             ]),
-            ids: self.pick(&[true, false]),
+            ids: if told { Ids::Numbers } else { ids },
+            payload,
+            continuity: self.one_in(2) || told,
+            dedupe: self.one_in(4),
+            heals: !self.one_in(4),
             start: self.pick(&[
                 Start::Now,
                 Start::Cursor(first),
@@ -264,22 +318,28 @@ impl Dice {
         }
     }
 
-    fn plan(&mut self, transport: Transport) -> Plan {
+    fn plan(&mut self, setting: &Setting) -> Plan {
         Plan {
-            fate: self.fate(transport),
+            fate: self.fate(setting.transport),
             delay: self.pick(&[0, 1, 40, 700, 11_000, 45_000]),
             tells: !self.one_in(4),
             serve: if self.one_in(8) {
-                let back = 1 + self.up_to(5) as usize;
+                let some = 1 + self.up_to(5) as usize;
+                let skips = match setting.payload {
+                    Payload::Blind => Serve::Twice,
+                    _ => Serve::Skips(some),
+                };
                 self.pick(&[
+                    skips,
                     Serve::FromTheBeginning,
                     Serve::FromNow,
-                    Serve::Back(back),
+                    Serve::Back(some),
                     Serve::Twice,
                 ])
             } else {
                 Serve::Honest
             },
+            dated: !self.one_in(6),
             piece: self.pick(&[1, 7, 100, 1000, usize::MAX, usize::MAX]),
             gap: self.pick(&[0, 0, 1, 30]),
             retry: self.one_in(5).then(|| self.pick(&[0, 10, 3000])),
@@ -309,7 +369,7 @@ impl Dice {
             4 => Fate::Silence,
             5 => Fate::Nothing,
             6 => Fate::Status(self.pick(&[429, 500, 502, 503, 599]), wait),
-            7 => Fate::Status(self.pick(&[401, 401, 400, 403, 404, 410, 206]), wait),
+            7 => Fate::Status(self.pick(&[401, 401, 400, 403, 404, 410, 410, 206]), wait),
             8 if self.one_in(3) => Fate::WrongType,
             9 if self.one_in(3) => Fate::NoContent,
             10 if transport == Transport::Frames && self.one_in(3) => Fate::WrongAccept,
@@ -325,7 +385,7 @@ impl Dice {
     fn ending(&mut self) -> Ending {
         let stops = self.one_in(6);
         let code = if stops {
-            self.pick(&[1002, 1003, 1007, 1008, 1009, 3000, 4401])
+            self.pick(&[1002, 1003, 1007, 1008, 1009, 3000, 4401, 4410, 4410])
         } else {
             self.pick(&[1000, 1001, 1011, 1012, 1013, 4000, 4408, 4429])
         };

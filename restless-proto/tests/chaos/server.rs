@@ -12,7 +12,7 @@ use restless_proto::ws::CloseCode;
 use restless_proto::{TimeoutError, Timer, TransportErrorKind};
 use sha1::{Digest, Sha1};
 
-use super::log::{Entry, Ms, unix_ms};
+use super::log::{Entry, Form, Ms, unix_ms};
 use super::script::{Ending, Fate, Plan, Serve, Setting, Transport};
 
 /// What the client shows of itself, and what no error may say again.
@@ -42,8 +42,10 @@ pub(crate) struct Exchange {
     pub(crate) plan: Plan,
     /// What comes, in order.
     pub(crate) coming: VecDeque<(Ms, Coming)>,
-    /// The entries that are sent, and how much content each of them ends at.
-    pub(crate) served: Vec<(usize, usize)>,
+    /// Whether the request names a position.
+    pub(crate) resumes: bool,
+    /// What is sent of the log, in order.
+    pub(crate) served: Vec<Served>,
     /// How much content has come so far, and how many entries were handed out of it.
     pub(crate) came: usize,
     pub(crate) handed_out: usize,
@@ -63,10 +65,19 @@ pub(crate) struct Exchange {
     pub(crate) sent: Vec<u8>,
 }
 
+/// An entry that is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Served {
+    pub(crate) number: usize,
+    pub(crate) form: Form,
+    /// How much content it ends at.
+    pub(crate) end: usize,
+}
+
 impl Exchange {
     /// How many entries have come whole.
     pub(crate) fn arrived(&self) -> usize {
-        self.served.iter().take_while(|(_, end)| *end <= self.came).count()
+        self.served.iter().take_while(|it| it.end <= self.came).count()
     }
 
     /// Whether the peer says nothing any more.
@@ -86,7 +97,7 @@ struct Piece {
     at: Ms,
     bytes: Vec<u8>,
     /// The entry that ends with it.
-    entry: Option<usize>,
+    entry: Option<(usize, Form)>,
     boundary: Boundary,
 }
 
@@ -103,6 +114,7 @@ pub(crate) fn answer(
         id,
         plan,
         coming: VecDeque::new(),
+        resumes: query(request, "cursor").or_else(|| query(request, "since")).is_some(),
         served: Vec::new(),
         came: 0,
         handed_out: 0,
@@ -132,9 +144,12 @@ pub(crate) fn answer(
     }
     let head = match fate {
         Fate::Good => {
-            let index = first(log, request, plan.serve, now + 1)?;
-            coming.push_back((head_at, Coming::Head(good(setting, request, now + 1, KEY_RIGHT))));
-            let pieces = content(setting, log, &plan, index, now + 1);
+            let index = first(setting, log, request, plan.serve, now + 1)?;
+            let head = good(setting, request, &plan, now + 1, KEY_RIGHT);
+            coming.push_back((head_at, Coming::Head(head)));
+            let is_known = !matches!(plan.serve, Serve::FromTheBeginning | Serve::FromNow);
+            let has_base = is_known && query(request, "cursor").is_some();
+            let pieces = content(setting, log, &plan, index, has_base, now + 1);
             cut(setting, &mut exchange, pieces, head_at);
             return Ok(exchange);
         }
@@ -175,7 +190,10 @@ pub(crate) fn answer(
         }
         Fate::NoContent => Response::builder().status(204),
         Fate::WrongAccept => {
-            coming.push_back((head_at, Coming::Head(good(setting, request, now + 1, "wrong"))));
+            coming.push_back((
+                head_at,
+                Coming::Head(good(setting, request, &plan, now + 1, "wrong")),
+            ));
             return Ok(exchange);
         }
     };
@@ -189,26 +207,36 @@ pub(crate) fn answer(
     Ok(exchange)
 }
 
-/// The entry that a request is answered from.
-fn first(log: &[Entry], request: &Request<Bytes>, serve: Serve, now: Ms) -> Result<usize, String> {
+fn query<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
     let query = request.uri().query().unwrap_or_default();
-    let value = |name: &str| {
-        query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
-    };
-    let live = log.iter().take_while(|entry| entry.at <= now).count();
-    let honest = match (value("cursor"), value("since")) {
-        (Some((_, cursor)), _) => {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// The entry that a request is answered from.
+fn first(
+    setting: &Setting,
+    log: &[Entry],
+    request: &Request<Bytes>,
+    serve: Serve,
+    now: Ms,
+) -> Result<usize, String> {
+    let past = log.iter().take_while(|entry| entry.at <= now).count();
+    // Who names no position gets the present document first.
+    let live = if setting.has_document() { past.saturating_sub(1) } else { past };
+    let honest = match (query(request, "cursor"), query(request, "since")) {
+        (Some(cursor), _) => {
             let entry = log.iter().position(|entry| entry.cursor() == cursor);
             entry.ok_or_else(|| format!("asks from {cursor}, which nobody has said"))? + 1
         }
-        (None, Some((_, since))) => {
+        (None, Some(since)) => {
             let since: u64 = since.parse().map_err(|_| format!("asks since {since}"))?;
             log.iter().take_while(|entry| unix_ms(entry.at) < since).count()
         }
         (None, None) => live,
     };
     Ok(match serve {
-        Serve::Honest | Serve::Twice => honest,
+        Serve::Honest | Serve::Twice | Serve::Skips(_) => honest,
         Serve::FromTheBeginning => 0,
         Serve::FromNow => live,
         Serve::Back(entries) => honest.saturating_sub(entries),
@@ -218,9 +246,18 @@ fn first(log: &[Entry], request: &Request<Bytes>, serve: Serve, now: Ms) -> Resu
 const KEY_RIGHT: &str = "";
 
 /// The head of a good answer.
-fn good(setting: &Setting, request: &Request<Bytes>, now: Ms, salt: &str) -> Box<Parts> {
+fn good(
+    setting: &Setting,
+    request: &Request<Bytes>,
+    plan: &Plan,
+    now: Ms,
+    salt: &str,
+) -> Box<Parts> {
     let date = std::time::UNIX_EPOCH + std::time::Duration::from_millis(unix_ms(now));
-    let head = Response::builder().header("date", httpdate::fmt_http_date(date));
+    let head = match plan.dated {
+        true => Response::builder().header("date", httpdate::fmt_http_date(date)),
+        false => Response::builder(),
+    };
     parts(match setting.transport {
         Transport::EventStream => head.header("content-type", "text/event-stream"),
         Transport::Messages => head.status(101),
@@ -239,21 +276,34 @@ fn parts(head: http::response::Builder) -> Box<Parts> {
     Box::new(head.body(()).unwrap().into_parts().0)
 }
 
-/// All that a connection would bring, were it not cut.
-fn content(setting: &Setting, log: &[Entry], plan: &Plan, first: usize, now: Ms) -> Vec<Piece> {
+/// All that a connection would bring, were it not cut. Who has no base for a patch gets the whole
+/// document first.
+fn content(
+    setting: &Setting,
+    log: &[Entry],
+    plan: &Plan,
+    first: usize,
+    has_base: bool,
+    now: Ms,
+) -> Vec<Piece> {
     let mut pieces = Vec::new();
     if let (Transport::EventStream, Some(retry)) = (setting.transport, plan.retry) {
         let bytes = format!("retry: {retry}\n\n").into();
         pieces.push(Piece { at: now, bytes, entry: None, boundary: Boundary::End });
     }
     let mut heard = now;
-    for entry in &log[first.min(log.len())..] {
+    let mut form = if setting.has_patches() && !has_base { Form::Snapshot } else { Form::Own };
+    for (count, entry) in log[first.min(log.len())..].iter().enumerate() {
+        if plan.serve == Serve::Skips(count) {
+            continue;
+        }
         let at = entry.at.max(now);
         beat(setting, &mut pieces, heard, at);
         heard = at;
         for _ in 0..if plan.serve == Serve::Twice { 2 } else { 1 } {
-            push_entry(setting, &mut pieces, entry, at);
+            push_entry(setting, &mut pieces, entry, form, at);
         }
+        form = Form::Own;
     }
     // A while longer, in which nothing happens.
     beat(setting, &mut pieces, heard, heard + 20 * setting.beat());
@@ -275,14 +325,14 @@ fn beat(setting: &Setting, pieces: &mut Vec<Piece>, from: Ms, to: Ms) {
     }
 }
 
-fn push_entry(setting: &Setting, pieces: &mut Vec<Piece>, entry: &Entry, at: Ms) {
-    let number = Some(entry.number);
+fn push_entry(setting: &Setting, pieces: &mut Vec<Piece>, entry: &Entry, form: Form, at: Ms) {
+    let number = Some((entry.number, form));
     let mut push = |bytes, entry| {
         pieces.push(Piece { at, bytes, entry, boundary: Boundary::End });
     };
-    let message = entry.message();
+    let message = entry.message(form);
     match (setting.transport, entry.number % 3) {
-        (Transport::EventStream, _) => push(entry.block().into(), number),
+        (Transport::EventStream, _) => push(entry.block(form).into(), number),
         (Transport::Messages, _) => push(message.to_vec(), number),
         (Transport::Frames, 0) => push(frame(FIN | TEXT, &message), number),
         (Transport::Frames, 1) => push(frame(FIN | BINARY, &message), number),
@@ -319,8 +369,8 @@ fn cut(setting: &Setting, exchange: &mut Exchange, pieces: Vec<Piece>, head_at: 
         let cut_short = take < bytes.len();
         // A block is over with the CR of its last line end.
         let enough = bytes.len() - usize::from(bytes.ends_with(b"\r\n"));
-        if let Some(entry) = entry.filter(|_| take >= enough) {
-            exchange.served.push((entry, sent + enough));
+        if let Some((number, form)) = entry.filter(|_| take >= enough) {
+            exchange.served.push(Served { number, form, end: sent + enough });
         }
         sent += take;
         if setting.transport == Transport::Messages {

@@ -134,7 +134,7 @@ impl Document {
     }
 
     /// Takes the next thing that happened in the subscription. A gap makes the document stale,
-    /// save a gap that full data follows; an event that comes again leaves it as it is.
+    /// save a gap whose next item is full data; an event that comes again leaves it as it is.
     pub fn take_event(&mut self, event: &Event) -> Change {
         match event {
             Event::Opened(_) => self.fresh = true,
@@ -155,20 +155,23 @@ impl Document {
     fn pass(&mut self, why: GapReason) -> Change {
         match why {
             // The document has taken note of the rejected event, or full data comes next.
-            GapReason::Rejected
-            | GapReason::OverLimit
-            | GapReason::Refused
-            | GapReason::Snapshot => Change::Value(Vec::new()),
+            GapReason::Rejected | GapReason::OverLimit | GapReason::Snapshot => {
+                Change::Value(Vec::new())
+            }
+            // Full data is on its way without being asked for, but an error may come before it.
+            GapReason::Refused => {
+                self.stale.get_or_insert(Stale::Skipped);
+                Change::Stale
+            }
             GapReason::NoPosition | GapReason::WentBack => self.skipped(),
         }
     }
 
-    /// Takes the next item of the subscription. A rejected item makes the document stale; in
-    /// full-data mode it changes nothing, for the next update has all.
+    /// Takes the next item of the subscription. A rejected item makes the document stale: in
+    /// full-data mode until the next update, which has all.
     pub fn take_item(&mut self, item: &Item) -> Change {
         match item {
             Item::Event(event) => self.take(event),
-            Item::Rejected(_) if self.mode == PayloadMode::FullData => Change::Value(Vec::new()),
             Item::Rejected(_) => self.spoil(Stale::Rejected),
         }
     }

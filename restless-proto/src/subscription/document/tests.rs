@@ -1,5 +1,8 @@
+use bytes::Bytes;
+
 use super::*;
 use crate::event::SseId;
+use crate::subscription::{RejectReason, Rejected};
 
 fn update(data: &str, fallback: Option<&str>) -> StreamEvent {
     let fallback = fallback.map_or_else(|| "null".to_owned(), |mode| format!("\"{mode}\""));
@@ -7,6 +10,17 @@ fn update(data: &str, fallback: Option<&str>) -> StreamEvent {
         format!(r#"{{"timestamp":"2026-03-24T00:00:00Z","payload_mode_fallback":{fallback}}}"#);
     let text = format!(r#"{{"type":"update","meta":{meta},"data":{data}}}"#);
     StreamEvent::parse(text, SseId::None).unwrap()
+}
+
+fn error() -> StreamEvent {
+    let meta = r#"{"timestamp":"2026-03-24T00:00:00Z"}"#;
+    let text = format!(r#"{{"type":"error","meta":{meta},"error":{{"code":"X","message":"y"}}}}"#);
+    StreamEvent::parse(text, SseId::None).unwrap()
+}
+
+fn rejected() -> Item {
+    let reason = RejectReason::Malformed(StreamEvent::parse("", SseId::None).unwrap_err());
+    Item::Rejected(Rejected { data: Bytes::new(), id: None, reason })
 }
 
 fn holding(data: &str) -> Document {
@@ -140,9 +154,7 @@ fn a_stale_document_says_so_until_full_data_has_come() {
 #[test]
 fn an_error_event_leaves_the_value_and_marks_it_until_the_next_update() {
     let mut document = holding("7");
-    let error = r#"{"type":"error","meta":{"timestamp":"2026-03-24T00:00:00Z"},"error":{"code":"X","message":"y"}}"#;
-    let error = StreamEvent::parse(error, SseId::None).unwrap();
-    assert_eq!(document.take(&error), Change::Error);
+    assert_eq!(document.take(&error()), Change::Error);
     assert_eq!((document.text().as_deref(), document.error().is_some()), (Some("7"), true));
     document.take(&update(r#"[{"op":"replace","path":"","value":8}]"#, None));
     assert!(document.error().is_none());
@@ -232,14 +244,35 @@ fn a_gap_makes_it_stale_unless_full_data_follows() {
     for (why, due) in [
         (GapReason::WentBack, Change::Stale),
         (GapReason::NoPosition, Change::Stale),
-        (GapReason::Refused, Change::Value(Vec::new())),
+        (GapReason::Refused, Change::Stale),
         (GapReason::Snapshot, Change::Value(Vec::new())),
     ] {
         let mut document = holding("[1]");
         assert_eq!(document.take_event(&gap(why)), due, "{why}");
+        let asks = matches!(why, GapReason::WentBack | GapReason::NoPosition);
+        assert_eq!(document.wants_snapshot(), asks, "{why}: or full data is on its way");
         document.take_event(&item(update("[2]", Some("FULL_DATA"))));
         assert_eq!((document.stale(), document.text().as_deref()), (None, Some("[2]")));
     }
+}
+
+#[test]
+fn an_error_behind_a_refused_position_heals_nothing() {
+    let mut document = holding("[1]");
+    document.take_event(&gap(GapReason::Refused));
+    document.take_event(&item(error()));
+    assert_eq!(document.stale(), Some(&Stale::Skipped));
+}
+
+#[test]
+fn a_rejected_event_makes_full_data_stale_until_the_next() {
+    let mut document = Document::new(PayloadMode::FullData);
+    document.take(&update("[1]", None));
+    assert_eq!(document.take_item(&rejected()), Change::Stale);
+    assert!(!document.wants_snapshot(), "the next update has all");
+    assert_eq!(document.stale(), Some(&Stale::Rejected));
+    document.take(&update("[2]", None));
+    assert_eq!((document.stale(), document.text().as_deref()), (None, Some("[2]")));
 }
 
 #[test]
