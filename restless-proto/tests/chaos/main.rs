@@ -7,8 +7,8 @@
 //! - what is handed out on a connection is what the server sent on it, in order and from its first
 //!   entry on, and all of it that has arrived; and each request asks for what comes behind the last
 //!   item, so a server that keeps to its cursor gives its log once, in order, with nothing missing;
-//! - how an item follows the one before it is told where that is asked for: an item that comes again,
-//!   one from the past, and each gap that a client can know of;
+//! - how an item follows the one before it is told where that is asked for: an item that comes
+//!   again, one from the past, and each gap that a client can know of;
 //! - a document is what the server has, or says that it is stale; and at the end it is not;
 //! - there is one exchange at a time, and there is always an end, a timer, or a connection that was
 //!   allowed any silence;
