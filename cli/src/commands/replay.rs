@@ -8,6 +8,7 @@ use restless_emulator::command;
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// The recording
     file: PathBuf,
@@ -19,7 +20,14 @@ pub(crate) struct Args {
     port: u16,
 }
 
-/// Each request for an event stream gets the recording from its beginning, then silence.
+const HELP: &str = "\
+Whoever connects, over SSE or WebSocket and to whichever stream, gets
+the recording from its beginning, or from where a cursor says; then
+silence.
+
+Example, with the variables set that `replay` prints:
+  restless tail Replay";
+
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let options: [OsString; 6] = [
         "--replay".into(),

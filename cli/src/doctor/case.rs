@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use restless_hyper::proxy::Proxy;
-use restless_tokio::{Client, Tokio};
+use restless_tokio::{Client, ConfigError, Entropy, Tokio, WebSocket, ws};
 use url::Url;
 
 use crate::context::Context;
 use crate::doctor::heard::Heard;
-use crate::doctor::{STEPS, Verdict};
+use crate::doctor::{STEPS, Step, Verdict};
 use crate::exchange::{self, Broken, Wire};
 use crate::failure::Failure;
 
@@ -66,7 +66,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn is_event_stream(&self) -> bool {
-        let kind = self.response.headers().get(http::header::CONTENT_TYPE);
+        let kind = self.response.headers().get(header::CONTENT_TYPE);
         kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
     }
 }
@@ -95,8 +95,7 @@ impl Case {
                 Url::parse(client.service().stream_base_url()).map_err(Failure::usage)?
             }
         };
-        let probe =
-            http::Request::get(url.as_str()).header(http::header::AUTHORIZATION, "Bearer x");
+        let probe = http::Request::get(url.as_str()).header(header::AUTHORIZATION, "Bearer x");
         let probe = probe.body(()).map_err(Failure::usage)?;
         client.service().check(&probe).map_err(Failure::usage)?;
         Ok(Self {
@@ -120,16 +119,44 @@ impl Case {
 
     /// The answer to the request of the event stream, by the steps up to there.
     pub(crate) async fn reach(mut self) -> Result<Response<Incoming>, Failure> {
+        self.walk(|_, case| case.stream.is_some()).await?;
+        let stream = self.stream.ok_or_else(|| Failure::message(4, "there is no answer"))?;
+        Ok(stream.response)
+    }
+
+    /// The WebSocket of the feed, by the steps up to there; its handshake is still to come.
+    pub(crate) async fn reach_websocket(mut self) -> Result<WebSocket, Failure> {
+        self.walk(|step, _| step.name == "feed").await?;
+        self.websocket(None).map_err(Failure::usage)
+    }
+
+    async fn walk(&mut self, is_there: impl Fn(&Step, &Self) -> bool) -> Result<(), Failure> {
         for step in STEPS {
-            let finding = (step.run)(&mut self).await;
+            let finding = (step.run)(self).await;
             if finding.verdict == Verdict::Failed {
                 return Err(Failure::message(4, format!("{}: {}", step.name, finding.found)));
             }
-            if let Some(stream) = self.stream.take() {
-                return Ok(stream.response);
+            if is_there(step, self) {
+                break;
             }
         }
-        Err(Failure::message(4, "there is no answer"))
+        Ok(())
+    }
+
+    /// A WebSocket of the feed, not yet connected, that offers to compress.
+    pub(crate) fn websocket(&self, deflate: Option<ws::Deflate>) -> Result<WebSocket, ConfigError> {
+        let url = restless_tokio::url::to_websocket_url(self.url.as_str())?;
+        let url = Url::parse(url.expose())
+            .map_err(|_| ConfigError::new("url", "…", "a URL of a WebSocket"))?;
+        let mut entropy = Entropy::from_seed(u64::from(std::process::id()));
+        let mut handshake = ws::Handshake::new(&url, &mut entropy)?.deflate(deflate);
+        if let Some(key) = &self.options.key {
+            let bad = |_| ConfigError::new("api_key", "…", "a field's value");
+            let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(bad)?;
+            value.set_sensitive(true);
+            handshake = handshake.header(header::AUTHORIZATION, value)?;
+        }
+        self.client.websocket(handshake, ws::Options::default())
     }
 
     pub(crate) fn is_tls(&self) -> bool {
@@ -156,7 +183,7 @@ impl Case {
             return Ok(Box::new(socket));
         };
         let mut socket = Heard::new(socket);
-        let agent = http::HeaderValue::from_static(restless_tokio::USER_AGENT);
+        let agent = HeaderValue::from_static(restless_tokio::USER_AGENT);
         let (host, port) = (self.host(), self.port());
         let through = proxy.tunnel(&mut socket, &host, port, &agent);
         match tokio::time::timeout(exchange::STEP, through).await {

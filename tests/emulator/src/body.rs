@@ -12,6 +12,7 @@ use tokio::time::{Duration, Instant};
 use crate::coding::Coder;
 use crate::fault::{End, Limit, Plan};
 use crate::feed::{Read, Subscription, Transport};
+use crate::script::Script;
 use crate::socket::Control;
 use crate::sse;
 
@@ -24,8 +25,8 @@ pub(crate) enum Source {
     Feed(Box<Live>),
     /// The same feed in a content coding, each event flushed, until the coding has ended.
     Coded(Box<Live>, Option<Box<Coder>>),
-    /// A script: each piece, and the pause before it.
-    Script(std::vec::IntoIter<(Duration, Bytes)>),
+    /// Whatever a script says.
+    Script(Script),
 }
 
 impl Source {
@@ -242,11 +243,7 @@ impl Writer {
                 };
                 return Some(Chunk { bytes: self.source.code(bytes), is_event });
             }
-            Source::Script(chunks) => {
-                let (pause, bytes) = chunks.next()?;
-                crate::time::pause(pause).await;
-                bytes
-            }
+            Source::Script(script) => script.next().await?,
         };
         Some(Chunk { bytes, is_event: false })
     }

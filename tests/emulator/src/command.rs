@@ -75,8 +75,8 @@ pub enum Error {
         /// The text of [`usage`].
         usage: String,
     },
-    /// The stream of `--demo` could not be added.
-    #[error("the stream of --demo cannot be added")]
+    /// The stream of `--demo` or `--replay` could not be added.
+    #[error("the stream cannot be added")]
     Demo(#[from] AddStreamError),
     /// Standard output is broken; a reader that is gone is no error.
     #[error("standard output: {0}")]
@@ -123,7 +123,8 @@ Options:
   --heartbeat-seconds S    silence before a heartbeat comment [default: 15]
   --jq PROGRAM             the jq to run filters in, a path or a name [default: $RESTLESS_JQ, else
                            none: filters run in jaq]
-  --replay FILE            serve a recording to everybody who opens an event stream, then silence: a
+  --replay FILE            serve a recording to everybody who opens an event stream, over SSE or
+                           WebSocket, from its beginning or where a cursor says, then silence: a
                            JSON object a line, of pause_ms and content
   --speed X                how many times as fast as it was recorded [default: 1]
   --demo                   also start an upstream with orders that change, and a stream of it
@@ -160,6 +161,10 @@ enum Asked {
 
 /// The stream of `--demo`: the same in every run, so that a client goes on after a restart.
 const DEMO_ID: &str = "stream_demo";
+
+/// The stream of `--replay`: a name for what every id gets.
+const REPLAY_ID: &str = "stream_replay";
+const REPLAY: &str = r#"{"name":"Replay","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
 /// Prints on standard output. A reader that is gone is no error; a disk that is full is one.
 fn say(text: &str) -> Result<(), Error> {
@@ -243,9 +248,11 @@ fn serve(args: Args) -> Result<(), Error> {
         .heartbeat(args.heartbeat)
         .log_requests(true)
         .start()?;
+    let is_replay = replay.is_some();
     if let Some(recording) = replay {
         let recording = recording.at_speed(args.speed);
-        emulator.inject(Fault::recording(recording).then_stall().times(usize::MAX));
+        emulator.add_stream_as(REPLAY_ID, REPLAY)?;
+        emulator.inject(Fault::replay(recording).then_stall().times(usize::MAX));
     }
     // What is printed can be pasted into a shell.
     let mut lines = format!(
@@ -256,6 +263,9 @@ fn serve(args: Args) -> Result<(), Error> {
         quoted(emulator.api_key()),
         quoted(emulator.hmac_secret()),
     );
+    if is_replay {
+        lines.push_str(&format!("# the id of a stream: {REPLAY_ID}\n"));
+    }
     let demo = args.demo.then(|| Demo::start(&emulator)).transpose()?;
     if let Some(demo) = &demo {
         lines.push_str(&format!("# the id of a stream: {DEMO_ID}\n"));

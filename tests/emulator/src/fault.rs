@@ -3,13 +3,15 @@
 mod continuity;
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use crate::feed::{Lapse, Transport};
+use crate::recording::Recording;
+use crate::replay::Replay;
 use crate::treatment::Treatment;
 use crate::websocket::Order;
 
@@ -70,7 +72,9 @@ pub(crate) enum Head {
     Reset,
     /// The service's own response.
     Serve,
-    /// A scripted event stream: each piece, and the pause before it.
+    /// A recorded feed.
+    Replay(Arc<Replay>),
+    /// A scripted event stream: each piece, and how long after the beginning it is due.
     Script(Vec<(Duration, Bytes)>),
     /// The response never comes.
     Silence,
@@ -220,11 +224,25 @@ impl Fault {
         Self::recording(chunks.into_iter().map(|chunk| (Duration::ZERO, chunk)))
     }
 
-    /// Does what [`raw`](Self::raw) does, with a pause before each piece: a feed as it was
-    /// recorded. With `.times(usize::MAX)` everybody gets that feed.
+    /// Does what [`raw`](Self::raw) does, with a pause before each piece.
     pub fn recording<C: Into<Bytes>>(pieces: impl IntoIterator<Item = (Duration, C)>) -> Self {
-        let pieces = pieces.into_iter().map(|(pause, piece)| (pause, piece.into()));
+        let mut due = Duration::ZERO;
+        let pieces = pieces.into_iter().map(|(pause, piece)| {
+            due = due.saturating_add(pause);
+            (due, piece.into())
+        });
         Self::new(Head::Script(pieces.collect()))
+    }
+
+    /// Serves a feed as it was recorded, over either transport: an event stream in its pieces, or
+    /// each event as a message of a WebSocket. With `.times(usize::MAX)` everybody gets that feed.
+    ///
+    /// A request that says where to resume gets what stands behind the event of that id. Where the
+    /// recording has no such id, the request gets what is later than that time, as from the
+    /// service. The pauses between pieces stay. The response lacks a `Date`: a client that was cut
+    /// before the first event would resume at the date, and miss all that is older.
+    pub fn replay(recording: Recording) -> Self {
+        Self::new(Head::Replay(Arc::new(Replay::new(recording)))).header("date", "")
     }
 
     /// Limits the fault to this stream, session or direct stream, by its id.

@@ -210,7 +210,7 @@ impl Feed {
         position.has_base |= event.is_update();
         let id = dating.of(event).to_string();
         Read::Event(match transport {
-            Transport::Sse => sse::event(&id, &event.envelope(has_base, dating, None)),
+            Transport::Sse => sse::event(Some(&id), &event.envelope(has_base, dating, None)),
             // A message has no place for the id but the JSON.
             Transport::WebSocket => event.envelope(has_base, dating, Some(&id)).into(),
         })

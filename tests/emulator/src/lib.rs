@@ -50,9 +50,11 @@ mod origin;
 mod poll;
 mod recording;
 mod remote;
+mod replay;
 mod reply;
 mod rest;
 mod runtime;
+mod script;
 mod server;
 mod signal;
 mod socket;
@@ -77,7 +79,7 @@ pub use emulator::{
 };
 pub use fault::Fault;
 pub use log::{LoggedEvent, LoggedKind, RecordedRequest};
-pub use recording::{Recording, RecordingError};
+pub use recording::{Recorder, Recording, RecordingError};
 pub use signal::{TimedOut, Until};
 pub use upstream::Upstream;
 

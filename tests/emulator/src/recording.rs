@@ -4,31 +4,34 @@ use std::io::{self, BufRead, Read as _, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
+use restless_proto::event::Envelope;
 use serde::{Deserialize, Serialize};
 
+use crate::sse;
+
 /// The longest line of a recording, in bytes.
-const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The content of an event stream in the pieces that it came in, and the pause before each.
 ///
 /// A file has one JSON object a line, of the same shape as a piece of the fault `recording` over
 /// HTTP: `{"pause_ms":20,"content":"id: 1\n"}`. The content is a string, or an array of bytes where
-/// it is no UTF-8. A program that writes a recording hides the recording's keys first.
+/// it is no UTF-8. A [`Recorder`] writes such a file.
 ///
 /// ```
-/// use restless_emulator::{Emulator, Fault, Recording};
+/// use restless_emulator::{Emulator, Fault, Recorder, Recording};
 /// use std::time::Duration;
 ///
-/// let mut file = Vec::new();
-/// Recording::write_piece(&mut file, Duration::ZERO, b"id: 1\n")?;
-/// Recording::write_piece(&mut file, Duration::from_millis(20), b"data: {}\n\n")?;
+/// let mut recorder = Recorder::new(Vec::new());
+/// recorder.content(Duration::ZERO, b"id: 1\n")?;
+/// recorder.content(Duration::from_millis(20), b"data: {}\n\n")?;
 ///
-/// let recording = Recording::read(&*file)?.at_speed(10.0);
+/// let recording = Recording::read(&*recorder.into_inner())?.at_speed(10.0);
 /// assert_eq!(recording.duration(), Duration::from_millis(2));
 ///
 /// // For everybody who connects to an event stream, whatever its id; then silence.
 /// let emulator = Emulator::start()?;
-/// emulator.inject(Fault::recording(recording).then_stall().times(usize::MAX));
+/// emulator.inject(Fault::replay(recording).then_stall().times(usize::MAX));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,23 +67,6 @@ impl Recording {
         Ok(Self { pieces })
     }
 
-    /// Writes one piece as a line of a file: a recording can be read up to where its writer
-    /// stopped. The pause counts in whole milliseconds.
-    ///
-    /// # Errors
-    ///
-    /// The error that `to` gives.
-    pub fn write_piece(mut to: impl Write, pause: Duration, content: &[u8]) -> io::Result<()> {
-        let content = match std::str::from_utf8(content) {
-            Ok(text) => Content::Text(text.to_owned()),
-            Err(_) => Content::Bytes(content.to_vec()),
-        };
-        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let mut line = serde_json::to_vec(&Piece { pause_ms, content })?;
-        line.push(b'\n');
-        to.write_all(&line)
-    }
-
     /// Divides the pauses by `speed`: 2 is twice as fast, infinity is without a pause. A `speed`
     /// that is no number above 0 counts as 1.
     #[must_use]
@@ -107,6 +93,77 @@ impl IntoIterator for Recording {
 
     fn into_iter(self) -> Self::IntoIter {
         self.pieces.into_iter()
+    }
+}
+
+/// Gives a recording of these pauses and pieces.
+impl<C: Into<Bytes>> FromIterator<(Duration, C)> for Recording {
+    fn from_iter<I: IntoIterator<Item = (Duration, C)>>(pieces: I) -> Self {
+        let pieces = pieces.into_iter().map(|(pause, piece)| (pause, piece.into()));
+        Self { pieces: pieces.collect() }
+    }
+}
+
+/// Writes a recording, a line for each piece: a file can be read up to where its recorder stopped.
+///
+/// A program that writes a recording hides the recording's keys first.
+#[derive(Debug)]
+pub struct Recorder<W> {
+    to: W,
+    /// The milliseconds up to the last piece. A pause counts in whole ones, and what is cut off
+    /// from one pause is in the next.
+    written_ms: u64,
+}
+
+impl<W: Write> Recorder<W> {
+    /// Begins a recording.
+    pub fn new(to: W) -> Self {
+        Self { to, written_ms: 0 }
+    }
+
+    /// Writes a piece of an event stream, which came so long after the beginning.
+    ///
+    /// # Errors
+    ///
+    /// The error that the file gives.
+    pub fn content(&mut self, at: Duration, content: &[u8]) -> io::Result<()> {
+        let content = match std::str::from_utf8(content) {
+            Ok(text) => Content::Text(text.to_owned()),
+            Err(_) => Content::Bytes(content.to_vec()),
+        };
+        let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        let pause_ms = at_ms.saturating_sub(self.written_ms);
+        self.written_ms += pause_ms;
+        let mut line = serde_json::to_vec(&Piece { pause_ms, content })?;
+        line.push(b'\n');
+        self.to.write_all(&line)
+    }
+
+    /// Writes a text message of a WebSocket: as the event that has the message as its data, and the
+    /// message's `event_id` as its id.
+    ///
+    /// # Errors
+    ///
+    /// The error that the file gives.
+    pub fn message(&mut self, at: Duration, message: &str) -> io::Result<()> {
+        let envelope = Envelope::parse(message).ok();
+        let id = envelope.as_ref().and_then(|envelope| envelope.event_id());
+        let id = id.filter(|id| !id.is_empty() && !id.contains(['\r', '\n', '\0']));
+        self.content(at, &sse::event(id.as_deref(), message))
+    }
+
+    /// Writes a sign of life that is no event, such as a ping: as a comment.
+    ///
+    /// # Errors
+    ///
+    /// The error that the file gives.
+    pub fn heartbeat(&mut self, at: Duration) -> io::Result<()> {
+        self.content(at, &sse::HEARTBEAT)
+    }
+
+    /// Returns the file.
+    pub fn into_inner(self) -> W {
+        self.to
     }
 }
 
@@ -169,15 +226,41 @@ mod tests {
     fn what_is_written_is_read() {
         let pieces: [(Duration, &[u8]); 3] =
             [(ms(0), b"id: 1\n"), (ms(20), b"data: \xff\n"), (ms(3), "data: ä\n\n".as_bytes())];
-        let mut file = Vec::new();
+        let mut recorder = Recorder::new(Vec::new());
+        let mut at = ms(0);
         for (pause, content) in pieces {
-            Recording::write_piece(&mut file, pause, content).expect("room");
+            at += pause;
+            recorder.content(at, content).expect("room");
         }
+        let file = recorder.into_inner();
         assert!(file.starts_with(b"{\"pause_ms\":0,\"content\":\"id: 1\\n\"}\n"));
         let read = Recording::read(&*file).expect("a recording");
         assert_eq!(read.duration(), ms(23));
         let due = pieces.map(|(pause, content)| (pause, Bytes::from_static(content)));
         assert_eq!(read.into_iter().collect::<Vec<_>>(), due);
+    }
+
+    #[test]
+    fn what_is_cut_off_from_one_pause_is_in_the_next() {
+        let mut recorder = Recorder::new(Vec::new());
+        for number in 1..=100 {
+            recorder.content(Duration::from_micros(700) * number, b"x").expect("room");
+        }
+        let read = Recording::read(&*recorder.into_inner()).expect("a recording");
+        assert_eq!(read.duration(), ms(70));
+    }
+
+    #[test]
+    fn a_message_is_written_as_an_event_with_its_id() {
+        let mut recorder = Recorder::new(Vec::new());
+        let message = r#"{"type":"update","meta":{"timestamp":"x"},"data":1,"event_id":"7"}"#;
+        recorder.message(ms(0), message).expect("room");
+        recorder.message(ms(1), "no event").expect("room");
+        recorder.heartbeat(ms(2)).expect("room");
+        let read = Recording::read(&*recorder.into_inner()).expect("a recording");
+        let texts: Vec<_> = read.into_iter().map(|(_, content)| content).collect();
+        let event = format!("id: 7\ndata: {message}\n\n");
+        assert_eq!(texts, [&*event, "data: no event\n\n", ": heartbeat\n\n"]);
     }
 
     #[test]

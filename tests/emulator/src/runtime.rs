@@ -11,6 +11,7 @@ use crate::feed::{Start, Subscription, Transport};
 use crate::fields::Invalid;
 use crate::filter::Engine;
 use crate::hub::{self, Hub};
+use crate::replay::Replay;
 use crate::reply::{Refused, Reply};
 use crate::source::{Source, query_value};
 use crate::{time, websocket};
@@ -100,15 +101,41 @@ pub(crate) fn respond(
     match subscribe(hub, parts, query, subject) {
         Ok(subscription) => {
             let live = Live::new(subscription, hub.config.heartbeat);
-            Reply::new(StatusCode::OK, body::Source::Feed(Box::new(live)))
-                .with(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))
-                .with(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
-                // Tells nginx and its kin to hand each event on at once.
-                .with(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))
-                .warning_of(&warnings)
+            event_stream(body::Source::Feed(Box::new(live))).warning_of(&warnings)
         }
         Err(refused) => Reply::from(refused),
     }
+}
+
+/// Answers a runtime request with a recorded feed, to everybody and whatever the feed's id.
+pub(crate) fn replay(feed: &Replay, parts: &Parts, query: &[(String, String)]) -> Reply {
+    let seen = match asked(parts, query) {
+        None => Ok(0),
+        Some(asked) => match feed.behind(asked.text) {
+            Some(seen) => Ok(seen),
+            None => asked.ms().map(|ms| feed.after(ms)),
+        },
+    };
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(invalid) => return Reply::from(Refused::from(invalid)),
+    };
+    match transport(parts) {
+        Transport::Sse => event_stream(body::Source::Script(feed.content(seen))),
+        Transport::WebSocket => websocket::accept(parts).map_or_else(
+            |refused| *refused,
+            |accepted| accepted.upgrading(websocket::Source::Replay(feed.messages(seen))),
+        ),
+    }
+}
+
+/// The answer that an event stream comes in.
+pub(crate) fn event_stream(content: body::Source) -> Reply {
+    Reply::new(StatusCode::OK, content)
+        .with(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))
+        .with(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
+        // Tells nginx and its kin to hand each event on at once.
+        .with(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))
 }
 
 fn subscribe(
@@ -131,28 +158,44 @@ fn subscribe(
     })
 }
 
+/// Where a request says to start, as it is spelt.
+struct Asked<'a> {
+    name: &'static str,
+    text: &'a str,
+    start: fn(i64) -> Start,
+}
+
+impl Asked<'_> {
+    fn ms(&self) -> Result<i64, Invalid> {
+        time::position(self.text).ok_or_else(|| {
+            let name = self.name;
+            Invalid(format!("{name} must be Unix milliseconds or an ISO 8601 timestamp"))
+        })
+    }
+}
+
 /// Reads where to start: `Last-Event-ID` goes before `cursor`, and `cursor` before `since`. A
 /// browser that reconnects by itself has the old URL and the new header.
-fn start(parts: &Parts, query: &[(String, String)]) -> Result<Start, Invalid> {
+fn asked<'a>(parts: &'a Parts, query: &'a [(String, String)]) -> Option<Asked<'a>> {
     let header = parts.headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let (name, text, start): (_, _, fn(i64) -> Start) =
         if let Some(text) = header.filter(|id| !id.is_empty()) {
             ("Last-Event-ID", text, Start::Cursor)
         } else if let Some(text) = query_value(query, "cursor") {
             ("cursor", text, Start::Cursor)
-        } else if let Some(text) = query_value(query, "since") {
-            ("since", text, Start::Since)
         } else {
-            return Ok(Start::Latest);
+            ("since", query_value(query, "since")?, Start::Since)
         };
-    time::position(text).map(start).ok_or_else(|| {
-        Invalid(format!("{name} must be Unix milliseconds or an ISO 8601 timestamp"))
-    })
+    Some(Asked { name, text, start })
+}
+
+fn start(parts: &Parts, query: &[(String, String)]) -> Result<Start, Invalid> {
+    asked(parts, query).map_or(Ok(Start::Latest), |asked| asked.ms().map(asked.start))
 }
 
 /// Whether a request says where to resume, rightly or not.
 pub(crate) fn resumes(parts: &Parts, query: &[(String, String)]) -> bool {
-    !matches!(start(parts, query), Ok(Start::Latest))
+    asked(parts, query).is_some()
 }
 
 /// Whether the key is right: a bearer token, or `apiKey` in the query of a direct URL.

@@ -32,6 +32,7 @@ use crate::remote;
 use crate::reply::{Reply, WARNING};
 use crate::rest;
 use crate::runtime::{self, Subject, WEBSOCKET_PATH};
+use crate::script::Script;
 use crate::socket::{Control, Socket};
 use crate::treatment::Treatment;
 use crate::{time, websocket};
@@ -200,11 +201,11 @@ async fn exchange(
         }
         Head::Silence => std::future::pending().await,
         Head::Status(status, body) => Reply::new(status, Source::Bytes(body)),
+        Head::Replay(feed) => runtime::replay(&feed, &parts, &query),
         Head::Script(chunks) if transport == Transport::WebSocket => websocket::accept(&parts)
-            .map(|accepted| accepted.upgrading(websocket::Source::Script(chunks)))
+            .map(|accepted| accepted.upgrading(websocket::Source::Script(Script::new(chunks))))
             .unwrap_or_else(|refused| *refused),
-        Head::Script(chunks) => Reply::new(StatusCode::OK, Source::Script(chunks.into_iter()))
-            .with(http::header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        Head::Script(chunks) => runtime::event_stream(Source::Script(Script::new(chunks))),
         Head::Serve => match (subject, body) {
             (_, Err(refused)) => refused,
             (Some(subject), Ok(_)) => runtime::respond(&hub, &parts, &query, subject),

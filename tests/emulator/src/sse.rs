@@ -7,14 +7,13 @@ use bytes::Bytes;
 /// A comment that says the connection lives.
 pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b": heartbeat\n\n");
 
-/// Writes one event. The data goes out as one `data` field a line; `id` is ours and has no line
-/// ends.
-pub(crate) fn event(id: &str, data: &str) -> Bytes {
-    debug_assert!(!id.contains(['\r', '\n', '\0']));
-    let mut frame = String::with_capacity(data.len() + id.len() + 16);
-    frame.push_str("id: ");
-    frame.push_str(id);
-    frame.push('\n');
+/// Writes one event. The data goes out as one `data` field a line; an `id` has no line ends.
+pub(crate) fn event(id: Option<&str>, data: &str) -> Bytes {
+    debug_assert!(!id.is_some_and(|id| id.contains(['\r', '\n', '\0'])));
+    let mut frame = String::with_capacity(data.len() + id.map_or(0, str::len) + 16);
+    if let Some(id) = id {
+        frame.extend(["id: ", id, "\n"]);
+    }
     for line in data.replace("\r\n", "\n").split(['\r', '\n']) {
         frame.push_str("data: ");
         frame.push_str(line);
@@ -35,7 +34,10 @@ mod tests {
 
     #[test]
     fn data_is_split_on_every_line_end() {
-        assert_eq!(event("7", "a\nb\r\nc\rd"), "id: 7\ndata: a\ndata: b\ndata: c\ndata: d\n\n");
+        assert_eq!(
+            event(Some("7"), "a\nb\r\nc\rd"),
+            "id: 7\ndata: a\ndata: b\ndata: c\ndata: d\n\n"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Unix milliseconds, and the text they are written as.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
@@ -31,13 +31,6 @@ pub(crate) fn date(ms: i64) -> String {
 /// Spells a time as a field of HTTP does (RFC 9110 §5.6.7): `Sun, 07 Jun 2026 00:49:36 GMT`.
 pub(crate) fn http_date(ms: i64) -> String {
     format(ms, "%a, %d %b %Y %H:%M:%S GMT")
-}
-
-/// Waits for the span; a span of zero returns at once.
-pub(crate) async fn pause(span: Duration) {
-    if !span.is_zero() {
-        tokio::time::sleep(span).await;
-    }
 }
 
 /// Returns the time of day in UTC.

@@ -5,6 +5,7 @@ mod common;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use common::websocket::Client;
 use common::{Ending, call, open, quiet_stream, subscribe};
 use restless_emulator::{Emulator, Fault};
 
@@ -332,6 +333,37 @@ fn recording_keeps_its_pauses() {
     assert_eq!(wire.chunk().expect("a chunk").as_deref(), Some(&b"id: 1\n"[..]));
     assert_eq!(wire.rest(), (b"data: x\n\n".to_vec(), Ending::Clean));
     assert!(started.elapsed() >= pause);
+}
+
+#[test]
+fn replay_goes_on_where_a_cursor_says_over_both_transports() {
+    let (emulator, _) = start();
+    let events =
+        [(0, "id: 7\ndata: {}\n"), (1, "\nid: x\ndata: {}\n\n"), (1, "id: 9\ndata: {}\n\n")];
+    let events = events.map(|(pause, piece)| (Duration::from_millis(pause), piece));
+    emulator.inject(Fault::replay(events.into_iter().collect()).times(usize::MAX));
+    for (query, content, messages) in [
+        ("", "id: 7\ndata: {}\n\nid: x\ndata: {}\n\nid: 9\ndata: {}\n\n", &["7", "x", "9"][..]),
+        ("&cursor=7", "id: x\ndata: {}\n\nid: 9\ndata: {}\n\n", &["x", "9"]),
+        ("&cursor=x&since=0", "id: 9\ndata: {}\n\n", &["9"]),
+        ("&since=8", "id: x\ndata: {}\n\nid: 9\ndata: {}\n\n", &["x", "9"]),
+        ("&cursor=9", "", &[]),
+    ] {
+        let mut wire = open(&emulator, &format!("streamId=any{query}"));
+        let (status, headers) = wire.head().expect("a head");
+        assert_eq!(status, 200);
+        // A client that takes the date for its position would miss all of the recording.
+        assert!(!headers.iter().any(|(name, _)| name == "date"), "{headers:?}");
+        assert_eq!(wire.rest(), (content.into(), Ending::Clean), "{query}");
+        let mut client =
+            Client::open(&emulator, &format!("streamId=any{query}"), false).expect("a handshake");
+        for id in messages {
+            assert_eq!(client.event()["event_id"], *id, "{query}");
+        }
+        assert!(client.message().is_close(), "{query}");
+    }
+    let mut wire = open(&emulator, "streamId=any&cursor=elsewhere");
+    assert_eq!(wire.head().expect("a head").0, 400);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use restless_tokio::websocket::Event;
-use restless_tokio::{Entropy, ws};
+use restless_tokio::ws;
 
 use super::chain;
 use crate::doctor::{Case, Finding};
@@ -16,27 +16,7 @@ pub(super) async fn upgrade(case: &mut Case) -> Finding {
     if !case.reaches {
         return Finding::skipped("there is no connection to ask on");
     }
-    let mut url = case.url.clone();
-    let path = url.path().trim_end_matches('/').to_owned();
-    if !path.ends_with("/ws") {
-        url.set_path(&format!("{path}/ws"));
-    }
-    let scheme = if case.is_tls() { "wss" } else { "ws" };
-    if url.set_scheme(scheme).is_err() {
-        return Finding::skipped("the URL is of another scheme");
-    }
-    let made = ws::Handshake::new(&url, &mut Entropy::from_seed(u64::from(std::process::id())));
-    let made = made.map(|one| one.deflate(Some(ws::Deflate::default())));
-    let made = made.and_then(|handshake| match case.options.key.as_deref() {
-        None => Ok(handshake),
-        Some(key) => {
-            let bad = |_| restless_tokio::ConfigError::new("api_key", "…", "a field's value");
-            let value = http::HeaderValue::try_from(format!("Bearer {key}")).map_err(bad)?;
-            handshake.header(http::header::AUTHORIZATION, value)
-        }
-    });
-    let opened = made.and_then(|one| case.client.websocket(one, ws::Options::default()));
-    let mut socket = match opened {
+    let mut socket = match case.websocket(Some(ws::Deflate::default())) {
         Ok(socket) => socket,
         Err(error) => return Finding::failed(chain(&error), ADVICE),
     };

@@ -58,6 +58,7 @@ fn named(name: &str, fields: &mut Fields) -> Result<Fault, Invalid> {
         "corrupt_at" => Fault::corrupt_at(fields.require("byte", COUNT)?),
         "raw" => Fault::raw(fields.require::<Vec<Content>>("chunks", "an array of chunks")?),
         "recording" => Fault::recording(pieces(fields)?),
+        "replay" => Fault::replay(pieces(fields)?.into_iter().collect()),
         "forget_position" => Fault::forget_position(),
         "start_at_now" => Fault::start_at_now(),
         "start_over" => Fault::start_over(),
@@ -242,6 +243,10 @@ mod tests {
             (
                 r#"{"fault":"recording","pieces":[{"pause_ms":20,"content":"x"}]}"#,
                 Fault::recording([(ms(20), "x")]),
+            ),
+            (
+                r#"{"fault":"replay","pieces":[{"pause_ms":20,"content":"data: x\n\n"}]}"#,
+                Fault::replay([(ms(20), "data: x\n\n")].into_iter().collect()),
             ),
             (
                 r#"{"fault":"none","late_head":true,"trickled":true,"chunk_extensions":80}"#,

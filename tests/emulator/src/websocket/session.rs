@@ -19,6 +19,7 @@ use super::frame::{Frame, Opcode};
 use super::wire::{CLOSING, Wire};
 use crate::fault::{End, Limit, Plan};
 use crate::feed::{Read, Subscription, Transport};
+use crate::script::Script;
 use crate::socket::Control;
 
 /// Where the frames come from.
@@ -26,8 +27,10 @@ use crate::socket::Control;
 pub(crate) enum Source {
     /// A feed, live.
     Feed(Box<Subscription>),
-    /// A script, whatever it says: each piece, and the pause before it.
-    Script(Vec<(Duration, Bytes)>),
+    /// A recorded feed, a message for each event.
+    Replay(Script),
+    /// Whatever a script says, as bytes of the connection.
+    Script(Script),
 }
 
 /// What a session needs beside its source.
@@ -45,46 +48,48 @@ impl Session {
         // The client left before it had its answer.
         let Ok(upgraded) = upgrade.await else { return };
         let mut wire = Wire::new(upgraded, &self.plan, Arc::clone(&self.control));
-        match source {
-            Source::Script(chunks) => {
-                for (pause, chunk) in chunks {
-                    crate::time::pause(pause).await;
+        let events = match source {
+            Source::Script(mut script) => {
+                while let Some(chunk) = script.next().await {
                     wire.put(&chunk);
                     if wire.flush().await.is_err() {
                         break;
                     }
                 }
-                wire.finish(self.plan.end).await;
+                return wire.finish(self.plan.end).await;
             }
-            Source::Feed(subscription) => {
-                let config = WebSocketConfig::default().read_buffer_size(4096);
-                let socket = WebSocketStream::from_raw_socket(
-                    TokioAdapter::new(wire),
-                    Role::Server,
-                    Some(config),
-                );
-                Live {
-                    socket: socket.await,
-                    subscription,
-                    events: 0,
-                    next_ping: Instant::now() + self.heartbeat,
-                    session: self,
-                }
-                .serve()
-                .await;
-            }
+            Source::Feed(subscription) => Events::Feed(subscription),
+            Source::Replay(script) => Events::Replay(script),
+        };
+        let config = WebSocketConfig::default().read_buffer_size(4096);
+        let wire = TokioAdapter::new(wire);
+        let socket = WebSocketStream::from_raw_socket(wire, Role::Server, Some(config));
+        Live {
+            socket: socket.await,
+            source: events,
+            events: 0,
+            next_ping: Instant::now() + self.heartbeat,
+            session: self,
         }
+        .serve()
+        .await;
     }
 }
 
 /// A WebSocket that events are sent on.
 struct Live {
     socket: WebSocketStream<TokioAdapter<Wire>>,
-    subscription: Box<Subscription>,
+    source: Events,
     session: Session,
     /// The number of events sent.
     events: u64,
     next_ping: Instant,
+}
+
+/// Where the events come from.
+enum Events {
+    Feed(Box<Subscription>),
+    Replay(Script),
 }
 
 /// What the loop woke up for.
@@ -110,12 +115,12 @@ enum Heard {
 impl Live {
     async fn serve(mut self) {
         let end = self.talk().await;
-        let Self { socket, session, subscription, .. } = self;
+        let Self { socket, session, source, .. } = self;
         // Whoever stops the emulator need not wait for a connection that only ends.
         drop(session);
         socket.into_inner().into_inner().finish(end).await;
         // A subscriber until the end, as one over SSE is.
-        drop(subscription);
+        drop(source);
     }
 
     /// Talks until the connection is over, and says how it is to end.
@@ -144,7 +149,7 @@ impl Live {
                 biased;
                 heard = hear(&mut self.socket, deaf) => Step::Heard(heard),
                 _ = self.session.stopping.wait_for(|stopping| *stopping) => Step::Stopping,
-                event = next_event(&mut self.subscription), if flushed => Step::Event(event),
+                event = next_event(&mut self.source, self.session.plan.end), if flushed => Step::Event(event),
                 () = tokio::time::sleep_until(self.next_ping), if flushed => Step::Heartbeat,
             };
             match step {
@@ -164,6 +169,7 @@ impl Live {
                     self.events += 1;
                     self.next_ping = Instant::now() + self.session.heartbeat;
                 }
+                Step::Event(None) if self.is_cut_behind_last() => return self.session.plan.end,
                 Step::Event(None) => return self.close(Some((1000, String::new()))).await,
                 Step::Heartbeat => {
                     self.put(Message::Ping(Bytes::from_static(b"heartbeat"))).await;
@@ -265,6 +271,11 @@ impl Live {
         self.socket.get_mut().get_mut()
     }
 
+    /// Whether what comes behind the last event of a recording is no Close frame.
+    fn is_cut_behind_last(&self) -> bool {
+        matches!(self.source, Events::Replay(_)) && self.session.plan.end != End::Clean
+    }
+
     fn is_at_limit(&self) -> bool {
         matches!(self.session.plan.limit, Some(Limit::Events(most)) if self.events >= most)
     }
@@ -302,8 +313,16 @@ async fn hear(socket: &mut WebSocketStream<TokioAdapter<Wire>>, deaf: bool) -> H
     .await
 }
 
-/// Returns the next event; `None` when the feed is closed.
-async fn next_event(subscription: &mut Subscription) -> Option<Bytes> {
+/// Returns the next event; `None` when the feed is closed, or the recording is over. Where a
+/// recording ends in silence, its client is still listened to.
+async fn next_event(source: &mut Events, end: End) -> Option<Bytes> {
+    let subscription = match source {
+        Events::Feed(subscription) => subscription,
+        Events::Replay(script) => match script.next().await {
+            None if end == End::Stall => std::future::pending().await,
+            event => return event,
+        },
+    };
     loop {
         match subscription.read(Transport::WebSocket) {
             Read::Event(event) => return Some(event),
