@@ -149,7 +149,9 @@ impl Live {
                 biased;
                 heard = hear(&mut self.socket, deaf) => Step::Heard(heard),
                 _ = self.session.stopping.wait_for(|stopping| *stopping) => Step::Stopping,
-                event = next_event(&mut self.source, self.session.plan.end), if flushed => Step::Event(event),
+                event = next_event(&mut self.source, self.session.plan.end), if flushed => {
+                    Step::Event(event)
+                }
                 () = tokio::time::sleep_until(self.next_ping), if flushed => Step::Heartbeat,
             };
             match step {
