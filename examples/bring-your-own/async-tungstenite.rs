@@ -56,7 +56,7 @@ async fn follow(cli: Cli) -> Result<u8, Error> {
     }
 }
 
-/// What comes of a request. No future of it holds anything, so dropping one loses nothing.
+/// What comes of a request. Its futures hold nothing, so that dropping one is harmless.
 fn open(exchange: ExchangeId, request: http::Request<Bytes>) -> impl Stream<Item = Input> {
     let connected = async move {
         // The handshake's own fields are tungstenite's; all others are the machine's.

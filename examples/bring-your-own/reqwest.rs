@@ -78,7 +78,7 @@ async fn drive<M: Machine, B>(
     }
 }
 
-/// What comes of a request. No future of it holds anything, so dropping one loses nothing.
+/// What comes of a request. Its futures hold nothing, so that dropping one is harmless.
 fn open(
     http: reqwest::Client,
     exchange: ExchangeId,

@@ -1,4 +1,4 @@
-//! Follows a stream. Its id is the argument.
+//! Follows the stream whose id is the argument.
 
 use restless_tokio::subscription::{Event, Item};
 use restless_tokio::{Client, Error, Subscription};

@@ -111,7 +111,7 @@ impl Stage {
     }
 }
 
-/// Cut between two events, and within one: nothing is lost, nothing comes twice.
+/// Cut between two events, and within one: each event comes, and comes once.
 fn cuts_lose_nothing(stage: &Stage) {
     stage.emulator.inject(Fault::cut_after_events(1));
     stage.emulator.inject(Fault::cut_after(400));
@@ -130,8 +130,7 @@ fn silence_is_a_loss(stage: &Stage) {
     assert!(run.err.contains("lost: nothing was heard within 300ms"), "{}", run.err);
 }
 
-/// No redirect is followed by the stack below: then these would be too many for it, or none to be
-/// seen.
+/// The stack below follows no redirect: these are too many for a stack that does, or stay unseen.
 fn redirects_are_the_machine_s(stage: &Stage) {
     stage.emulator.inject(Fault::redirect(307, "/?streamId=elsewhere").times(11));
     let run = stage.run(&[]);

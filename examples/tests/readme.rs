@@ -145,7 +145,7 @@ fn the_block_that_follows_a_stream_prints_events_and_losses() {
     assert!(notes.iter().any(|note| note.starts_with("lost: the connection broke")), "{notes:?}");
 }
 
-/// A host that can't be reached is told, and not silence.
+/// A host that can't be reached is told.
 #[test]
 fn the_block_that_follows_a_stream_says_that_the_host_can_t_be_reached() {
     let stage = Stage::new();

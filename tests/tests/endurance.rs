@@ -1,5 +1,5 @@
-//! The program that endures an hour's faults in minutes, a little of it on each adapter. Its whole:
-//! `cargo run -p restless-tests --example endurance -- tokio`.
+//! The program that endures an hour's faults in minutes, a little of it on each adapter. The whole
+//! program: `cargo run -p restless-tests --example endurance -- tokio`.
 
 #![cfg(target_os = "linux")]
 

@@ -1,5 +1,5 @@
-//! Subscriptions that come and go leave nothing behind: no socket, no thread, no task. The process
-//! is counted, so this is the only test in it.
+//! Subscriptions that come and go leave the process as it was: sockets, threads and tasks. The
+//! process is counted, so this is the only test in it.
 
 #![cfg(target_os = "linux")]
 
@@ -153,8 +153,8 @@ fn come_and_go_blocking() {
     stage.assert_nothing_is_left("blocking", 0);
 }
 
-/// A thousand subscriptions on each adapter, over both transports, dropped at any moment, leave no
-/// socket, no thread and no task behind.
+/// A thousand subscriptions on each adapter, over both transports, dropped at any moment, leave
+/// every socket, thread and task ended.
 #[test]
 fn a_thousand_subscriptions_leave_nothing_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

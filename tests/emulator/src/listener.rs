@@ -16,9 +16,8 @@ const NAP: Duration = Duration::from_millis(10);
 pub(crate) struct Listener {
     address: SocketAddr,
     listening: Option<TcpListener>,
-    /// A socket that is bound to the port and never listens, so that the system gives the port to
-    /// no other program, or test, that lets the system choose. Only Linux binds two sockets to one
-    /// address.
+    /// A socket that is bound to the port and never listens: the system gives the port to nobody
+    /// else who lets the system choose. Only Linux binds two sockets to one address.
     _keeper: Option<TcpSocket>,
 }
 

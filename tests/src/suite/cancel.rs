@@ -1,5 +1,5 @@
-//! Cancelling: a future that is dropped, however often and wherever it stood, loses nothing and
-//! repeats nothing.
+//! Cancelling: a future may be dropped as often as is wanted and wherever it stood, and each item
+//! still comes once.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -168,8 +168,8 @@ pub async fn a_call_that_is_dropped_at_any_poll_harms_no_other<R: Runtime>(rt: R
     stage.emulator.until_connections(0).await;
 }
 
-/// A future that was polled and dropped leaves no wake-up of its own behind: the next one, polled
-/// while nothing is there, is woken by what comes.
+/// A future that was polled and dropped leaves no wake-up of its own behind: what comes wakes the
+/// next future, which was polled before.
 pub async fn a_new_next_is_woken_by_what_comes<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for (_, over) in TRANSPORTS {

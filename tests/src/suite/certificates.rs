@@ -1,5 +1,5 @@
 //! Certificates that are not to be trusted, each over each transport: the error says what is wrong,
-//! nothing of a request goes out, and nobody tries again.
+//! the request stays here, and one connect is all.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -197,8 +197,9 @@ pub async fn a_certificate_of_a_trusted_authority_is_accepted<R: Runtime>(rt: R)
     }
 }
 
-/// A proxy that takes the place of the service behind its own CONNECT is refused, whoever has
-/// signed what it shows, unless the client trusts that one; and nothing of a request goes to it.
+/// A proxy may take the place of the service behind its own CONNECT. Whoever has signed what the
+/// proxy shows, the client refuses the proxy, sends it nothing of a request, and makes an exception
+/// for a signer that the client was told to trust.
 pub async fn a_proxy_in_the_middle_is_refused<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let service = Front::with(emulator.address(), Signer::Authority, |_| {});
@@ -267,8 +268,8 @@ pub async fn an_authority_of_the_platform_s_is_trusted<R: Runtime>(rt: R) {
     std::fs::remove_file(file).expect("a file");
 }
 
-/// A server that asks for a client's certificate gets the caller's; without one, it refuses, which
-/// is an end and not a loss: it would refuse again.
+/// A server that asks for a client's certificate gets the caller's. Without one the server refuses,
+/// and would refuse again: that is an end.
 pub async fn a_client_s_certificate_is_shown_where_it_is_asked_for<R: Runtime>(rt: R) {
     let (emulator, id) = with_an_event();
     let (front, with_certificate) = Front::for_known_clients(emulator.address());
@@ -285,8 +286,8 @@ pub async fn a_client_s_certificate_is_shown_where_it_is_asked_for<R: Runtime>(r
     assert_eq!((front.accepted(), emulator.requests().len()), (before.0 + 3, before.1));
 }
 
-/// A signature that ring does not know, by P-521, or by P-384 with SHA-512: the error says so, and
-/// what helps; and nobody tries again. Where the suite is built with the feature `aws-lc-rs`, that
+/// A signature that ring does not know, by P-521, or by P-384 with SHA-512: the error says so and
+/// what helps, after one connect. Where the suite is built with the feature `aws-lc-rs`, that
 /// provider reads both, over each transport.
 pub async fn a_signature_that_ring_does_not_know_is_named<R: Runtime>(rt: R) {
     let (emulator, id) = with_an_event();
@@ -315,8 +316,8 @@ pub async fn a_signature_that_ring_does_not_know_is_named<R: Runtime>(rt: R) {
     }
 }
 
-/// Roots of the caller's join the platform's, or Mozilla's where those were asked for: a server of
-/// each is trusted over each transport, and one of neither is not.
+/// Roots of the caller's join the platform's, or Mozilla's where those were asked for: over each
+/// transport a server of each is trusted, and a server of another root is refused.
 pub async fn roots_of_the_caller_s_join_the_platform_s<R: Runtime>(rt: R) {
     if child::said().is_none() {
         let file = std::env::temp_dir().join(format!("restless-join-{}.pem", std::process::id()));
@@ -372,9 +373,10 @@ pub async fn what_is_no_root_is_an_error_at_once<R: Runtime>(rt: R) {
     assert!(error.to_string().contains("tls_config"), "{error}");
 }
 
-/// A trust store that the environment names and that can't be read is named, with what is wrong:
-/// a file that is missing, empty or a folder; a folder that is missing or empty. Nobody can be
-/// trusted then, and nobody is asked; with roots of the caller's, who is not trusted is told of it.
+/// An error names a trust store of the environment's that can't be read, and what is wrong: a file
+/// that is missing, empty or a folder; a folder that is missing or empty. With such a store the
+/// client trusts nobody and connects to nobody. With roots of the caller's, a server that these do
+/// not know is told of the store.
 pub async fn a_trust_store_that_can_t_be_read_is_named<R: Runtime>(rt: R) {
     if !cfg!(target_os = "linux") {
         return; // Elsewhere, the system's own verifier asks no variable.

@@ -91,8 +91,8 @@ pub async fn a_reply_that_breaks_its_coding_is_an_error<R: Runtime>(rt: R) {
     stage.client.send(streams::get(&id)).await.expect("a stream");
 }
 
-/// A coding that no registry has changes nothing: the bytes are read as they are, of replies, of
-/// refusals and of event streams. Seen with object stores (`aws-chunked`), file servers (`utf-8`,
+/// A coding that is in no registry changes nothing: the bytes of replies, of refusals and of event
+/// streams are read as they are. Seen with object stores (`aws-chunked`), file servers (`utf-8`,
 /// `binary`) and hand-written back ends (`none`).
 pub async fn a_coding_that_no_registry_has_changes_nothing<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
@@ -148,7 +148,7 @@ pub async fn padding_behind_a_coding_s_end_says_nothing<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut stage.subscribe(all_of("a")), 2).await, ["1", "2"]);
 }
 
-/// A reply without content has none in any coding.
+/// A reply without content is empty in any coding.
 pub async fn no_content_is_none_in_any_coding<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for name in ["gzip", "br", "compress"] {
@@ -178,7 +178,7 @@ pub async fn a_bomb_stops_at_the_limit<R: Runtime>(rt: R) {
 
 // Event streams
 
-/// Without being told to, a subscription asks for no coding; what comes in one is read anyway.
+/// A subscription asks for a coding only where it was told to; what comes in one is read anyway.
 pub async fn a_stream_that_is_coded_unasked_is_read<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for (name, coding) in CODINGS {
@@ -269,7 +269,7 @@ pub async fn a_stream_that_breaks_its_coding_is_a_loss<R: Runtime>(rt: R) {
     assert!(matches!(lost.reason, LossReason::Complete), "{lost:?}");
 }
 
-/// A coding that was not asked for and is not understood would come again: the end.
+/// A coding that is not understood and comes unasked would come again: the end.
 pub async fn a_stream_in_an_unknown_coding_ends<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -279,7 +279,7 @@ pub async fn a_stream_in_an_unknown_coding_ends<R: Runtime>(rt: R) {
     assert_eq!(coding_error(&error), &due);
 }
 
-/// Comments without end in a few bytes are no way to keep a client busy.
+/// Endless comments in a few bytes do not keep a client busy.
 pub async fn a_bomb_without_an_event_ends_the_subscription<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let limits = Limits::default().line_bytes(1 << 16).event_bytes(1 << 16);

@@ -30,8 +30,8 @@ fn by_name<R: Runtime>(rt: &R, emulator: &Emulator) -> Client<R> {
     client.allow_credentials_over_plain_http().build().expect("a client")
 }
 
-/// An address that never answers holds nobody up: the next is tried beside it, 250 ms later, for
-/// calls, event streams and WebSockets alike. What has lost is dropped.
+/// An address that never answers holds the connect up by 250 ms: the next address is tried beside
+/// it, for calls, event streams and WebSockets alike. The connect that comes second is dropped.
 pub async fn a_black_hole_holds_nobody_up<R: Runtime>(rt: R) {
     let stage = Stage::new(rt.clone());
     let id = stage.stream();
@@ -65,7 +65,8 @@ pub async fn a_refusal_makes_way_at_once<R: Runtime>(rt: R) {
     assert_eq!(probe.connects(), 41);
 }
 
-/// Where no address answers, the connect timeout is over all of them, and leaves nothing.
+/// Where no address answers, the connect timeout is over all of them, and every socket is closed
+/// behind it.
 pub async fn black_holes_alone_are_a_connect_timeout<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let probe = Probe::with_addresses(rt, &after_black_holes(3, &[]));
@@ -114,7 +115,7 @@ pub async fn an_address_that_never_speaks_tls_makes_way<R: Runtime>(rt: R) {
     }
 }
 
-/// So is an address of a proxy's that takes connections and never answers.
+/// An address of a proxy's that takes connections and never answers is held by the next one, too.
 pub async fn an_address_of_a_proxy_that_never_answers_makes_way<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -105,9 +105,9 @@ pub async fn accept_asks_for_an_event_stream<R: Runtime>(rt: R) {
     assert_eq!(stage.sent("accept"), [Some("text/event-stream".to_owned())]);
 }
 
-/// No cache answers. Browsers send `Cache-Control: no-cache`; the service's own SDK sends
-/// `no-store`, as its recorded requests show, so we do. Nothing is ever answered from a cache of
-/// ours: there is none.
+/// Each event stream comes from the server. Browsers send `Cache-Control: no-cache`; the service's
+/// own SDK sends `no-store`, as its recorded requests show, so we do, and we have no cache of our
+/// own.
 pub async fn caches_are_kept_out<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     play(&stage, &["", ""]);
@@ -118,7 +118,7 @@ pub async fn caches_are_kept_out<R: Runtime>(rt: R) {
     assert_eq!(stage.sent("cache-control"), [Some("no-store".into()), Some("no-store".into())]);
 }
 
-/// No `Last-Event-ID`, and no cursor, on a first request, unless the caller gave one.
+/// A first request has a cursor or a `Last-Event-ID` only where the caller gave one.
 pub async fn a_first_request_has_no_id<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     play(&stage, &[""]);
@@ -152,8 +152,8 @@ pub async fn status_200_with_the_right_type_opens<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut events, 1).await, ["1"]);
 }
 
-/// 204 is the server's way to stop a client, on the first request and on a reconnection alike. It
-/// is no error.
+/// 204 is the server's way to stop a client, on the first request and on a reconnection alike, and
+/// is told as an end in good order.
 pub async fn status_204_ends_it_on_a_first_request_and_on_a_later_one<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     stage.emulator.inject(Fault::status(204));
@@ -202,7 +202,7 @@ pub async fn a_wrong_content_type_fails_the_connection<R: Runtime>(rt: R) {
     }
 }
 
-/// So does a missing one.
+/// A missing type fails as a wrong one does.
 pub async fn a_missing_content_type_fails_the_connection<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     stage.emulator.inject(Fault::raw([frame("1", "1")]).header("content-type", ""));
@@ -211,7 +211,8 @@ pub async fn a_missing_content_type_fails_the_connection<R: Runtime>(rt: R) {
     assert!(matches!(**content, ContentError::NotAnEventStream { seen: None, .. }), "{content:?}");
 }
 
-/// Only the type's essence counts, without case; parameters and a trailing semicolon do not.
+/// Only the type's essence counts, in any case; parameters and a trailing semicolon are passed
+/// over.
 pub async fn only_the_essence_of_the_content_type_counts<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for good in [
@@ -253,7 +254,8 @@ pub async fn content_is_utf_8_whatever_the_charset_says<R: Runtime>(rt: R) {
     assert_eq!(data(&event(&mut stage.subscribe(scripted())).await), "\"é€\"");
 }
 
-/// The body of a failed response is not parsed: it makes no event, and moves no cursor.
+/// The body of a failed response is text for the error alone: events in it are left out, and the
+/// cursor stays.
 pub async fn the_body_of_a_failed_response_is_not_parsed<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for (status, kind) in [(404, "text/event-stream"), (200, "text/plain")] {
@@ -308,7 +310,8 @@ pub async fn the_end_of_the_body_reestablishes<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut stage.subscribe(scripted()), 3).await, ["1", "2", "3"]);
 }
 
-/// So there is after a network error: refused, or closed without an answer.
+/// A reconnection follows a network error, too: a connect that is refused, or a close without an
+/// answer.
 pub async fn a_network_error_reestablishes<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     stage.emulator.stop_listening().expect("the emulator stands");
@@ -320,7 +323,8 @@ pub async fn a_network_error_reestablishes<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut events, 1).await, ["1"]);
 }
 
-/// After `close()` there is no reconnection and no event, not even one that is already parsed.
+/// After `close()` only the end comes: events that are parsed already are left out, and the client
+/// stays away.
 pub async fn after_close_nothing_comes<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let both = frame("1", "1") + &frame("2", "2");
@@ -413,8 +417,8 @@ pub async fn retry_that_is_no_number_is_ignored<R: Runtime>(rt: R) {
     assert_wait(planned_wait(&mut events).await, seconds(8), seconds(10));
 }
 
-/// While no event comes, the wait grows, and is never shorter than the reconnection time; an event
-/// sets it back.
+/// Until an event comes, each wait is longer than the last, and at least the reconnection time; an
+/// event sets the wait back.
 pub async fn the_wait_is_longer_while_nothing_comes_and_never_shorter<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     stage.emulator.inject(Fault::refuse().times(6));
@@ -469,9 +473,9 @@ pub async fn an_id_stays_for_later_events_without_one<R: Runtime>(rt: R) {
     assert_eq!(stage.queried("cursor"), [None, Some("7".to_owned())]);
 }
 
-/// An empty id takes the id of later events away. In the standard no id is then sent on
-/// reconnection; by the service's contract the cursor is what it was, until an event says another:
-/// an event without an id moves it to its timestamp.
+/// An empty id takes the id of later events away. By the standard a reconnection then sends no id.
+/// By the service's contract the cursor stays until an event moves it: an event without an id moves
+/// the cursor to the event's timestamp.
 pub async fn an_empty_id_moves_nothing<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let emptied = frame("7", "1") + "id\n\n";
@@ -486,8 +490,8 @@ pub async fn an_empty_id_moves_nothing<R: Runtime>(rt: R) {
     assert_eq!(stage.queried("cursor"), due);
 }
 
-/// An id may be any text without a line end or a NUL: as a cursor in the query it comes back
-/// whole, where a field could not carry it.
+/// An id may be any text that is free of line ends and NUL: as a cursor in the query the id comes
+/// back whole, where a field could not carry it.
 pub async fn an_id_of_any_text_comes_back_whole<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let odd = [" a b ", "é€", "\u{1}\u{7f}", "a&cursor=b#c%41+", "\u{10ffff}", "\"'<>\\"];

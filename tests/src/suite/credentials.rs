@@ -17,8 +17,8 @@ use restless_hyper::{Client, Runtime};
 use super::probe::Probe;
 use super::support::{Either, builder, ended, failure, lost, opened, race, yield_now};
 
-/// Over plain http, to a host that is not this machine, no key is sent: the error comes before
-/// anything else, for calls and for both transports. A client that was told so by name goes there.
+/// A key goes over plain http to this machine alone: to another host, calls and both transports end
+/// in an error before anything is sent. A client that was told so by name goes there.
 pub async fn a_key_does_not_go_over_plain_http<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let probe = Probe::nameless(rt);

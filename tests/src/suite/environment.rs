@@ -10,8 +10,8 @@ use super::support::{all_of, take_ids};
 
 const SCENARIO: &str = "environment::the_environment_names_the_service";
 
-/// The key and both base URLs come from the environment. Without a key there, and none given in
-/// code, it is an error before anything is sent.
+/// The key and both base URLs come from the environment. Where neither the environment nor the
+/// caller gives a key, the error comes before anything is sent.
 pub async fn the_environment_names_the_service<R: Runtime>(rt: R) {
     if let Some(said) = child::said() {
         let builder = ClientBuilder::new(rt).no_proxy();

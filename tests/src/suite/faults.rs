@@ -1,5 +1,5 @@
 //! Subscriptions where something goes wrong: whatever it is, the sequence of events is that of the
-//! server's log, nothing lost and nothing twice.
+//! server's log, each event once.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -50,8 +50,8 @@ pub async fn a_connection_without_an_answer_is_replaced<R: Runtime>(rt: R) {
     }
 }
 
-/// A server that says "in a moment" (1xx) without end gives no answer: for a call that is an error,
-/// for a subscription a loss, and neither holds its thread meanwhile.
+/// A server that says "in a moment" (1xx) for ever gives no answer: a call ends in an error, a
+/// subscription in a loss, and the thread stays free meanwhile.
 pub async fn interim_responses_without_end_are_no_answer<R: Runtime>(rt: R) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -95,8 +95,8 @@ pub async fn an_answer_that_does_not_come_is_a_loss<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
 }
 
-/// Something in between may hold back the head of an event stream: no head counts as silence from
-/// where the connection stands, the loss says what helps, and it is no failed connect.
+/// Something in between may hold back the head of an event stream. Such a wait counts as silence
+/// from where the connection stands. The loss says what helps, and is apart from failed connects.
 pub async fn a_head_that_is_held_back_is_silence<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -114,8 +114,9 @@ pub async fn a_head_that_is_held_back_is_silence<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
 }
 
-/// A box in between that takes no URL of this length may say so by a reset alone: the second in a
-/// row is the end, and it says how long the URL was and what helps. So it is over both transports.
+/// A box in between that takes no URL of this length may say so by a reset alone. Over both
+/// transports the second reset in a row is the end, and the error says how long the URL was and
+/// what helps.
 pub async fn resets_under_a_long_url_end_it<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for websocket in [false, true] {
@@ -447,7 +448,8 @@ pub async fn subscriptions_of_one_client_are_apart<R: Runtime>(rt: R) {
     assert_eq!(of_second, 1);
 }
 
-/// A subscription does not take the connections that calls have left, and leaves them none.
+/// Calls and subscriptions have connections of their own: a subscription leaves alone what calls
+/// have left open, and closes its own.
 pub async fn a_subscription_has_a_connection_of_its_own<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let probe = Probe::new(rt);

@@ -59,7 +59,8 @@ pub async fn a_good_answer_has_its_fields<R: Runtime>(rt: R) {
     assert_eq!(field, reply.request_id().as_deref());
 }
 
-/// A field that can't be sent, or is not the caller's to set, is an error before there is a client.
+/// A field that can't be sent, or that the client sets itself, is an error before there is a
+/// client.
 pub async fn a_field_that_can_t_be_sent_makes_no_client<R: Runtime>(rt: R) {
     let new = || ClientBuilder::new(rt.clone());
     for (name, value) in [("x-tenant", "a\nb"), ("no name", "a"), ("x-api-key", "a"), ("host", "a")]

@@ -47,9 +47,9 @@ pub(crate) enum Signer {
 pub enum Trust {
     /// The server's own, or those of its authority.
     Its,
-    /// Those of another authority.
+    /// A certificate of another authority.
     Another,
-    /// Those of another authority that has the name of the server's.
+    /// A certificate of another authority that has the name of the server's.
     Namesake,
     /// Nobody's.
     Nobody,
@@ -137,7 +137,7 @@ impl Front {
         Self::run(to, config.expect("key and certificate belong together"), root.clone())
     }
 
-    /// It speaks h2 as well, says so, and would rather.
+    /// The front speaks h2 as well, says so, and prefers it.
     pub(crate) fn preferring_h2(to: SocketAddr) -> Self {
         let shown = Shown::new(Signer::Itself, |_| {});
         let config =
@@ -147,8 +147,8 @@ impl Front {
         Self::run(to, config, shown.root)
     }
 
-    /// It takes nobody without a certificate that it knows: here is a client's configuration with
-    /// that.
+    /// The front takes only clients with a certificate that it knows. Returns such a client's
+    /// configuration.
     pub(crate) fn for_known_clients(to: SocketAddr) -> (Self, Arc<ClientConfig>) {
         let shown = Shown::new(Signer::Itself, |_| {});
         let theirs = Shown::new(Signer::Itself, |params| {
@@ -191,7 +191,7 @@ impl Front {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Its URL, with this host in it.
+    /// Returns the front's URL, with this host in it.
     pub fn url(&self, host: &str) -> String {
         format!("https://{host}:{}", self.port)
     }

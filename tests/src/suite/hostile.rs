@@ -1,5 +1,5 @@
-//! Peers that mean harm, where it takes a socket to see what they do: heads without end, lengths
-//! that are none, and floods beside which others have to get their turn. What an adapter adds
+//! Peers that mean harm, where a socket is needed to see what they do: endless heads, lengths that
+//! no number holds, and floods beside which others have to get their turn. What an adapter adds
 //! nothing to is in `restless-proto/tests/hostile`, with memory and work counted.
 
 use std::io::{self, Write as _};

@@ -76,7 +76,7 @@ pub async fn a_subscription_dropped_in_its_back_off_leaves_nothing<R: Runtime>(r
     assert_eq!((probe.live(), probe.connects()), (0, 1));
 }
 
-/// Subscribing and dropping, a hundred times, leaves no socket and no timer.
+/// Subscribing and dropping, a hundred times, leaves every socket and timer closed.
 pub async fn subscribing_and_dropping_leaves_nothing<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let probe = Probe::new(rt);
@@ -94,7 +94,7 @@ pub async fn subscribing_and_dropping_leaves_nothing<R: Runtime>(rt: R) {
     emulator.until_connections(0).await;
 }
 
-/// A subscription that is never polled never connects.
+/// Only a subscription that is polled connects.
 pub async fn a_subscription_that_is_not_polled_does_not_connect<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let probe = Probe::new(rt);
@@ -235,8 +235,8 @@ pub async fn a_watch_is_woken_by_each_turn<R: Runtime>(rt: R) {
 
 // Reading slowly
 
-/// Who reads nothing for longer than the silence that is accepted, while events are there, gets
-/// them all, and no loss: that silence was not the server's.
+/// A reader may pause for longer than the silence that is accepted: events that are there meanwhile
+/// all come, and the pause is told as no loss, for the silence was the reader's.
 pub async fn a_slow_reader_is_no_silent_server<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -266,7 +266,7 @@ pub async fn a_slow_reader_is_no_silent_server<R: Runtime>(rt: R) {
     assert_eq!(stage.emulator.requests().len(), 1);
 }
 
-/// A deadline that was noticed late, for nobody polled, does not count where bytes have come
+/// A deadline that was noticed late, because the reader paused, is void where bytes have come
 /// meanwhile: heartbeats that wait in the socket are sound.
 pub async fn sound_that_waits_in_the_socket_is_no_silence<R: Runtime>(rt: R) {
     let emulator = Emulator::builder().heartbeat(Duration::from_millis(50));
@@ -286,8 +286,8 @@ pub async fn sound_that_waits_in_the_socket_is_no_silence<R: Runtime>(rt: R) {
     assert_eq!(stage.emulator.requests().len(), 1);
 }
 
-/// What has not been asked for stays with the operating system: between two events, hardly more
-/// than one of them has been read ahead.
+/// What the reader has not asked for stays with the operating system: between two events, about one
+/// event at most has been read ahead.
 pub async fn nothing_piles_up_before_a_slow_reader<R: Runtime>(rt: R) {
     const EVENT: usize = 64 << 10;
     let emulator = Emulator::start().expect("an emulator");

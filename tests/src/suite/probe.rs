@@ -59,7 +59,7 @@ impl<R: Runtime> Probe<R> {
         }
     }
 
-    /// Its connects never come to an end.
+    /// Connects of this runtime never end.
     pub(crate) fn deaf(rt: R) -> Self {
         Self { mode: Mode::Deaf, ..Self::new(rt) }
     }
@@ -69,7 +69,7 @@ impl<R: Runtime> Probe<R> {
         Self { mode: Mode::Nameless, ..Self::new(rt) }
     }
 
-    /// Every name has these addresses. Those for documentation (RFC 5737, RFC 3849) are black
+    /// Every name has these addresses. Addresses for documentation (RFC 5737, RFC 3849) are black
     /// holes: a connect to them never comes to an end.
     pub(crate) fn with_addresses(rt: R, addresses: &[SocketAddr]) -> Self {
         Self { addresses: Some(addresses.into()), ..Self::new(rt) }

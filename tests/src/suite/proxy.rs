@@ -111,8 +111,8 @@ pub async fn everything_goes_through_a_proxy<R: Runtime>(rt: R) {
     }
 }
 
-/// A proxy that refuses would do so again: an error that names it and the reason, without its
-/// credentials, after one connect. The origin has nothing to do with it, and is never asked.
+/// A proxy that refuses would do so again: after one connect comes an error that names the proxy
+/// and the reason, and hides its credentials. The origin is never asked.
 pub async fn a_proxy_that_refuses_ends_it<R: Runtime>(rt: R) {
     const DENIED: &str = "HTTP/1.1 407 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     const FORBIDDEN: &str = "HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -168,8 +168,8 @@ pub async fn a_proxy_that_can_t_reach_the_host_is_a_loss<R: Runtime>(rt: R) {
     }
 }
 
-/// What a proxy answers to CONNECT is never taken for the origin's: a page of its own with a good
-/// status for a call is no reply, and TLS is spoken through it all the same.
+/// What a proxy answers to CONNECT stays apart from the origin's answers: a page of the proxy's
+/// with a good status is no reply to a call, and TLS is spoken through the tunnel all the same.
 pub async fn a_proxy_is_no_origin<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let page = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"data\":[]}";
@@ -187,7 +187,7 @@ pub async fn a_proxy_is_no_origin<R: Runtime>(rt: R) {
     );
 }
 
-/// A proxy that is not there is named, so that nobody looks for the fault at the service.
+/// An error names the proxy that can't be reached, so that the user looks for the fault there.
 pub async fn a_proxy_that_is_not_there_is_named<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     for proxy in ["http://127.0.0.1:9", "socks5://127.0.0.1:9"] {
@@ -201,9 +201,9 @@ pub async fn a_proxy_that_is_not_there_is_named<R: Runtime>(rt: R) {
     }
 }
 
-/// Plain http to this machine may hold credentials because nobody is on the way: by way of a proxy
-/// on another machine somebody is, who would read them. Nobody is asked, over any transport, unless
-/// a client was told so by name.
+/// Plain http to this machine may hold credentials because the way is short: a proxy on another
+/// machine would read them. Over every transport the proxy is asked only by a client that was told
+/// so by name.
 pub async fn a_proxy_elsewhere_is_no_way_to_this_machine<R: Runtime>(rt: R) {
     let (emulator, id) = with_an_event();
     let relay = Relay::start(emulator.address());
@@ -288,7 +288,7 @@ pub async fn a_socks5_proxy_that_wants_another_user_ends_it<R: Runtime>(rt: R) {
     }
 }
 
-/// A proxy that is set without credentials is sent none, and does as well.
+/// A proxy that is set without credentials gets none, and does as well.
 pub async fn a_proxy_without_credentials_is_sent_none<R: Runtime>(rt: R) {
     for (scheme, tls) in [("http", false), ("http", true), ("socks5", false), ("socks5", true)] {
         let (emulator, id) = with_an_event();
@@ -314,9 +314,9 @@ pub async fn a_proxy_without_credentials_is_sent_none<R: Runtime>(rt: R) {
     }
 }
 
-/// What is said before the answer to CONNECT, or how it is said, stands in nobody's way: any number
-/// of interim responses (RFC 9110 §15.2), which are neither a refusal nor the tunnel; lines that
-/// end with LF alone, many fields, folded ones, a version of HTTP that is to come.
+/// What comes before the answer to CONNECT is passed over, and the answer's form is free: any
+/// number of interim responses (RFC 9110 §15.2) come before the tunnel, lines may end with LF
+/// alone, fields may be many and folded, and the version of HTTP may be one that is to come.
 pub async fn interim_responses_to_connect_are_passed<R: Runtime>(rt: R) {
     let (emulator, id) = with_an_event();
     let front = Front::start(emulator.address());
@@ -340,8 +340,8 @@ pub async fn interim_responses_to_connect_are_passed<R: Runtime>(rt: R) {
     }
 }
 
-/// Over a redirect to another origin, the proxy is told who we are on each hop, neither origin ever
-/// is told that, and the second one is not told the key.
+/// Over a redirect to another origin, the proxy learns our name on each hop, the origins learn
+/// nothing of it, and the second origin learns nothing of the key.
 pub async fn over_redirects_each_side_keeps_its_credentials<R: Runtime>(rt: R) {
     for (scheme, tls) in [("http", false), ("http", true), ("socks5", false), ("socks5", true)] {
         let [here, there] = [(), ()].map(|()| Emulator::start().expect("an emulator"));

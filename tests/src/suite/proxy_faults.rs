@@ -43,8 +43,9 @@ async fn errors<R: Runtime>(client: &Client<R>) -> Vec<Error> {
     errors
 }
 
-/// A proxy's URL that can't be one is an error when the client is built, and nobody is connected to
-/// in its place: a port that is none, and a password whose `#`, `/` or `?` ends the host.
+/// A proxy's URL that can't be one is an error when the client is built, so that another host is
+/// never taken for the proxy: a port that is none, and a password whose `#`, `/` or `?` ends the
+/// host.
 pub async fn a_proxy_s_url_that_can_t_be_one_is_an_error_at_once<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     for (url, wrong) in [
@@ -81,8 +82,8 @@ pub async fn a_refusal_of_a_port_says_what_is_usual<R: Runtime>(rt: R) {
     }
 }
 
-/// An answer to CONNECT that is no HTTP is refused as soon as that can be seen, though the proxy
-/// says nothing more and keeps the connection.
+/// An answer to CONNECT that is something else than HTTP is refused as soon as that can be seen,
+/// while the proxy is silent and keeps the connection.
 pub async fn an_answer_to_connect_that_is_none_is_refused_at_once<R: Runtime>(rt: R) {
     // The tunnel leads nowhere: after these bytes there is silence.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");

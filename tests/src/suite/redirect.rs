@@ -225,8 +225,8 @@ pub async fn from_https_to_http_the_key_stays_behind<R: Runtime>(rt: R) {
 }
 
 /// Scheme, host and port make an origin (RFC 9110 §4.3.1): the same address by another name is
-/// another one, and user information is no part of it. That is not sent, and no credentials are
-/// made of it.
+/// another origin. User information is apart from it, and is neither sent nor made into
+/// credentials.
 pub async fn an_origin_is_its_scheme_host_and_port<R: Runtime>(rt: R) {
     let pair = Pair::new(&rt);
     let [here, there] = [&pair.here, &pair.there].map(|emulator| emulator.address().port());

@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// Its threads end with their connections, and the one that accepts with the last test.
+/// A relay's threads end with their connections, and the thread that accepts ends with the last
+/// test.
 pub struct Relay {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
@@ -21,7 +22,7 @@ enum Manner {
     Saying(&'static str, SocketAddr),
     /// For HTTP what it writes, for SOCKS5 the last byte is the reply.
     Answer(&'static str),
-    /// Of SOCKS5: takes no user but known ones, and knows none.
+    /// Of SOCKS5: takes known users only, and knows none.
     RefuseUsers,
 }
 

@@ -1,5 +1,5 @@
-//! Responses that are odd and fine, and those that are odd and not: read, or named and not asked
-//! for again and again.
+//! Responses that are odd: those that are fine are read, and those that are not are named and asked
+//! for once.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -172,8 +172,8 @@ pub async fn chunk_extensions_lose_nothing<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut events, 300).await, due);
 }
 
-/// A response without `Date`, or with one that is none, gets the time of its receipt
-/// (RFC 9110 §6.6.1), so that a date in `Retry-After` says how long to wait, over each transport.
+/// A response whose `Date` is missing or no date gets the time of its receipt (RFC 9110 §6.6.1), so
+/// that a date in `Retry-After` says how long to wait, over each transport.
 pub async fn a_date_in_retry_after_needs_no_date_beside_it<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     for date in ["", "date: soon\r\n"] {

@@ -393,8 +393,8 @@ pub async fn a_kept_connection_that_was_closed_is_replaced<R: Runtime>(rt: R) {
 }
 
 /// A server closes a kept connection just as an idempotent call goes out on it: the call is sent
-/// again on a new one (RFC 9112 §9.3.1). One that is not idempotent is not; see
-/// `a_reply_that_is_cut_is_an_error`, and `retry::a_dead_connection_is_no_try`.
+/// again on a new one (RFC 9112 §9.3.1). Other calls are in `a_reply_that_is_cut_is_an_error`, and
+/// in `retry::a_dead_connection_is_no_try`.
 pub async fn an_idempotent_call_on_a_connection_that_dies_is_sent_again<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     stage.client.send(streams::list()).await.expect("a page");

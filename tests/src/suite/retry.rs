@@ -63,7 +63,7 @@ pub async fn a_post_that_may_have_been_received_is_made_once<R: Runtime>(rt: R) 
     }
 }
 
-/// Where no connection stood, nothing was sent, and any call is made again.
+/// Where no connection stood, the request is still here, and any call is made again.
 pub async fn a_post_that_was_not_sent_is_made_again<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let probe = Probe::new(rt);

@@ -188,8 +188,8 @@ pub async fn the_search_finds_what_it_looks_for<R: Runtime>(_: R) {
     }
 }
 
-/// Calls, their answers and their errors hold no key: not when they succeed, are refused, cut,
-/// redirected or late, and not where the service repeats the key.
+/// Calls, their answers and their errors are free of the key: where calls succeed, are refused,
+/// cut, redirected or late, and where the service repeats the key.
 pub async fn calls_tell_nobody_a_key<R: Runtime>(rt: R) {
     let emulator = emulator();
     let client = client(&rt, &emulator);
@@ -246,8 +246,9 @@ pub async fn calls_tell_nobody_a_key<R: Runtime>(rt: R) {
     heard.must_hold_no_canary(&["call", "exchange", "http.request.method"]);
 }
 
-/// Subscriptions over server-sent events and over WebSocket, by id, by URL and direct: neither the
-/// key, nor what goes to the user's own API, nor the secret of the signatures.
+/// Subscriptions over server-sent events and over WebSocket, by id, by URL and direct, keep three
+/// things to themselves: the key, what goes to the user's own API, and the secret of the
+/// signatures.
 pub async fn subscriptions_tell_nobody_a_key<R: Runtime>(rt: R) {
     let emulator = emulator();
     let client = client(&rt, &emulator);
@@ -337,8 +338,8 @@ fn echoes(key: &str) -> Vec<Fault> {
     faults
 }
 
-/// Whatever the key looks like, however the server spells it and whoever gave it to the client: it
-/// is in no error, and no id that is printed or traced.
+/// Whatever the key looks like, however the server spells it and whoever gave it to the client:
+/// errors and ids that are printed or traced are free of it.
 pub async fn what_a_server_says_again_of_a_key_is_told_to_nobody<R: Runtime>(rt: R) {
     let (heard, guard) = Heard::listen();
     for key in [KEY, LIVE_KEY, SECRET] {
@@ -384,8 +385,8 @@ pub async fn what_a_server_says_again_of_a_key_is_told_to_nobody<R: Runtime>(rt:
     ]);
 }
 
-/// Where no connection comes about, or credentials may not go: over TLS that is not trusted, and
-/// over plain http to another host.
+/// Where no connection comes about, or credentials must stay here: over TLS that is not trusted,
+/// and over plain http to another host.
 pub async fn a_connection_that_fails_tells_nobody_a_key<R: Runtime>(rt: R) {
     let emulator = emulator();
     let front = Front::start(emulator.address());

@@ -118,7 +118,7 @@ pub async fn a_key_in_the_url_is_the_only_one<R: Runtime>(rt: R) {
 
 // Where it starts
 
-/// Without a cursor and without `since`, it starts with what is the latest now.
+/// A subscription without a position starts with what is the latest now.
 pub async fn without_a_position_it_starts_with_the_latest<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -130,9 +130,9 @@ pub async fn without_a_position_it_starts_with_the_latest<R: Runtime>(rt: R) {
     assert_eq!((stage.queried("cursor"), stage.queried("since")), (vec![None], vec![None]));
 }
 
-/// It then has a position all the same, over both transports: what comes during an outage before
-/// the first event comes afterwards. That is the time of the first answer, and it stays so until an
-/// event has given a cursor.
+/// A subscription without an event has a position all the same, over both transports: what comes
+/// during an outage before the first event comes afterwards. The position is the time of the first
+/// answer, until an event has given a cursor.
 pub async fn what_comes_in_an_outage_before_the_first_event_comes<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for websocket in [false, true] {
@@ -167,8 +167,8 @@ pub async fn since_replays_what_came_after_it<R: Runtime>(rt: R) {
     assert_eq!(take_ids(&mut events, 3).await, log[2..]);
 }
 
-/// The cursor that one subscription was left at is where another goes on: nothing is lost and
-/// nothing comes twice, wherever the first one stopped.
+/// The cursor that one subscription was left at is where another goes on: each event comes once,
+/// wherever the first one stopped.
 pub async fn a_stored_cursor_resumes_in_another_subscription<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -326,7 +326,7 @@ pub async fn a_stream_that_is_deleted_ends_with_404_on_the_next_connect<R: Runti
     assert_eq!(error.status().map(|status| status.as_u16()), Some(404));
 }
 
-/// A client without a key sends none.
+/// A client without a key sends requests without one.
 pub async fn a_client_without_a_key_sends_none<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     emulator.inject(Fault::raw([frame("1", "1")]).then_stall());

@@ -51,7 +51,7 @@ pub async fn calls_work_over_tls<R: Runtime>(rt: R) {
     assert_eq!(probe.connects(), 1);
 }
 
-/// So do subscriptions: large events, and cuts, as over plain TCP.
+/// Subscriptions go over TLS, too: large events, and cuts, as over plain TCP.
 pub async fn subscriptions_work_over_tls<R: Runtime>(rt: R) {
     let (emulator, front) = behind_tls();
     let client = trusting(&rt, &emulator, &front);
@@ -109,8 +109,8 @@ pub async fn a_server_that_speaks_no_tls_is_a_loss<R: Runtime>(rt: R) {
     }
 }
 
-/// A server that finds nothing in common with us, as one with a key on P-521 does, would find
-/// nothing the next time: an error that says what may help, after one connect of each transport.
+/// A server that has nothing in common with us, as one with a key on P-521, would have nothing the
+/// next time: after one connect of each transport, an error says what may help.
 pub async fn a_server_with_nothing_in_common_ends_it<R: Runtime>(rt: R) {
     // What OpenSSL says then: a fatal alert, handshake_failure (RFC 8446 §6.2).
     let server = serving(|_, mut stream| {
@@ -160,8 +160,8 @@ pub async fn a_handshake_that_stalls_is_a_timeout_of_its_own<R: Runtime>(rt: R) 
     }
 }
 
-/// A handshake that breaks off, by an end or a reset, is no connection: nothing was sent on it, so
-/// any call is made again, and is made once.
+/// A handshake that breaks off, by an end or a reset, leaves the request here, so that any call is
+/// made again, and is made once.
 pub async fn a_handshake_that_breaks_off_is_no_connection<R: Runtime>(rt: R) {
     let (emulator, front) = behind_tls();
     let client = |breaks, retries| {

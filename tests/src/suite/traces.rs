@@ -145,8 +145,8 @@ pub async fn an_exchange_is_told_by_its_standard_names<R: Runtime>(rt: R) {
     }
 }
 
-/// Where there is no answer, the error's type is the failure's kind, or `timeout`; and a port that
-/// no URL names is its scheme's.
+/// Where the answer is missing, the error's type is the failure's kind, or `timeout`. Where the URL
+/// names no port, the port is the scheme's.
 pub async fn an_exchange_that_fails_is_told_by_its_kind<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let front = Front::start(emulator.address());

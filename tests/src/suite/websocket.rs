@@ -131,7 +131,8 @@ pub async fn the_caller_s_fields_go_with_each_handshake<R: Runtime>(rt: R) {
     assert!(stage.emulator.requests().is_empty());
 }
 
-/// A subprotocol is offered; one that was not answered for leaves the connection without.
+/// A subprotocol is offered; a server that leaves it out of its answer leaves the connection
+/// without.
 pub async fn subprotocols_are_offered<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -291,8 +292,8 @@ pub async fn a_message_that_is_no_event_is_handed_out_and_passed<R: Runtime>(rt:
 }
 
 /// A message over the limit is rejected, whatever its form, and the stream goes on behind it, as
-/// behind an event of an event stream. Its id is in the text, which nobody has read: the cursor
-/// moves past it with the next event.
+/// behind an event of an event stream. The message's id is in the text, which stays unread: the
+/// cursor moves past it with the next event.
 pub async fn a_message_over_the_limit_is_rejected_and_passed<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -394,8 +395,8 @@ pub async fn any_websocket_is_opened_used_and_closed<R: Runtime>(rt: R) {
     stage.emulator.until_connections(0).await;
 }
 
-/// What is sent goes out at once, without anybody asking what comes; and what the user sends is no
-/// reason not to read, however much the peer has to say before it listens.
+/// What is sent goes out at once, before the user asks what comes. The client reads on meanwhile,
+/// however much the peer has to say before it listens.
 pub async fn what_is_sent_goes_out_at_once<R: Runtime>(rt: R) {
     const MESSAGES: usize = 512;
     const LARGE: usize = 8 << 20;
@@ -475,7 +476,7 @@ fn read_frame(stream: &mut TcpStream) -> usize {
 
 // TLS
 
-/// Over TLS, with what the caller trusts; and not without.
+/// A WebSocket over TLS stands with what the caller trusts, and is refused otherwise.
 pub async fn websockets_work_over_tls<R: Runtime>(rt: R) {
     let stage = Stage::new(rt.clone());
     let id = stage.stream();

@@ -1,5 +1,5 @@
 //! WebSocket where something goes wrong: whatever it is, the sequence of events is that of the
-//! server's log, nothing lost and nothing twice; and the loss, or the end, says what it was.
+//! server's log, each event once; and the loss, or the end, says what it was.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ pub async fn a_server_that_answers_no_ping_is_left<R: Runtime>(rt: R) {
     );
 }
 
-/// One that answers is not, though nothing else comes.
+/// A peer that answers is alive, though all else is silent.
 pub async fn a_quiet_server_that_answers_pings_is_kept<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -153,8 +153,8 @@ pub async fn silence_over_websocket_is_a_loss<R: Runtime>(rt: R) {
     assert_eq!(received, stage.log(&id));
 }
 
-/// A server that is gone takes no pong any more: all that it said before is read all the same, the
-/// last word too, which may be that nobody shall come back.
+/// A server that is gone takes no pong any more. All that the server said before is read all the
+/// same, the last word too, which may say that clients shall stay away.
 pub async fn what_came_before_a_failed_write_is_read<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     for _ in 0..10 {
@@ -173,7 +173,7 @@ pub async fn what_came_before_a_failed_write_is_read<R: Runtime>(rt: R) {
     }
 }
 
-/// A flood of pings holds no event back, and loses no connection.
+/// In a flood of pings, events come on time and the connection stays.
 pub async fn a_flood_of_pings_does_not_hold_events_back<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -328,8 +328,8 @@ pub async fn a_response_that_opens_no_websocket_is_an_error<R: Runtime>(rt: R) {
     }
 }
 
-/// A refused upgrade: what may pass is asked again, never before `Retry-After`; what will not ends
-/// it, with status, message and the first bytes of the content.
+/// A refused upgrade: what may pass is asked again, after `Retry-After` at the earliest; anything
+/// else ends the subscription, with status, message and the first bytes of the content.
 pub async fn a_refused_upgrade_is_asked_again_where_it_may_pass<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -356,7 +356,7 @@ pub async fn a_refused_upgrade_is_asked_again_where_it_may_pass<R: Runtime>(rt: 
     }
 }
 
-/// No answer, a reset, or a head that does not come are losses.
+/// A missing answer, a reset, and a head that stays away are losses.
 pub async fn a_handshake_without_an_answer_is_a_loss<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
@@ -462,8 +462,8 @@ pub async fn next_over_websocket_that_loses_to_a_timer_loses_nothing<R: Runtime>
     assert_eq!(stage.take_impatiently(&mut events, &id, 20).await, stage.log(&id));
 }
 
-/// Before a reader that reads nothing for a while, nothing piles up here: the server is slowed
-/// down, and all of it comes once it is read.
+/// Before a reader that pauses, memory stays as it is: the server is slowed down, and all of it
+/// comes once it is read.
 pub async fn nothing_piles_up_before_a_slow_reader_of_a_websocket<R: Runtime>(rt: R) {
     let stage = Stage::new(rt.clone());
     let id = stage.stream();

@@ -207,8 +207,8 @@ fn a_malformed_event_is_handed_out_and_passed() {
     });
 }
 
-/// What is not asked for waits at the server: who reads nothing for longer than the silence that is
-/// accepted gets it all, over one connection.
+/// What the reader has not asked for waits at the server: a reader that pauses for longer than the
+/// silence that is accepted gets all of it, over one connection.
 #[test]
 fn a_slow_reader_slows_the_server_down() {
     on_a_thread(|| {

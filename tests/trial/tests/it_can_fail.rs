@@ -1,4 +1,4 @@
-//! A trial that nobody fails shows nothing: a driver with one vice breaks the rules about it.
+//! A trial that every driver passes shows little: a driver with one vice breaks the rules about it.
 
 use std::time::Duration;
 
