@@ -12,6 +12,7 @@ use crate::data;
 use crate::failure::Failure;
 use crate::output::{Output, code, print, reply};
 use crate::polling::{Polling, put};
+use crate::progress;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -168,10 +169,14 @@ async fn list(
     }
     let mut pages = client.pages(streams::list());
     let mut all = Vec::new();
+    let doing = progress::spinner();
+    doing.set_message("streams …");
     while all.len() < limit.unwrap_or(usize::MAX) {
         let Some(stream) = pages.next().await else { break };
         all.push(value(&stream?)?);
+        doing.set_message(format!("{} streams …", all.len()));
     }
+    doing.finish_and_clear();
     reply(&Value::Array(all), calling.output, COLUMNS)
 }
 

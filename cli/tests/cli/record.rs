@@ -8,14 +8,14 @@ use restless_emulator::{Fault, Recording};
 
 use crate::stage::{Run, Stage};
 
-/// A recording, served until it is dropped.
-struct Replay {
+/// The recording `feed.ndjson` of a stage, served until it is dropped.
+pub(crate) struct Replay {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Replay {
-    fn start(stage: &Stage, arguments: &[&str]) -> Self {
+    pub(crate) fn start(stage: &Stage, arguments: &[&str]) -> Self {
         let path = stage.path("feed.ndjson");
         let mut command = stage.command(&["replay"]);
         command.arg(path).args(arguments);

@@ -92,12 +92,18 @@ impl Run {
     }
 }
 
+/// Where the program is: another build of it than the tests' own, where RESTLESS_PROGRAM says so.
+pub(crate) fn binary() -> String {
+    std::env::var("RESTLESS_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_restless").to_owned())
+}
+
 /// The program, with none of this machine's settings.
 pub(crate) fn program(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_restless"));
+    let mut command = Command::new(binary());
     command.env_clear().env("HOME", home).env("NO_PROXY", "127.0.0.1");
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }
 
-const ORDERS: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+pub(crate) const ORDERS: &str =
+    r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;

@@ -1,6 +1,9 @@
 //! `restless streams` and `restless direct`.
 
-use crate::stage::Stage;
+use restless_emulator::Fault;
+
+use crate::stage::{ORDERS, Stage};
+use crate::terminal::{self, Terminal};
 
 #[test]
 fn a_stream_is_created_changed_started_stopped_and_deleted() {
@@ -52,6 +55,23 @@ fn a_stream_is_created_changed_started_stopped_and_deleted() {
     assert!(json(&["snippets", &id])["snippets"].is_object());
     assert_eq!(json(&["rm", "--yes", &id])["id"], id.as_str());
     assert!(!stage.emulator.ids().contains(&id));
+}
+
+#[test]
+fn on_a_terminal_a_long_list_says_how_far_it_is_and_the_line_is_gone_at_the_end() {
+    let stage = Stage::new();
+    for _ in 0..24 {
+        stage.emulator.add_stream(ORDERS).expect("a stream");
+    }
+    stage.emulator.inject(Fault::none().on_rest());
+    stage.emulator.inject(Fault::stall_head().on_rest());
+    let list = terminal::line(&stage.emulator, "streams ls -o json | grep -c createdAt");
+    let Some(terminal) = Terminal::start("list", &list) else { return };
+    terminal.until(|text| text.contains(" 20 streams …"));
+    // The second page is asked for again.
+    stage.emulator.disconnect_all();
+    let screen = terminal.until(|text| text.contains("after "));
+    assert_eq!(screen.lines().take(3).collect::<Vec<_>>(), ["before", "25", "after 0"], "{screen}");
 }
 
 #[test]

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use restless_emulator::Emulator;
 
+use crate::stage::binary;
+
 /// A terminal of 80 by 24, gone when it is dropped.
 pub(crate) struct Terminal {
     name: String,
 }
 
 /// No screen takes nearly as long.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 impl Terminal {
     /// `None`, and a line, where tmux is not installed.
@@ -42,6 +44,11 @@ impl Terminal {
 
     /// The screen, as soon as it is as it should be.
     pub(crate) fn until(&self, is_right: impl Fn(&str) -> bool) -> String {
+        self.within(LIMIT, is_right)
+    }
+
+    /// The same, where it may take another time.
+    pub(crate) fn within(&self, limit: Duration, is_right: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
         loop {
             let shown = Self::tmux(&self.name, &["capture-pane", "-p"]).expect("tmux");
@@ -49,7 +56,7 @@ impl Terminal {
             if is_right(&text) {
                 return text;
             }
-            assert!(start.elapsed() < LIMIT, "the screen stays so:\n{text}");
+            assert!(start.elapsed() < limit, "the screen stays so:\n{text}");
         }
     }
 }
@@ -69,6 +76,6 @@ pub(crate) fn line(emulator: &Emulator, arguments: &str) -> String {
         emulator.api_key(),
         emulator.api_base_url(),
         emulator.stream_base_url(),
-        env!("CARGO_BIN_EXE_restless"),
+        binary(),
     )
 }

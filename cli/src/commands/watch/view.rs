@@ -124,7 +124,12 @@ fn draw_document(frame: &mut Frame<'_>, feed: &Feed, scroll: usize, now: Instant
         }
         (None, None) => feed.name.clone(),
     };
-    let block = Block::new().borders(Borders::ALL).title(title);
+    let mut counts = format!("{} event{}", feed.events, if feed.events == 1 { "" } else { "s" });
+    if feed.rejected > 0 {
+        counts += &format!(", {} rejected", feed.rejected);
+    }
+    let counts = Line::from(counts).right_aligned();
+    let block = Block::new().borders(Borders::ALL).title(title).title_bottom(counts);
     let height = usize::from(block.inner(area).height);
     let lines = feed.document.text().map(|text| tree::lines(&text)).unwrap_or_default();
     let first = scroll.min(lines.len().saturating_sub(height));

@@ -50,6 +50,7 @@ fn feeds_document_figures_and_keys_fit_in_80_by_24() {
     assert!(rows[2].contains("│{2}"), "{rows:#?}");
     assert!(rows[3].contains("  items: [2]"), "{rows:#?}");
     assert!(rows[6].contains("  total: 30"), "{rows:#?}");
+    assert!(rows[13].ends_with("─3 events┘"), "{rows:#?}");
     assert!(rows[14].contains("events/s          3"), "{rows:#?}");
     assert!(rows[16].contains("upstream ms      42"), "{rows:#?}");
     assert!(rows[23].starts_with("q quit  p pause"), "{rows:#?}");
