@@ -10,7 +10,11 @@ pub fn document_patch(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Some((document, patch)) = text.split_once('\n') else { return };
     let read = |text: &str| serde_json::from_str::<Value>(text).ok();
-    let (Some(document), Some(patch)) = (read(document), read(patch)) else { return };
+    // A float that serde_json does not read as it was written is none for the twin: it would be
+    // another number with each reading.
+    let stays = |value: &Value| read(&value.to_string()).as_ref() == Some(value);
+    let read_whole = |text: &str| read(text).filter(stays);
+    let (Some(document), Some(patch)) = (read_whole(document), read_whole(patch)) else { return };
 
     let mut held = Document::new(PayloadMode::JsonPatch);
     let Some(full) = update(&document, json!("FULL_DATA")) else { return };
