@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::jetstream::kv::{CreateErrorKind, Entry, Operation, Store, UpdateErrorKind, Watch};
+use async_nats::jetstream::kv::{CreateErrorKind, Entry, Operation, Store, Watch};
 use async_nats::jetstream::stream::StorageType;
 use tokio::task::JoinSet;
 
 use super::bucket::Bucket;
-use super::{away, names};
+use super::{away, is_behind, names};
 use crate::SinkError;
 
 /// The bucket of leases, and what one worker knows of it and holds in it.
@@ -140,7 +140,7 @@ impl Leases {
                 Ok(revision) => {
                     self.held.insert(feed, Held { revision, until: now + self.span });
                 }
-                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                Err(error) if is_behind(&error) => {
                     // The server's answer may have been lost: the lease is then this worker's all
                     // the same.
                     match self.own(&feed).await {
@@ -199,7 +199,8 @@ impl Leases {
                     got.push(Arc::clone(feed));
                     room -= 1;
                 }
-                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
+                Err(error)
+                    if error.kind() == CreateErrorKind::AlreadyExists || is_behind(&error) => {}
                 // The server is away: the next turn asks again.
                 Err(_) => break,
             }

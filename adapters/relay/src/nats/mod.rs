@@ -13,11 +13,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream;
 use async_nats::jetstream::context::Context;
-use async_nats::jetstream::kv::{Store, UpdateErrorKind};
+use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, StorageType, Stream};
+use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
 
 use crate::{Batch, Position, Sink, SinkError, Stored};
@@ -43,10 +43,10 @@ pub use worker::{Worker, WorkerHandle};
 ///
 /// Each message is published with `Nats-Expected-Last-Subject-Sequence`, and that is the atomic
 /// step: the server takes the message only where the subject's last message is the one before it.
-/// Where the server says that another message is the last (10071), that message is read. The same
-/// record means that the record is stored, by this worker whose answer was lost, or by another one;
-/// any other record means that the feed was moved. A batch that breaks off in the middle has stored
-/// its beginning, with the position behind that.
+/// Where the server says that another message is the last (10071, or 10164 beside other messages on
+/// their way), that message is read. The same record means that the record is stored, by this
+/// worker whose answer was lost, or by another one; any other record means that the feed was moved.
+/// A batch that breaks off in the middle has stored its beginning, with the position behind that.
 ///
 /// A server from 2.12 on takes up to 1,000 messages as one atomic batch, with one answer for all of
 /// them; all are stored or none. The sink publishes so where the stream allows it. A stream that
@@ -209,7 +209,7 @@ impl Nats {
                     known.revision = revision;
                     return Ok(());
                 }
-                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                Err(error) if is_behind(&error) => {
                     let entry = format!("{}{key}", open.positions.prefix);
                     let entry = last_of(&open.positions.stream, &entry).await?;
                     known.revision = entry.as_ref().map_or(0, |entry| entry.sequence);
@@ -225,13 +225,18 @@ impl Nats {
 
     /// Returns the most bytes of content that a message may have here.
     fn most_content_bytes(&self) -> usize {
+        let most = self.most_message_bytes();
+        most.saturating_sub(MOST_HEADER_BYTES).max(most / 2)
+    }
+
+    /// Returns the most bytes that a message may have here, its headers among them.
+    fn most_message_bytes(&self) -> usize {
         let of_server = self.client.server_info().max_payload;
         let of_stream = self.open.as_ref().map(|open| open.stream.cached_info());
         let of_stream = of_stream.map(|info| info.config.max_message_size);
         let of_stream = of_stream.and_then(|most| usize::try_from(most).ok());
         let limits = [Some(of_server), of_stream].into_iter().flatten().filter(|most| *most > 0);
-        let most = limits.min().unwrap_or(1 << 20);
-        most.saturating_sub(MOST_HEADER_BYTES).max(most / 2)
+        limits.min().unwrap_or(1 << 20)
     }
 }
 
@@ -309,6 +314,24 @@ fn noted(value: &[u8]) -> Option<Position> {
     Some(Position::new(number.parse().ok()?, cursor))
 }
 
+/// Whether the server says that another message is the last of its subject. The second code is that
+/// of a server that has more messages of the subject on their way.
+fn is_behind(error: &(dyn Error + 'static)) -> bool {
+    let code = jetstream_error(error).map(jetstream::Error::error_code);
+    matches!(
+        code,
+        Some(
+            ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
+        )
+    )
+}
+
+/// What the server itself has answered.
+fn jetstream_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a jetstream::Error> {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.find_map(|error| error.downcast_ref())
+}
+
 /// A server that is away, busy or full comes back.
 fn away(what: &str, error: impl Error + Send + Sync + 'static) -> SinkError {
     SinkError::may_pass(format!("{what} NATS")).with_source(error)
@@ -326,7 +349,22 @@ impl fmt::Debug for Nats {
 
 #[cfg(test)]
 mod tests {
+    use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+    use async_nats::jetstream::kv::UpdateError;
+
     use super::*;
+
+    #[test]
+    fn both_codes_say_that_another_message_is_the_last() {
+        for (code, due) in [(10071, true), (10164, true), (10054, false)] {
+            let said = format!(r#"{{"code":400,"err_code":{code},"description":"no"}}"#);
+            let said: jetstream::Error = serde_json::from_str(&said).unwrap();
+            let error = PublishError::with_source(PublishErrorKind::Other, said);
+            assert_eq!(is_behind(&error), due, "{code}");
+            assert_eq!(is_behind(&UpdateError::from(error)), due, "{code}, of a bucket");
+        }
+        assert!(!is_behind(&PublishError::new(PublishErrorKind::TimedOut)));
+    }
 
     #[test]
     fn a_noted_position_comes_back() {

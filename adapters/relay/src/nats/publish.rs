@@ -1,16 +1,17 @@
 //! Publishing a batch, at the place in its subject where it belongs.
 
-use std::error::Error as _;
+use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
+use async_nats::jetstream::context::{PublishAckFuture, PublishError};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::{self, ErrorCode};
+use async_nats::{HeaderMap, Request};
 use bytes::Bytes;
+use serde_json::Value;
 
-use super::{CURSOR, DEAD, EVENT_ID, Known, Nats, SEQUENCE, away, header, last_of, names};
-use super::{Open, position_of};
+use super::{CURSOR, DEAD, EVENT_ID, Known, Nats, SEQUENCE, away, header, is_behind, names};
+use super::{Open, jetstream_error, last_of, position_of};
 use crate::{Batch, Content, Position, Record, SinkError, Stored};
 
 /// The most that is kept of a reason, in bytes before encoding.
@@ -24,6 +25,12 @@ const MOST_AT_ONCE: usize = 1000;
 const BATCH_ID: &str = "Nats-Batch-Id";
 const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
 const BATCH_COMMIT: &str = "Nats-Batch-Commit";
+
+/// How long a server may take to answer to an atomic batch, as long as to a message.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// What a message's headers may need beside its own: those of the place and of an atomic batch.
+const FENCE_BYTES: usize = 256;
 
 /// One message to publish.
 struct Message<'a> {
@@ -48,14 +55,20 @@ impl Nats {
         batch: &Batch,
         known: &mut Known,
     ) -> Result<Stored, SinkError> {
-        let (subject, most) = (self.subject(&batch.feed)?, self.most_content_bytes());
-        let client = self.client.clone();
+        let (subject, client) = (self.subject(&batch.feed)?, self.client.clone());
+        self.open().await?;
+        let (most, whole) = (self.most_content_bytes(), self.most_message_bytes());
         let open = self.open().await?;
         let mut messages = Vec::with_capacity(batch.records.len());
         for (index, (number, record)) in batch.numbered().enumerate() {
-            let message = Message::new(number, record, most);
-            if message.content.len() > most {
-                let what = format!("{} bytes, and NATS takes {most}", message.content.len());
+            let message = Message::new(number, record, most, whole);
+            // A server closes the connection of who sends it more than it takes.
+            let (content, headers) = (message.content.len(), message.header_bytes());
+            if content > most || content + headers > whole {
+                let what = format!(
+                    "{content} bytes and {headers} of headers, and NATS takes {most}, and {whole} \
+                     of both"
+                );
                 return Err(SinkError::record(index, what));
             }
             messages.push(message);
@@ -145,14 +158,14 @@ impl Open {
         }
         let mut headers = headers(commit, messages.len());
         headers.insert(BATCH_COMMIT, "1");
-        let content = commit.content.clone();
-        let sent = self.context.publish_with_headers(subject.to_owned(), headers, content);
-        match self.answer(subject, sent.await, commit).await? {
-            Ok(Published::Last(sequence)) => Ok(Some(sequence)),
-            Ok(Published::Moved) => Ok(None),
-            Err(error) if jetstream_error(&error).is_some() => Ok(None),
-            Err(error) => Err(away("publishing to", error)),
-        }
+        let request = Request::new().headers(headers).payload(commit.content.clone());
+        let answer = client.send_request(subject.to_owned(), request.timeout(Some(ANSWER))).await;
+        let answer = answer.map_err(|error| away("publishing to", error))?;
+        let name = &self.stream.cached_info().config.name;
+        // What is not answered as a batch may be stored in part, or twice over: the position is
+        // then to be read anew.
+        committed(&answer.payload, name, id, messages.len(), last)
+            .map_err(|why| SinkError::may_pass(format!("NATS answered to a batch {why}")))
     }
 
     /// What became of a message, which may have been stored before: then it is the subject's last.
@@ -168,24 +181,23 @@ impl Open {
         };
         Ok(match answer {
             Ok(stored) => Ok(Published::Last(stored.sequence)),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
-                match last_of(&self.stream, subject).await? {
-                    Some(last) if message.is(&last) => Ok(Published::Last(last.sequence)),
-                    Some(_) | None => Ok(Published::Moved),
-                }
-            }
+            Err(error) if is_behind(&error) => match last_of(&self.stream, subject).await? {
+                Some(last) if message.is(&last) => Ok(Published::Last(last.sequence)),
+                Some(_) | None => Ok(Published::Moved),
+            },
             Err(error) => Err(error),
         })
     }
 }
 
 impl<'a> Message<'a> {
-    /// Makes a message of a record, with at most `most` bytes of a dead letter's content.
-    fn new(number: u64, record: &'a Record, most: usize) -> Self {
+    /// Makes a message of a record, with at most `most` bytes of a dead letter's content, and
+    /// `whole` of the headers too.
+    fn new(number: u64, record: &'a Record, most: usize, whole: usize) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(SEQUENCE, number.to_string().as_str());
         let mut cursor = record.cursor.as_deref();
-        let content = match &record.content {
+        let mut content = match &record.content {
             Content::Event(event) => {
                 // An id that is longer than any cursor is in the content alone.
                 if let Some(id) = event.event_id().filter(|id| !id.is_empty() && id.len() <= 4096) {
@@ -199,13 +211,22 @@ impl<'a> Message<'a> {
                 let reason = letter.reason.char_indices();
                 let reason = reason.take_while(|(at, _)| *at < MOST_REASON_BYTES).map(|(_, c)| c);
                 headers.insert(DEAD, &*names::value(&reason.collect::<String>()));
-                letter.data.slice(..letter.data.len().min(most))
+                letter.data.clone()
             }
         };
         if let Some(cursor) = cursor {
             headers.insert(CURSOR, &*names::value(cursor));
         }
+        if record.event().is_none() {
+            let room = whole.saturating_sub(bytes_of(&headers) + FENCE_BYTES);
+            content.truncate(most.min(room));
+        }
         Self { number, record, headers, content }
+    }
+
+    /// Returns how many bytes its headers take at most.
+    fn header_bytes(&self) -> usize {
+        bytes_of(&self.headers) + FENCE_BYTES
     }
 
     /// Its headers, for a message that is to stand right behind the one with the sequence `last`.
@@ -225,13 +246,84 @@ impl<'a> Message<'a> {
     }
 }
 
-/// What the server itself has answered.
-fn jetstream_error(error: &PublishError) -> Option<&jetstream::Error> {
-    error.source().and_then(|source| source.downcast_ref())
+/// Returns how many bytes these headers are on the wire: a version, and a line for each.
+fn bytes_of(headers: &HeaderMap) -> usize {
+    let line = |name: &str, value: &str| name.len() + value.len() + ": \r\n".len();
+    let fields = headers.iter().flat_map(|(name, values)| {
+        let name: &str = name.as_ref();
+        values.iter().map(move |value| line(name, value.as_str()))
+    });
+    "NATS/1.0\r\n\r\n".len() + fields.sum::<usize>()
+}
+
+/// Reads the answer to an atomic batch of so many messages behind `last`: the sequence of the last,
+/// or `None` where the server has refused the batch and stored nothing of it.
+///
+/// # Errors
+///
+/// Where the answer is to something else than this batch.
+fn committed(
+    answer: &[u8],
+    stream: &str,
+    id: &str,
+    count: usize,
+    last: u64,
+) -> Result<Option<u64>, String> {
+    let answer: Value = serde_json::from_slice(answer).map_err(|_| "in no JSON".to_owned())?;
+    if answer.get("error").is_some_and(|error| !error.is_null()) {
+        return Ok(None);
+    }
+    let text = |name: &str| answer.get(name).and_then(Value::as_str);
+    let number = |name: &str| answer.get(name).and_then(Value::as_u64);
+    let sequence = number("seq").filter(|sequence| {
+        let least = u64::try_from(count).ok().and_then(|count| last.checked_add(count));
+        least.is_some_and(|least| *sequence >= least)
+    });
+    let is_whole = number("count").is_some_and(|it| usize::try_from(it) == Ok(count));
+    match sequence {
+        Some(sequence)
+            if is_whole && text("batch") == Some(id) && text("stream") == Some(stream) =>
+        {
+            Ok(Some(sequence))
+        }
+        _ => Err(format!("of {count} messages behind {last} otherwise: {answer}")),
+    }
 }
 
 /// Whether the server refused a message for its size.
 fn is_about_size(error: &PublishError) -> bool {
     let code = jetstream_error(error).map(jetstream::Error::error_code);
     code == Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_another_batch_moves_nothing() {
+        let read = |answer: &str| committed(answer.as_bytes(), "RESTLESS", "b", 3, 7);
+        let good = r#"{"stream":"RESTLESS","seq":12,"batch":"b","count":3}"#;
+        assert_eq!(read(good), Ok(Some(12)));
+        let refused = r#"{"error":{"code":400,"err_code":10071},"stream":"RESTLESS","seq":0}"#;
+        assert_eq!(read(refused), Ok(None));
+        for (what, from, to) in [
+            ("another stream", "RESTLESS", "OTHERS"),
+            ("fewer messages", "\"count\":3", "\"count\":2"),
+            ("another batch", "\"b\",", "\"c\","),
+            ("a sequence that has no room for it", "12", "9"),
+            ("a message, by a server that knows no batches", ",\"batch\":\"b\",\"count\":3", ""),
+            ("no JSON", "{", ""),
+        ] {
+            assert!(read(&good.replace(from, to)).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn headers_are_counted_as_they_are_on_the_wire() {
+        let mut headers = HeaderMap::new();
+        headers.insert("A", "bc");
+        headers.insert("D", "");
+        assert_eq!(bytes_of(&headers), "NATS/1.0\r\nA: bc\r\nD: \r\n\r\n".len());
+    }
 }

@@ -23,9 +23,27 @@ use crate::{Ended, Feed, Handle, Relay, RelayError, Sink, SinkError};
 /// are spread evenly, and move when a worker joins, leaves or dies: within two lease times after
 /// that each feed has its relay. A worker that can't renew its leases stops at their end.
 ///
-/// Leases only save work. The store's compare-and-set keeps the store right: two workers on one
-/// feed, by a clock that stands still or a network that is cut, store each event once. Any [`Sink`]
-/// is therefore good enough.
+/// # When a lease ends
+///
+/// A lease ends a lease's time after its last renewal. A worker that is killed renews nothing; a
+/// worker whose machine sleeps, or that is cut off from NATS, can't.
+///
+/// - The worker looks at its leases at each turn, four times in a lease's time, by a clock of its
+///   own. A relay whose lease has ended, or is another worker's, is dropped there: no later than
+///   half a lease's time after the end, for a renewal without an answer takes a turn. What that
+///   relay had read and not stored is dropped with it. The feed leaves
+///   [`feeds`](WorkerHandle::feeds), and the worker asks for the lease again once the server is
+///   there.
+/// - The server takes the lease away at its end. Another worker takes it within two turns, begins
+///   at the store's position, and goes on publishing from there.
+/// - Until the first worker has noticed, both publish; and a batch of a relay that was dropped may
+///   still be on its way. The fence is the store's, and knows no leases: each batch names the
+///   position that it stands behind. Of two batches behind one position the store takes one, and
+///   answers the other with [`Moved`](crate::Stored::Moved). The relay that is told so reads the
+///   position, and goes on behind it.
+///
+/// Leases therefore only save work. Two workers on one feed, by a clock that stands still or a
+/// network that is cut, store each event once, in any [`Sink`].
 ///
 /// ```no_run
 /// use restless_relay::nats::{Nats, Worker, async_nats};

@@ -17,12 +17,18 @@ pub(crate) struct Server {
 impl Server {
     /// Returns `None` where the server is missing: the test then says so and ends.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// Starts a server with this in its file of settings.
+    pub(crate) fn start_with(settings: &str) -> Option<Self> {
         let is_there = Command::new(PROGRAM).arg("--version").stdout(Stdio::null()).status();
         if !is_there.is_ok_and(|status| status.success()) {
             println!("nats-server is not installed here: not tried");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(SETTINGS), settings).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = run(&folder, address);
         let server = Self { folder, address, child };
@@ -90,12 +96,15 @@ impl Server {
 }
 
 const PROGRAM: &str = "nats-server";
+const SETTINGS: &str = "nats.conf";
 
 fn run(folder: &tempfile::TempDir, address: SocketAddr) -> Child {
     Command::new(PROGRAM)
         .args(["--addr", &address.ip().to_string(), "--port", &address.port().to_string()])
         .args(["--jetstream", "--store_dir"])
         .arg(folder.path())
+        .arg("--config")
+        .arg(folder.path().join(SETTINGS))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -201,6 +201,29 @@ async fn what_is_too_large_for_the_server_is_refused_here() {
     assert_eq!(sink.store(Arc::new(due)).await.unwrap(), Stored::Stored);
 }
 
+/// Headers count, too: such a server closes the connection of who sends it more, for ever.
+#[tokio::test]
+async fn headers_that_leave_no_room_on_a_small_server_make_a_dead_letter() {
+    let Some(server) = Server::start_with("max_payload: 20480") else { return };
+    let mut sink = server.sink().await;
+    sink.position("orders").await.unwrap();
+    let most = sink.most_record_bytes().unwrap();
+    // In a header each of its characters is six bytes.
+    let cursor = Some("é".repeat(2040));
+    let large = |id| record(id, &format!("\"{}\"", "x".repeat(most - 200)));
+    let fits = large(10);
+    let Content::Event(event) = large(11).content else { panic!() };
+    let over = Record::new(cursor.clone(), Content::Event(event));
+    let due = Batch::new("orders", Position::default(), vec![fits.clone(), over]);
+    let error = sink.store(Arc::new(due)).await.unwrap_err();
+    assert_eq!(error.record_index(), Some(1), "{error}");
+    let letter = DeadLetter::new(vec![b'x'; 100_000], "é".repeat(1000));
+    let dead = Record::new(cursor, Content::Dead(letter));
+    let due = Batch::new("orders", Position::default(), vec![fits, dead]);
+    assert_eq!(sink.store(Arc::new(due)).await.unwrap(), Stored::Stored);
+    assert_eq!(sink.position("orders").await.unwrap().sequence, 2);
+}
+
 #[tokio::test]
 async fn a_server_that_is_away_may_come_back() {
     let Some(mut server) = Server::start() else { return };
