@@ -124,8 +124,8 @@ pub(crate) async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, Broken> {
         .map_err(Into::into)
 }
 
-/// The request of an event stream: nothing that a browser's `EventSource` would not send, the key
-/// aside. `whole` is for a proxy that sends it on (RFC 9112 §3.2.2).
+/// Makes the request of an event stream: with what a browser's `EventSource` sends, and the key.
+/// `whole` is for a proxy that sends the request on (RFC 9112 §3.2.2).
 pub(crate) fn request(
     url: &Url,
     key: Option<&str>,

@@ -129,9 +129,15 @@ impl From<Error> for Failure {
     }
 }
 
-/// An error and its causes.
+/// An error and its causes, without those that the error before them has said already.
 pub(crate) fn causes(error: &dyn StdError) -> Vec<String> {
-    successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect()
+    let mut causes: Vec<String> = Vec::new();
+    for cause in successors(Some(error), |error| (*error).source()).map(ToString::to_string) {
+        if !causes.last().is_some_and(|last| last.ends_with(&cause)) {
+            causes.push(cause);
+        }
+    }
+    causes
 }
 
 #[cfg(test)]
@@ -142,5 +148,14 @@ mod tests {
     fn what_a_peer_said_is_one_line_and_never_steers_the_terminal() {
         let failure = Failure::message(3, "no\u{1b}[2J\nway").hint("wait");
         assert_eq!(failure.told(false), "restless: no\u{fffd}[2J way (wait)\n");
+    }
+
+    #[test]
+    fn a_cause_that_has_been_said_is_not_said_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("IO error: {0}")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("refused"));
+        assert_eq!(causes(&error), ["IO error: refused"]);
     }
 }

@@ -82,6 +82,9 @@ fn table(value: &Value, columns: &[&str]) -> String {
         }
         other => return cell(other) + "\n",
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     let lines = table.to_string();
     lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A line that is empty so far; on no terminal there is never one (`is_hidden`).
+/// Makes a line that is empty so far, and hidden where standard error is no terminal.
 pub(crate) fn line() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     // A template that can't be read would be a bug of ours, and its test's to find.

@@ -53,7 +53,7 @@ struct Profile {
     ca: Option<String>,
 }
 
-/// The profile that counts where neither flags, environment nor file name one.
+/// The profile that counts where flags, environment and file are silent.
 const DEFAULT_PROFILE: &str = "default";
 
 impl Settings {
@@ -161,13 +161,17 @@ fn profile(global: &Global) -> Result<(Profile, Option<String>), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
         Err(error) => return Err(Failure::new(2, path.display(), error)),
     };
-    let name = asked.clone().or(file.profile).unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
-    match file.profiles.get(&name) {
+    let named = asked.clone().or(file.profile);
+    let name = named.as_deref().unwrap_or(DEFAULT_PROFILE);
+    match file.profiles.get(name) {
         Some(profile) => {
             Ok((profile.clone(), Some(format!("profile {name} of {}", path.display()))))
         }
-        None if asked.is_some() => {
-            Err(Failure::message(2, format!("{}: no profile {name}", path.display())))
+        None if named.is_some() => {
+            let known: Vec<_> = file.profiles.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let path = path.display();
+            Err(Failure::message(2, format!("{path}: no profile {name:?}; there are: {known}")))
         }
         None => Ok((Profile::default(), None)),
     }

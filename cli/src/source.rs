@@ -38,8 +38,8 @@ pub(crate) struct Following {
     /// Start after this position: an event's id, or the `cursor` printed with an event
     #[arg(long, value_name = "C")]
     pub(crate) cursor: Option<String>,
-    /// Start at this time, in milliseconds since 1970, where there is no cursor; 0 is the first
-    /// event that the service keeps; without both, what comes from now on is shown
+    /// Start at this time, in milliseconds since 1970, unless a cursor is given; 0 is the first
+    /// event that the service keeps. The default is what comes from now on
     #[arg(long, value_name = "T")]
     pub(crate) since: Option<String>,
     /// End when the connection does, in place of connecting again

@@ -168,8 +168,8 @@ impl Source {
     }
 }
 
-/// The file, and what has come and is not written: a key may be split over two pieces, but not over
-/// two lines.
+/// The file, and the line that has come in part: a key may be split over two pieces, and stands in
+/// one line.
 struct Tape {
     file: Recorder<File>,
     held: Vec<u8>,
@@ -193,7 +193,7 @@ impl Tape {
                 self.bytes += bytes.len();
                 self.held.extend_from_slice(&bytes);
                 let ended = self.held.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-                // A line without an end is not kept for ever; no key is so long.
+                // A line without an end goes out some time; every key is shorter.
                 let is_too_long = self.held.len() > LONGEST_LINE;
                 let whole = ended.unwrap_or(if is_too_long { self.held.len() } else { 0 });
                 self.write(whole)

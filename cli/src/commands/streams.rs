@@ -45,7 +45,7 @@ enum Command {
         /// The streams' ids
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
-        /// Do not ask first; without a terminal this is needed
+        /// Do not ask first; outside of a terminal the flag is needed
         #[arg(long, short)]
         yes: bool,
     },

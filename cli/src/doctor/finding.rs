@@ -3,7 +3,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Good,
-    /// It works, and something about it is worth knowing.
+    /// The step's part of the way works, and something about the part is worth knowing.
     Note,
     Failed,
     /// A step before it, or an option, leaves nothing to try.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 /// What the times of a stream's pieces say.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Each block by itself: so many, and the longest time between two.
+    /// Each block came alone: so many blocks, and the longest time between two.
     Free { blocks: usize, longest: Duration },
-    /// So many heartbeats at once, which a service sends only after a silence.
+    /// So many heartbeats came at once; a service sends each only after a silence.
     Lump { heartbeats: usize },
     /// The last block is torn, and its rest did not come: so many bytes came until then.
     Torn { bytes: usize },

@@ -90,7 +90,7 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    /// Its kind alone: an address may hold a password.
+    /// Returns the kind of the store alone: an address may hold a password.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "sqlite",

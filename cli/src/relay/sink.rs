@@ -22,7 +22,7 @@ pub(super) enum Store {
     Postgres(Arc<Mutex<restless_relay::Postgres>>),
     #[cfg(feature = "nats")]
     Nats(Box<restless_relay::Nats>),
-    /// Of a build without any of them; there is no such value.
+    /// Stands for the stores in a build that has none.
     #[allow(dead_code, reason = "other builds have stores")]
     NotBuiltIn(Infallible),
 }

@@ -60,7 +60,12 @@ fn a_bad_configuration_says_where_and_prints_nothing_of_it() {
     assert!(!run.err.contains("rs_secret"), "{run:?}");
     let run = stage.run_with(&["config", "--profile", "no"], &[]);
     assert_eq!(run.status, Some(2), "{run:?}");
-    assert!(run.err.contains("no profile no"), "{run:?}");
+    assert!(run.err.contains("no profile \"no\"; there are: none"), "{run:?}");
+    // The file's own word counts as much.
+    std::fs::write(&config, "profile = \"no\"\n[profiles.a]\n[profiles.b]\n").unwrap();
+    let run = stage.run_with(&["config"], &[("RESTLESS_CONFIG", config.to_str().unwrap())]);
+    assert_eq!(run.status, Some(2), "{run:?}");
+    assert!(run.err.contains("no profile \"no\"; there are: a, b"), "{run:?}");
 }
 
 #[test]

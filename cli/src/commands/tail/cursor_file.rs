@@ -17,7 +17,7 @@ pub(super) struct CursorFile {
 }
 
 impl CursorFile {
-    /// Reads what is there; a file that is not there is no error.
+    /// Reads the file; a missing file is the same as an empty one.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let saved = match std::fs::read_to_string(path) {
             Ok(text) => Some(text.trim_end_matches('\n').to_owned()),

@@ -59,7 +59,7 @@ impl Printer {
         Ok(())
     }
 
-    /// Whether the document that is followed can't go on without a snapshot.
+    /// Whether the document that is followed waits for a snapshot.
     pub(super) fn wants_snapshot(&mut self) -> bool {
         match &mut self.document {
             Some(document) => document.wants_snapshot(),

@@ -1,4 +1,5 @@
-//! What the screen shows, and how events and keys change it. Knows no terminal and no clock.
+//! What the screen shows, and how events and keys change that. The terminal and the clock are
+//! elsewhere.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

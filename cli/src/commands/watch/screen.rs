@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    /// This test runs itself in a terminal, tmux, where it is installed, and panics there.
+    /// The test's program runs in tmux, where tmux is installed, and panics in that terminal.
     #[test]
     fn a_panic_gives_the_terminal_back() {
         const INSIDE: &str = "RESTLESS_TEST_PANIC";

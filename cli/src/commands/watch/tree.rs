@@ -16,7 +16,7 @@ pub(super) struct TreeLine {
     pub(super) place: String,
 }
 
-/// Lines beyond this are not made: no screen is so high, and a document may be of any size.
+/// Most lines that are made of a document, which may be of any size; every screen is lower.
 const MOST_LINES: usize = 5000;
 /// A value is shown up to here.
 const MOST_CHARS: usize = 400;

@@ -129,7 +129,7 @@ pub(super) async fn accepted(case: &mut Case) -> Finding {
     }
 }
 
-/// This machine's clock against the answer's `Date`.
+/// Compares the machine's clock with the answer's `Date`.
 pub(super) async fn clock(case: &mut Case) -> Finding {
     let Some(stream) = &case.stream else { return Finding::skipped("there is no answer") };
     let date = stream.response.headers().get(header::DATE).and_then(|value| value.to_str().ok());
@@ -153,7 +153,8 @@ pub(super) async fn clock(case: &mut Case) -> Finding {
 /// Targets up to this length are tried.
 const MOST: usize = 64 << 10;
 
-/// The longest URL that passes. Without a key each answer is a short refusal, and no stream.
+/// Looks for the longest URL that passes. Each answer to a request without a key is a short
+/// refusal.
 pub(super) async fn longest_url(case: &mut Case) -> Finding {
     if case.stream.is_none() && case.short.is_none() {
         return Finding::skipped("there is no answer");
@@ -199,7 +200,8 @@ async fn status_of(case: &Case, length: usize) -> Option<StatusCode> {
 /// How long a short answer may take.
 const SHORT: Duration = Duration::from_secs(5);
 
-/// The same place with a target of this length at the least. It names no stream that there is.
+/// Returns a URL of the same server with a target at least so long. The URL's stream does not
+/// exist.
 fn longer(url: &Url, length: usize) -> Url {
     let mut url = url.clone();
     url.set_query(Some("streamId=none&filler="));
