@@ -19,7 +19,8 @@
 //! refuses a value that can't work.
 //!
 //! What the service adds later goes into a builder's `field` or `fields`, or into the `query` of a
-//! list. A call that is made of an id alone lacks a body, and therefore such a method.
+//! list. A call that is made of an id alone lacks a body, and therefore such a method. A builder
+//! sends a body even where nothing was set: `{}`.
 
 mod checked;
 pub mod direct;
