@@ -32,6 +32,13 @@ pub fn scan(data: &[u8]) {
     assert_eq!(restless_scan::ascii(bytes), text);
     assert_eq!(scalar::ascii(bytes), text);
 
+    let memory = Bytes::copy_from_slice(bytes);
+    for chunk in memory.utf8_chunks() {
+        let valid = chunk.valid();
+        assert_eq!(restless_scan::shared(valid, &memory), valid);
+        assert_eq!(scalar::shared(valid, &memory), valid);
+    }
+
     for block in bytes.windows(16).filter_map(<[u8]>::first_chunk) {
         let stops = marks(block, is_stop);
         assert_eq!(restless_scan::string_stops(block), stops);

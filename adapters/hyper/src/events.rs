@@ -152,7 +152,7 @@ impl<R: Runtime> Events<R> {
         let polled = self.driver.poll_event(cx);
         if let Poll::Ready(Some(event)) = &polled {
             let _entered = self.driver.span().enter();
-            trace::happened(event, self.driver.now());
+            trace::happened(event, || self.driver.now());
         }
         if let Some(watched) = self.status.get().filter(|watched| watched.receiver_count() > 0) {
             let status = self.driver.machine.status();

@@ -139,6 +139,17 @@ pub fn ascii_shared(bytes: Bytes) -> Result<ByteString, Bytes> {
     chosen::ascii_shared(bytes)
 }
 
+/// Returns a text as a slice of the memory that the text lies in, without a copy and without a
+/// second look at its UTF-8.
+///
+/// # Panics
+///
+/// Where the text lies elsewhere.
+#[inline]
+pub fn shared(text: &str, memory: &Bytes) -> ByteString {
+    chosen::shared(text, memory)
+}
+
 /// Whether the inner range lies within the outer one.
 #[inline(always)]
 fn within(inner: &Range<usize>, outer: &Range<usize>) -> bool {

@@ -58,6 +58,17 @@ pub fn ascii_shared(bytes: Bytes) -> Result<ByteString, Bytes> {
     }
 }
 
+/// The twin of [`shared`](crate::shared).
+///
+/// # Panics
+///
+/// As that.
+#[inline]
+pub fn shared(text: &str, memory: &Bytes) -> ByteString {
+    let bytes = memory.slice_ref(text.as_bytes());
+    ByteString::try_from(bytes).unwrap_or_else(|_| text.into())
+}
+
 /// Appends a piece, and says whether it is ASCII.
 #[inline]
 pub(crate) fn append(to: &mut Vec<u8>, piece: &[u8]) -> bool {

@@ -44,6 +44,13 @@ fn check_slice(bytes: &[u8]) {
     assert_eq!(restless_scan::ascii(bytes), text);
     assert_eq!(scalar::ascii(bytes), text);
     let shared = Bytes::copy_from_slice(bytes);
+    for chunk in shared.utf8_chunks() {
+        let valid = chunk.valid();
+        for slice in [restless_scan::shared(valid, &shared), scalar::shared(valid, &shared)] {
+            assert_eq!(slice, valid);
+            assert!(valid.is_empty() || std::ptr::eq(slice.as_ptr(), valid.as_ptr()));
+        }
+    }
     for found in [restless_scan::ascii_shared(shared.clone()), scalar::ascii_shared(shared)] {
         assert_eq!(found.as_deref().ok(), text);
         assert!(found.is_ok() || found.is_err_and(|back| back == bytes));

@@ -75,12 +75,16 @@ impl StreamEvent {
     pub fn parse(text: impl Into<Bytes>, id: SseId<'_>) -> Result<Self, Error> {
         let text = shared_text(text.into())
             .map_err(|error| Error::NotUtf8 { offset: error.valid_up_to() })?;
-        Self::from_text(text, id)
+        Self::from_text(text, id).map_err(|(error, _)| error)
     }
 
-    /// Does the same for bytes that were checked for UTF-8.
-    pub(crate) fn from_text(text: ByteString, id: SseId<'_>) -> Result<Self, Error> {
-        let envelope = Envelope::parse(&text)?;
+    /// Does the same for bytes that were checked for UTF-8. A text that is no event comes back with
+    /// the error.
+    pub(crate) fn from_text(text: ByteString, id: SseId<'_>) -> Result<Self, (Error, ByteString)> {
+        let envelope = match Envelope::parse(&text) {
+            Ok(envelope) => envelope,
+            Err(error) => return Err((error, text)),
+        };
         let parts = envelope.parts();
         let in_json = envelope.event_id().filter(|id| !id.is_empty());
         let is_left_over = matches!((id, &in_json), (SseId::Leftover(_), None));
@@ -112,6 +116,11 @@ impl StreamEvent {
     /// Returns the payload as a slice of the bytes that arrived, and keeps those bytes alive.
     pub fn data_bytes(&self) -> Option<Bytes> {
         self.data().map(|data| self.text.slice_ref(data.get()).into_bytes())
+    }
+
+    /// Returns the whole text as it arrived.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.text.into_bytes()
     }
 
     /// Returns what went wrong, for an error event. The service may leave the detail out.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::last_event_id::LastEventId;
 
@@ -50,6 +51,12 @@ impl<'a> Event<'a> {
     pub fn data_bytes(&self) -> Bytes {
         let data = self.data.as_bytes();
         self.holder.map_or_else(|| Bytes::copy_from_slice(data), |holder| holder.slice_ref(data))
+    }
+
+    /// Returns the same as a text, which the decoder has checked.
+    pub(crate) fn text(&self) -> ByteString {
+        self.holder
+            .map_or_else(|| self.data.into(), |holder| restless_scan::shared(self.data, holder))
     }
 
     /// Returns the last event ID as of this event's dispatch, which an earlier block may have set;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use http::HeaderMap;
 
 use super::event::{Item, RejectReason, Rejected};
@@ -323,9 +324,8 @@ fn from_sse(sse: &sse::Event<'_>, signer: Option<&Signer>) -> Option<Fed> {
     let leftover = || SseId::Leftover(sse.last_event_id());
     let id = sse.id().map_or_else(leftover, SseId::Own);
     let ours = matches!(sse.event_type(), "message" | "update" | "error");
-    let (data, name) = (sse.data_bytes(), if ours { Name::Ours } else { Name::Other });
-    let event = StreamEvent::parse(data.clone(), id);
-    item_of(data, event, id, signer, name)
+    let name = if ours { Name::Ours } else { Name::Other };
+    item_of(read(sse.text(), id), id, signer, name)
 }
 
 /// Whether an event of an event stream bears a name of the service's.
@@ -341,27 +341,25 @@ fn from_message(message: Message<'static>, signer: Option<&Signer>) -> Option<Fe
         return None;
     }
     let id = SseId::None;
-    let (data, event) = match message {
-        Message::Text(text) => {
-            let text = text.into_string();
-            (text.as_bytes().clone(), StreamEvent::from_text(text, id))
-        }
+    let event = match message {
+        Message::Text(text) => read(text.into_string(), id),
         Message::Binary(payload) => {
             let data = payload.into_bytes();
-            (data.clone(), StreamEvent::parse(data, id))
+            StreamEvent::parse(data.clone(), id).map_err(|error| (error, data))
         }
     };
-    item_of(data, event, id, signer, Name::Ours)
+    item_of(event, id, signer, Name::Ours)
 }
 
-/// Makes an item of what was read of these bytes.
-fn item_of(
-    data: Bytes,
-    event: Result<StreamEvent, event::Error>,
-    id: SseId<'_>,
-    signer: Option<&Signer>,
-    name: Name,
-) -> Option<Fed> {
+/// An event, or the bytes that are none.
+type Event = Result<StreamEvent, (event::Error, Bytes)>;
+
+fn read(text: ByteString, id: SseId<'_>) -> Event {
+    StreamEvent::from_text(text, id).map_err(|(error, text)| (error, text.into_bytes()))
+}
+
+/// Makes an item of what was read.
+fn item_of(event: Event, id: SseId<'_>, signer: Option<&Signer>, name: Name) -> Option<Fed> {
     let own_id = || match id {
         SseId::Own(id) => Some(id.to_owned()),
         SseId::None | SseId::Leftover(_) => None,
@@ -369,7 +367,7 @@ fn item_of(
     let event = match event {
         Ok(event) => event,
         Err(_) if name == Name::Other => return None,
-        Err(error) => {
+        Err((error, data)) => {
             let rejected = Rejected { data, id: own_id(), reason: error.into() };
             return Some(Fed::Item(Item::Rejected(rejected)));
         }
@@ -385,6 +383,7 @@ fn item_of(
         Err(error) => {
             // Nothing in the text is to be trusted, the time least of all: a wrong time could skip
             // years.
+            let data = event.into_bytes();
             Item::Rejected(Rejected { data, id: own_id(), reason: error.into() })
         }
     }))

@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use restless_scan::shared;
 
 use crate::text::shared_text;
 
@@ -102,9 +103,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Returns the text for a caller who keeps it. A slice of the input is checked for UTF-8 again
-    /// as it becomes a text in shared memory, which takes about as long as a copy: to skip the
-    /// check would take unsafe code, which this crate forbids.
+    /// Returns the text for a caller who keeps it: a slice of the input shares the input's memory.
     pub fn into_owned(self) -> Text<'static> {
         Text(Characters::Owned(self.into_string()))
     }
@@ -117,12 +116,6 @@ impl<'a> Text<'a> {
             Characters::Owned(text) => text,
         }
     }
-}
-
-/// Returns a text as a slice of the memory that the text lies in.
-fn shared(text: &str, memory: &Bytes) -> ByteString {
-    // The text was checked, so that the copy is never made.
-    shared_text(memory.slice_ref(text.as_bytes())).unwrap_or_else(|_| text.into())
 }
 
 /// Clones an owned text or a slice of the input by sharing its memory, and copies any other text.

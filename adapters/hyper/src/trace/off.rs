@@ -42,4 +42,4 @@ impl Span {
     pub(crate) fn ended(&self, _: &End) {}
 }
 
-pub(crate) fn happened(_: &Event, _: Instant) {}
+pub(crate) fn happened(_: &Event, _: impl FnOnce() -> Instant) {}

@@ -79,8 +79,8 @@ impl Span {
     }
 }
 
-/// What a subscription tells its user.
-pub(crate) fn happened(event: &Event, now: Instant) {
+/// What a subscription tells its user. The clock is asked where the time is told.
+pub(crate) fn happened(event: &Event, now: impl FnOnce() -> Instant) {
     match event {
         Event::Opened(opened) => info!(
             cursor = opened.cursor.as_deref().map(redacted),
@@ -109,7 +109,7 @@ pub(crate) fn happened(event: &Event, now: Instant) {
         ),
         Event::Lost(lost) => warn!(
             attempt = lost.attempt,
-            retry_in = ?lost.retry_at.saturating_duration_since(now),
+            retry_in = ?lost.retry_at.saturating_duration_since(now()),
             error = %Chain(&lost.reason),
             "lost"
         ),
