@@ -10,7 +10,7 @@ use super::memory;
 const WITHIN: &str = "RESTLESS_WITHIN_CALLGRIND";
 
 /// Bytes of each attack: with three sizes, what is the same for each of them falls out.
-const SIZES: [usize; 3] = [128, 256, 512];
+const SIZES: [usize; 3] = [256, 512, 1024];
 
 /// Twice the bytes take twice the work, where it is linear, and four times the work where each
 /// piece begins anew.
