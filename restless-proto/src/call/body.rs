@@ -40,8 +40,8 @@ impl Body {
         self.fields.get(name).is_some_and(|value| !matches!(value.get(), "null" | "\"\""))
     }
 
-    /// Sets a field in its place, by its name on the wire, which is in camelCase. A value that can't
-    /// be JSON is remembered as the body's error.
+    /// Sets a field in its place, by its name on the wire, which is in camelCase. A value that
+    /// can't be JSON is remembered as the body's error.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Serialize) {
         self.insert(name, name.to_owned(), &value);
     }
