@@ -83,14 +83,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     };
     doing.finish_and_clear();
     tape.finish().map_err(written)?;
-    match why {
-        Some(Over::Refused(failure)) => Err(failure),
-        Some(Over::Ended(why)) => {
-            note(&why);
-            Ok(())
-        }
-        None => Ok(()),
+    if let Some(why) = why {
+        note(&why);
     }
+    Ok(())
 }
 
 impl Args {
@@ -109,7 +105,13 @@ impl Args {
             case.url = Url::parse(&url).map_err(Failure::usage)?;
         }
         if self.ws {
-            return case.reach_websocket().await.map(Box::new).map(Source::WebSocket);
+            let mut socket = case.reach_websocket().await?;
+            // A file that is there already is not overwritten for a feed that is refused.
+            return match socket.next().await {
+                Some(Event::Open(_)) => Ok(Source::WebSocket(Box::new(socket))),
+                Some(Event::Failed(error)) => Err(error.into()),
+                _ => Err(Failure::message(4, "there is no answer")),
+            };
         }
         let response = case.reach().await?;
         if response.status() != StatusCode::OK {
@@ -133,21 +135,14 @@ enum Came {
     Heartbeat,
 }
 
-/// Why nothing more comes.
-enum Over {
-    Ended(String),
-    Refused(Failure),
-}
-
 impl Source {
-    async fn next(&mut self) -> Result<Came, Over> {
+    /// Waits for what comes next; the error is why nothing more comes.
+    async fn next(&mut self) -> Result<Came, String> {
         let socket = match self {
             Self::Sse(response) => {
-                return piece(response).await.map(Came::Bytes).map_err(|end| {
-                    Over::Ended(match end {
-                        End::Clean => "the server ended the stream".to_owned(),
-                        End::Cut => "the connection was cut".to_owned(),
-                    })
+                return piece(response).await.map(Came::Bytes).map_err(|end| match end {
+                    End::Clean => "the server ended the stream".to_owned(),
+                    End::Cut => "the connection was cut".to_owned(),
                 });
             }
             Self::WebSocket(socket) => socket,
@@ -157,14 +152,14 @@ impl Source {
                 Event::Message(Message::Text(text)) => return Ok(Came::Message(text.to_string())),
                 Event::Ping(_) => return Ok(Came::Heartbeat),
                 Event::TooLarge(error) => note(&format!("left out: {}", causes(&error).join(": "))),
-                Event::Failed(error) => return Err(Over::Refused(error.into())),
-                Event::Closed(closed) => return Err(Over::Ended(closed.to_string())),
+                Event::Failed(error) => return Err(causes(&error).join(": ")),
+                Event::Closed(closed) => return Err(closed.to_string()),
                 // No event of a feed is binary.
                 Event::Message(Message::Binary(_)) => note("left out: a binary message"),
                 _ => {}
             }
         }
-        Err(Over::Ended("the connection is over".to_owned()))
+        Err("the connection is over".to_owned())
     }
 }
 

@@ -117,9 +117,11 @@ fn what_is_refused_or_cannot_be_written_is_told() {
     let stage = Stage::new();
     for flags in [&[][..], &["--ws"]] {
         let path = stage.path("feed.ndjson");
+        std::fs::write(&path, "a recording").expect("written");
         let mut command = stage.command(&["record"]);
         command.arg(&path).arg(stage.emulator.sse_url("none")).args(flags);
         let run = stage.finish(command, b"");
+        assert_eq!(std::fs::read_to_string(&path).expect("a file"), "a recording", "{run:?}");
         assert_eq!(run.status, Some(if flags.is_empty() { 4 } else { 3 }), "{run:?}");
         assert!(run.err.contains("404"), "{run:?}");
     }
