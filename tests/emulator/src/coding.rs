@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, header};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
     /// `br`
+    #[cfg(feature = "brotli")]
     Brotli,
     /// `deflate`, in the zlib format
     Deflate,
@@ -35,6 +36,7 @@ impl Coding {
                 let (name, weight) = one.split_once(';').unwrap_or((one, ""));
                 let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
                 let coding = match name.trim().to_ascii_lowercase().as_str() {
+                    #[cfg(feature = "brotli")]
                     "br" => Self::Brotli,
                     "deflate" => Self::Deflate,
                     "gzip" | "x-gzip" => Self::Gzip,
@@ -48,6 +50,7 @@ impl Coding {
     /// Returns the coding as `Content-Encoding` has it.
     pub(crate) fn field(self) -> HeaderValue {
         HeaderValue::from_static(match self {
+            #[cfg(feature = "brotli")]
             Self::Brotli => "br",
             Self::Deflate => "deflate",
             Self::Gzip => "gzip",
@@ -57,6 +60,7 @@ impl Coding {
 
 /// Codes one content, piece by piece.
 pub(crate) enum Coder {
+    #[cfg(feature = "brotli")]
     Brotli(Box<brotli::CompressorWriter<Vec<u8>>>),
     Deflate(ZlibEncoder<Vec<u8>>),
     Gzip(GzEncoder<Vec<u8>>),
@@ -65,6 +69,7 @@ pub(crate) enum Coder {
 impl Coder {
     pub(crate) fn new(coding: Coding) -> Self {
         match coding {
+            #[cfg(feature = "brotli")]
             // Quality 5 of 11, and a window of 64 KiB: more would cost more than it saves here.
             Coding::Brotli => {
                 Self::Brotli(Box::new(brotli::CompressorWriter::new(Vec::new(), 4096, 5, 16)))
@@ -77,12 +82,14 @@ impl Coder {
     /// Codes and flushes this piece, so that it can be read before the next piece comes.
     pub(crate) fn code(&mut self, piece: &[u8]) -> Vec<u8> {
         match self {
+            #[cfg(feature = "brotli")]
             Self::Brotli(writer) => flushed(writer.as_mut(), piece),
             Self::Deflate(writer) => flushed(writer, piece),
             Self::Gzip(writer) => flushed(writer, piece),
         }
         .expect("a vector takes what is written to it");
         std::mem::take(match self {
+            #[cfg(feature = "brotli")]
             Self::Brotli(writer) => writer.get_mut(),
             Self::Deflate(writer) => writer.get_mut(),
             Self::Gzip(writer) => writer.get_mut(),
@@ -92,6 +99,7 @@ impl Coder {
     /// Returns what ends the coding.
     pub(crate) fn finish(self) -> Vec<u8> {
         match self {
+            #[cfg(feature = "brotli")]
             Self::Brotli(writer) => Ok(writer.into_inner()),
             Self::Deflate(writer) => writer.finish(),
             Self::Gzip(writer) => writer.finish(),
@@ -108,6 +116,7 @@ fn flushed(writer: &mut impl Write, piece: &[u8]) -> std::io::Result<()> {
 impl fmt::Debug for Coder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            #[cfg(feature = "brotli")]
             Self::Brotli(_) => "br",
             Self::Deflate(_) => "deflate",
             Self::Gzip(_) => "gzip",
@@ -123,6 +132,7 @@ mod tests {
     fn the_first_known_coding_that_is_not_refused_is_taken() {
         for (asked, due) in [
             ("gzip, deflate, br", Some(Coding::Gzip)),
+            #[cfg(feature = "brotli")]
             ("zstd, BR;q=0.5, gzip", Some(Coding::Brotli)),
             ("gzip;q=0, deflate", Some(Coding::Deflate)),
             ("identity, *", None),
