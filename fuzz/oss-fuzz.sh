@@ -7,6 +7,8 @@ root=${RESTLESS:-$SRC/restless}
 cd "$root"
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
+# Linked as one, a release loses what counts coverage.
+export CARGO_PROFILE_RELEASE_LTO=false
 cargo fuzz build --fuzz-dir fuzz --features libfuzzer -O --debug-assertions
 
 programs=$(rustc -vV | sed -n 's/^host: //p')/release

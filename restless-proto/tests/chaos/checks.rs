@@ -176,7 +176,7 @@ impl Checks {
             entry.is_silent(it.form) || order.is_some_and(|order| order.drops(entry, it.form))
         };
         let behind = exchange.into_iter().flat_map(|it| {
-            it.served[..it.arrived()].iter().skip(it.handed_out).take_while(is_dropped)
+            it.served[..it.may_have_arrived()].iter().skip(it.handed_out).take_while(is_dropped)
         });
         let mut silent = behind.filter(|it| log[it.number].is_silent(it.form));
         let known = silent.find(|it| cursor == Some(log[it.number].cursor().as_str())).copied();
@@ -304,7 +304,7 @@ impl Checks {
         if self.closed_by_user {
             return Err("an item after the user has closed it".to_owned());
         }
-        let arrived = exchange.arrived();
+        let arrived = exchange.may_have_arrived();
         let (next, form) = loop {
             let Some(sent) = exchange.served[..arrived].get(exchange.handed_out) else {
                 return Err(format!("{item:?} is nothing that has come"));
@@ -325,7 +325,9 @@ impl Checks {
             order.item(next, form, self.stored.as_deref())?;
         }
         self.handed_out.push(next.number);
-        self.stored = Some(next.cursor());
+        if next.is_event(form) || next.moves(&self.setting) {
+            self.stored = Some(next.cursor());
+        }
         Ok(())
     }
 

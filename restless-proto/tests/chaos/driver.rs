@@ -9,12 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::model::PayloadMode;
+use restless_proto::signature::Signer;
 use restless_proto::subscription::{
-    Continuity, Document, Event, GapReason, Item, SubscriptionMachine,
+    Continuity, Document, Event, GapReason, Item, RejectReason, SubscriptionMachine,
 };
 use restless_proto::ws::{self, FrameHeader, Opcode};
 use restless_proto::{ApiKey, CredentialsError, Entropy, Instant, Service, Subscription};
 
+use super::bounds;
 use super::checks::Checks;
 use super::log::{self, Entry, Form, Ms, START, unix_ms};
 use super::memory;
@@ -243,8 +245,11 @@ impl<'a> Run<'a> {
         self.asked = false;
         self.note(|| short(event));
         self.count(match event {
-            Event::Item(item) if item.event().is_some() => "event",
-            Event::Item(_) => "rejected",
+            Event::Item(Item::Event(_)) => "event",
+            Event::Item(Item::Rejected(it)) => match it.reason {
+                RejectReason::Signature(_) => "tampered",
+                _ => "rejected",
+            },
             Event::Lost(_) => "lost",
             Event::Unanswered => "unanswered",
             Event::Ended(ended) => match ended {
@@ -370,7 +375,7 @@ impl<'a> Run<'a> {
 
     /// Waits for what is first: what comes, a key, or the deadline.
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Turn, String> {
-        memory::within_bounds(self.held_before + self.wire)?;
+        bounds::within_bounds(self.held_before + self.wire)?;
         let cursor = self.machine.cursor();
         self.checks.moves_to(self.exchange.as_ref(), cursor, &self.log)?;
         self.waits += 1;
@@ -543,7 +548,8 @@ impl<'a> Run<'a> {
         let last = self.log.iter().rev().find(|it| !it.is_silent(Form::Own)).map(|it| it.number);
         let none_left = exchange.served.iter().all(|it| self.log[it.number].is_silent(it.form));
         // A whole document is still to come.
-        let waits = self.held.is_some() && self.checks.stored.is_none() && !none_left;
+        let is_new = self.checks.stored.is_none() && exchange.handed_out == 0;
+        let waits = self.held.is_some() && is_new && !none_left;
         // What is dropped as repeated may lie behind what was handed out last.
         let seen = &self.checks.handed_out;
         let newest =
@@ -563,7 +569,9 @@ impl<'a> Run<'a> {
             Start::Cursor(number) => Some(number + 1),
             Start::Since(number) => Some(number),
         };
-        let seen: &[usize] = &self.checks.handed_out;
+        let mut seen: Vec<usize> = self.checks.handed_out.clone();
+        // What is rejected without an id comes again.
+        seen.dedup_by(|a, b| a == b && !self.log[*a].moves(&self.script.setting));
         // A machine that had no cursor to start at starts at whatever is the present then.
         if !self.script.is_honest() || self.checks.began_anew {
             return Ok(());
@@ -632,6 +640,12 @@ fn start(
     }
     if let Some(cursor) = cursor {
         subscription = subscription.cursor(cursor);
+    }
+    if script.setting.coding.is_some() {
+        subscription = subscription.accept_encoding(true);
+    }
+    if script.setting.signed {
+        subscription = subscription.verify(Signer::new(log::SECRET));
     }
     if script.setting.continuity {
         subscription = subscription.continuity();

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use restless_proto::subscription::Item;
+use restless_proto::signature::Signer;
+use restless_proto::subscription::{Item, RejectReason};
 
 use super::script::{Ids, Payload, Setting, Transport};
 
@@ -22,6 +23,8 @@ pub(crate) enum Kind {
     Event,
     /// An event that says that the API answered with an error.
     Error,
+    /// An update whose signature is another's.
+    Tampered,
     /// What reads as none, with an id: it is handed out as rejected, and passed.
     Malformed,
     /// A block of an id without data: the cursor moves, and the user gets nothing.
@@ -47,7 +50,12 @@ pub(crate) struct Entry {
     data: String,
     /// What the server has from then on, where it has a document.
     pub(crate) document: String,
+    /// Of the data and of the document, where they are signed.
+    signatures: Option<[String; 2]>,
 }
+
+/// What events are signed with, where they are.
+pub(crate) const SECRET: &str = "whsec_of_a_test";
 
 pub(crate) fn unix_ms(at: Ms) -> u64 {
     ORIGIN_UNIX_MS + at
@@ -55,11 +63,13 @@ pub(crate) fn unix_ms(at: Ms) -> u64 {
 
 pub(crate) fn write(setting: &Setting) -> Vec<Entry> {
     let odd = setting.ids != Ids::None && setting.transport == Transport::EventStream;
+    let signer = Signer::new(SECRET);
     let mut document = Known { last: Vec::new(), n: -1, was: -1 };
     (0..setting.entries)
         .map(|number| {
             let kind = match number % 7 {
                 3 if odd => Kind::Malformed,
+                4 if setting.signed => Kind::Tampered,
                 5 if odd => Kind::IdAlone,
                 6 => Kind::Error,
                 _ => Kind::Event,
@@ -74,7 +84,7 @@ pub(crate) fn write(setting: &Setting) -> Vec<Entry> {
                 Ids::Numbers => Some(format!("{}", 1000 + number)),
             };
             let mut patch = String::new();
-            if matches!(kind, Kind::Event | Kind::Malformed) {
+            if matches!(kind, Kind::Event | Kind::Malformed | Kind::Tampered) {
                 patch = document.count(number as i64, setting.payload == Payload::Tested);
             }
             let data = match setting.payload {
@@ -82,7 +92,12 @@ pub(crate) fn write(setting: &Setting) -> Vec<Entry> {
                 Payload::Full => document.text(),
                 Payload::Tested | Payload::Blind => patch,
             };
-            Entry { number, kind, at, id, data, document: document.text() }
+            let document = document.text();
+            let signatures = setting.signed.then(|| {
+                let signed = if kind == Kind::Event { &data } else { "\"another\"" };
+                [signed, &document].map(|text| signer.sign(text).unwrap().to_string())
+            });
+            Entry { number, kind, at, id, data, document, signatures }
         })
         .collect()
 }
@@ -139,6 +154,18 @@ impl Entry {
         self.id.clone().unwrap_or_else(|| unix_ms(self.at).to_string())
     }
 
+    /// Whether it is an event where it comes in this form, or is rejected.
+    pub(crate) fn is_event(&self, form: Form) -> bool {
+        form == Form::Snapshot || !matches!(self.kind, Kind::Malformed | Kind::Tampered)
+    }
+
+    /// Whether it moves the position where it is rejected: by an id beside its text, which nobody
+    /// has vouched for.
+    pub(crate) fn moves(&self, setting: &Setting) -> bool {
+        self.is_event(Form::Own)
+            || (self.id.is_some() && setting.transport == Transport::EventStream)
+    }
+
     /// Whether nothing is handed out of it, which moves the position all the same.
     pub(crate) fn is_silent(&self, form: Form) -> bool {
         self.kind == Kind::IdAlone && form == Form::Own
@@ -161,6 +188,15 @@ impl Entry {
         };
         let mut json =
             format!(r#"{{"type":"{kind}","meta":{{"timestamp":"{time}"{fallback}}},{data}"#);
+        match (&self.signatures, form) {
+            (Some([_, of_all]), Form::Snapshot) => {
+                let _ = write!(json, r#","signature":"{of_all}""#);
+            }
+            (Some([own, _]), Form::Own) if self.kind != Kind::Error => {
+                let _ = write!(json, r#","signature":"{own}""#);
+            }
+            _ => {}
+        }
         if let (true, Some(id)) = (with_id, &self.id) {
             let _ = write!(json, r#","event_id":"{id}""#);
         }
@@ -204,7 +240,13 @@ impl Entry {
                 event.data().map(|data| data.get()) == Some(due)
                     && event.event_id() == self.id.as_deref()
             }
-            (Item::Rejected(rejected), Form::Own, Kind::Malformed) => rejected.id == self.id,
+            (Item::Rejected(rejected), Form::Own, Kind::Malformed) => {
+                matches!(rejected.reason, RejectReason::Malformed(_)) && rejected.id == self.id
+            }
+            (Item::Rejected(rejected), Form::Own, Kind::Tampered) => {
+                let known = rejected.id.is_none() || rejected.id == self.id;
+                matches!(rejected.reason, RejectReason::Signature(_)) && known
+            }
             _ => false,
         }
     }

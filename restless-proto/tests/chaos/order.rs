@@ -2,12 +2,12 @@
 
 use restless_proto::subscription::{Continuity, GapReason};
 
-use super::log::{Entry, Form, Kind, unix_ms};
+use super::log::{Entry, Form, unix_ms};
 use super::script::{Ids, Setting};
 
 /// What one machine tells of continuity, and what a client can know of it.
 pub(crate) struct Order {
-    ids: Ids,
+    setting: Setting,
     drops: bool,
     /// What was told last, and whether no item has come of it yet.
     pub(crate) told: Option<Continuity>,
@@ -27,7 +27,7 @@ impl Order {
     pub(crate) fn new(setting: &Setting, resumes_at: Option<&Entry>) -> Option<Self> {
         let resumes_at = resumes_at.map(|entry| entry.number).filter(|_| setting.ids != Ids::None);
         (setting.continuity || setting.dedupe).then(|| Self {
-            ids: setting.ids,
+            setting: setting.clone(),
             drops: setting.dedupe,
             told: None,
             is_news: false,
@@ -76,8 +76,8 @@ impl Order {
     }
 
     fn is_repeated(&self, entry: &Entry, form: Form) -> bool {
-        self.ids != Ids::None
-            && is_event(entry, form)
+        self.setting.ids != Ids::None
+            && entry.is_event(form)
             && !self.begins_anew()
             && self.known.contains(&entry.number)
     }
@@ -95,9 +95,9 @@ impl Order {
     ) -> Result<(), String> {
         let is_news = std::mem::take(&mut self.is_news);
         let told = self.told.clone().ok_or("an item, and no word of how it follows")?;
-        let is_event = is_event(entry, form);
+        let is_event = entry.is_event(form);
         let went_back = is_event
-            && self.ids == Ids::Numbers
+            && self.setting.ids == Ids::Numbers
             && self.highest.is_some_and(|highest| entry.number < highest);
         let mut reasons = self.due.clone();
         if went_back {
@@ -109,10 +109,11 @@ impl Order {
         }
         let is_old = self.answered.is_some_and(|answered| unix_ms(entry.at) < answered);
         let is_repeated = self.is_repeated(entry, form);
+        let behind = Some(entry.cursor()).filter(|_| is_event || entry.moves(&self.setting));
         let is_right = match &told {
             Continuity::Repeated => is_repeated && !self.drops,
             Continuity::Gap { to, why, .. } => {
-                !is_repeated && is_news && reasons.contains(why) && *to == Some(entry.cursor())
+                !is_repeated && is_news && reasons.contains(why) && *to == behind
             }
             _ if is_repeated || !reasons.is_empty() => false,
             Continuity::Live => !is_event || !is_old,
@@ -145,8 +146,4 @@ impl Order {
     fn has_past(&self) -> bool {
         !self.known.is_empty() || !self.due.is_empty()
     }
-}
-
-fn is_event(entry: &Entry, form: Form) -> bool {
-    form == Form::Snapshot || entry.kind != Kind::Malformed
 }

@@ -33,7 +33,12 @@ impl Weakness {
             Self::None => &[],
             Self::ForgetsTheCursor => &["the cursor is"],
             Self::LosesContent => &["is not what the server sent", "is lost", "the cursor is"],
-            Self::RepeatsContent => &["is not what the server sent", "is nothing that has come"],
+            Self::RepeatsContent => &[
+                "is not what the server sent",
+                "is nothing that has come",
+                "is lost",
+                "the cursor is",
+            ],
             Self::LosesEvents => &["is lost", "of the last news has come"],
             Self::KnowsNoTime => &["time goes by"],
         }
@@ -61,6 +66,10 @@ pub(crate) const HAPPENINGS: &[&str] = &[
     "repeated",
     "gap",
     "snapshot",
+    "tampered",
+    "call answered",
+    "call failed",
+    "call gave up",
     "stuck for ever, as it was set up",
 ];
 

@@ -29,6 +29,12 @@ pub(crate) struct Setting {
     pub(crate) dedupe: bool,
     /// Whether the user asks for a snapshot where the document wants one.
     pub(crate) heals: bool,
+    /// The content coding of an event stream, if any.
+    pub(crate) coding: Option<Coding>,
+    /// Whether messages are compressed over WebSocket, and whether each on its own.
+    pub(crate) deflate: Option<bool>,
+    /// Whether events are signed, and some of them wrongly.
+    pub(crate) signed: bool,
     pub(crate) start: Start,
     pub(crate) key: Key,
     pub(crate) retry: Ms,
@@ -80,6 +86,13 @@ pub(crate) enum Payload {
     Tested,
     /// Patches that fit wherever they come. Only ids say that one comes again.
     Blind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,13 +304,20 @@ impl Dice {
         // Nothing else says of a patch that fits anywhere that it comes again.
         let told = payload == Payload::Blind;
         let ids = self.pick(&[Ids::None, Ids::Words, Ids::Numbers]);
+        let transport = self.pick(&[
+            Transport::EventStream,
+            Transport::EventStream,
+            Transport::Frames,
+            Transport::Messages,
+        ]);
+        let coding = self.pick(&[Coding::Gzip, Coding::Deflate, Coding::Brotli]);
+        let is_coded = self.one_in(4) && transport == Transport::EventStream;
+        let deflate = self.pick(&[None, Some(false), Some(true)]);
         Setting {
-            transport: self.pick(&[
-                Transport::EventStream,
-                Transport::EventStream,
-                Transport::Frames,
-                Transport::Messages,
-            ]),
+            transport,
+            coding: is_coded.then_some(coding),
+            deflate: deflate.filter(|_| transport == Transport::Frames),
+            signed: self.one_in(4),
             ids: if told { Ids::Numbers } else { ids },
             payload,
             continuity: self.one_in(2) || told,

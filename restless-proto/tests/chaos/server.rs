@@ -12,6 +12,7 @@ use restless_proto::ws::CloseCode;
 use restless_proto::{TimeoutError, Timer, TransportErrorKind};
 use sha1::{Digest, Sha1};
 
+use super::coded;
 use super::log::{Entry, Form, Ms, unix_ms};
 use super::script::{Ending, Fate, Plan, Serve, Setting, Transport};
 
@@ -70,7 +71,8 @@ pub(crate) struct Exchange {
 pub(crate) struct Served {
     pub(crate) number: usize,
     pub(crate) form: Form,
-    /// How much content it ends at.
+    /// How much content it takes before it may come out, and before it has to.
+    pub(crate) may: usize,
     pub(crate) end: usize,
 }
 
@@ -78,6 +80,11 @@ impl Exchange {
     /// How many entries have come whole.
     pub(crate) fn arrived(&self) -> usize {
         self.served.iter().take_while(|it| it.end <= self.came).count()
+    }
+
+    /// How many entries may have come: of coded content some come out before the last byte.
+    pub(crate) fn may_have_arrived(&self) -> usize {
+        self.served.iter().take_while(|it| it.may <= self.came).count()
     }
 
     /// Whether the peer says nothing any more.
@@ -93,9 +100,9 @@ impl Exchange {
 }
 
 /// A piece of content, with the time from which on it is there.
-struct Piece {
-    at: Ms,
-    bytes: Vec<u8>,
+pub(crate) struct Piece {
+    pub(crate) at: Ms,
+    pub(crate) bytes: Vec<u8>,
     /// The entry that ends with it.
     entry: Option<(usize, Form)>,
     boundary: Boundary,
@@ -150,6 +157,7 @@ pub(crate) fn answer(
             let is_known = !matches!(plan.serve, Serve::FromTheBeginning | Serve::FromNow);
             let has_base = is_known && query(request, "cursor").is_some();
             let pieces = content(setting, log, &plan, index, has_base, now + 1);
+            let pieces = coded::coded(setting, pieces);
             cut(setting, &mut exchange, pieces, head_at);
             return Ok(exchange);
         }
@@ -259,7 +267,13 @@ fn good(
         false => Response::builder(),
     };
     parts(match setting.transport {
-        Transport::EventStream => head.header("content-type", "text/event-stream"),
+        Transport::EventStream => {
+            let head = head.header("content-type", "text/event-stream");
+            match setting.coding {
+                Some(coding) => head.header("content-encoding", coded::name(coding)),
+                None => head,
+            }
+        }
         Transport::Messages => head.status(101),
         Transport::Frames => {
             let key = request.headers().get("sec-websocket-key").map(|key| key.as_bytes());
@@ -267,7 +281,11 @@ fn good(
             let accept = Sha1::new().chain_update(key.unwrap_or_default()).chain_update(guid);
             let accept = STANDARD.encode(accept.chain_update(salt).finalize());
             let head = head.status(101).header("upgrade", "websocket");
-            head.header("connection", "Upgrade").header("sec-websocket-accept", accept)
+            let head = head.header("connection", "Upgrade").header("sec-websocket-accept", accept);
+            match setting.deflate {
+                Some(alone) => head.header("sec-websocket-extensions", coded::extension(alone)),
+                None => head,
+            }
         }
     })
 }
@@ -292,6 +310,7 @@ fn content(
         pieces.push(Piece { at: now, bytes, entry: None, boundary: Boundary::End });
     }
     let mut heard = now;
+    let mut compressor = setting.deflate.map(coded::Compressor::new);
     let mut form = if setting.has_patches() && !has_base { Form::Snapshot } else { Form::Own };
     for (count, entry) in log[first.min(log.len())..].iter().enumerate() {
         if plan.serve == Serve::Skips(count) {
@@ -301,7 +320,7 @@ fn content(
         beat(setting, &mut pieces, heard, at);
         heard = at;
         for _ in 0..if plan.serve == Serve::Twice { 2 } else { 1 } {
-            push_entry(setting, &mut pieces, entry, form, at);
+            push_entry(setting, &mut pieces, entry, form, at, compressor.as_mut());
         }
         form = Form::Own;
     }
@@ -325,20 +344,32 @@ fn beat(setting: &Setting, pieces: &mut Vec<Piece>, from: Ms, to: Ms) {
     }
 }
 
-fn push_entry(setting: &Setting, pieces: &mut Vec<Piece>, entry: &Entry, form: Form, at: Ms) {
+fn push_entry(
+    setting: &Setting,
+    pieces: &mut Vec<Piece>,
+    entry: &Entry,
+    form: Form,
+    at: Ms,
+    compressor: Option<&mut coded::Compressor>,
+) {
     let number = Some((entry.number, form));
     let mut push = |bytes, entry| {
         pieces.push(Piece { at, bytes, entry, boundary: Boundary::End });
     };
-    let message = entry.message(form);
+    let mut message = entry.message(form).to_vec();
+    let mut first = 0;
+    // Some messages go as they are.
+    if let Some(compressor) = compressor.filter(|_| entry.number % 5 != 0) {
+        (message, first) = (compressor.message(&message), RSV1);
+    }
     match (setting.transport, entry.number % 3) {
         (Transport::EventStream, _) => push(entry.block(form).into(), number),
-        (Transport::Messages, _) => push(message.to_vec(), number),
-        (Transport::Frames, 0) => push(frame(FIN | TEXT, &message), number),
-        (Transport::Frames, 1) => push(frame(FIN | BINARY, &message), number),
+        (Transport::Messages, _) => push(message, number),
+        (Transport::Frames, 0) => push(frame(FIN | first | TEXT, &message), number),
+        (Transport::Frames, 1) => push(frame(FIN | first | BINARY, &message), number),
         (Transport::Frames, _) => {
             let (head, tail) = message.split_at(message.len() / 2);
-            push(frame(TEXT, head), None);
+            push(frame(first | TEXT, head), None);
             push(frame(FIN | PING, b""), None);
             push(frame(FIN, tail), number);
         }
@@ -368,9 +399,13 @@ fn cut(setting: &Setting, exchange: &mut Exchange, pieces: Vec<Piece>, head_at: 
         let take = if whole { bytes.len() } else { bytes.len().min(most - sent) };
         let cut_short = take < bytes.len();
         // A block is over with the CR of its last line end.
-        let enough = bytes.len() - usize::from(bytes.ends_with(b"\r\n"));
-        if let Some((number, form)) = entry.filter(|_| take >= enough) {
-            exchange.served.push(Served { number, form, end: sent + enough });
+        let ends_twice = setting.coding.is_none() && bytes.ends_with(b"\r\n");
+        let enough = bytes.len() - usize::from(ends_twice);
+        let is_coded = setting.coding.is_some();
+        if let Some((number, form)) = entry.filter(|_| take >= enough || is_coded) {
+            let end = if take >= enough { sent + enough } else { usize::MAX };
+            let may = if is_coded { sent + 1 } else { end };
+            exchange.served.push(Served { number, form, may, end });
         }
         sent += take;
         if setting.transport == Transport::Messages {
@@ -413,6 +448,8 @@ fn cut(setting: &Setting, exchange: &mut Exchange, pieces: Vec<Piece>, head_at: 
 }
 
 pub(crate) const FIN: u8 = 0x80;
+/// Of a compressed message (RFC 7692 §6).
+const RSV1: u8 = 0x40;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;

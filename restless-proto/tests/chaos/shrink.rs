@@ -1,6 +1,6 @@
 //! A script that fails, made as small as it can be and still fail.
 
-use super::script::{Ending, Fate, Plan, Script, Serve, Start};
+use super::script::{Ending, Fate, Payload, Plan, Script, Serve, Start};
 
 /// Takes away what it can, one thing after the other, until nothing more goes.
 pub(crate) fn shrink(mut script: Script, fails: impl Fn(&Script) -> bool) -> Script {
@@ -40,6 +40,18 @@ fn smaller(script: &Script) -> Vec<Script> {
         for simpler in simpler(plan) {
             add(&|script| script.exchanges[n] = simpler.clone());
         }
+    }
+    if script.setting.coding.is_some() || script.setting.deflate.is_some() {
+        add(&|script| (script.setting.coding, script.setting.deflate) = (None, None));
+    }
+    if script.setting.signed {
+        add(&|script| script.setting.signed = false);
+    }
+    if script.setting.dedupe {
+        add(&|script| script.setting.dedupe = false);
+    }
+    if script.setting.has_document() {
+        add(&|script| script.setting.payload = Payload::Loose);
     }
     if script.setting.max_reconnects.is_some() {
         add(&|script| script.setting.max_reconnects = None);

@@ -17,6 +17,7 @@
 mod attacks;
 mod json;
 mod lengths;
+#[path = "../memory/mod.rs"]
 mod memory;
 mod peer;
 mod signatures;

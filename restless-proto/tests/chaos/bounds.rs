@@ -1,24 +1,6 @@
-//! What the process holds, by an allocator that counts.
+//! How much a machine may hold, and what of it has to come back.
 
-use std::alloc::System;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// The process is counted, so its tests run one after the other.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Bytes that are allocated now.
-pub(crate) fn held() -> usize {
-    let stats = ALLOCATOR.stats();
-    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
-}
+use super::memory::held;
 
 /// What a machine may hold at most, with the log that it is played against. A driver that rushes
 /// hands in thousands of pieces of one byte before it polls, and each of them is kept.
