@@ -1,7 +1,7 @@
 //! Chaos under scripted time: a server with a log, a network that cuts, stalls and lies, a clock
 //! that jumps, and a driver that is slow, late or confused, around one subscription. Sockets and
-//! clocks are left out: a seed is a script, and a script always goes the same way. Event streams are
-//! coded or not, messages compressed or not, and events signed or not, some of them wrongly.
+//! clocks are left out: a seed is a script, and a script always goes the same way. Event streams
+//! are coded or not, messages compressed or not, and events signed or not, some of them wrongly.
 //!
 //! What holds whatever happens:
 //!
