@@ -356,8 +356,9 @@ impl<'a> Run<'a> {
     fn restart(&mut self) -> Result<Turn, String> {
         self.hang_up();
         self.checks.restarted(&self.log);
-        // A patch that fits anywhere is not for a document that was stored without a cursor.
-        if self.script.setting.payload == Payload::Blind {
+        // Nobody tells the next machine of a gap before its first item. A document is kept where
+        // the cursor is, and where each patch tests that it fits.
+        if self.script.setting.payload == Payload::Blind || self.checks.stored.is_none() {
             (self.held, self.holds) = (empty(&self.script.setting), None);
         }
         self.starts += 1;
