@@ -49,6 +49,8 @@ struct Log {
     number: u64,
     /// The length of the file's whole lines.
     bytes: u64,
+    /// Whether a write has failed, so that what lies behind those lines is to be cut off.
+    is_torn: bool,
     position: Position,
 }
 
@@ -131,7 +133,7 @@ impl Inner {
             let Some(before) = numbers.pop() else { break };
             position = self.read_log(feed, before)?.position;
         }
-        Ok(Log { file, number, bytes, position: position.unwrap_or_default() })
+        Ok(Log { file, number, bytes, is_torn: false, position: position.unwrap_or_default() })
     }
 
     /// Returns the numbers of the feed's files, rising.
@@ -165,7 +167,7 @@ impl Inner {
         let file = file.map_err(failed)?;
         // The file's name is durable only with the folder.
         sync_folder(&self.folder).map_err(|e| io_failed("the folder", &self.folder, e))?;
-        Ok(Log { file, number, bytes: 0, position: position.unwrap_or_default() })
+        Ok(Log { file, number, bytes: 0, is_torn: false, position: position.unwrap_or_default() })
     }
 
     fn read_log(&self, feed: &str, number: u64) -> Result<Whole, SinkError> {
@@ -176,8 +178,10 @@ impl Inner {
         let bytes = line_end_before(&mut file, length).map_err(failed)?;
         if bytes < length {
             file.set_len(bytes).map_err(failed)?;
-            file.sync_data().map_err(failed)?;
         }
+        // The process before this one may have ended between its write and its sync: lines count
+        // once they are durable.
+        file.sync_data().map_err(failed)?;
         if bytes == 0 {
             return Ok(Whole { file, bytes, position: None });
         }
@@ -202,26 +206,23 @@ impl Inner {
             return Ok(Stored::Moved);
         }
         if bytes >= most {
-            let next = self.begin_log(&batch.feed, number.saturating_add(1), Some(position))?;
-            self.feeds.insert(batch.feed.to_string(), next);
+            match self.begin_log(&batch.feed, number.saturating_add(1), Some(position)) {
+                Ok(next) => drop(self.feeds.insert(batch.feed.to_string(), next)),
+                Err(error) => {
+                    // The file may be there all the same: the folder is looked through again.
+                    self.feeds.remove(&*batch.feed);
+                    return Err(error);
+                }
+            }
         }
         let mut lines = Vec::new();
         for (number, record) in batch.numbered() {
             write_line(&mut lines, number, record);
         }
         let log = self.log(&batch.feed)?;
-        let written = log.write(&lines);
-        match written {
-            Ok(()) => {
-                log.position = batch.position();
-                Ok(Stored::Stored)
-            }
-            Err(error) => {
-                // How much of the batch is on the disk is unknown: the file is read again.
-                self.feeds.remove(&*batch.feed);
-                Err(io_failed("the file of", Path::new(&*batch.feed), error))
-            }
-        }
+        log.write(&lines).map_err(|e| io_failed("the file of", Path::new(&*batch.feed), e))?;
+        log.position = batch.position();
+        Ok(Stored::Stored)
     }
 }
 
@@ -234,9 +235,17 @@ struct Whole {
 
 impl Log {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.is_torn {
+            // What a failed sync has left in the system's memory would read as if it were on the
+            // disk.
+            self.file.set_len(self.bytes)?;
+            self.file.sync_data()?;
+        }
+        self.is_torn = true;
         self.file.seek(SeekFrom::Start(self.bytes))?;
         self.file.write_all(lines)?;
         self.file.sync_data()?;
+        self.is_torn = false;
         self.bytes = self.bytes.saturating_add(lines.len() as u64);
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! A PostgreSQL database.
 
+use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use tokio_postgres::error::SqlState;
@@ -27,7 +29,10 @@ use crate::{Batch, Content, DeadLetter, Position, Record, Sink, SinkError, Store
 /// Events are `json`, which keeps their spelling; `jsonb` refuses `\u0000` and numbers such as
 /// 1e-20000. The sink wants a tokio runtime, on which each connection has a task.
 ///
-/// A connection that breaks is a failure that may pass: the next step makes another connection.
+/// A failure that may pass costs the connection, and the next step makes another one: a connection
+/// that breaks, a server that has become read-only by a failover, and a step that takes longer than
+/// five minutes. Where the address leaves them out, a connect has 10 s, what was sent 30 s to
+/// arrive, and a silent connection is probed after 30 s.
 pub struct Postgres {
     config: Config,
     tls: Option<Arc<ClientConfig>>,
@@ -48,6 +53,11 @@ const TABLES: &str = "
     );
 ";
 
+/// The longest time for a step: a server may be gone without a word.
+const STEP: Duration = Duration::from_secs(300);
+const CONNECT: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// What one of two workers is told that make the tables in the same moment.
 const MADE_MEANWHILE: [SqlState; 2] = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE];
 
@@ -59,9 +69,19 @@ impl Postgres {
     ///
     /// Where the string can't be read.
     pub fn new(database: &str) -> Result<Self, SinkError> {
-        let config = database.parse().map_err(|error: tokio_postgres::Error| {
+        let mut config: Config = database.parse().map_err(|error: tokio_postgres::Error| {
             SinkError::will_not_pass("the database's address can't be read").with_source(error)
         })?;
+        let unset = Config::new();
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
+        }
+        if config.get_keepalives_idle() == unset.get_keepalives_idle() {
+            config.keepalives_idle(SILENCE);
+        }
         Ok(Self { config, tls: None, client: None })
     }
 
@@ -100,26 +120,49 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// Lets a step have its time, and gives up the connection where the step has failed for now.
+    async fn step<T>(
+        &mut self,
+        step: impl AsyncFnOnce(&mut Client) -> Result<T, SinkError>,
+    ) -> Result<T, SinkError> {
+        let run = async {
+            let client = self.client().await?;
+            step(client).await
+        };
+        let done = tokio::time::timeout(STEP, run).await.unwrap_or_else(|_| {
+            Err(SinkError::may_pass(format!("no answer from PostgreSQL within {STEP:?}")))
+        });
+        if done.as_ref().is_err_and(SinkError::is_transient) {
+            self.client = None;
+        }
+        done
+    }
+}
+
+async fn position(client: &Client, feed: &str) -> Result<Position, SinkError> {
+    let read = |e| failed("reading from", e);
+    let row = client
+        .query_opt("SELECT sequence, cursor FROM restless_feeds WHERE feed = $1", &[&feed])
+        .await
+        .map_err(read)?;
+    let Some(row) = row else { return Ok(Position::default()) };
+    let sequence: i64 = row.try_get(0).map_err(read)?;
+    Ok(Position::new(sequence.try_into().unwrap_or_default(), row.try_get(1).map_err(read)?))
+}
+
 impl Sink for Postgres {
     async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
-        let client = self.client().await?;
-        let row = client
-            .query_opt("SELECT sequence, cursor FROM restless_feeds WHERE feed = $1", &[&feed])
-            .await
-            .map_err(|e| failed("reading from", e))?;
-        let Some(row) = row else { return Ok(Position::default()) };
-        let read = |e| failed("reading from", e);
-        let sequence: i64 = row.try_get(0).map_err(read)?;
-        Ok(Position::new(sequence.try_into().unwrap_or_default(), row.try_get(1).map_err(read)?))
+        self.step(async |client| position(client, feed).await).await
     }
 
     async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
-        let client = self.client().await?;
-        match store(client, &batch).await {
+        self.step(async |client| match store(client, &batch).await {
             Ok(stored) => Ok(stored),
             Err(error) if is_about_data(&error) => Err(refused(client, &batch, error).await),
             Err(error) => Err(failed("storing in", error)),
-        }
+        })
+        .await
     }
 
     /// A field has at most 1 GiB; the text is sent and checked in less.
@@ -240,8 +283,9 @@ fn signed(number: u64) -> i64 {
 fn failed(what: &str, error: tokio_postgres::Error) -> SinkError {
     let what = format!("{what} PostgreSQL");
     let may_pass = match error.code() {
-        // Without an answer, the connection is gone, or was never there.
-        None => true,
+        None => may_pass_without_an_answer(&error),
+        // The server has become a standby, and another server takes its place.
+        Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => true,
         Some(code) => {
             let class = code.code().get(..2).unwrap_or_default();
             // Connections, transactions that met another (40001, 40P01), resources, the
@@ -251,6 +295,16 @@ fn failed(what: &str, error: tokio_postgres::Error) -> SinkError {
     };
     let of = if may_pass { SinkError::may_pass } else { SinkError::will_not_pass };
     of(what).with_source(error)
+}
+
+/// Without an answer, the connection is gone, or was never there. What has another cause than I/O
+/// is about the address, the password or TLS, and would come again; so is a certificate that is
+/// not trusted.
+fn may_pass_without_an_answer(error: &tokio_postgres::Error) -> bool {
+    let Some(cause) = error.source() else { return true };
+    let Some(io) = cause.downcast_ref::<std::io::Error>() else { return false };
+    let tls = io.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    !matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Leaves out all of the database's address that may be a secret.

@@ -14,7 +14,7 @@ pub struct Progress {
     pub position: Option<Position>,
     /// Events stored by this relay.
     pub events: u64,
-    /// Bytes of those events' text.
+    /// Bytes of the text of those events, and of dead letters.
     pub bytes: u64,
     /// Dead letters stored by this relay.
     pub dead_letters: u64,
@@ -30,7 +30,17 @@ pub struct Progress {
     /// How often another worker had moved the feed.
     pub moved: u64,
     /// What is wrong just now, with the store or with the connection; `None` while all is well.
+    /// What has ended a relay stays.
     pub trouble: Option<String>,
+    pub(crate) of_store: Option<String>,
+    pub(crate) of_connection: Option<String>,
+}
+
+impl Progress {
+    /// Tells one of the two troubles: the end of one must not hide the other.
+    pub(crate) fn tell_trouble(&mut self) {
+        self.trouble = self.of_store.clone().or_else(|| self.of_connection.clone());
+    }
 }
 
 /// A handle to a relay that runs elsewhere: what the relay has done, and how to end the relay.
@@ -57,8 +67,27 @@ impl Handle {
     }
 
     /// Ends the relay: the relay reads no more, stores what it has read, and ends with
-    /// [`Ended::Stopped`](crate::Ended::Stopped).
+    /// [`Ended::Stopped`](crate::Ended::Stopped). A store that is in trouble just then is not
+    /// waited for.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_one_trouble_does_not_hide_the_other() {
+        let mut progress = Progress {
+            of_connection: Some("the connection was lost".to_owned()),
+            ..Progress::default()
+        };
+        progress.tell_trouble();
+        assert_eq!(progress.trouble.as_deref(), Some("the connection was lost"));
+        progress.of_connection = None;
+        progress.tell_trouble();
+        assert_eq!(progress.trouble, None);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use restless_hyper::{Client, Events, Runtime};
 use restless_proto::subscription::{self, Event, Item};
 use restless_proto::{Backoff, ConfigError, Entropy};
@@ -33,7 +34,8 @@ pub struct Relay<R: Runtime, S> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Ended {
-    /// [`Handle::stop`] was called. All that was read is stored.
+    /// [`Handle::stop`] was called. All that was read is stored, unless the store was in trouble
+    /// just then: what is missing comes again with the next relay.
     Stopped,
     /// The stream is over, in good order. All that was read is stored.
     Stream,
@@ -79,6 +81,17 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     /// Dropping the future leaves what is stored as it is. A batch that is on its way to the store
     /// may be stored or not: the store knows, and the next relay asks it.
     pub async fn run(mut self) -> Result<Ended, RelayError> {
+        let ended = self.relay().await;
+        self.progress.send_modify(|progress| {
+            progress.connected = false;
+            if let Err(error) = &ended {
+                progress.trouble = Some(chain(error));
+            }
+        });
+        ended
+    }
+
+    async fn relay(&mut self) -> Result<Ended, RelayError> {
         let mut backoff = self.backoff();
         while let Some(position) = self.position().await? {
             let mut subscription = self.feed.subscription.clone();
@@ -224,7 +237,8 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
                     let told = Some(position.clone());
                     self.progress.send_modify(|progress| {
                         progress.position = told;
-                        progress.trouble = None;
+                        progress.of_store = None;
+                        progress.tell_trouble();
                     });
                     return Ok(Some(position));
                 }
@@ -261,7 +275,10 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     }
 
     fn trouble(&self, error: &SinkError) {
-        self.progress.send_modify(|progress| progress.trouble = Some(chain(error)));
+        self.progress.send_modify(|progress| {
+            progress.of_store = Some(chain(error));
+            progress.tell_trouble();
+        });
     }
 
     /// Counts a batch that is stored.
@@ -277,9 +294,8 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
             progress.bytes += batch.records.iter().map(|record| record.bytes() as u64).sum::<u64>();
             progress.batches += 1;
             progress.lag = then.map(|then| now.saturating_sub(then)).or(progress.lag);
-            if progress.connected {
-                progress.trouble = None;
-            }
+            progress.of_store = None;
+            progress.tell_trouble();
         });
     }
 }
@@ -320,11 +336,35 @@ struct Gathered {
     records: Vec<Record>,
     bytes: usize,
     over: Option<Over>,
+    buried: Buried,
+}
+
+/// What was rejected since the cursor moved last. What has no id of its own comes again with each
+/// connect, until another event has moved the cursor.
+#[derive(Default)]
+struct Buried {
+    cursor: Option<String>,
+    letters: Vec<Bytes>,
+}
+
+impl Buried {
+    /// Whether this is the first time at this cursor. Beyond [`MOST_BURIED`], each counts as new.
+    fn is_new(&mut self, cursor: Option<&str>, letter: &Bytes) -> bool {
+        if self.cursor.as_deref() != cursor {
+            *self = Self { cursor: cursor.map(str::to_owned), letters: Vec::new() };
+        }
+        let is_new = !self.letters.contains(letter);
+        if is_new && self.letters.len() < MOST_BURIED {
+            self.letters.push(letter.clone());
+        }
+        is_new
+    }
 }
 
 impl Gathered {
     fn new(options: Options, most_record_bytes: Option<usize>) -> Self {
-        Self { options, most_record_bytes, records: Vec::new(), bytes: 0, over: None }
+        let (records, buried) = (Vec::new(), Buried::default());
+        Self { options, most_record_bytes, records, bytes: 0, over: None, buried }
     }
 
     fn is_full(&self) -> bool {
@@ -341,6 +381,9 @@ impl Gathered {
                 _ => Content::Event(event),
             },
             Err(rejected) => {
+                if rejected.id.is_none() && !self.buried.is_new(cursor, &rejected.data) {
+                    return;
+                }
                 let reason = chain(&rejected.reason);
                 Content::Dead(DeadLetter { data: rejected.data, reason })
             }
@@ -356,6 +399,8 @@ impl Gathered {
     }
 }
 
+/// How many dead letters without an id are remembered at a cursor.
+const MOST_BURIED: usize = 64;
 /// How much a dead letter keeps of an event that is too large for the store.
 const KEPT_OF_TOO_LARGE: usize = 4096;
 
@@ -372,12 +417,14 @@ fn read<R: Runtime>(
             Some(Event::Item(item)) => gathered.push(item, events.cursor()),
             Some(Event::Opened(_)) => progress.send_modify(|progress| {
                 progress.connected = true;
-                progress.trouble = None;
+                progress.of_connection = None;
+                progress.tell_trouble();
             }),
             Some(Event::Lost(lost)) => progress.send_modify(|progress| {
                 progress.connected = false;
                 progress.losses += 1;
-                progress.trouble = Some(chain(&lost.reason));
+                progress.of_connection = Some(chain(&lost.reason));
+                progress.tell_trouble();
             }),
             Some(Event::Ended(ended)) => gathered.over = Some(ended.into()),
             // Later versions may tell more, which plays no part here.

@@ -69,6 +69,19 @@ async fn a_full_file_is_followed_by_another_and_an_empty_last_one_says_nothing()
     assert_eq!(sink.position("orders").await.unwrap(), Position::new(2, Some("11".into())));
 }
 
+/// As after a folder that could not be synced once its new file was there.
+#[tokio::test]
+async fn a_next_file_that_is_there_already_is_taken_at_the_second_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap().most_file_bytes(1);
+    let _ = sink.store(batch(Position::default(), &[10])).await.unwrap();
+    fs::write(folder.path().join("orders.00000002.ndjson"), "").unwrap();
+    let next = batch(Position::new(1, Some("10".into())), &[11]);
+    assert!(sink.store(Arc::clone(&next)).await.unwrap_err().is_transient());
+    assert_eq!(sink.store(next).await.unwrap(), Stored::Stored);
+    assert_eq!(lines(folder.path(), 2)[0]["sequence"], 2);
+}
+
 #[tokio::test]
 async fn an_event_that_nests_as_deep_as_is_allowed_is_read_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -92,6 +92,23 @@ async fn durability_is_asked_for_whatever_the_server_s_default_is() {
     assert_eq!(rows[0].get::<_, String>(0), "on");
 }
 
+#[tokio::test]
+async fn a_server_that_became_read_only_may_pass() {
+    let Some(server) = Server::start() else { return };
+    let read_only = "options='-c default_transaction_read_only=on'";
+    let mut sink = Postgres::new(&format!("{} {read_only}", server.url())).unwrap();
+    let error = sink.position("orders").await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn tls_that_is_asked_for_and_not_there_ends_it() {
+    let Some(server) = Server::start() else { return };
+    let mut sink = Postgres::new(&format!("{} sslmode=require", server.url())).unwrap();
+    let error = sink.position("orders").await.unwrap_err();
+    assert!(!error.is_transient(), "{error:?}");
+}
+
 /// 40001: the transaction met another one, and is to be made again.
 #[tokio::test]
 async fn a_serialization_failure_is_tried_again() {

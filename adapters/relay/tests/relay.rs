@@ -200,14 +200,32 @@ async fn what_is_no_event_is_a_dead_letter_with_its_bytes() {
     assert_eq!(records[0].cursor.as_deref(), Some("5"));
 }
 
+/// Without an id of its own, the service sends it again with each connect.
+#[tokio::test]
+async fn what_is_no_event_and_comes_again_is_one_dead_letter() {
+    let (emulator, id) = emulator();
+    emulator.inject(Fault::raw(["data: no JSON\n\n"]).then_cut().times(3));
+    emulator.publish(&id, "1").unwrap();
+    let sink = Memory::default();
+    relay_until(&emulator, &id, sink.clone(), 2).await;
+    let records = sink.records();
+    assert!(matches!(&records[0].content, Content::Dead(_)), "{records:?}");
+    assert!(records[1].event().is_some(), "{records:?}");
+}
+
 #[tokio::test]
 async fn a_store_that_broke_ends_the_relay_with_its_error() {
     let (emulator, id) = emulator();
     emulator.publish(&id, "1").unwrap();
     let sink = Memory::acting(&[Act::Break]);
     let relay = Relay::new(client_of(&emulator), feed(&id).options(prompt()), sink);
+    let handle = relay.handle();
     let Err(RelayError::Sink(error)) = relay.run().await else { panic!() };
     assert_eq!(error.to_string(), "corrupt");
+    // Whoever watches only the progress learns of the end, too.
+    let progress = handle.progress();
+    assert!(!progress.connected);
+    assert_eq!(progress.trouble.as_deref(), Some("the store failed: corrupt"));
 }
 
 #[tokio::test]

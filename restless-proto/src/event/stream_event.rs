@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use memchr::memchr;
 use serde::{Serialize, Serializer};
 
 use super::data::RawJson;
@@ -150,7 +151,8 @@ impl StreamEvent {
     }
 
     /// Returns the position after this event, to resume a stream from: its id, else its timestamp
-    /// as Unix milliseconds. `None` for an event with neither, which leaves the position as it was.
+    /// as Unix milliseconds. An id with a NUL in it counts as absent, as in an event stream (WHATWG
+    /// HTML §9.2.6). `None` for an event with neither, which leaves the position as it was.
     pub fn cursor(&self) -> Option<Cow<'_, str>> {
         self.place().map(|place| match place {
             Place::Id(id) => Cow::Borrowed(id),
@@ -161,7 +163,7 @@ impl StreamEvent {
     /// The same before it becomes a text.
     pub(crate) fn place(&self) -> Option<Place<'_>> {
         match self.event_id() {
-            Some(id) if !id.is_empty() => Some(Place::Id(id)),
+            Some(id) if !id.is_empty() && memchr(0, id.as_bytes()).is_none() => Some(Place::Id(id)),
             _ => self.unix_ms().map(Place::Time),
         }
     }
@@ -329,6 +331,8 @@ mod tests {
         assert_eq!(cursor(&with(r#","event_id":"7""#)).as_deref(), Some("7"));
         assert_eq!(cursor(&with(r#","event_id":"""#)).as_deref(), Some("1774310400000"));
         assert_eq!(cursor(&with("")).as_deref(), Some("1774310400000"));
+        // As of an event stream's id, which is ignored then.
+        assert_eq!(cursor(&with(r#","event_id":"a\u0000b""#)).as_deref(), Some("1774310400000"));
         assert_eq!(cursor(r#"{"type":"error","meta":{"timestamp":"soon"}}"#), None);
     }
 
