@@ -53,13 +53,14 @@
 //!    request's fields as they are. `Data` is content without the transfer coding, but with the
 //!    content coding that `Content-Encoding` names: switch off the decoding of an HTTP client, or
 //!    see to it that the field goes with the coding. Interim responses stay with the driver. A
-//!    driver that gets a response without `Date` adds the time of receipt as `Date` (RFC 9110
-//!    §6.6.1). The machine lacks a clock, and reads a date in `Retry-After` against that field. A
-//!    request that says `Connection: Upgrade` must go out over HTTP/1.1; after the head of a 101
-//!    the connection is the machine's: `Data` is whatever comes, and `Send` whatever goes. The
-//!    target that goes over the wire has a path: `/` where the URL's path is empty (RFC 9112
-//!    §3.2.1). A GET or DELETE whose content is empty goes out without content; an empty POST says
-//!    `Content-Length: 0` (RFC 9110 §8.6).
+//!    driver that gets a response with `Retry-After` and without `Date` adds the time of receipt as
+//!    `Date` (RFC 9110 §6.6.1): the machine lacks a clock, and reads a date in `Retry-After`
+//!    against that field. Any other response stays without: its `Date` would be a position to
+//!    resume at, by another clock than the service's. A request that says `Connection: Upgrade`
+//!    must go out over HTTP/1.1; after the head of a 101 the connection is the machine's: `Data` is
+//!    whatever comes, and `Send` whatever goes. The target that goes over the wire has a path: `/`
+//!    where the URL's path is empty (RFC 9112 §3.2.1). A GET or DELETE whose content is empty goes
+//!    out without content; an empty POST says `Content-Length: 0` (RFC 9110 §8.6).
 //! 7. **A question is open until something else comes out.** After `Authorize` comes `Wait`: wait
 //!    for the user's answer and for the deadline. Any output but `Wait` takes the question back; an
 //!    answer that comes later does no harm. Only a service with credentials on demand asks.

@@ -91,8 +91,8 @@ pub enum Input {
     Response {
         /// The exchange that the response answers.
         exchange: ExchangeId,
-        /// Status and fields. A driver adds the time of receipt as `Date` where that field is
-        /// missing (RFC 9110 §6.6.1): a date in `Retry-After` is read against `Date`. For a request
+        /// Status and fields. Where there is a `Retry-After` and no `Date`, a driver adds the time
+        /// of receipt as `Date` (RFC 9110 §6.6.1), which a date is read against. For a request
         /// that was given whole to a proxy, the driver puts [`ForwardedBy`] among the extensions.
         head: Box<http::response::Parts>,
     },

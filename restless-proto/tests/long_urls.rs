@@ -8,10 +8,10 @@ use restless_proto::{Entropy, Instant, Service, Subscription, TransportErrorKind
 
 const NOW: Instant = Instant::ORIGIN;
 
-fn started(body_bytes: usize) -> (SubscriptionMachine, ExchangeId) {
+fn started(body_bytes: usize, reconnect: bool) -> (SubscriptionMachine, ExchangeId) {
     let target = direct::target("https://api.example.com/").method("POST");
     let target = target.body(serde_json::json!({ "text": "x".repeat(body_bytes) }));
-    let subscription = Subscription::direct(target).reconnect(false);
+    let subscription = Subscription::direct(target).reconnect(reconnect);
     let service = Service::default();
     let mut machine = subscription.start(&service, Entropy::from_seed(1), NOW).unwrap();
     let Output::Open { exchange, request } = machine.poll() else { panic!("it opens") };
@@ -30,7 +30,7 @@ fn told(machine: &mut SubscriptionMachine) -> String {
 }
 
 fn refused(body_bytes: usize, status: u16) -> String {
-    let (mut machine, exchange) = started(body_bytes);
+    let (mut machine, exchange) = started(body_bytes, false);
     let head = http::Response::builder().status(status).body(()).unwrap().into_parts().0;
     machine.handle(Input::Response { exchange, head: Box::new(head) }, NOW);
     machine.handle(Input::Ended { exchange, why: End::Complete }, NOW);
@@ -38,7 +38,7 @@ fn refused(body_bytes: usize, status: u16) -> String {
 }
 
 fn failed(body_bytes: usize, kind: TransportErrorKind) -> String {
-    let (mut machine, exchange) = started(body_bytes);
+    let (mut machine, exchange) = started(body_bytes, false);
     machine.handle(Input::Ended { exchange, why: End::Failed(kind.into()) }, NOW);
     told(&mut machine)
 }
@@ -51,6 +51,31 @@ fn a_refusal_of_a_long_url_says_how_long_it_was_and_what_helps() {
     }
     assert!(!refused(5000, 403).contains("direct::session"));
     assert!(!refused(100, 414).contains("direct::session"));
+}
+
+/// As where a balancer has no back end for a moment.
+#[test]
+fn a_long_url_that_was_answered_once_is_no_reason_to_end() {
+    let (mut machine, mut exchange) = started(5000, true);
+    let head = http::Response::builder().header("content-type", "text/event-stream");
+    let head = Box::new(head.body(()).unwrap().into_parts().0);
+    machine.handle(Input::Response { exchange, head }, NOW);
+    let mut now = NOW;
+    for _ in 0..5 {
+        let why = End::Failed(TransportErrorKind::Broken.into());
+        machine.handle(Input::Ended { exchange, why }, now);
+        exchange = loop {
+            match machine.poll() {
+                Output::Open { exchange, .. } => break exchange,
+                Output::Wait(Some(at)) => {
+                    now = at;
+                    machine.handle(Input::Elapsed, now);
+                }
+                Output::Hangup | Output::Event(Event::Opened(_) | Event::Lost(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+    }
 }
 
 #[test]

@@ -4,9 +4,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, header};
 
-/// Adds the time of receipt, which is now, where a readable date is missing (RFC 9110 §6.6.1): a
-/// date in `Retry-After` is read against `Date`.
+/// Adds the time of receipt, which is now, where a readable date is missing (RFC 9110 §6.6.1) and
+/// `Retry-After` is there, a date in which is read against `Date`. Elsewhere a `Date` is a position
+/// to resume at, by the clock of the service, which this machine's clock may be years away from.
 pub(crate) fn add(fields: &mut HeaderMap) {
+    if !fields.contains_key(header::RETRY_AFTER) {
+        return;
+    }
     let sent = fields.get(header::DATE).and_then(|value| value.to_str().ok());
     if sent.is_some_and(|sent| httpdate::parse_http_date(sent.trim()).is_ok()) {
         return;
@@ -38,13 +42,21 @@ mod tests {
             (None, false),
         ] {
             let mut fields = HeaderMap::new();
+            fields.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             fields.extend(sent.map(|sent| (header::DATE, HeaderValue::from_static(sent))));
             add(&mut fields);
             let date = fields.get(header::DATE).unwrap().to_str().unwrap().to_owned();
             assert_eq!(sent.is_some_and(|sent| sent == date), stays, "{date}");
             let age = SystemTime::now().duration_since(httpdate::parse_http_date(&date).unwrap());
             assert_eq!(age.unwrap() < Duration::from_secs(60), !stays, "{date}");
-            assert_eq!(fields.len(), 1);
+            assert_eq!(fields.len(), 2);
         }
+    }
+
+    #[test]
+    fn without_retry_after_no_date_is_added() {
+        let mut fields = HeaderMap::new();
+        add(&mut fields);
+        assert!(fields.is_empty());
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Road {
     /// The number of connections in a row that broke without an answer, under a URL that is too
     /// long for some boxes.
     broken: u32,
+    /// The longest such URL that the wanted answer came to: boxes let it pass.
+    passed_bytes: usize,
     state: State,
 }
 
@@ -120,7 +122,8 @@ pub(crate) enum Next {
 }
 
 /// The number of connections in a row that break without an answer, from which a long URL is taken
-/// for the reason: some boxes in between drop such requests silently.
+/// for the reason: some boxes in between drop such requests silently. A URL that the wanted answer
+/// came to once is no reason.
 const MOST_BROKEN: u32 = 2;
 
 impl Road {
@@ -136,6 +139,7 @@ impl Road {
             rejected: false,
             rejected_at: None,
             broken: 0,
+            passed_bytes: 0,
             state: State::Resting,
         }
     }
@@ -365,6 +369,7 @@ impl Road {
         let verdict = self.rules.verdict(status);
         if verdict == Verdict::Accepted {
             self.rejected_at = None;
+            self.passed_bytes = self.passed_bytes.max(hop.long_url().unwrap_or_default());
             self.state = State::Standing;
             return Some(Step::Stands { hop, head });
         }
@@ -440,7 +445,7 @@ impl Road {
             let broken = matches!(&no.error, Error::Transport(error)
                 if error.kind() == TransportErrorKind::Broken);
             self.broken = if broken { self.broken.saturating_add(1) } else { 0 };
-            no.hopeless = self.broken >= MOST_BROKEN;
+            no.hopeless = self.broken >= MOST_BROKEN && bytes > self.passed_bytes;
         }
         no
     }

@@ -141,14 +141,15 @@ impl HeadTimer {
         match self {
             Self::None => None,
             Self::Within(span) | Self::Stream { caller: Some(span), .. } => head(span),
-            Self::Stream { caller: None, idle } => {
-                let idle = idle?;
-                match wait.stands {
-                    Some(stands) => Some((Timer::Idle, idle, stands + idle)),
-                    None if idle > HEAD_WAIT => Some((Timer::Idle, idle, wait.opened + idle)),
-                    None => head(HEAD_WAIT),
+            Self::Stream { caller: None, idle } => match (wait.stands, idle) {
+                (Some(stands), Some(idle)) => Some((Timer::Idle, idle, stands + idle)),
+                (Some(_), None) => None,
+                (None, Some(idle)) if idle > HEAD_WAIT => {
+                    Some((Timer::Idle, idle, wait.opened + idle))
                 }
-            }
+                // Any silence is accepted, but not that no connection ever stands.
+                (None, _) => head(HEAD_WAIT),
+            },
         }
     }
 
@@ -186,6 +187,15 @@ mod tests {
         assert_eq!(accepted(Answer::Content), Vec::from_iter(200..300));
         assert_eq!(accepted(Answer::EventStream), [200, 204]);
         assert_eq!(accepted(Answer::WebSocket), [101]);
+    }
+
+    #[test]
+    fn a_connect_has_an_end_where_any_silence_is_accepted() {
+        let timer = HeadTimer::Stream { caller: None, idle: None };
+        let opened = Instant::ORIGIN;
+        let lost = |stands| timer.lost(HeadWait { opened, stands, told: false });
+        assert_eq!(lost(None), Some((Timer::ResponseHead, HEAD_WAIT, opened + HEAD_WAIT)));
+        assert_eq!(lost(Some(opened)), None);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct Position {
     since: Option<String>,
     /// Whether the caller's URL has a `since`, which then goes out with the URL.
     url_has_since: bool,
+    /// Whether `since` is the `Date` of an answer.
+    since_is_of_an_answer: bool,
     /// Whether the position was given up: until there is a new cursor, requests name none, whatever
     /// the caller's URL says.
     given_up: bool,
@@ -61,7 +63,8 @@ impl Position {
         }
         let url_has_since = query::value(url, "since").is_some_and(|since| !since.is_empty());
         let cursor = cursor.map(Cursor::Text);
-        Ok(Self { cursor, since, url_has_since, given_up: false })
+        let (since_is_of_an_answer, given_up) = (false, false);
+        Ok(Self { cursor, since, url_has_since, since_is_of_an_answer, given_up })
     }
 
     /// Takes the fields of a good answer, whose `Date` is where to resume, as long as nothing else
@@ -74,6 +77,7 @@ impl Position {
             date::date(fields).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
         // As the service counts the time of an event.
         self.since = since.map(|since| since.as_millis().to_string());
+        self.since_is_of_an_answer = true;
     }
 
     pub(super) fn cursor(&self) -> Option<&str> {
@@ -91,6 +95,16 @@ impl Position {
         let cursor = self.cursor().map(str::to_owned);
         self.cursor = None;
         cursor
+    }
+
+    /// Whether the position is none that the caller or an event gave, but the time of an answer.
+    pub(super) fn is_of_an_answer(&self) -> bool {
+        self.since_is_of_an_answer && self.since.is_some() && self.cursor.is_none()
+    }
+
+    /// Forgets the time of an answer: the next answer says anew where to resume.
+    pub(super) fn forget_answer(&mut self) {
+        self.since = None;
     }
 
     /// Whether the position was given up, and nothing has moved it since.

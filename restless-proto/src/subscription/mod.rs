@@ -390,7 +390,7 @@ impl Subscription {
     /// code 4000 plus that status before any item. The machine then asks again without a position,
     /// as [`ask_for_snapshot`](SubscriptionMachine::ask_for_snapshot) does, and the first item
     /// comes after a [gap](GapReason::Refused). Without `continuity`, such a refusal ends the
-    /// subscription.
+    /// subscription, unless the position is only the time of the first answer.
     ///
     /// The last 1,024 ids are remembered, each up to 4 KiB.
     pub fn continuity(mut self) -> Self {
@@ -403,7 +403,9 @@ impl Subscription {
     /// dropped event leaves the cursor and the count of reconnects alone.
     ///
     /// Events that lack an id and rejected items are always handed out. The window begins anew
-    /// after two kinds of gap: the service was asked without a position, or its ids went back.
+    /// after two kinds of gap: the service was asked without a position, or its ids went back. An id
+    /// that is still in the window is a repeated one: where a service begins anew with ids that it
+    /// has given to other events shortly before, those are dropped.
     pub fn dedupe(mut self, window: usize) -> Self {
         self.dedupe = Some(window);
         self

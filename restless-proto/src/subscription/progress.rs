@@ -108,14 +108,20 @@ impl Progress {
         self.for_snapshot &= self.position.is_given_up();
     }
 
-    /// Whether this refusal may be for the position alone, and the user, who is told of gaps, wants
-    /// to go on without a position.
+    /// Whether this refusal may be for the position alone, and the subscription is to go on without
+    /// a position: because the user is told of gaps, or because the position is one that the user
+    /// never named.
     pub(super) fn is_refused_by(&self, loss: &Loss, overrides: &Overrides) -> bool {
-        let Some(tracker) = &self.tracker else { return false };
+        let brought = match &self.tracker {
+            Some(tracker) => tracker.has_brought(),
+            // Where an event has come, the position is no longer the time of an answer.
+            None if self.position.is_of_an_answer() => false,
+            None => return false,
+        };
         // A close code is about the position only where the code is the answer to the position. The
         // next request may name the time of the answer where this one named nothing.
         let named = match loss.close {
-            Some(_) => self.resumed && !tracker.has_brought(),
+            Some(_) => self.resumed && !brought,
             None => cursor::is_in(&self.url()),
         };
         named && policy::may_refuse_position(loss, overrides)
@@ -123,7 +129,12 @@ impl Progress {
 
     /// Gives the position up: the next connect names none.
     pub(super) fn give_up(&mut self, why: GapReason) {
-        let from = self.position.give_up();
+        let from = if why == GapReason::Refused && self.position.is_of_an_answer() {
+            self.position.forget_answer();
+            None
+        } else {
+            self.position.give_up()
+        };
         if let Some(tracker) = &mut self.tracker {
             tracker.gave_up(why, from);
         }
