@@ -403,9 +403,9 @@ impl Subscription {
     /// dropped event leaves the cursor and the count of reconnects alone.
     ///
     /// Events that lack an id and rejected items are always handed out. The window begins anew
-    /// after two kinds of gap: the service was asked without a position, or its ids went back. An id
-    /// that is still in the window is a repeated one: where a service begins anew with ids that it
-    /// has given to other events shortly before, those are dropped.
+    /// after two kinds of gap: the service was asked without a position, or its ids went back. An
+    /// id that is still in the window is a repeated one: where a service begins anew with ids that
+    /// it has given to other events shortly before, those are dropped.
     pub fn dedupe(mut self, window: usize) -> Self {
         self.dedupe = Some(window);
         self
