@@ -41,7 +41,7 @@ pub(super) fn parse(head: &[u8]) -> Result<Parts, ResponseError> {
 }
 
 /// Reads what a proxy says to CONNECT (RFC 9110 §9.3.6): a whole head, with the empty line that
-/// ends it.
+/// ends it. Bytes behind that line play no part.
 ///
 /// The head is read as the head of an [`Exchange`](super::Exchange) is, but lines which are no
 /// fields are passed over. The caller asks such a head only for a status, and when to come back;
@@ -53,6 +53,8 @@ pub(super) fn parse(head: &[u8]) -> Result<Parts, ResponseError> {
 pub fn connect_response(head: &[u8]) -> Result<Parts, ResponseError> {
     let mut config = httparse::ParserConfig::default();
     config.ignore_invalid_headers_in_responses(true);
+    // Behind the head, a line that begins with a space continues no field.
+    let head = end(head, 0).and_then(|end| head.get(..end)).unwrap_or(head);
     parse_by(&config, head)
 }
 
@@ -227,6 +229,7 @@ mod tests {
         assert_eq!(status(b"HTTP/1.1 200 OK\r\n\r\n"), Ok(200));
         assert_eq!(status(b"HTTP/1.0 407\r\nno field\r\n\r\n"), Ok(407));
         assert_eq!(status(b"HTTP/1.2 200 OK\n\n"), Ok(200));
+        assert_eq!(status(b"HTTP/1.1 200 OK\r\na: b\r\n\r\n c\rd\r\n"), Ok(200));
         for bad in
             [&b"HTTP/2 200\r\n\r\n"[..], b"HTTP/1.1 20\r\n\r\n", b"HTTP/1.1 +20 \r\n\r\n", b""]
         {
