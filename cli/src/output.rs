@@ -1,7 +1,7 @@
 //! What goes to standard output and standard error, in the forms that commands share.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
@@ -48,17 +48,36 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|char| if steers(char) { '\u{fffd}' } else { char }).collect()
 }
 
+/// Data on its way to standard output, where that is a terminal without what steers the terminal:
+/// JSON, and some other forms, have such characters raw or decoded. Anywhere else data stays.
+pub(crate) fn data(text: String) -> String {
+    if io::stdout().is_terminal() { escaped(&text) } else { text }
+}
+
+/// Escapes control characters as JSON does, so that JSON stays JSON.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() && !matches!(char, '\n' | '\t') {
+            escaped += &format!("\\u{:04x}", u32::from(char));
+        } else {
+            escaped.push(char);
+        }
+    }
+    escaped
+}
+
 /// Prints a reply; `columns` are the fields of a table, each with its name.
 pub(crate) fn reply(value: &Value, output: Output, columns: &[&str]) -> Result<(), Failure> {
     match output {
         Output::Json => {
             let text = serde_json::to_string_pretty(value);
             let text = text.map_err(|error| Failure::new(1, "no JSON", error))?;
-            print(&(text + "\n"))
+            print(&data(text + "\n"))
         }
         Output::Yaml => {
             let text = serde_yaml_ng::to_string(value);
-            print(&text.map_err(|error| Failure::new(1, "no YAML", error))?)
+            print(&data(text.map_err(|error| Failure::new(1, "no YAML", error))?))
         }
         Output::Table => print(&table(value, columns)),
     }
@@ -132,6 +151,11 @@ mod tests {
     fn what_steers_a_terminal_is_replaced_in_both_control_ranges() {
         let due = "a\u{fffd}[1m\u{fffd}2J\u{fffd}\nb";
         assert_eq!(harmless("a\u{1b}[1m\u{9b}2J\u{7f}\nb"), due);
+    }
+
+    #[test]
+    fn data_on_a_terminal_is_escaped_as_json_has_it() {
+        assert_eq!(escaped("{\"a\":\"\u{9b}2J\"}\t\n"), "{\"a\":\"\\u009b2J\"}\t\n");
     }
 
     #[test]

@@ -128,6 +128,9 @@ fn key(
 fn key_in_file(path: &Path, origin: String) -> Result<Setting, Failure> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::new(2, path.display(), error))?;
+    if text.trim().is_empty() {
+        return Err(Failure::message(2, format!("{origin}: {} holds no key", path.display())));
+    }
     Ok(Setting { value: text.trim().to_owned(), origin })
 }
 
@@ -152,13 +155,14 @@ fn profile(global: &Global) -> Result<(Profile, Option<String>), Failure> {
     let asked = global.profile.clone().or_else(|| variable_of("RESTLESS_PROFILE"));
     let Some(path) = path() else { return Ok((Profile::default(), None)) };
     let file = match std::fs::read_to_string(&path) {
-        Ok(text) => toml::from_str::<File>(&text).map_err(|error| {
-            // The text around it may be a key.
-            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count());
-            let at = line.map(|line| format!(", line {}", line.max(1))).unwrap_or_default();
-            Failure::message(2, format!("{}{at}: {}", path.display(), error.message()))
-        })?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
+        Ok(text) => toml::from_str::<File>(&text).map_err(|e| unreadable(&path, &text, &e))?,
+        // A file that was named is missed; the usual one need not be there.
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound
+                && variable_of("RESTLESS_CONFIG").is_none() =>
+        {
+            File::default()
+        }
         Err(error) => return Err(Failure::new(2, path.display(), error)),
     };
     let named = asked.clone().or(file.profile);
@@ -175,6 +179,14 @@ fn profile(global: &Global) -> Result<(Profile, Option<String>), Failure> {
         }
         None => Ok((Profile::default(), None)),
     }
+}
+
+/// Says where a file of TOML can't be read, without the text there, which may be a key.
+pub(crate) fn unreadable(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let at = before.map(|before| format!(", line {}", before.matches('\n').count() + 1));
+    let at = at.unwrap_or_default();
+    Failure::message(2, format!("{}{at}: {}", path.display(), error.message()))
 }
 
 /// Where the configuration file is, if there is one.

@@ -1,7 +1,18 @@
 //! Asked to stop: once to drain, twice to end.
 
+use std::sync::OnceLock;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+/// What is done before the second signal ends the process.
+static FAREWELL: OnceLock<fn()> = OnceLock::new();
+
+/// Sets what is done before the second signal ends the process, which drops nothing.
+pub(crate) fn before_the_end(farewell: fn()) {
+    // The first one stays; there is one screen a process.
+    let _ = FAREWELL.set(farewell);
+}
 
 /// Says when the user, or who runs this machine, wants it to stop.
 pub(crate) struct Stop(watch::Receiver<bool>);
@@ -20,6 +31,9 @@ impl Stop {
                 }
                 if sender.send_replace(true) {
                     // Asked for the second time: nobody wants to wait for anything any more.
+                    if let Some(farewell) = FAREWELL.get() {
+                        farewell();
+                    }
                     std::process::exit(130);
                 }
             }

@@ -1,10 +1,12 @@
 //! A PostgreSQL database.
 
 use std::error::Error as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -83,6 +85,26 @@ impl Postgres {
             config.keepalives_idle(SILENCE);
         }
         Ok(Self { config, tls: None, client: None })
+    }
+
+    /// The most bytes of an event's text. A field has at most 1 GiB; the text is sent and checked
+    /// in less.
+    pub const MOST_RECORD_BYTES: usize = 256 << 20;
+
+    /// Whether the address asks for TLS: by `sslmode=require`, or because a host is beyond this
+    /// machine and the address leaves `sslmode=disable` out.
+    pub fn wants_tls(&self) -> bool {
+        let mode = self.config.get_ssl_mode();
+        let is_here = |host: &Host| match host {
+            Host::Tcp(name) => {
+                let address = name.parse::<IpAddr>();
+                name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+            }
+            #[cfg(unix)]
+            Host::Unix(_) => true,
+        };
+        mode == SslMode::Require
+            || (mode != SslMode::Disable && !self.config.get_hosts().iter().all(is_here))
     }
 
     /// Connects over TLS, with this configuration.
@@ -165,9 +187,8 @@ impl Sink for Postgres {
         .await
     }
 
-    /// A field has at most 1 GiB; the text is sent and checked in less.
     fn most_record_bytes(&self) -> Option<usize> {
-        Some(256 << 20)
+        Some(Self::MOST_RECORD_BYTES)
     }
 }
 

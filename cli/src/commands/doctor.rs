@@ -95,7 +95,7 @@ fn object(one: &Tried) -> serde_json::Value {
     json!({
         "step": step.name, "verdict": finding.verdict.word().to_lowercase(),
         "exit_code": step.exit_code, "ms": took.as_millis() as u64,
-        "found": finding.found, "advice": finding.advice,
+        "found": plain(&finding.found), "advice": finding.advice,
     })
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     config: PathBuf,
     /// Where they go; goes before `to` in the file
     #[arg(long, value_name = "SINK")]
-    to: Option<Destination>,
+    to: Option<String>,
     /// Serve /metrics (OpenMetrics) and /healthz here; a loopback address only
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
@@ -24,7 +24,10 @@ pub(crate) struct Args {
 /// Within 72 columns, as each such text: the manual page indents it and fills no line.
 const HELP: &str = "\
 Sinks: sqlite:FILE, ndjson:FOLDER, postgres:… (a URL as libpq has it),
-nats:… (a server's URL).
+nats:… (a server's URL). A URL with a password belongs into the file:
+each user of the machine may read what stands on a command's line.
+PostgreSQL on another machine is spoken to over TLS, which --ca counts
+for, too, unless its URL says sslmode=disable.
 
 The file; paths are from the folder that the command runs in:
   to = \"sqlite:feeds.db\"
@@ -68,5 +71,8 @@ one line, RESTLESS_API_KEY=rs_…, and mode 0600.";
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let config = Config::read(&args.config)?;
-    serve(config, args.to, args.metrics, context.client()?).await
+    // Not by clap, whose error would repeat a password.
+    let to = args.to.map(|to| to.parse::<Destination>());
+    let to = to.transpose().map_err(|error| Failure::message(2, format!("--to: {error}")))?;
+    serve(config, to, args.metrics, context).await
 }

@@ -10,7 +10,7 @@ use crate::call::Calling;
 use crate::context::Context;
 use crate::data;
 use crate::failure::Failure;
-use crate::output::{Output, code, print, reply};
+use crate::output::{Output, code, harmless, print, reply};
 use crate::polling::{Polling, put};
 use crate::progress;
 
@@ -223,7 +223,7 @@ async fn show_usage(
     if calling.output != Output::Table {
         return reply(&answer, calling.output, &[]);
     }
-    print(&bars(&answer))
+    print(&harmless(&bars(&answer)))
 }
 
 /// The days as bars, the longest of them 40 characters.

@@ -8,7 +8,7 @@ use restless_tokio::event::SseId;
 use restless_tokio::signature::Signer;
 
 use crate::failure::Failure;
-use crate::output::{note, print};
+use crate::output::{data, note, print};
 use crate::source;
 
 /// Reads one event a line, as the service sends them; prints those whose signature is good.
@@ -52,7 +52,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             continue;
         }
         match check(&signer, &line) {
-            Ok(text) => print(&(text + "\n"))?,
+            Ok(text) => print(&data(text + "\n"))?,
             Err(why) => {
                 bad += 1;
                 note(&format!("line {number}: {why}"));

@@ -10,6 +10,7 @@ use restless_tokio::signature::Signer;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::settings::unreadable;
 
 /// The file, as it is written. A name that is not known is an error: it may be one misspelt.
 #[derive(Debug, Deserialize)]
@@ -36,8 +37,7 @@ impl Config {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|e| Failure::new(2, shown, e))?;
-        let shown = path.display();
-        let read: Self = toml::from_str(&text).map_err(|e| Failure::new(2, shown, e))?;
+        let read: Self = toml::from_str(&text).map_err(|e| unreadable(path, &text, &e))?;
         if read.feeds.is_empty() {
             return Err(Failure::message(2, format!("{}: it lists no feed", path.display())));
         }

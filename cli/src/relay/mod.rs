@@ -18,11 +18,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use restless_relay::{Ended, Handle, Relay, RelayError};
-use restless_tokio::Client;
 use tokio::task::JoinSet;
 
 pub(crate) use config::{Config, Destination};
 
+use crate::context::Context;
 use crate::failure::{Failure, causes};
 use crate::relay::metrics::Metrics;
 use crate::relay::report::Report;
@@ -37,13 +37,14 @@ pub(crate) async fn serve(
     config: Config,
     to: Option<Destination>,
     metrics: Option<SocketAddr>,
-    client: Client,
+    context: &Context,
 ) -> Result<(), Failure> {
+    let client = context.client()?;
     let Some(to) = to.or_else(|| config.to.clone()) else {
         return Err(Failure::message(2, "no store: say --to, or `to` in the file"));
     };
     let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
-    let store = Store::open(&to).await?;
+    let store = Store::open(&to, context).await?;
     let mut relays = JoinSet::new();
     let mut handles = Handles::new();
     for feed in config.feeds()? {
@@ -64,7 +65,7 @@ pub(crate) async fn serve(
         }
     };
     tokio::pin!(served);
-    let mut failed = None;
+    let (mut failed, mut broken) = (None, None);
     let mut draining = false;
     loop {
         tokio::select! {
@@ -75,7 +76,10 @@ pub(crate) async fn serve(
                     report.failed(&name, &error);
                     failed = failed.or(Some((name, error)));
                 }
-                Some(Err(panicked)) => return Err(Failure::new(1, "a feed", panicked)),
+                // The others go on: their ends are told before this one ends the program.
+                Some(Err(panicked)) => {
+                    broken.get_or_insert_with(|| Failure::new(1, "a feed", panicked));
+                }
             },
             () = stop.asked(), if !draining => {
                 draining = true;
@@ -87,6 +91,9 @@ pub(crate) async fn serve(
         }
     }
     report.finish(&handles);
+    if let Some(broken) = broken {
+        return Err(broken);
+    }
     failed.map_or(Ok(()), |(name, error)| Err(failure(error).of(&format!("feed {name}"))))
 }
 

@@ -7,6 +7,7 @@ use restless_relay::{Batch, Position, Sink, SinkError, Stored};
 #[cfg(any(feature = "sqlite", feature = "ndjson", feature = "postgres"))]
 use tokio::sync::Mutex;
 
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::relay::Destination;
 
@@ -28,8 +29,8 @@ pub(super) enum Store {
 }
 
 impl Store {
-    pub(super) async fn open(to: &Destination) -> Result<Self, Failure> {
-        #[allow(unused_variables, reason = "builds without these stores")]
+    #[allow(unused_variables, reason = "builds without these stores")]
+    pub(super) async fn open(to: &Destination, context: &Context) -> Result<Self, Failure> {
         let failed = |error: SinkError| Failure::new(5, "the store", error);
         match to {
             #[cfg(feature = "sqlite")]
@@ -44,7 +45,13 @@ impl Store {
             }
             #[cfg(feature = "postgres")]
             Destination::Postgres(database) => {
-                let made = restless_relay::Postgres::new(database).map_err(failed)?;
+                let mut made = restless_relay::Postgres::new(database).map_err(failed)?;
+                if made.wants_tls() {
+                    let trusted = context.authorities()?;
+                    let tls = crate::exchange::tls(trusted.as_deref());
+                    let (config, _) = tls.map_err(|error| Failure::new(5, "TLS", error))?;
+                    made = made.tls(config);
+                }
                 Ok(Self::Postgres(Arc::new(Mutex::new(made))))
             }
             #[cfg(feature = "nats")]
@@ -102,6 +109,9 @@ impl Sink for Store {
         match self {
             #[cfg(feature = "nats")]
             Self::Nats(store) => store.most_record_bytes(),
+            // The limit is the same for each database, and asked for without a lock.
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Some(restless_relay::Postgres::MOST_RECORD_BYTES),
             _ => None,
         }
     }

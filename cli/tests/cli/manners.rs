@@ -158,3 +158,20 @@ fn events_on_standard_input_are_verified() {
     assert_eq!((run.status, run.out), (Some(3), format!("{signed}\n")), "{}", run.err);
     assert!(run.err.contains("line 1: "), "{}", run.err);
 }
+
+#[test]
+fn a_file_that_is_named_and_not_there_and_one_without_a_key_are_errors() {
+    let stage = Stage::new();
+    let missing = stage.path("none.toml");
+    let run = stage.run_with(&["config"], &[("RESTLESS_CONFIG", missing.to_str().unwrap())]);
+    assert_eq!(run.status, Some(2), "{run:?}");
+    assert!(run.err.contains("none.toml"), "{run:?}");
+    let (config, key) = (stage.path("config.toml"), stage.path("key"));
+    std::fs::write(&key, "\n").unwrap();
+    std::fs::write(&config, format!("[profiles.default]\nkey_file = {key:?}\n")).unwrap();
+    let mut command = stage.command(&["config"]);
+    command.env("RESTLESS_CONFIG", &config).env_remove("RESTLESS_API_KEY");
+    let run = stage.finish(command, b"");
+    assert_eq!(run.status, Some(2), "{run:?}");
+    assert!(run.err.contains("holds no key"), "{run:?}");
+}

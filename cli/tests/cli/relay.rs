@@ -269,6 +269,47 @@ fn a_feed_that_is_refused_ends_with_3_and_is_named() {
     assert!(last.contains("`restless streams ls`"), "{said}");
 }
 
+/// Beside a feed that goes on: whoever asks for its health learns of it, for as long as it is so.
+#[cfg(all(unix, feature = "ndjson"))]
+#[test]
+fn a_feed_that_has_ended_for_good_leaves_the_relay_ill() {
+    let (emulator, id) = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("feeds.toml");
+    let feed = |name: &str, id: &str| format!("[feeds.{name}]\nstream = \"{id}\"\nsince = \"0\"\n");
+    std::fs::write(&config, feed("orders", &id) + &feed("gone", "stream_nobody")).unwrap();
+    let to = format!("ndjson:{}", folder.path().join("out").display());
+    let mut running = Running::start(&emulator, &config, &to);
+    let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
+    running.until("failed");
+    emulator.publish(&id, "1").unwrap();
+    running.until_metrics_say(&address, "/metrics", "restless_events_total{feed=\"orders\"} 1\n");
+    let said = running.until_metrics_say(&address, "/healthz", "HTTP/1.1 503");
+    assert!(said.contains("gone: ") && said.contains("404"), "{said}");
+}
+
+#[test]
+fn a_password_of_the_store_is_in_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("feeds.toml");
+    for (text, to) in [
+        ("to = \"postgres://u:hunter2@db/x\" oops", "ndjson:x"),
+        ("[feeds.a]\nurll = \"https://h/x?apiKey=hunter2\"", "ndjson:x"),
+        ("[feeds.a]\nstream = \"s\"", "postgre://u:hunter2@db/x"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let ran = Command::new(env!("CARGO_BIN_EXE_restless"))
+            .current_dir(folder.path())
+            .args(["relay", "--to", to, "--config"])
+            .arg(&config)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
 #[test]
 fn settings_that_cannot_work_end_with_2_and_a_line() {
     let folder = tempfile::tempdir().unwrap();

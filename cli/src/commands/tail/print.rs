@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::Format;
 use super::paragraph::Paragraphs;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{data, print};
 
 /// Prints the events of one subscription to standard output.
 pub(super) struct Printer {
@@ -50,7 +50,7 @@ impl Printer {
                     (Format::Pretty, Some(was)) => {
                         self.paragraphs.write(event, self.continuity.as_ref(), &was)
                     }
-                    _ => self.line(event, cursor, change)?,
+                    _ => data(self.line(event, cursor, change)?),
                 };
                 return print(&line);
             }

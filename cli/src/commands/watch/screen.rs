@@ -24,7 +24,9 @@ pub(super) enum Input {
 
 impl Screen {
     pub(super) fn enter() -> io::Result<Self> {
-        ratatui::try_init().map(Self)
+        let screen = ratatui::try_init().map(Self)?;
+        crate::stop::before_the_end(ratatui::restore);
+        Ok(screen)
     }
 
     pub(super) fn draw(&mut self, model: &Model, is_paused: bool) -> Result<(), Failure> {
