@@ -103,13 +103,22 @@ impl Postgres {
             #[cfg(unix)]
             Host::Unix(_) => true,
         };
-        mode == SslMode::Require
-            || (mode != SslMode::Disable && !self.config.get_hosts().iter().all(is_here))
+        // Where an address is given, it is connected to, whatever the host's name.
+        let addresses = self.config.get_hostaddrs();
+        let all_here = match addresses {
+            [] => self.config.get_hosts().iter().all(is_here),
+            addresses => addresses.iter().all(IpAddr::is_loopback),
+        };
+        mode == SslMode::Require || (mode != SslMode::Disable && !all_here)
     }
 
-    /// Connects over TLS, with this configuration.
+    /// Connects over TLS, with this configuration. A server without TLS is refused, unless the
+    /// address says `sslmode=disable`.
     #[must_use]
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
+        if self.config.get_ssl_mode() != SslMode::Disable {
+            self.config.ssl_mode(SslMode::Require);
+        }
         self.tls = Some(config);
         self
     }
@@ -333,5 +342,27 @@ impl std::fmt::Debug for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let hosts = self.config.get_hosts();
         f.debug_struct("Postgres").field("hosts", &hosts).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_wanted_to_wherever_the_address_leads_beyond_this_machine() {
+        for (database, wants) in [
+            ("host=localhost", false),
+            ("host=127.0.0.1 sslmode=require", true),
+            ("host=/run/postgresql", false),
+            ("postgres://u@db.test/d", true),
+            ("host=db.test sslmode=disable", false),
+            ("host=localhost,db.test", true),
+            ("host=localhost hostaddr=10.0.0.5", true),
+            ("hostaddr=10.0.0.5", true),
+            ("host=db.test hostaddr=127.0.0.1", false),
+        ] {
+            assert_eq!(Postgres::new(database).unwrap().wants_tls(), wants, "{database}");
+        }
     }
 }

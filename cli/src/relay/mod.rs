@@ -14,7 +14,7 @@ mod metrics;
 mod report;
 mod sink;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use restless_relay::{Ended, Handle, Relay, RelayError};
@@ -24,6 +24,7 @@ pub(crate) use config::{Config, Destination};
 
 use crate::context::Context;
 use crate::failure::{Failure, causes};
+use crate::output::note;
 use crate::relay::metrics::Metrics;
 use crate::relay::report::Report;
 use crate::relay::sink::Store;
@@ -46,12 +47,16 @@ pub(crate) async fn serve(
     let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
     let store = Store::open(&to, context).await?;
     let mut relays = JoinSet::new();
-    let mut handles = Handles::new();
+    let (mut handles, mut names) = (Handles::new(), HashMap::new());
     for feed in config.feeds()? {
         let name = feed.name().to_owned();
         let relay = Relay::new(client.clone(), feed, store.clone());
         handles.insert(name.clone(), relay.handle());
-        relays.spawn(async move { (name, relay.run().await) });
+        let task = relays.spawn({
+            let name = name.clone();
+            async move { (name, relay.run().await) }
+        });
+        names.insert(task.id(), name);
     }
     let metrics = match metrics {
         Some(address) => Some(Metrics::listen(address, handles.clone()).await?),
@@ -78,7 +83,9 @@ pub(crate) async fn serve(
                 }
                 // The others go on: their ends are told before this one ends the program.
                 Some(Err(panicked)) => {
-                    broken.get_or_insert_with(|| Failure::new(1, "a feed", panicked));
+                    let name = names.get(&panicked.id()).map_or("", String::as_str);
+                    note(&format!("feed {name}: {panicked}"));
+                    broken.get_or_insert_with(|| Failure::new(1, format!("feed {name}"), panicked));
                 }
             },
             () = stop.asked(), if !draining => {
