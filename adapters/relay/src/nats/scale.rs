@@ -18,6 +18,11 @@
 //! | NATS JetStream | 1 | 7,000 | 152 µs | 96 µs |
 //! | NATS JetStream | 8 | 23,200 | 42 µs | 26 µs |
 //!
+//! With `nats-server` 2.15.1, which stores a batch by one answer, the same command on another day
+//! and quiet cores: 40,300 a second in one feed (28 µs an event, 18 µs of that the server's), and
+//! 49,800 in eight (24 µs and 15 µs); with 2.9.10 there 5,600 (200 µs and 132 µs) and 21,400 (61 µs
+//! and 38 µs).
+//!
 //! A feed waits for the answer to each message, for the next message names it as the last. One feed
 //! is therefore bound by the way to the server and back, and many feeds by the processors. Leases:
 //! 30,500 renewals a second, at 21 µs of the server each. A subject with a message takes about 200
