@@ -200,8 +200,7 @@ fn on_a_terminal_a_line_says_how_it_goes_and_is_gone_at_the_end() {
         emulator.publish(&id, &n.to_string()).unwrap();
     }
     // It is one line of it, narrower than the terminal, and written over the one before.
-    let screen = terminal.until(|text| text.contains("| 3 events, "));
-    assert_eq!(screen.matches("1/1 feeds").count(), 1, "{screen}");
+    terminal.until(|text| text.contains("| 3 events, ") && text.matches("1/1 feeds").count() == 1);
     emulator.inject(restless_emulator::Fault::status(503).times(usize::MAX));
     emulator.disconnect_all();
     terminal.until(|text| text.contains("trouble feed=orders") && text.contains("1 in trouble"));

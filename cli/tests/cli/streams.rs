@@ -70,8 +70,7 @@ fn on_a_terminal_a_long_list_says_how_far_it_is_and_the_line_is_gone_at_the_end(
     terminal.until(|text| text.contains(" 20 streams …"));
     // The second page is asked for again.
     stage.emulator.disconnect_all();
-    let screen = terminal.until(|text| text.contains("after "));
-    assert_eq!(screen.lines().take(3).collect::<Vec<_>>(), ["before", "25", "after 0"], "{screen}");
+    terminal.until(|text| text.starts_with("before\n25\nafter 0\n"));
 }
 
 #[test]

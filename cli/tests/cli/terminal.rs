@@ -42,7 +42,8 @@ impl Terminal {
         Self::tmux(&self.name, &resize).expect("tmux");
     }
 
-    /// The screen, as soon as it is as it should be.
+    /// The screen, as soon as it is as it should be. It may be looked at half drawn, so all that
+    /// is said of one screen belongs into one `is_right`.
     pub(crate) fn until(&self, is_right: impl Fn(&str) -> bool) -> String {
         self.within(LIMIT, is_right)
     }

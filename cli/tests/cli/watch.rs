@@ -54,8 +54,7 @@ fn a_feed_is_on_the_screen_and_the_terminal_is_as_it_was_behind_it() {
     stage.emulator.disconnect_all();
     terminal.until(|text| text.contains("Orders: lost: ") && text.contains("│x Orders"));
     terminal.press("q");
-    let screen = terminal.until(|text| text.contains("after 0"));
-    assert_eq!(screen.lines().take(2).collect::<Vec<_>>(), ["before", "after 0"], "{screen}");
+    terminal.until(|text| text.starts_with("before\nafter 0\n"));
 }
 
 /// The program's processes of this stage, and none of the test beside it.
@@ -77,8 +76,8 @@ fn a_signal_gives_the_terminal_back_too() {
         for pid in processes(&stage) {
             Command::new("kill").args([signal, &pid]).status().expect("kill");
         }
-        let screen = terminal.until(|text| text.contains("after "));
-        assert!(screen.starts_with("before\nafter 0\n"), "{signal}: {screen}");
+        println!("{signal}");
+        terminal.until(|text| text.starts_with("before\nafter 0\n"));
     }
 }
 
@@ -103,7 +102,7 @@ fn sixty_feeds_are_counted_to_the_last_event_and_none_falls_behind() {
     let feeds = (0..FEEDS).map(|n| format!(" \"http://{}/?streamId=feed{n:02}\"", replay.address));
     let command = terminal::line(&stage.emulator, &format!("watch{}", feeds.collect::<String>()));
     let Some(terminal) = Terminal::start("sixty", &command) else { return };
-    let first = terminal.until(|text| counted(text).is_some_and(|events| events > 0));
+    terminal.until(|text| counted(text).is_some_and(|events| events > 0));
     let began = Instant::now();
     let due = Duration::from_secs(seconds.into());
     if asked.is_some() {
@@ -119,9 +118,8 @@ fn sixty_feeds_are_counted_to_the_last_event_and_none_falls_behind() {
         assert_eq!(counted(&screen), Some(count), "{screen}");
         terminal.press("j");
     }
-    assert!(first.contains("none\n"), "{first}");
-    let screen = terminal.until(|text| text.contains("losses"));
-    assert!(screen.contains("\nnone\n"), "nothing was lost: {screen}");
+    // Losses are told and stay told: there was none.
+    terminal.until(|text| text.contains("losses") && text.contains("\nnone\n"));
     if asked.is_some() {
         println!("{FEEDS} feeds, {count} events each: {late:?} late at the end");
         for pid in processes(&stage) {
