@@ -404,7 +404,7 @@ fn replace(buffer: &mut String, value: &[u8]) {
 }
 
 /// A line of up to so many bytes is joined as if it had so many.
-const SHORT_LINE: usize = 32;
+const SHORT_LINE: usize = 64;
 
 /// The size in bytes up to which the buffer is used again; a larger buffer is given out with its
 /// data.

@@ -10,7 +10,7 @@ use super::block::{Block, Event};
 use super::buffers::{BlockEnd, Data, event_error};
 use super::interpreter::Interpreter;
 use super::last_event_id::LastEventId;
-use super::lines::Lines;
+use super::lines::{Lines, behind_nothing};
 use super::plain::{self, Plain};
 use crate::kinds::LimitError;
 use crate::limits::Limits;
@@ -86,6 +86,14 @@ impl Decoder {
             && self.lines.is_empty()
             && line_end(&chunk).is_none()
             && self.interpreter.append(&chunk)
+        {
+            return;
+        }
+        // The chunk is a heartbeat alone, as most are, or several: nothing is kept of them.
+        if chunk.first() == Some(&b':')
+            && self.lines.is_empty()
+            && self.interpreter.is_between_blocks()
+            && behind_nothing(&chunk, 0) == chunk.len()
         {
             return;
         }

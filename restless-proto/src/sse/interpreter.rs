@@ -97,6 +97,12 @@ impl Interpreter {
         matches!(self.line, Line::Start)
     }
 
+    /// Whether neither a line has begun nor a block.
+    #[inline(always)]
+    pub(super) fn is_between_blocks(&self) -> bool {
+        self.is_at_line_start() && !self.buffers.has_begun()
+    }
+
     /// Whether the value of a `data` line goes on.
     #[inline(always)]
     pub(super) fn is_in_data_line(&self) -> bool {

@@ -71,24 +71,7 @@ impl Lines {
     /// left.
     #[inline]
     pub(super) fn skip_between_blocks(&mut self) {
-        let chunk: &[u8] = self.chunk.bytes();
-        while let Some(rest) = chunk.get(self.read..) {
-            let length = match rest {
-                [b'\n', ..] => {
-                    self.read += 1;
-                    continue;
-                }
-                [b':', ..] => line_end(rest),
-                [b'\r', ..] => Some(0),
-                _ => None,
-            };
-            let Some(length) = length else { return };
-            self.read += match rest.get(length..) {
-                Some([b'\n', ..]) => length + 1,
-                Some([b'\r', b'\n', ..]) => length + 2,
-                _ => return,
-            };
-        }
+        self.read = behind_nothing(self.chunk.bytes(), self.read);
     }
 
     /// Returns the next piece, `None` at the chunk's end.
@@ -188,6 +171,31 @@ impl Lines {
         }
         None
     }
+}
+
+/// Returns where in a chunk something follows that may mean something between two blocks, from
+/// `at` on, where a line starts: behind blank lines, and comments that end in this chunk. A line
+/// that ends at the chunk's end with a CR may mean something.
+#[inline]
+pub(super) fn behind_nothing(chunk: &[u8], mut at: usize) -> usize {
+    while let Some(rest) = chunk.get(at..) {
+        let length = match rest {
+            [b'\n', ..] => {
+                at += 1;
+                continue;
+            }
+            [b':', ..] => line_end(rest),
+            [b'\r', ..] => Some(0),
+            _ => None,
+        };
+        let Some(length) = length else { break };
+        at += match rest.get(length..) {
+            Some([b'\n', ..]) => length + 1,
+            Some([b'\r', b'\n', ..]) => length + 2,
+            _ => break,
+        };
+    }
+    at
 }
 
 /// U+FEFF in UTF-8.

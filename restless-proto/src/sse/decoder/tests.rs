@@ -356,3 +356,32 @@ fn decoders_can_be_sent_and_shared() {
     fn can<T: Send + Sync>() {}
     can::<Decoder>();
 }
+
+#[test]
+fn heartbeats_in_a_chunk_of_their_own_are_not_kept() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed(Bytes::from_static(b"data: 1\n\n"));
+    drain(&mut decoder, &mut Vec::new());
+    for heartbeats in [": on\n\n", ":\n", ": on\r\n\r\n: on\r\n\r\n"] {
+        let chunk = Bytes::from(heartbeats.to_owned());
+        decoder.feed(chunk.clone());
+        assert!(chunk.is_unique(), "{heartbeats:?}");
+    }
+}
+
+#[test]
+fn what_begins_as_a_heartbeat_is_read_to_its_end() {
+    let found = decode(
+        Limits::default(),
+        &[
+            b": on\n",
+            b": on\n\ndata: 1\n\n",
+            b": on\r",
+            b"\ndata: 2\n",
+            b": on\n\n",
+            b": o",
+            b"n\n",
+        ],
+    );
+    assert_eq!(found, ["message|1||none", "message|2||none"]);
+}
