@@ -40,6 +40,12 @@ impl Framing {
 /// Whether the connection is still good after this response, as far as the head says.
 pub(super) fn persists(head: &Parts, framing: Framing) -> bool {
     let marked = match framing {
+        // Whoever takes this status to have content sees another end (RFC 9110 §8.6, RFC 9112
+        // §6.1). The answer to HEAD, and 304, say what another answer would have had.
+        Framing::Length(_) if head.status == StatusCode::NO_CONTENT => {
+            !head.headers.contains_key(TRANSFER_ENCODING)
+                && matches!(content_length(&head.headers), Ok(None | Some(0)))
+        }
         Framing::Length(_) => true,
         // Both at once are suspect, and so are chunks of a peer that says HTTP/1.0, which lacks
         // chunks: a box on the way may see another end (§6.1, §6.3).

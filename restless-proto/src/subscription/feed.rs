@@ -210,6 +210,8 @@ pub(super) struct EventStream {
     most_in_vain: usize,
     /// The bytes that were decoded since `counted_since` and brought no event.
     in_vain: usize,
+    /// The bytes that were decoded of the event that is being passed over.
+    passed_over: usize,
     /// The beginning of the span that is counted now.
     counted_since: Instant,
 }
@@ -225,6 +227,10 @@ const COUNTED: Duration = Duration::from_secs(60);
 /// heartbeats stay below.
 const LEAST_IN_VAIN: usize = 32 << 20;
 
+/// How many times as much may be decoded of one event that is over the limit, and is passed over to
+/// its end: the next event counts again, but the end may never come.
+const PASSED_OVER: usize = 8;
+
 impl EventStream {
     pub(super) fn new(fields: &HeaderMap, limits: Limits) -> Result<Self, CodingError> {
         Ok(Self {
@@ -232,6 +238,7 @@ impl EventStream {
             events: sse::Decoder::new(limits),
             most_in_vain: limits.line_bytes.saturating_add(limits.event_bytes).max(LEAST_IN_VAIN),
             in_vain: 0,
+            passed_over: 0,
             counted_since: Instant::ORIGIN,
         })
     }
@@ -267,15 +274,8 @@ impl EventStream {
             let Some(coding) = &mut self.coding else { return Fed::Starved(None) };
             match coding.poll() {
                 Ok(Some(piece)) => {
-                    // The rest of an event that was told of as too large is passed over, as without
-                    // a coding.
-                    if !self.events.is_over_limit() {
-                        self.in_vain = self.in_vain.saturating_add(piece.len());
-                    }
-                    if self.in_vain > self.most_in_vain {
-                        let (most, seen) = (self.most_in_vain, self.in_vain);
-                        let what = "what is decoded in a minute without an event";
-                        return Fed::Broken(LimitError::new(what, most, seen).into());
+                    if let Err(error) = self.count(piece.len()) {
+                        return Fed::Broken(error.into());
                     }
                     self.events.feed(piece);
                 }
@@ -283,6 +283,20 @@ impl EventStream {
                 Err(error) => return Fed::Broken(Box::new(ContentError::from(error)).into()),
             }
         }
+    }
+
+    /// Counts what was decoded, before the bytes are read.
+    fn count(&mut self, decoded: usize) -> Result<(), LimitError> {
+        let (what, most, seen) = if self.events.is_over_limit() {
+            self.passed_over = self.passed_over.saturating_add(decoded);
+            let most = self.most_in_vain.saturating_mul(PASSED_OVER);
+            ("what is decoded of an event over its limit", most, self.passed_over)
+        } else {
+            self.passed_over = 0;
+            self.in_vain = self.in_vain.saturating_add(decoded);
+            ("what is decoded in a minute without an event", self.most_in_vain, self.in_vain)
+        };
+        if seen > most { Err(LimitError::new(what, most, seen)) } else { Ok(()) }
     }
 }
 

@@ -242,6 +242,8 @@ pub(crate) struct Inflater {
     /// Whether there was DEFLATE data since the last boundary: the start, a final block, a
     /// message's end.
     open: bool,
+    /// The bytes that were decompressed of the message that is passed over.
+    passed: usize,
 }
 
 impl fmt::Debug for Inflater {
@@ -258,6 +260,7 @@ impl Inflater {
             bits: parameters.server_max_window_bits.clamp(9, 15),
             takeover: !parameters.server_no_context_takeover,
             open: false,
+            passed: 0,
         }
     }
 
@@ -306,7 +309,7 @@ impl Inflater {
         let pushed = if self.open { self.push(&mut tail, output, limit) } else { Ok(()) };
         if matches!(pushed, Err(InflateError::TooLarge(_))) {
             self.keep_window(output);
-            self.pass(tail, output)?;
+            self.pass(tail, output, usize::MAX)?;
         }
         self.end();
         pushed
@@ -315,17 +318,29 @@ impl Inflater {
     /// Decompresses the next piece of a message that is passed over: `window` comes to hold the end
     /// of the message, as far as the next block or message can refer to it, and what is
     /// decompressed next. Does nothing where messages are compressed one by one.
+    ///
+    /// Fails where more than `most` bytes of the message are passed over: a message that never ends
+    /// could keep the program busy with a thousandth of that.
     pub(crate) fn pass(
         &mut self,
         mut input: &[u8],
         window: &mut Vec<u8>,
+        most: usize,
     ) -> Result<(), InflateError> {
         while self.takeover {
             if window.len() >= 2 * WINDOW_BYTES {
                 self.keep_window(window);
             }
             window.reserve_exact((2 * WINDOW_BYTES).saturating_sub(window.len()));
-            self.run(&mut input, window)?;
+            let before = window.len();
+            let ran = self.run(&mut input, window);
+            self.passed = self.passed.saturating_add(window.len() - before);
+            // The limit goes before the fault, as in `push`.
+            if self.passed > most {
+                let error = LimitError::new(PASSED_OVER, most, most.saturating_add(1));
+                return Err(InflateError::TooLarge(error));
+            }
+            ran?;
             if input.is_empty() && window.len() < window.capacity() {
                 break;
             }
@@ -334,9 +349,13 @@ impl Inflater {
     }
 
     /// Ends a message that was passed over.
-    pub(crate) fn finish_pass(&mut self, window: &mut Vec<u8>) -> Result<(), InflateError> {
+    pub(crate) fn finish_pass(
+        &mut self,
+        window: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<(), InflateError> {
         if self.open {
-            self.pass(&TAIL, window)?;
+            self.pass(&TAIL, window, most)?;
         }
         self.end();
         Ok(())
@@ -351,6 +370,7 @@ impl Inflater {
 
     fn end(&mut self) {
         self.open = false;
+        self.passed = 0;
         if !self.takeover {
             self.state = None;
         }
@@ -397,6 +417,8 @@ fn make_room(output: &mut Vec<u8>, more: usize, limit: usize) {
     let last = output.len().saturating_add(more) > limit / 2;
     output.reserve_exact(if last { room } else { more });
 }
+
+const PASSED_OVER: &str = "what is decompressed of a message over its limit";
 
 /// Why a message can't be decompressed.
 #[derive(Debug, PartialEq, Eq)]

@@ -39,7 +39,8 @@ impl Options {
     /// Sets the largest message to receive, in bytes after decompression. Default: 16 MiB. The
     /// connection passes over a larger message, and tells of the message with
     /// [`Output::TooLarge`](super::Output::TooLarge) as soon as a frame's head or the decompressor
-    /// shows its size.
+    /// shows its size. A compressed message of more than eight times the maximum, and 256 MiB, ends
+    /// the connection.
     #[must_use]
     pub fn message_bytes(mut self, maximum: usize) -> Self {
         self.message_bytes = maximum;

@@ -354,6 +354,17 @@ fn is_no_way_to_keep_us_busy(line: &str) {
 }
 
 #[test]
+fn an_event_over_the_limit_that_never_ends_is_no_way_to_keep_us_busy() {
+    let coded = gzip(format!("data: {}", "x".repeat(8 * IN_VAIN + (20 << 20))));
+    let mut stream = Stream::coded("gzip");
+    let said = stream.take(&coded);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(said[0], "rejected");
+    let due = "ended: what is decoded of an event over its limit is over its limit";
+    assert!(said[1].starts_with(due), "{said:?}");
+}
+
+#[test]
 fn an_event_is_not_in_vain_and_what_came_before_it_is_forgiven() {
     let comments = ": nothing\n".repeat(IN_VAIN / 2 / 10);
     let mut stream = Stream::coded("gzip");

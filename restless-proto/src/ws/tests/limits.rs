@@ -169,6 +169,26 @@ fn what_is_passed_over_is_inflated_within_the_memory_of_two_windows() {
 }
 
 #[test]
+fn a_compressed_message_over_the_limit_that_never_ends_ends_the_connection() {
+    let mut deflater = Deflater::new(&Deflate::default());
+    let bomb = deflater.compress(&vec![b'a'; 8 << 20]).expect("pays");
+    let mut connection = compressing(Options::default().message_bytes(1000));
+    assert_eq!(receive(&mut connection, &frame(FIRST_TEXT | RSV1, &bomb)).len(), 1);
+    // The end of the flush, which a sender cuts off, goes before what follows in the message.
+    let more = frame(MORE, &[&[0, 0, 0xff, 0xff][..], &bomb].concat());
+    let most = 256 << 20;
+    let rounds = most / (8 << 20);
+    for _ in 1..rounds {
+        assert_eq!(receive(&mut connection, &more), []);
+        assert_eq!(connection.closing(), None);
+    }
+    receive(&mut connection, &more);
+    let what = "what is decompressed of a message over its limit";
+    let error = Error::TooLarge(LimitError::new(what, most, most + 1));
+    assert_eq!(connection.closing(), Some(Closed::Failed(error)));
+}
+
+#[test]
 fn the_buffer_of_a_large_message_is_not_kept_at_rest() {
     let mut connection = connect(Options::default());
     let half = vec![b'a'; 200 << 10];
