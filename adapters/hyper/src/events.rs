@@ -100,10 +100,8 @@ impl<R: Runtime> Events<R> {
     pub fn watch(&self) -> Watch {
         let status = self.driver.machine.status();
         let watched = self.status.get_or_init(|| watch::Sender::new(status.clone()));
-        watched.send_if_modified(|last| {
-            *last = status;
-            false
-        });
+        // A turn that nobody was told of yet is told to those who watch already.
+        watched.send_if_modified(|last| is_turn(last, status));
         Watch { status: watched.subscribe(), origin: self.origin }
     }
 
@@ -156,17 +154,22 @@ impl<R: Runtime> Events<R> {
         }
         if let Some(watched) = self.status.get().filter(|watched| watched.receiver_count() > 0) {
             let status = self.driver.machine.status();
-            let told =
-                matches!(polled, Poll::Ready(Some(ref event)) if !matches!(event, Event::Item(_)));
-            watched.send_if_modified(|last| {
-                // Connecting again is no event, but a turn.
-                let turned = discriminant(&last.state) != discriminant(&status.state);
-                *last = status;
-                told || turned
-            });
+            let told = match &polled {
+                Poll::Ready(Some(event)) => !matches!(event, Event::Item(_) | Event::Continuity(_)),
+                Poll::Ready(None) | Poll::Pending => false,
+            };
+            // Connecting again is no event, but a turn.
+            watched.send_if_modified(|last| is_turn(last, status) || told);
         }
         polled
     }
+}
+
+/// Puts the new status in the place of the last one, and says whether the state is another.
+fn is_turn(last: &mut Status, status: Status) -> bool {
+    let turned = discriminant(&last.state) != discriminant(&status.state);
+    *last = status;
+    turned
 }
 
 /// The most events that are no items in one poll, before the task makes way for others: connections

@@ -306,7 +306,8 @@ impl<R: Runtime, C: From<Client<R>>> ClientBuilder<R, C> {
     /// Plain http to this machine goes by way of a proxy on this machine only: a proxy elsewhere
     /// would read the credentials. A request by way of a proxy elsewhere is an error of
     /// [`TransportErrorKind::Request`](restless_proto::TransportErrorKind::Request) before anything
-    /// is sent, unless [allowed](Self::allow_credentials_over_plain_http).
+    /// is sent, unless [allowed](Self::allow_credentials_over_plain_http). A proxy on this machine
+    /// whose other end is elsewhere, such as `ssh -D`, takes `localhost` and the credentials there.
     ///
     /// The answer of a proxy that refuses is an error of
     /// [`TransportErrorKind::Proxy`](restless_proto::TransportErrorKind::Proxy), and final. A proxy
