@@ -63,11 +63,11 @@ impl Options {
         self
     }
 
-    /// Sets the bytes of text at which a batch is full. A batch has one record at least, whatever
-    /// the record's size. Default: 4 MiB.
+    /// Sets the bytes of text at which a batch is full, at least 1. A batch has one record at
+    /// least, whatever the record's size. Default: 4 MiB.
     #[must_use]
     pub fn most_bytes(mut self, most: usize) -> Self {
-        self.most_bytes = most;
+        self.most_bytes = most.max(1);
         self
     }
 

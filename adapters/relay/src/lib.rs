@@ -46,6 +46,8 @@
 //! service has dropped by the time when the relay comes back is lost: choose a store and a
 //! supervisor that come back sooner. Where two events share a cursor (both lack an id, and are of
 //! the same millisecond), the service can't resume between the two: the limit is the contract's.
+//! What was rejected and has no id comes again with each connect, and is stored once by one relay;
+//! after a restart it may be stored again, among the dead letters.
 //!
 //! The relay waits for a store that is away: meanwhile it reads nothing, and [`Progress::trouble`]
 //! tells.

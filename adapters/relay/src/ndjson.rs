@@ -22,9 +22,10 @@ use crate::{Batch, Content, Position, Record, Sink, SinkError, Stored};
 ///
 /// A whole line is the atomic step: a record, its number and the cursor behind it. A batch is one
 /// write and one `fdatasync`; a crash within it leaves the first lines of the batch, which count,
-/// and at the most one torn line, which is cut off when the folder is opened again. A line end
-/// within an event, which JSON allows between tokens, becomes a space. The data of a dead letter is
-/// in base64.
+/// and behind them what is cut off when the folder is opened again: a torn line, or, where the
+/// power failed, what follows a hole. A file system that shows old data in such a hole (ext4 with
+/// `data=writeback`) is no place for such a folder. A line end within an event, which JSON allows
+/// between tokens, becomes a space. The data of a dead letter is in base64.
 ///
 /// The folder belongs to one process: a lock on the file `lock` keeps a second one out, as far as
 /// the file system has locks.
@@ -37,9 +38,20 @@ pub struct Ndjson {
 struct Inner {
     folder: PathBuf,
     most_file_bytes: u64,
-    /// The file that is held open for its lock.
-    _lock: File,
+    _lock: Lock,
     feeds: std::collections::HashMap<String, Log>,
+}
+
+/// The file that is held open for its lock.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The file's end would do it, but for a child process that is just being started, and has
+        // the file until it is.
+        let _ = fs4::FileExt::unlock(&self.0);
+    }
 }
 
 /// The last file of a feed.
@@ -60,7 +72,10 @@ const MOST_FILE_BYTES: u64 = 64 << 20;
 /// The characters that stand for themselves in a file's name: letters, digits, `-` and `_`.
 const IN_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// The step of the search for line ends, backwards.
+/// The longest name of a file, in bytes, on nearly all file systems.
+const LONGEST_NAME: usize = 255;
+
+/// The step of the search for holes and for line ends.
 const STEP: u64 = 64 << 10;
 
 impl Ndjson {
@@ -72,14 +87,15 @@ impl Ndjson {
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, SinkError> {
         let folder = folder.into();
         let failed = |error| SinkError::will_not_pass(at("the folder", &folder)).with_source(error);
-        fs::create_dir_all(&folder).map_err(failed)?;
+        create_folder(&folder).map_err(failed)?;
         let lock = File::create(folder.join("lock")).map_err(failed)?;
         if let Err(error) = fs4::FileExt::try_lock(&lock) {
             let what = at("another process has the folder open, or it can't be locked:", &folder);
             return Err(SinkError::will_not_pass(what).with_source(error));
         }
         let most_file_bytes = MOST_FILE_BYTES;
-        let inner = Inner { folder, most_file_bytes, _lock: lock, feeds: Default::default() };
+        let _lock = Lock(lock);
+        let inner = Inner { folder, most_file_bytes, _lock, feeds: Default::default() };
         Ok(Self { inner: Arc::new(Mutex::new(inner)) })
     }
 
@@ -96,8 +112,13 @@ impl Ndjson {
         work: impl FnOnce(&mut Inner) -> Result<T, SinkError> + Send + 'static,
     ) -> Result<T, SinkError> {
         let inner = Arc::clone(&self.inner);
-        blocking::unblock(move || work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner)))
-            .await
+        blocking::unblock(move || {
+            let done = work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner));
+            // Before the caller goes on: it may drop the sink, and open the folder again.
+            drop(inner);
+            done
+        })
+        .await
     }
 }
 
@@ -124,7 +145,19 @@ impl Inner {
 
     fn open_log(&self, feed: &str) -> Result<Log, SinkError> {
         let mut numbers = self.numbers(feed)?;
-        let Some(number) = numbers.pop() else { return self.begin_log(feed, 1, None) };
+        // The process before this one may have ended before it had made a file's name durable.
+        sync_folder(&self.folder).map_err(|e| io_failed("the folder", &self.folder, e))?;
+        let Some(number) = numbers.pop() else {
+            let path = self.path(feed, 1);
+            if path.file_name().is_some_and(|name| name.len() > LONGEST_NAME) {
+                return Err(SinkError::will_not_pass(at("the name is too long:", &path)));
+            }
+            if path.exists() {
+                let what = at("here, the name of another feed is the same:", &path);
+                return Err(SinkError::will_not_pass(what));
+            }
+            return self.begin_log(feed, 1, None);
+        };
         let log = self.read_log(feed, number)?;
         let (file, bytes) = (log.file, log.bytes);
         // A file that was begun and got no line says nothing; the file before does.
@@ -175,7 +208,8 @@ impl Inner {
         let failed = |e| io_failed("the file", &path, e);
         let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
         let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        let bytes = line_end_before(&mut file, length).map_err(failed)?;
+        let solid = before_hole(&mut file, length).map_err(failed)?;
+        let bytes = line_end_before(&mut file, solid).map_err(failed)?;
         if bytes < length {
             file.set_len(bytes).map_err(failed)?;
         }
@@ -235,6 +269,16 @@ struct Whole {
 
 impl Log {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let written = self.write_behind(lines);
+        if written.is_err() {
+            // The next write does it again. This is for a process that ends before: the next one
+            // would take what the system's memory holds for what is on the disk.
+            let _ = self.file.set_len(self.bytes);
+        }
+        written
+    }
+
+    fn write_behind(&mut self, lines: &[u8]) -> io::Result<()> {
         if self.is_torn {
             // What a failed sync has left in the system's memory would read as if it were on the
             // disk.
@@ -249,6 +293,27 @@ impl Log {
         self.bytes = self.bytes.saturating_add(lines.len() as u64);
         Ok(())
     }
+}
+
+/// Returns the place of the first hole before `end`, or `end`. After a power failure, parts of the
+/// last write may have come to the disk without those before them, which then read as zeros. JSON
+/// has no such byte.
+fn before_hole(file: &mut File, end: u64) -> io::Result<u64> {
+    let mut block = Vec::new();
+    let mut start = 0;
+    file.seek(SeekFrom::Start(0))?;
+    while start < end {
+        block.clear();
+        (&mut *file).take(STEP.min(end - start)).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().position(|byte| *byte == 0) {
+            return Ok(start + at as u64);
+        }
+        if block.is_empty() {
+            break;
+        }
+        start += block.len() as u64;
+    }
+    Ok(end)
 }
 
 /// Returns the place behind the last line end before `end`, or 0.
@@ -295,6 +360,18 @@ struct Said {
 fn position_in(line: &[u8]) -> Option<Position> {
     let Said { sequence, cursor } = serde_json::from_slice(line).ok()?;
     Some(Position::new(sequence, cursor))
+}
+
+/// Makes a folder and those above it, durably.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty());
+    let missing: Vec<_> = missing.take_while(|path| !path.exists()).collect();
+    fs::create_dir_all(folder)?;
+    for made in missing {
+        let above = made.parent().filter(|path| !path.as_os_str().is_empty());
+        sync_folder(above.unwrap_or_else(|| Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Makes a folder's entries durable, which they are once the folder is; on Windows they are by

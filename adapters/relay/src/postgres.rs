@@ -314,8 +314,9 @@ fn failed(what: &str, error: tokio_postgres::Error) -> SinkError {
     let what = format!("{what} PostgreSQL");
     let may_pass = match error.code() {
         None => may_pass_without_an_answer(&error),
-        // The server has become a standby, and another server takes its place.
-        Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => true,
+        // The server has become a standby, and another server takes its place; or this machine was
+        // suspended within a transaction (25P03, and 25P04 from version 17 on).
+        Some(code) if matches!(code.code(), "25006" | "25P03" | "25P04") => true,
         Some(code) => {
             let class = code.code().get(..2).unwrap_or_default();
             // Connections, transactions that met another (40001, 40P01), resources, the

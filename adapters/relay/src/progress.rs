@@ -68,7 +68,7 @@ impl Handle {
 
     /// Ends the relay: the relay reads no more, stores what it has read, and ends with
     /// [`Ended::Stopped`](crate::Ended::Stopped). A store that is in trouble just then is not
-    /// waited for.
+    /// waited for, and a store that is silent is waited for 10 s.
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }

@@ -2,12 +2,12 @@
 
 use std::error::Error;
 use std::future::poll_fn;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use restless_hyper::{Client, Events, Runtime};
 use restless_proto::subscription::{self, Event, Item};
 use restless_proto::{Backoff, ConfigError, Entropy};
@@ -181,9 +181,10 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
         let from = batch.expected.sequence;
         loop {
             let error = match self.store_once(Arc::clone(&batch), events, next).await {
-                Ok(Stored::Stored) => break,
-                Ok(Stored::Moved) => return Ok(Outcome::Moved { from }),
-                Err(error) => error,
+                None => return Ok(Outcome::Stopped),
+                Some(Ok(Stored::Stored)) => break,
+                Some(Ok(Stored::Moved)) => return Ok(Outcome::Moved { from }),
+                Some(Err(error)) => error,
             };
             if let Some(index) = error.record_index() {
                 batch = Arc::new(bury(&batch, index, error)?);
@@ -208,21 +209,23 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
         Ok(Outcome::Stored(batch.position()))
     }
 
-    /// Tries once to store a batch, while the next batch is read.
+    /// Tries once to store a batch, while the next batch is read; `None` where the relay was
+    /// stopped meanwhile and the store took too long.
     async fn store_once(
         &mut self,
         batch: Arc<Batch>,
         events: &mut Events<R>,
         next: &mut Gathered,
-    ) -> Result<Stored, SinkError> {
+    ) -> Option<Result<Stored, SinkError>> {
+        let mut late = pin!(late(self.client.runtime(), &self.stop));
         let mut store = pin!(self.sink.store(batch));
         let progress = &self.progress;
         poll_fn(|cx| {
-            let stored = store.as_mut().poll(cx);
-            if stored.is_pending() {
-                read(progress, events, next, cx);
+            if let Poll::Ready(stored) = store.as_mut().poll(cx) {
+                return Poll::Ready(Some(stored));
             }
-            stored
+            read(progress, events, next, cx);
+            late.as_mut().poll(cx).map(|()| None)
         })
         .await
     }
@@ -232,7 +235,8 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     async fn position(&mut self) -> Result<Option<Position>, RelayError> {
         let mut backoff = self.backoff();
         loop {
-            match self.sink.position(&self.feed.name).await {
+            let Some(answer) = self.ask().await else { return Ok(None) };
+            match answer {
                 Ok(position) => {
                     let told = Some(position.clone());
                     self.progress.send_modify(|progress| {
@@ -249,6 +253,17 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Asks once; `None` where the relay was stopped meanwhile and the store took too long.
+    async fn ask(&mut self) -> Option<Result<Position, SinkError>> {
+        let mut late = pin!(late(self.client.runtime(), &self.stop));
+        let mut asked = pin!(self.sink.position(&self.feed.name));
+        poll_fn(|cx| match asked.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => late.as_mut().poll(cx).map(|()| None),
+        })
+        .await
     }
 
     /// Waits before the store is asked again; `true` where the relay was stopped meanwhile.
@@ -300,6 +315,16 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     }
 }
 
+/// Ends [`GRACE`] after the relay was stopped.
+async fn late<R: Runtime>(runtime: &R, stop: &watch::Sender<bool>) {
+    // The sender is here, so that this waits until there is a `true`.
+    let _ = stop.subscribe().wait_for(|stop| *stop).await;
+    runtime.sleep(GRACE).await;
+}
+
+/// How long a store may take for what it was asked before the relay was stopped.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// How following one subscription came to its end.
 enum Turn {
     Ended(Ended),
@@ -340,24 +365,35 @@ struct Gathered {
 }
 
 /// What was rejected since the cursor moved last. What has no id of its own comes again with each
-/// connect, until another event has moved the cursor.
+/// connect, in the same order, until another event has moved the cursor.
 #[derive(Default)]
 struct Buried {
     cursor: Option<String>,
-    letters: Vec<Bytes>,
+    /// Marks of what was rejected, in order: the thing itself may be 16 MiB and stay for days.
+    letters: Vec<u64>,
+    /// How many of them have come again since the last connect.
+    come_again: usize,
 }
 
 impl Buried {
     /// Whether this is the first time at this cursor. Beyond [`MOST_BURIED`], each counts as new.
-    fn is_new(&mut self, cursor: Option<&str>, letter: &Bytes) -> bool {
+    fn is_new(&mut self, cursor: Option<&str>, letter: &DeadLetter) -> bool {
         if self.cursor.as_deref() != cursor {
-            *self = Self { cursor: cursor.map(str::to_owned), letters: Vec::new() };
+            *self = Self { cursor: cursor.map(str::to_owned), ..Self::default() };
         }
-        let is_new = !self.letters.contains(letter);
-        if is_new && self.letters.len() < MOST_BURIED {
-            self.letters.push(letter.clone());
+        let mut mark = DefaultHasher::new();
+        (&letter.data, &letter.reason).hash(&mut mark);
+        let mark = mark.finish();
+        let behind = self.letters.get(self.come_again..).unwrap_or_default();
+        if let Some(ahead) = behind.iter().position(|seen| *seen == mark) {
+            self.come_again += ahead + 1;
+            return false;
         }
-        is_new
+        if self.letters.len() < MOST_BURIED {
+            self.letters.push(mark);
+            self.come_again = self.letters.len();
+        }
+        true
     }
 }
 
@@ -381,11 +417,12 @@ impl Gathered {
                 _ => Content::Event(event),
             },
             Err(rejected) => {
-                if rejected.id.is_none() && !self.buried.is_new(cursor, &rejected.data) {
+                let reason = chain(&rejected.reason);
+                let letter = DeadLetter { data: rejected.data, reason };
+                if rejected.id.is_none() && !self.buried.is_new(cursor, &letter) {
                     return;
                 }
-                let reason = chain(&rejected.reason);
-                Content::Dead(DeadLetter { data: rejected.data, reason })
+                Content::Dead(letter)
             }
         };
         let record = Record::new(cursor.map(str::to_owned), content);
@@ -415,11 +452,14 @@ fn read<R: Runtime>(
         let Poll::Ready(event) = pin!(events.next_event()).poll(cx) else { return };
         match event {
             Some(Event::Item(item)) => gathered.push(item, events.cursor()),
-            Some(Event::Opened(_)) => progress.send_modify(|progress| {
-                progress.connected = true;
-                progress.of_connection = None;
-                progress.tell_trouble();
-            }),
+            Some(Event::Opened(_)) => {
+                gathered.buried.come_again = 0;
+                progress.send_modify(|progress| {
+                    progress.connected = true;
+                    progress.of_connection = None;
+                    progress.tell_trouble();
+                });
+            }
             Some(Event::Lost(lost)) => progress.send_modify(|progress| {
                 progress.connected = false;
                 progress.losses += 1;

@@ -84,7 +84,10 @@ impl Sqlite {
         let mode: String =
             connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(set)?;
         // The setting goes by name, and after the mode: the mode may set another.
-        connection.execute_batch("PRAGMA synchronous=FULL").map_err(set)?;
+        // On macOS, a sync without the other two leaves what is written in the drive's own memory.
+        let durable =
+            "PRAGMA synchronous=FULL; PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON";
+        connection.execute_batch(durable).map_err(set)?;
         let level: i64 =
             connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(set)?;
         let in_memory = mode == "memory";
@@ -118,7 +121,10 @@ impl Sqlite {
         let inner = Arc::clone(&self.inner);
         blocking::unblock(move || {
             // A panic of the caller's function has rolled its transaction back.
-            work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner))
+            let done = work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner));
+            // Before the caller goes on: the database is closed where the caller drops the sink.
+            drop(inner);
+            done
         })
         .await
     }

@@ -56,6 +56,36 @@ async fn a_torn_line_is_cut_off_and_the_whole_ones_count() {
     assert_eq!(numbers, [1, 2, 3]);
 }
 
+/// As after a power failure: the last write's end came to the disk, and its middle did not.
+#[tokio::test]
+async fn what_follows_a_hole_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    let _ = sink.store(batch(Position::default(), &[10, 11, 12, 13])).await.unwrap();
+    drop(sink);
+    let path = folder.path().join("orders.00000001.ndjson");
+    let mut bytes = fs::read(&path).unwrap();
+    let line = bytes.len() / 4;
+    bytes[2 * line + 5..3 * line + 5].fill(0);
+    fs::write(&path, bytes).unwrap();
+
+    let mut sink = Ndjson::open(folder.path()).unwrap();
+    let position = sink.position("orders").await.unwrap();
+    assert_eq!(position, Position::new(2, Some("11".into())));
+    let _ = sink.store(batch(position, &[12])).await.unwrap();
+    let numbers: Vec<_> = lines(folder.path(), 1).iter().map(|l| l["sequence"].clone()).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_name_that_no_file_can_have_is_an_error_that_does_not_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path().join("made/of/three")).unwrap();
+    let error = sink.position(&"long".repeat(100)).await.unwrap_err();
+    assert!(!error.is_transient(), "{error}");
+    assert!(error.to_string().starts_with("the name is too long: "), "{error}");
+}
+
 #[tokio::test]
 async fn a_full_file_is_followed_by_another_and_an_empty_last_one_says_nothing() {
     let folder = tempfile::tempdir().unwrap();

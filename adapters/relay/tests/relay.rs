@@ -96,7 +96,11 @@ fn prompt() -> Options {
 
 /// Relays until that many records are stored, then stops it.
 async fn relay_until(emulator: &restless_emulator::Emulator, id: &str, sink: Memory, stored: u64) {
-    let relay = Relay::new(client_of(emulator), feed(id).options(prompt()), sink);
+    relay_with(client_of(emulator), id, sink, stored).await;
+}
+
+async fn relay_with(client: restless_tokio::Client, id: &str, sink: Memory, stored: u64) {
+    let relay = Relay::new(client, feed(id).options(prompt()), sink);
     let mut handle = relay.handle();
     let watch = async {
         while let Some(progress) = handle.changed().await {
@@ -211,6 +215,68 @@ async fn what_is_no_event_and_comes_again_is_one_dead_letter() {
     let records = sink.records();
     assert!(matches!(&records[0].content, Content::Dead(_)), "{records:?}");
     assert!(records[1].event().is_some(), "{records:?}");
+}
+
+/// Both have no id and nothing of their data is left, so that they look the same.
+#[tokio::test]
+async fn two_events_over_the_limit_are_two_dead_letters_however_often_they_come() {
+    let (emulator, id) = emulator();
+    let large = format!("data: {}\n\n", "x".repeat(1001));
+    emulator.inject(Fault::raw([large.clone(), large]).then_cut().times(3));
+    emulator.publish(&id, "1").unwrap();
+    let sink = Memory::default();
+    let client = restless_tokio::Client::builder()
+        .api_key(emulator.api_key())
+        .stream_base_url(emulator.stream_base_url())
+        .limits(restless_relay::proto::Limits::default().line_bytes(1000))
+        .build()
+        .unwrap();
+    relay_with(client, &id, sink.clone(), 3).await;
+    let records = sink.records();
+    let dead = records.iter().filter(|record| record.event().is_none()).count();
+    assert_eq!((dead, records.len()), (2, 3), "{records:?}");
+}
+
+/// A store that never answers.
+struct Silent {
+    asked: Arc<tokio::sync::Notify>,
+    position: bool,
+}
+
+impl Sink for Silent {
+    async fn position(&mut self, _: &str) -> Result<Position, SinkError> {
+        if self.position {
+            return Ok(Position::default());
+        }
+        self.asked.notify_one();
+        std::future::pending().await
+    }
+
+    async fn store(&mut self, _: Arc<Batch>) -> Result<Stored, SinkError> {
+        self.asked.notify_one();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_stopped_waits_ten_seconds_for_a_silent_store() {
+    let (emulator, id) = emulator();
+    emulator.publish(&id, "1").unwrap();
+    for position in [true, false] {
+        let asked = Arc::new(tokio::sync::Notify::new());
+        let sink = Silent { asked: Arc::clone(&asked), position };
+        let relay = Relay::new(client_of(&emulator), feed(&id).options(prompt()), sink);
+        let handle = relay.handle();
+        let running = tokio::spawn(relay.run());
+        asked.notified().await;
+        tokio::time::pause();
+        let stopped = tokio::time::Instant::now();
+        handle.stop();
+        let ended = running.await.unwrap();
+        assert!(matches!(ended, Ok(Ended::Stopped)), "{ended:?}");
+        assert_eq!(stopped.elapsed().as_secs(), 10);
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]
