@@ -90,14 +90,18 @@ impl Decoder {
             return;
         }
         // The chunk is a heartbeat alone, as most are, or several: nothing is kept of them.
-        if chunk.first() == Some(&b':')
-            && self.lines.is_empty()
-            && self.interpreter.is_between_blocks()
-            && behind_nothing(&chunk, 0) == chunk.len()
-        {
+        if chunk.first() == Some(&b':') && self.are_heartbeats(&chunk) {
             return;
         }
         self.lines.feed(chunk);
+    }
+
+    /// Whether the chunk would mean nothing. Out of line: events have no need of it.
+    #[inline(never)]
+    fn are_heartbeats(&self, chunk: &[u8]) -> bool {
+        self.lines.is_empty()
+            && self.interpreter.is_between_blocks()
+            && behind_nothing(chunk, 0) == chunk.len()
     }
 
     /// Returns the next block that dispatches an event or sets the last event ID; `None` when what
