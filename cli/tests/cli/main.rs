@@ -3,6 +3,8 @@
 mod doctor;
 mod help;
 mod manners;
+#[path = "../../../adapters/relay/tests/common/port.rs"]
+mod port;
 mod record;
 mod relay;
 mod stage;

@@ -3,11 +3,15 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use restless_emulator::Emulator;
 use serde_json::Value;
 
+#[cfg(all(unix, any(feature = "nats", feature = "postgres")))]
+use crate::port;
 use crate::terminal::{self, Terminal};
 
 #[cfg(all(unix, feature = "nats"))]
@@ -37,8 +41,11 @@ fn config(folder: &Path, id: &str) -> std::path::PathBuf {
 /// A relay that is killed with the test that it belongs to.
 struct Running {
     child: Child,
-    log: BufReader<ChildStderr>,
+    log: Receiver<String>,
 }
+
+/// Nothing that is waited for takes nearly as long.
+const LIMIT: Duration = Duration::from_secs(60);
 
 impl Running {
     fn start(emulator: &Emulator, config: &Path, to: &str) -> Self {
@@ -51,32 +58,38 @@ impl Running {
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        Self { child, log }
+        let (sender, lines) = channel();
+        // Nobody waits any more where the test is over.
+        std::thread::spawn(move || log.lines().try_for_each(|line| sender.send(line.unwrap())));
+        Self { child, log: lines }
     }
 
     /// The first line of the log that is this message.
-    fn until(&mut self, message: &str) -> Value {
-        let mut line = String::new();
-        while self.log.read_line(&mut line).unwrap() > 0 {
+    fn until(&self, message: &str) -> Value {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let line = self.log.recv_timeout(end.saturating_duration_since(Instant::now()));
+            let line = line.unwrap_or_else(|error| panic!("{error}: no {message} in the log"));
             let told: Value = serde_json::from_str(&line).unwrap_or_default();
             if told["message"] == message {
                 return told;
             }
-            line.clear();
         }
-        panic!("the log ended without {message}");
     }
 
     /// Asks again, each time over a new connection, until an answer has this text.
     fn until_metrics_say(&self, address: &str, path: &str, due: &str) -> String {
+        let end = Instant::now() + LIMIT;
         loop {
             let mut socket = TcpStream::connect(address).unwrap();
+            socket.set_read_timeout(Some(LIMIT)).unwrap();
             write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
             let mut said = String::new();
             socket.read_to_string(&mut said).unwrap();
             if said.contains(due) {
                 return said;
             }
+            assert!(Instant::now() < end, "{path} does not say {due}: {said}");
         }
     }
 }
@@ -240,7 +253,7 @@ fn a_relay_without_its_service_is_ill_and_says_why() {
     let config = config(folder.path(), &id);
     let to = format!("ndjson:{}", folder.path().join("out").display());
     emulator.inject(restless_emulator::Fault::status(503).times(usize::MAX));
-    let mut running = Running::start(&emulator, &config, &to);
+    let running = Running::start(&emulator, &config, &to);
     let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
     let said = running.until_metrics_say(&address, "/healthz", "HTTP/1.1 503");
     assert!(said.contains("orders: ") && said.contains("503"), "{said}");
@@ -278,7 +291,7 @@ fn a_feed_that_has_ended_for_good_leaves_the_relay_ill() {
     let feed = |name: &str, id: &str| format!("[feeds.{name}]\nstream = \"{id}\"\nsince = \"0\"\n");
     std::fs::write(&config, feed("orders", &id) + &feed("gone", "stream_nobody")).unwrap();
     let to = format!("ndjson:{}", folder.path().join("out").display());
-    let mut running = Running::start(&emulator, &config, &to);
+    let running = Running::start(&emulator, &config, &to);
     let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
     running.until("failed");
     emulator.publish(&id, "1").unwrap();

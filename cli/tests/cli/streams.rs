@@ -68,7 +68,8 @@ fn on_a_terminal_a_long_list_says_how_far_it_is_and_the_line_is_gone_at_the_end(
     let list = terminal::line(&stage.emulator, "streams ls -o json | grep -c createdAt");
     let Some(terminal) = Terminal::start("list", &list) else { return };
     terminal.until(|text| text.contains(" 20 streams …"));
-    // The second page is asked for again.
+    // The second page has been asked for, and is asked for again.
+    stage.emulator.until(|emulator| emulator.pending_faults() == 0).wait().expect("asked");
     stage.emulator.disconnect_all();
     terminal.until(|text| text.starts_with("before\n25\nafter 0\n"));
 }

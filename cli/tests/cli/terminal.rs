@@ -13,7 +13,7 @@ pub(crate) struct Terminal {
 }
 
 /// No screen takes nearly as long.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 impl Terminal {
     /// `None`, and a line, where tmux is not installed.
@@ -58,6 +58,8 @@ impl Terminal {
                 return text;
             }
             assert!(start.elapsed() < limit, "the screen stays so:\n{text}");
+            // Each look is a process, which takes time from the one that is looked at.
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

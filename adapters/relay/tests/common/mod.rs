@@ -2,6 +2,8 @@
 
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
+#[cfg(any(feature = "nats", feature = "postgres"))]
+pub(crate) mod port;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 

@@ -1,13 +1,14 @@
 //! A PostgreSQL server of a test's own: Debian's, started on loopback in a temporary folder.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::NoTls;
+
+use super::port::free_port;
 
 /// A server of its own, gone with the test.
 pub(crate) struct Server {
@@ -34,9 +35,9 @@ impl Server {
             .stdout(Stdio::null())
             .status();
         assert!(made.unwrap().success());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let child = run(&programs, folder.path(), port);
-        let server = Self { folder, programs, port, child };
+        let mut server = Self { folder, programs, port, child };
         server.until_ready();
         Some(server)
     }
@@ -45,7 +46,7 @@ impl Server {
         format!("host=127.0.0.1 port={} user=postgres dbname=postgres", self.port)
     }
 
-    fn until_ready(&self) {
+    fn until_ready(&mut self) {
         let end = Instant::now() + Duration::from_secs(60);
         let asked = self.programs.join("pg_isready");
         loop {
@@ -56,6 +57,10 @@ impl Server {
                 return;
             }
             assert!(Instant::now() < end, "PostgreSQL did not start");
+            // Behind a kill it ends at once for as long as a process of the old server is not over.
+            if self.child.try_wait().unwrap().is_some() {
+                self.child = run(&self.programs, self.folder.path(), self.port);
+            }
             std::thread::yield_now();
         }
     }

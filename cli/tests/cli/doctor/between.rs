@@ -1,10 +1,9 @@
 //! A box in between, as an ordinary process.
 
 use std::fmt::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// It ends with the test.
@@ -14,7 +13,7 @@ pub(super) struct Between {
 }
 
 /// No box takes nearly as long to start.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 impl Between {
     /// Starts a box with what `conf` writes, and waits until it takes connections at each of these
@@ -70,19 +69,6 @@ impl Drop for Between {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A port that nobody has, and that the system gives to nobody who lets it choose: it chooses among
-/// higher ones.
-pub(super) fn free_port() -> u16 {
-    static ASKED: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let asked = std::process::id() * 64 + ASKED.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(10_000 + asked % 20_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 

@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use restless_emulator::Emulator;
 
-use super::between::{Between, free_port};
+use super::between::Between;
 use super::{Said, doctor, emulator, examine};
+use crate::port::free_port;
 
 fn loopback(port: u16) -> SocketAddr {
     ([127, 0, 0, 1], port).into()

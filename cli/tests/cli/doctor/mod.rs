@@ -11,11 +11,12 @@ use std::time::Duration;
 use restless_emulator::{Emulator, Fault};
 use serde_json::Value;
 
-use self::between::free_port;
+use crate::port::free_port;
 
-/// An emulator whose heartbeats come often, and the id of a stream that says nothing by itself.
+/// An emulator whose heartbeats come often, and the id of a stream that says nothing by itself. A
+/// heartbeat that is late comes with the next one, so there is time between two.
 fn emulator() -> (Emulator, String) {
-    let emulator = Emulator::builder().heartbeat(Duration::from_millis(150)).start().unwrap();
+    let emulator = Emulator::builder().heartbeat(Duration::from_millis(400)).start().unwrap();
     let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
     let id = emulator.add_stream(stream).unwrap();
     (emulator, id)
@@ -53,7 +54,7 @@ fn doctor(emulator: &Emulator, at: SocketAddr, id: &str, more: &[&str]) -> Said 
 fn examine(emulator: &Emulator, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
     let home = tempfile::tempdir().unwrap();
     let ran = crate::stage::program(home.path())
-        .args(["doctor", "--json", "--listen", "1.2"])
+        .args(["doctor", "--json", "--listen", "2"])
         .args(arguments)
         .env("RESTLESS_API_KEY", emulator.api_key())
         .env("RESTLESS_API_BASE_URL", emulator.api_base_url())
