@@ -192,7 +192,7 @@ Promise.all([source(), follow(), call(), publish()])
         eprintln!("skipped: no Chromium is installed here");
         return;
     };
-    let report = reports.recv_timeout(Duration::from_secs(60)).expect("the page reports");
+    let report = reports.recv_timeout(Duration::from_secs(180)).expect("the page reports");
     let due = format!(r#"["by EventSource","by fetch",[200,"{id}",true],200]"#);
     assert_eq!(report, due);
 }

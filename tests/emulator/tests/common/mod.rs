@@ -118,7 +118,7 @@ pub(crate) enum Ending {
     Cut,
     /// The connection was reset.
     Reset,
-    /// The connection stayed silent for half a second.
+    /// The connection stayed silent for as long as a read waits.
     Silence,
 }
 
@@ -149,6 +149,21 @@ impl Wire {
         Ok(Self { reader: BufReader::new(socket), content: Vec::new() })
     }
 
+    /// Where silence is due: from now on, a read waits for half a second.
+    pub(crate) fn impatient(self) -> Self {
+        self.waits(Duration::from_millis(500))
+    }
+
+    /// Where something is due again.
+    pub(crate) fn patient(self) -> Self {
+        self.waits(PATIENCE)
+    }
+
+    fn waits(self, span: Duration) -> Self {
+        self.reader.get_ref().set_read_timeout(Some(span)).expect("a timeout");
+        self
+    }
+
     /// Reads the status line and the header fields.
     pub(crate) fn head(&mut self) -> io::Result<(u16, Vec<(String, String)>)> {
         let status = self.line()?;
@@ -174,8 +189,6 @@ impl Wire {
 
     /// The bytes that still come after the head, as they are, and how they end: no end is clean.
     pub(crate) fn raw_rest(&mut self) -> (Vec<u8>, Ending) {
-        let socket = self.reader.get_ref();
-        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
         let mut all = Vec::new();
         match self.reader.read_to_end(&mut all) {
             Ok(_) => (all, Ending::Cut),
@@ -235,8 +248,6 @@ impl Wire {
     /// Everything that still comes, and how it ends.
     pub(crate) fn rest(&mut self) -> (Vec<u8>, Ending) {
         let mut all = std::mem::take(&mut self.content);
-        let socket = self.reader.get_ref();
-        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
         let ending = loop {
             match self.chunk() {
                 Ok(Some(chunk)) => all.extend(chunk),
@@ -249,8 +260,6 @@ impl Wire {
 
     /// How a connection without a response ends.
     pub(crate) fn silence(&mut self) -> Ending {
-        let socket = self.reader.get_ref();
-        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
         match self.line() {
             Ok(line) => panic!("a response: {line}"),
             Err(error) => ending(&error),
