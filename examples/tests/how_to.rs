@@ -4,7 +4,6 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::PathBuf;
 
 use common::Running;
 use restless_emulator::{Emulator, Fault};
@@ -52,18 +51,12 @@ impl Stage {
 
 const STREAM: &str = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
 
-/// A file that is not there yet, in a folder of the test's own.
-fn file(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("restless-how-to-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder.join(name)
-}
-
 /// `one-transaction`: killed again and again, and cut, it has each event once and in order.
 #[test]
 fn no_event_is_missing_in_the_database_and_none_is_there_twice() {
     let stage = Stage::new();
-    let path = file("events.db");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("events.db");
     let database = path.to_str().expect("a text");
     for _ in 0..8 {
         stage.emulator.inject(Fault::cut_after_events(2));
@@ -187,7 +180,8 @@ fn a_thousand_subscriptions_on_one_client_all_bring_events() {
 #[test]
 fn told_to_end_it_leaves_a_position_to_go_on_from() {
     let stage = Stage::new();
-    let file = file("position");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("position");
     let arguments = [&*stage.id, file.to_str().expect("a text")];
     let mut seen = 0;
     for count in [3, 2] {

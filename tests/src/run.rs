@@ -6,8 +6,13 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use crate::suite::child;
+
 /// No scenario takes nearly as long; one that does hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The same in a child, whose parent has time left to tell what it said.
+const LIMIT_OF_A_CHILD: Duration = Duration::from_secs(60);
 
 /// Runs a scenario on a thread of its own; one that hangs is a failure.
 ///
@@ -21,7 +26,8 @@ pub fn on_a_thread(scenario: impl FnOnce() + Send + 'static) {
         // Nobody listens any more where it was too late.
         let _ = done.send(());
     });
-    match finished.recv_timeout(LIMIT) {
+    let limit = if child::said().is_some() { LIMIT_OF_A_CHILD } else { LIMIT };
+    match finished.recv_timeout(limit) {
         Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             if let Err(panic) = thread.join() {

@@ -246,7 +246,8 @@ pub async fn an_authority_of_the_platform_s_is_trusted<R: Runtime>(rt: R) {
         return; // Elsewhere, no variable installs one.
     }
     if child::said().is_none() {
-        let file = std::env::temp_dir().join(format!("restless-{}.pem", std::process::id()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("root.pem");
         let path = file.to_str().expect("a path in UTF-8");
         let name = "certificates::an_authority_of_the_platform_s_is_trusted";
         child::run(name, &json!(path), &[("SSL_CERT_FILE", path)]);
@@ -320,7 +321,8 @@ pub async fn a_signature_that_ring_does_not_know_is_named<R: Runtime>(rt: R) {
 /// transport a server of each is trusted, and a server of another root is refused.
 pub async fn roots_of_the_caller_s_join_the_platform_s<R: Runtime>(rt: R) {
     if child::said().is_none() {
-        let file = std::env::temp_dir().join(format!("restless-join-{}.pem", std::process::id()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("root.pem");
         let path = file.to_str().expect("a path in UTF-8");
         let name = "certificates::roots_of_the_caller_s_join_the_platform_s";
         child::run(name, &json!(path), &[("SSL_CERT_FILE", path)]);
@@ -382,8 +384,8 @@ pub async fn a_trust_store_that_can_t_be_read_is_named<R: Runtime>(rt: R) {
         return; // Elsewhere, the system's own verifier asks no variable.
     }
     let Some(said) = child::said() else {
-        let folder = std::env::temp_dir().join(format!("restless-store-{}", std::process::id()));
-        std::fs::create_dir(&folder).expect("a folder");
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
         std::fs::write(folder.join("empty.pem"), "").expect("a file");
         std::fs::create_dir(folder.join("empty")).expect("a folder");
         let name = "certificates::a_trust_store_that_can_t_be_read_is_named";
@@ -398,7 +400,6 @@ pub async fn a_trust_store_that_can_t_be_read_is_named<R: Runtime>(rt: R) {
             let path = path.to_str().expect("a path in UTF-8");
             child::run(name, &json!([variable, path, due]), &[(variable, path)]);
         }
-        std::fs::remove_dir_all(folder).expect("a folder");
         return;
     };
     let due = said.as_array().expect("a list");

@@ -23,6 +23,13 @@ fn after_black_holes(count: usize, addresses: &[SocketAddr]) -> Vec<SocketAddr> 
     holes.chain(addresses.iter().copied()).collect()
 }
 
+/// An address that refuses: its port stays its own.
+fn gone() -> Emulator {
+    let gone = Emulator::start().expect("an emulator");
+    gone.stop_listening().expect("it stands");
+    gone
+}
+
 fn by_name<R: Runtime>(rt: &R, emulator: &Emulator) -> Client<R> {
     let name = |url: String| url.replace("127.0.0.1", "up.test");
     let client = builder(rt, emulator).base_url(name(emulator.api_base_url()));
@@ -46,7 +53,7 @@ pub async fn a_black_hole_holds_nobody_up<R: Runtime>(rt: R) {
     }
     let took = start.elapsed();
     assert!(took >= 3 * Duration::from_millis(250), "an attempt was alone for too short: {took:?}");
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
     assert_eq!((probe.lookups(), probe.connects()), (3, 6));
     // The call's connection is kept for the next; nothing else is there.
     assert_eq!(probe.live(), 1);
@@ -55,11 +62,9 @@ pub async fn a_black_hole_holds_nobody_up<R: Runtime>(rt: R) {
 /// An address that refuses makes the next one be tried at once.
 pub async fn a_refusal_makes_way_at_once<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let closed = gone.local_addr().expect("an address");
-    drop(gone);
+    let gone = gone();
     // Were there a delay for each, these would take ten seconds and run into the timeout.
-    let addresses: Vec<_> = [closed; 40].into_iter().chain([emulator.address()]).collect();
+    let addresses: Vec<_> = [gone.address(); 40].into_iter().chain([emulator.address()]).collect();
     let probe = Probe::with_addresses(rt, &addresses);
     by_name(&probe, &emulator).send(streams::list()).await.expect("a page");
     assert_eq!(probe.connects(), 41);
@@ -70,17 +75,19 @@ pub async fn a_refusal_makes_way_at_once<R: Runtime>(rt: R) {
 pub async fn black_holes_alone_are_a_connect_timeout<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
     let probe = Probe::with_addresses(rt, &after_black_holes(3, &[]));
+    // All of them are tried by then, 250 ms apart.
+    let timeout = Duration::from_millis(1200);
     let client = builder(&probe, &emulator)
         .base_url("http://up.test:9")
         .allow_credentials_over_plain_http()
-        .connect_timeout(Duration::from_millis(400))
+        .connect_timeout(timeout)
         .max_retries(0)
         .build()
         .expect("a client");
     let error = client.send(streams::list()).await.expect_err("nobody answers");
-    let Error::Timeout(timeout) = &error else { panic!("{error:?}") };
-    assert_eq!((timeout.timer(), timeout.after()), (Timer::Connect, Duration::from_millis(400)));
-    assert_eq!((probe.connects(), probe.live()), (2, 0));
+    let Error::Timeout(late) = &error else { panic!("{error:?}") };
+    assert_eq!((late.timer(), late.after()), (Timer::Connect, timeout));
+    assert_eq!((probe.connects(), probe.live()), (3, 0));
 }
 
 /// An address that takes connections and never speaks TLS is passed by: the next connect takes the
@@ -121,19 +128,21 @@ pub async fn an_address_of_a_proxy_that_never_answers_makes_way<R: Runtime>(rt: 
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("an address");
     let front = Front::start(emulator.address());
-    for scheme in ["http", "socks5"] {
+    let ask = async |scheme: &str| {
         let relay = Relay::start(front.address());
         let probe = Probe::with_addresses(rt.clone(), &[address, relay.address()]);
         let client = builder(&probe, &emulator)
             .base_url("https://up.test")
             .proxy(format!("{scheme}://proxy.test"))
             .tls_config(front.trusted())
-            .connect_timeout(Duration::from_secs(1))
+            // The first connect takes all of it, and the second no more, on a busy machine either.
+            .connect_timeout(Duration::from_secs(3))
             .build()
             .expect("a client");
         client.send(streams::list()).await.expect("a page");
         assert_eq!(probe.connects(), 2);
-    }
+    };
+    both(ask("http"), ask("socks5")).await;
 }
 
 /// A name is resolved anew for each connection of a subscription: the service may have moved.
@@ -157,14 +166,12 @@ pub async fn each_reconnect_resolves_the_name_anew<R: Runtime>(rt: R) {
 /// Where every address refuses, the error names the last one beside the reason.
 pub async fn a_refusal_names_the_address<R: Runtime>(rt: R) {
     let emulator = Emulator::start().expect("an emulator");
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let closed = gone.local_addr().expect("an address");
-    drop(gone);
-    let client = by_name(&Probe::with_addresses(rt, &[closed]), &emulator);
+    let gone = gone();
+    let client = by_name(&Probe::with_addresses(rt, &[gone.address()]), &emulator);
     let subscription = all_of("any").reconnect(false);
     let error = failure(&mut client.subscribe(subscription).expect("a subscription")).await;
     let cause = std::error::Error::source(&error).expect("a cause");
-    assert_eq!(cause.to_string(), format!("{closed} can't be reached"));
+    assert_eq!(cause.to_string(), format!("{} can't be reached", gone.address()));
 }
 
 /// `localhost` and the names under it, which are trusted to be this machine, are never looked up:

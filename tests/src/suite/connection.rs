@@ -564,7 +564,7 @@ pub async fn any_byte_restarts_the_idle_timer<R: Runtime>(rt: R) {
     let emulator = Emulator::builder().heartbeat(Duration::from_millis(30));
     let stage = Stage::with(rt, emulator);
     let id = stage.stream();
-    let idle = Duration::from_millis(600);
+    let idle = Duration::from_millis(1200);
     let mut events = stage.subscribe(all_of(&id).idle_timeout(idle));
     opened(&mut events).await;
     move_until(&mut events, stage.rt.sleep(idle * 2)).await;

@@ -3,7 +3,7 @@
 //! Each takes a runtime, plays one rule against the emulator, and panics where the rule does not
 //! hold. [`scenarios!`](crate::scenarios) makes a test of each.
 
-mod child;
+pub(crate) mod child;
 mod front;
 mod heard;
 mod probe;

@@ -122,8 +122,12 @@ fn find(text: &str, sign: &str) -> Option<usize> {
 }
 
 fn client<R: Runtime>(rt: &R, emulator: &Emulator) -> Client<R> {
-    let builder = builder(rt, emulator).api_key(KEY).timeout(Duration::from_millis(400));
-    builder.build().expect("a client")
+    patient(rt, emulator, Duration::from_secs(10))
+}
+
+/// Whose calls may take so long.
+fn patient<R: Runtime>(rt: &R, emulator: &Emulator, timeout: Duration) -> Client<R> {
+    builder(rt, emulator).api_key(KEY).timeout(timeout).build().expect("a client")
 }
 
 fn emulator() -> Emulator {
@@ -216,8 +220,9 @@ pub async fn calls_tell_nobody_a_key<R: Runtime>(rt: R) {
     call(&heard, &client, direct::session(target).into()).await;
     let repeated = format!(r#"{{"message":"the key {KEY} is not known","apiKey":"{SECRET}"}}"#);
     let mut errors = Vec::new();
+    let late = patient(&rt, &emulator, Duration::from_millis(400));
     let elsewhere = format!("http://user:{SECRET}@127.0.0.2:9/x?apiKey={SECRET}");
-    for fault in [
+    for (client, fault) in [
         Fault::status(401).body(repeated.clone()),
         Fault::status(400).body(repeated.clone()).header("x-request-id", "r1"),
         Fault::status(404).body(format!("no {KEY} here")),
@@ -227,10 +232,13 @@ pub async fn calls_tell_nobody_a_key<R: Runtime>(rt: R) {
         Fault::redirect(302, "/v1/streams"),
         Fault::refuse(),
         Fault::reset_after(20),
-        Fault::stall_head(),
-    ] {
+    ]
+    .map(|fault| (&client, fault))
+    .into_iter()
+    .chain([(&late, Fault::stall_head())])
+    {
         emulator.inject(fault.clone().on_rest());
-        errors.extend(call(&heard, &client, create().into()).await);
+        errors.extend(call(&heard, client, create().into()).await);
         emulator.clear_faults();
         emulator.inject(fault.on_rest());
         let mut pages = client.pages(streams::list());

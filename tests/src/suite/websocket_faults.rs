@@ -100,8 +100,8 @@ pub async fn a_server_that_answers_no_ping_is_left<R: Runtime>(rt: R) {
     stage.publish(&id, 2);
     stage.emulator.inject(Fault::stall_after_events(1).on_websocket());
     let options = ws::Options::default()
-        .ping_every(Some(Duration::from_millis(100)))
-        .pong_within(Some(Duration::from_millis(100)));
+        .ping_every(Some(Duration::from_millis(500)))
+        .pong_within(Some(Duration::from_millis(500)));
     let mut events = stage.subscribe(web(&id).websocket_options(options));
     let mut received = take_ids(&mut events, 1).await;
     let lost = lost(&mut events).await;
@@ -125,12 +125,12 @@ pub async fn a_quiet_server_that_answers_pings_is_kept<R: Runtime>(rt: R) {
     let stage = Stage::new(rt);
     let id = stage.stream();
     let options = ws::Options::default()
-        .ping_every(Some(Duration::from_millis(20)))
+        .ping_every(Some(Duration::from_millis(100)))
         .pong_within(Some(Duration::from_secs(10)));
-    let idle = Duration::from_millis(200);
+    let idle = Duration::from_secs(1);
     let mut events = stage.subscribe(web(&id).websocket_options(options).idle_timeout(idle));
     super::support::opened(&mut events).await;
-    move_until(&mut events, stage.rt.sleep(idle * 4)).await;
+    move_until(&mut events, stage.rt.sleep(idle * 2)).await;
     stage.publish(&id, 1);
     assert_eq!(take_ids(&mut events, 1).await, stage.log(&id));
     assert_eq!(stage.emulator.requests().len(), 1);
@@ -143,7 +143,7 @@ pub async fn silence_over_websocket_is_a_loss<R: Runtime>(rt: R) {
     stage.publish(&id, 2);
     stage.emulator.inject(Fault::stall_after_events(1).on_websocket());
     let quiet = ws::Options::default().ping_every(None);
-    let subscription = web(&id).websocket_options(quiet).idle_timeout(Duration::from_millis(200));
+    let subscription = web(&id).websocket_options(quiet).idle_timeout(Duration::from_millis(600));
     let mut events = stage.subscribe(subscription);
     let mut received = take_ids(&mut events, 1).await;
     let lost = lost(&mut events).await;
