@@ -230,13 +230,15 @@ fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
 }
 
 fn serve(args: Args) -> Result<(), Error> {
+    // A recording may come out of a pipe, whose writer takes its time. Until all of it is here, a
+    // signal ends the process as it ends any other.
+    let replay = args.replay.map(recorded).transpose()?;
     // The runtime comes before anything is said: a reader of the first line may send a signal right
     // away.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::Signals)?;
     let interrupted = runtime.block_on(async { interrupted() }).map_err(Error::Signals)?;
 
-    let replay = args.replay.map(recorded).transpose()?;
     let mut builder = Builder::default();
     if let Some(jq) = args.jq {
         builder = builder.jq(jq);

@@ -339,14 +339,14 @@ impl Emulator {
         self.hub.ids()
     }
 
-    /// Returns the last 10,000 requests, oldest first.
+    /// Returns the last requests, oldest first: at most 10,000, and at most 64 MiB together.
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.hub.requests(|requests| requests.iter().cloned().collect())
+        self.hub.requests(|requests| requests.kept())
     }
 
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
-        self.hub.requests(std::collections::VecDeque::clear);
+        drop(self.hub.requests(std::mem::take));
     }
 
     /// Returns how many connections are open, of any kind.
@@ -424,7 +424,7 @@ impl Emulator {
     /// [`clear_requests`](Self::clear_requests).
     pub fn until_requests(&self, count: usize) -> Until<'_> {
         self.until_named(format!("{count} requests"), move |emulator| {
-            emulator.hub.requests(|requests| requests.len()) >= count
+            emulator.hub.requests(|requests| requests.count()) >= count
         })
     }
 

@@ -42,6 +42,8 @@ pub struct Fault {
     pub(crate) target: Target,
     pub(crate) head: Head,
     pub(crate) headers: Vec<(String, String)>,
+    /// How many header fields more there are, which say nothing.
+    fillers: usize,
     pub(crate) plan: Plan,
     pub(crate) order: Order,
     pub(crate) websocket_only: bool,
@@ -279,8 +281,7 @@ impl Fault {
 
     /// Adds so many header fields that say nothing.
     pub fn many_fields(mut self, count: usize) -> Self {
-        let fields = (0..count).map(|number| (format!("x-filler-{number}"), number.to_string()));
-        self.headers.extend(fields);
+        self.fillers = count;
         self
     }
 
@@ -340,11 +341,19 @@ impl Fault {
         self.then(End::Stall)
     }
 
+    /// Makes the header fields that say nothing: only where they are sent, as many faults may wait.
+    pub(crate) fn filled(mut self) -> Self {
+        let field = |number: usize| (format!("x-filler-{number}"), number.to_string());
+        self.headers.extend((0..self.fillers).map(field));
+        self
+    }
+
     fn new(head: Head) -> Self {
         Self {
             target: Target::Runtime,
             head,
             headers: Vec::new(),
+            fillers: 0,
             plan: Plan::default(),
             order: Order::default(),
             websocket_only: false,

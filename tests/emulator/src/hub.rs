@@ -1,6 +1,6 @@
 //! Everything that the parts of a running emulator share.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,14 +17,11 @@ use crate::fault::Faults;
 use crate::feed::{Attempt, Feed, Form, Start, Subscription};
 use crate::fields::{Fields, Given, Invalid};
 use crate::filter::Engine;
-use crate::log::RecordedRequest;
+use crate::log::{RecordedRequest, Requests};
 use crate::poll::{self, Life};
 use crate::signal::Signal;
 use crate::source::Source;
 use crate::{fields, time};
-
-/// Most requests that are remembered.
-const MAX_REQUESTS: usize = 10_000;
 
 /// What the builder was told.
 #[derive(Debug)]
@@ -56,7 +53,7 @@ pub(crate) struct Hub {
     pub(crate) hang_up: watch::Sender<()>,
     /// Whether the emulator stops; a task that receives this has something to say before that.
     pub(crate) stopping: watch::Sender<bool>,
-    requests: Mutex<VecDeque<RecordedRequest>>,
+    requests: Mutex<Requests>,
     streams: Mutex<Streams>,
     /// The lock that is held over a change that awaits something between reading and writing.
     change: tokio::sync::Mutex<()>,
@@ -380,16 +377,11 @@ impl Hub {
     }
 
     pub(crate) fn record(&self, request: RecordedRequest) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        if requests.len() == MAX_REQUESTS {
-            requests.pop_front();
-        }
-        requests.push_back(request);
-        drop(requests);
+        self.requests(|requests| requests.push(request));
         self.signal.tell();
     }
 
-    pub(crate) fn requests<T>(&self, read: impl FnOnce(&mut VecDeque<RecordedRequest>) -> T) -> T {
+    pub(crate) fn requests<T>(&self, read: impl FnOnce(&mut Requests) -> T) -> T {
         read(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -5,9 +5,10 @@ use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
 };
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::{Host, Url};
 
@@ -61,9 +62,19 @@ pub(crate) fn of(headers: &HeaderMap) -> Option<&HeaderValue> {
 /// Whether an origin is on this machine: `localhost`, a name under it, or a loopback address.
 pub(crate) fn is_loopback(origin: &HeaderValue) -> bool {
     let url = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
-    let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
-        return false;
-    };
+    url.filter(|url| matches!(url.scheme(), "http" | "https"))
+        .is_some_and(|url| names_this_machine(&url))
+}
+
+/// Whether the host that a request names (RFC 9112 §3.2) is on this machine, as an origin is.
+pub(crate) fn host_is_loopback(parts: &Parts) -> bool {
+    let field = || parts.headers.get(HOST)?.to_str().ok();
+    let host = parts.uri.authority().map(Authority::as_str).or_else(field);
+    host.and_then(|host| Url::parse(&format!("http://{host}/")).ok())
+        .is_some_and(|url| names_this_machine(&url))
+}
+
+fn names_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -91,6 +102,26 @@ mod tests {
             ("null", false),
         ] {
             assert_eq!(is_loopback(&HeaderValue::from_static(origin)), due, "{origin}");
+        }
+    }
+
+    #[test]
+    fn host_is_that_of_the_target_or_else_of_the_field() {
+        for (target, host, due) in [
+            ("/", "localhost", true),
+            ("/", "LOCALHOST:8787", true),
+            ("/", "127.0.0.1:8787", true),
+            ("/", "[::1]:8787", true),
+            ("/", "example.com:8787", false),
+            ("/", "127.0.0.1.example.com", false),
+            ("/", "192.168.0.1", false),
+            ("/", "", false),
+            ("http://127.0.0.1:8787/", "example.com", true),
+            ("http://example.com/", "127.0.0.1", false),
+        ] {
+            let request = http::Request::get(target).header(HOST, host).body(());
+            let (parts, ()) = request.expect("a request").into_parts();
+            assert_eq!(host_is_loopback(&parts), due, "{target} of {host:?}");
         }
     }
 }

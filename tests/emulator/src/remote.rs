@@ -2,8 +2,7 @@
 //!
 //! The calls do not belong to the service: a call takes any key, is exempt from faults, and is left
 //! out of the log. Whoever reaches 127.0.0.1 may call, save pages of other hosts in a browser on
-//! this machine.
-//! machine.
+//! this machine, those included whose host's name has come to mean this machine.
 
 mod fault;
 
@@ -29,7 +28,10 @@ pub(crate) fn is_for_us(parts: &Parts) -> bool {
 
 /// Answers a call.
 pub(crate) fn respond(hub: &Arc<Hub>, parts: &Parts, body: &[u8]) -> Reply {
-    if origin::of(&parts.headers).is_some_and(|origin| !origin::is_loopback(origin)) {
+    let is_foreign = |origin| !origin::is_loopback(origin);
+    // To its own host a page sends a GET without an origin, and a name can be made to mean loopback
+    // behind the page's back (DNS rebinding).
+    if origin::of(&parts.headers).is_some_and(is_foreign) || !origin::host_is_loopback(parts) {
         return Reply::error(StatusCode::FORBIDDEN, "Only pages of this machine may do this");
     }
     let segments: Vec<_> = parts.uri.path().split('/').skip(2).collect();

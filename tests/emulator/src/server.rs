@@ -168,12 +168,7 @@ async fn exchange(
         }
         return Ok(response(reply, Plan::default(), control));
     }
-    hub.record(RecordedRequest {
-        method: parts.method.clone(),
-        uri: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-        headers: parts.headers.clone(),
-        body: body.as_ref().cloned().unwrap_or_default(),
-    });
+    hub.record(RecordedRequest::new(&parts, body.as_deref().unwrap_or_default()));
 
     let is_runtime = matches!(parts.uri.path(), "/" | WEBSOCKET_PATH);
     let query = runtime::query(&parts);
@@ -190,7 +185,7 @@ async fn exchange(
     };
     hub.signal.tell();
     let Fault { head, headers, mut plan, order, lapse, is_late, treatment, .. } =
-        fault.unwrap_or_else(Fault::none);
+        fault.unwrap_or_else(Fault::none).filled();
     control.treat(treatment);
     let served = matches!(head, Head::Serve);
     let mut reply = match head {

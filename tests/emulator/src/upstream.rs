@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::emulator::StartError;
 use crate::listener::Listener;
-use crate::log::RecordedRequest;
+use crate::log::{RecordedRequest, Requests};
 use crate::signal::{Signal, Until};
 
 /// An endpoint that answers every request with the same JSON, until another answer is set.
@@ -49,7 +49,7 @@ pub struct Upstream {
 #[derive(Default)]
 struct State {
     answer: Mutex<(StatusCode, Bytes)>,
-    requests: Mutex<Vec<RecordedRequest>>,
+    requests: Mutex<Requests>,
     signal: Signal,
 }
 
@@ -96,12 +96,12 @@ impl Upstream {
 
     /// Returns how often the upstream was asked.
     pub fn hits(&self) -> usize {
-        lock(&self.state.requests).len()
+        lock(&self.state.requests).count()
     }
 
-    /// Returns the requests that came, oldest first.
+    /// Returns the last requests, oldest first: at most 10,000, and at most 64 MiB together.
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        lock(&self.state.requests).clone()
+        lock(&self.state.requests).kept()
     }
 
     /// Waits until the upstream was asked at least `count` times.
@@ -152,12 +152,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, 1024 * 1024).collect().await?.to_bytes();
-    lock(&state.requests).push(RecordedRequest {
-        uri: parts.uri.to_string(),
-        method: parts.method,
-        headers: parts.headers,
-        body,
-    });
+    lock(&state.requests).push(RecordedRequest::new(&parts, &body));
     let (status, body) = lock(&state.answer).clone();
     state.signal.tell();
     let mut response = Response::new(Full::new(body));

@@ -228,6 +228,28 @@ fn recording_that_is_none_exits_1_and_says_so() {
     assert!(stderr.starts_with(due), "{stderr}");
 }
 
+/// The recording is a pipe that is open, and says nothing.
+#[cfg(unix)]
+#[test]
+fn signal_ends_it_while_a_recording_is_read() {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let pipe = std::env::temp_dir().join(format!("restless-pipe-{}", std::process::id()));
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let name = pipe.to_str().expect("UTF-8");
+    let child = command(&["--port", "0", "--replay", name]).spawn().expect("a child");
+    let mut running = Running(child);
+    // Opens when the emulator has opened the other end, and stays open while it is to end.
+    let _writer = std::fs::File::options().write(true).open(&pipe).expect("a reader");
+    std::fs::remove_file(&pipe).expect("removed");
+    running.signal("TERM");
+    let mut stdout = running.0.stdout.take().expect("stdout");
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(stdout.read_to_end(&mut Vec::new()).expect("read")));
+    assert_eq!(end.recv_timeout(std::time::Duration::from_secs(20)), Ok(0));
+    assert_eq!(running.0.wait().expect("an exit").signal(), Some(15));
+}
+
 #[test]
 fn version_is_the_package_s() {
     let output = command(&["--version"]).output().expect("an exit");

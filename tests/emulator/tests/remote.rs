@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use common::{Response, exchange, open, quiet_stream, subscribe};
 use restless_emulator::{Emulator, Fault};
 use serde_json::json;
@@ -106,4 +109,23 @@ fn page_of_another_host_may_not_call() {
     assert_eq!(publish("null"), 403);
     assert!(emulator.log(&id).is_empty());
     assert_eq!(publish("http://localhost:5173"), 200);
+}
+
+/// A page's own host may be a name that now means loopback: the page's GET has no origin then.
+#[test]
+fn request_that_names_another_host_may_not_call() {
+    let (emulator, _) = start();
+    for (host, due) in [
+        ("host: example.com:8787\r\n", "HTTP/1.1 403 "),
+        ("", "HTTP/1.1 403 "),
+        ("host: localhost:8787\r\n", "HTTP/1.1 200 "),
+        ("host: [::1]\r\n", "HTTP/1.1 200 "),
+    ] {
+        let mut socket = TcpStream::connect(emulator.address()).expect("up");
+        let target = "/emulator/streams";
+        write!(socket, "GET {target} HTTP/1.1\r\n{host}connection: close\r\n\r\n").expect("sent");
+        let mut response = String::new();
+        socket.read_to_string(&mut response).expect("a response");
+        assert!(response.starts_with(due), "{host:?}: {response}");
+    }
 }

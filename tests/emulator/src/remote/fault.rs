@@ -12,10 +12,12 @@ use crate::fields::{Fields, Given, Invalid};
 use crate::recording::{Content, Piece};
 
 const COUNT: &str = "a whole number";
-/// Most fields that are added at once.
-const MAX_FIELDS: usize = 10_000;
+/// Most fields, pings or fragments at once.
+const MAX_COUNT: usize = 10_000;
 /// Longest extension of a chunk, in bytes.
 const MAX_EXTENSION: usize = 1024 * 1024;
+/// Most bytes that an event is filled up to.
+const MAX_PADDED: usize = 64 * 1024 * 1024;
 
 /// Reads one fault, or an array of them.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Fault>, Invalid> {
@@ -76,7 +78,7 @@ fn named(name: &str, fields: &mut Fields) -> Result<Fault, Invalid> {
         "cut_in_payload" => Fault::cut_in_payload(),
         "cut_between_fragments" => Fault::cut_between_fragments(),
         "deaf" => Fault::deaf(),
-        "pings" => Fault::pings(fields.require("count", COUNT)?),
+        "pings" => Fault::pings(at_most(MAX_COUNT, "count", fields.require("count", COUNT)?)?),
         "text" => Fault::text(fields.require_text("content")?),
         "binary" => Fault::binary(fields.require::<Content>("content", CONTENT)?),
         "masked" => Fault::masked(),
@@ -106,10 +108,7 @@ fn refined(mut fault: Fault, fields: &mut Fields) -> Result<Fault, Invalid> {
         fault = fault.header(name, value);
     }
     if let Given::Value(count) = fields.take("many_fields", COUNT)? {
-        if count > MAX_FIELDS {
-            return Err(Invalid(format!("many_fields must be at most {MAX_FIELDS}")));
-        }
-        fault = fault.many_fields(count);
+        fault = fault.many_fields(at_most(MAX_COUNT, "many_fields", count)?);
     }
     if let Given::Value(body) = fields.take::<Content>("body", CONTENT)? {
         fault = fault.body(body);
@@ -127,10 +126,7 @@ fn refined(mut fault: Fault, fields: &mut Fields) -> Result<Fault, Invalid> {
         fault = fault.trickled();
     }
     if let Given::Value(bytes) = fields.take("chunk_extensions", COUNT)? {
-        if bytes > MAX_EXTENSION {
-            return Err(Invalid(format!("chunk_extensions must be at most {MAX_EXTENSION}")));
-        }
-        fault = fault.chunk_extensions(bytes);
+        fault = fault.chunk_extensions(at_most(MAX_EXTENSION, "chunk_extensions", bytes)?);
     }
     match fields.take_text("then")?.value().as_deref() {
         None => {}
@@ -143,15 +139,23 @@ fn refined(mut fault: Fault, fields: &mut Fields) -> Result<Fault, Invalid> {
         fault = fault.after_events(events);
     }
     if let Given::Value(count) = fields.take("in_fragments", COUNT)? {
-        fault = fault.in_fragments(count);
+        fault = fault.in_fragments(at_most(MAX_COUNT, "in_fragments", count)?);
     }
     if let Given::Value(true) = fields.take("as_binary", "a boolean")? {
         fault = fault.as_binary();
     }
     if let Given::Value(bytes) = fields.take("padded_to", COUNT)? {
-        fault = fault.padded_to(bytes);
+        fault = fault.padded_to(at_most(MAX_PADDED, "padded_to", bytes)?);
     }
     Ok(fault)
+}
+
+/// Refuses a number of which the emulator would run out of memory or time.
+fn at_most(most: usize, name: &str, number: usize) -> Result<usize, Invalid> {
+    if number > most {
+        return Err(Invalid(format!("{name} must be at most {most}")));
+    }
+    Ok(number)
 }
 
 /// What was recorded: pieces, and the milliseconds before each.
@@ -309,6 +313,14 @@ mod tests {
                 "\"a b\" with this value is no header field",
             ),
             (r#"[{"fault":"none"},{"fault":"typo"}]"#, "no fault is named \"typo\""),
+            (r#"{"fault":"pings","count":10001}"#, "count must be at most 10000"),
+            (r#"{"fault":"none","many_fields":10001}"#, "many_fields must be at most 10000"),
+            (r#"{"fault":"none","in_fragments":10001}"#, "in_fragments must be at most 10000"),
+            (r#"{"fault":"none","padded_to":67108865}"#, "padded_to must be at most 67108864"),
+            (
+                r#"{"fault":"none","chunk_extensions":1048577}"#,
+                "chunk_extensions must be at most 1048576",
+            ),
         ] {
             let error = read(json.as_bytes()).expect_err(json);
             assert!(error.0.starts_with(why), "{json}: {error}");
