@@ -5,6 +5,7 @@
 mod common;
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use restless_async_std::AsyncStd;
 use restless_hyper::{ClientBuilder, Events, Runtime};
@@ -19,6 +20,12 @@ use restless_trial::{
 /// A process takes a while to start, so its connections are not cut at every byte.
 const STEP: usize = 24;
 
+/// For a rule, on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The slowest rules wait.
+const JOBS: usize = 8;
+
 /// A client of this SDK's own, as a driver.
 trait Own: Send + Sync + Sized + 'static {
     /// A running subscription, and what it runs on.
@@ -31,7 +38,7 @@ trait Own: Send + Sync + Sized + 'static {
 
     /// Each rule holds, over calls and both transports.
     fn holds(self) {
-        let report = Trial::new().run(OwnDriver(self));
+        let report = Trial::new().patience(PATIENCE).jobs(JOBS).run(OwnDriver(self));
         println!("{report}");
         assert!(report.is_good() && report.held() == report.entries().len());
     }
@@ -206,7 +213,7 @@ fn restless_blocking_holds() {
 fn a_driver_by_stdin_holds() {
     let path = common::example("driver-by-stdin");
     let program = Program::new(path.display().to_string()).by_stdin();
-    let report = Trial::new().step(STEP).run(program);
+    let report = Trial::new().step(STEP).patience(PATIENCE).jobs(JOBS).run(program);
     println!("{report}");
     assert!(report.is_good() && report.held() == report.entries().len());
 }
@@ -218,7 +225,7 @@ macro_rules! programs {
         fn $test() {
             let path = common::example($name);
             let program = Program::new(path.display().to_string())$(.$skill())*;
-            let report = Trial::new().step(STEP).run(program);
+            let report = Trial::new().step(STEP).patience(PATIENCE).jobs(JOBS).run(program);
             println!("{report}");
             assert!(report.is_good());
         }

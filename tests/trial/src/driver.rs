@@ -23,6 +23,12 @@ pub trait Driver: Send + Sync {
 
     /// Follows a stream.
     fn follow(&self, follow: &Follow) -> Box<dyn Following>;
+
+    /// Ends all that runs for this service, which each rule has of its own: the rule took too long,
+    /// and its thread still waits for the driver. Told apart by
+    /// [`api_base_url`](Endpoint::api_base_url), as a rule may change the other parts. By default
+    /// nothing is ended.
+    fn give_up(&self, _service: &Endpoint) {}
 }
 
 /// A subscription that a driver runs.

@@ -3,10 +3,10 @@
 //! A driver moves bytes for Restless Stream's protocol: an adapter of this SDK, one of your own
 //! over `restless_proto` (its `guide` tells how to write one), or a client in any other language.
 //! The trial runs the driver through calls, server-sent events and WebSocket, and through all that
-//! a server and a network do to them: connections that are refused, reset, cut at every byte,
-//! stalled; answers that refuse, redirect or are late; bytes one by one; codings; wrong keys; pings
-//! and Close frames. The [`Report`] says of each [`Rule`] whether the rule held, and in which
-//! section the rule is written.
+//! a server and a network do to them: connections that are refused, reset, stalled, and cut at
+//! every byte or every so many ([`Trial::step`]); answers that refuse, redirect or are late; bytes
+//! one by one; codings; wrong keys; pings and Close frames. The [`Report`] says of each [`Rule`]
+//! whether the rule held, and in which section the rule is written.
 //!
 //! A driver in Rust implements [`Driver`]; any other is a [`Program`].
 //!

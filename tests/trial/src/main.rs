@@ -17,7 +17,7 @@ that does all that can go wrong. Prints rule by rule what held.
   --no-sse        it has no server-sent events
   --no-websocket  it has no WebSocket
   --only TEXT     only rules with this in their name; may be given again
-  --step BYTES    cut at each of so many bytes, not at every one            (16)
+  --step BYTES    cut at every so many bytes; 1 is at every byte            (16)
   --jobs N        so many rules at once                                      (4)
   --list          print the rules
   --help          this text

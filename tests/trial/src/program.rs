@@ -1,8 +1,9 @@
 //! A driver of any language, as a program.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,13 +35,18 @@ use crate::driver::{
 ///
 /// Other lines are passed over. Where no line tells the end, the exit status does: 0 for
 /// `complete`, 3 for `refused`, 4 for `gave-up`, any other for `failed`; standard error is then
-/// what the user is told.
+/// what the user is told. A call by standard input that ends without an answer has failed, whatever
+/// the status. No line, of either kind of output, may have the key in it.
+///
+/// A program that outlives the trial's patience is killed.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: String,
     arguments: Vec<String>,
     skills: Skills,
     by_stdin: bool,
+    /// The processes that run, of all clones.
+    processes: Arc<Mutex<Vec<Weak<Process>>>>,
 }
 
 impl Program {
@@ -48,7 +54,13 @@ impl Program {
     /// streams over both transports and runs no call.
     pub fn new(path: impl Into<String>) -> Self {
         let skills = Skills { events: true, websocket: true, ..Skills::NONE };
-        Self { path: path.into(), arguments: Vec::new(), skills, by_stdin: false }
+        Self {
+            path: path.into(),
+            arguments: Vec::new(),
+            skills,
+            by_stdin: false,
+            processes: Arc::default(),
+        }
     }
 
     /// Adds an argument that stands before those of the trial.
@@ -115,26 +127,43 @@ impl Program {
             .stdin(if line.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        match command.spawn() {
+        // Whoever gives up finds a process that is started, or one that is not.
+        let mut processes = lock(&self.processes);
+        let spawned = command.spawn();
+        let key = endpoint.api_key.clone();
+        match spawned {
             Ok(mut child) => {
-                if let (Some(stdin), Some(line)) = (&mut child.stdin, line) {
+                let (stdin, out, err) =
+                    (child.stdin.take(), child.stdout.take(), child.stderr.take());
+                let service = endpoint.api_base_url.clone();
+                let process = Arc::new(Process { service, child: Mutex::new(child) });
+                processes.retain(|process| process.strong_count() > 0);
+                processes.push(Arc::downgrade(&process));
+                drop(processes);
+                let mut running = Running {
+                    key,
+                    process: Some(process),
+                    stdin,
+                    out: out.map(lines),
+                    err: err.map(lines),
+                    told: Vec::new(),
+                    failed: None,
+                };
+                if let (Some(stdin), Some(line)) = (&mut running.stdin, line) {
                     // A program that does not listen says nothing either, and that is judged.
                     let _ = writeln!(stdin, "{line}");
                 }
-                let out = child.stdout.take().map(lines);
-                let err = child.stderr.take().map(lines);
-                Running {
-                    key: endpoint.api_key.clone(),
-                    child: Some(child),
-                    out,
-                    err,
-                    failed: None,
-                }
+                running
             }
-            Err(error) => {
-                let failed = Some(format!("{} can't be run: {error}", self.path));
-                Running { key: String::new(), child: None, out: None, err: None, failed }
-            }
+            Err(error) => Running {
+                key,
+                process: None,
+                stdin: None,
+                out: None,
+                err: None,
+                told: Vec::new(),
+                failed: Some(format!("{} can't be run: {error}", self.path)),
+            },
         }
     }
 }
@@ -159,7 +188,7 @@ impl Driver for Program {
         } else {
             return Err(Failure::new("a program is asked for a stream by standard input only"));
         };
-        running.answer()
+        running.answer(self.by_stdin)
     }
 
     fn follow(&self, follow: &Follow) -> Box<dyn Following> {
@@ -195,6 +224,13 @@ impl Driver for Program {
         }
         Box::new(self.run(&arguments, endpoint, None))
     }
+
+    fn give_up(&self, service: &Endpoint) {
+        let processes: Vec<_> = lock(&self.processes).iter().filter_map(Weak::upgrade).collect();
+        for process in processes.iter().filter(|one| one.service == service.api_base_url) {
+            process.kill();
+        }
+    }
 }
 
 fn with_service(mut what: Value, endpoint: &Endpoint) -> Value {
@@ -206,12 +242,51 @@ fn with_service(mut what: Value, endpoint: &Endpoint) -> Value {
     what
 }
 
+/// A process of a rule.
+#[derive(Debug)]
+struct Process {
+    /// The base of calls' URLs, which no two rules share.
+    service: String,
+    child: Mutex<Child>,
+}
+
+impl Process {
+    /// Waits for the end, for at most so long; `None` where the process goes on.
+    fn wait(&self, patience: Duration) -> Option<ExitStatus> {
+        let asked = Instant::now();
+        loop {
+            // The lock is free in between, for who gives up.
+            match lock(&self.child).try_wait() {
+                Ok(None) if asked.elapsed() < patience => {}
+                ended => return ended.ok().flatten(),
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn kill(&self) {
+        // Fails only for a process that is over.
+        let _ = lock(&self.child).kill();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        // Fails only for a process that is waited for already.
+        let _ = lock(&self.child).wait();
+    }
+}
+
 /// A program that runs. A program that is left behind is killed.
 struct Running {
     key: String,
-    child: Option<Child>,
+    process: Option<Arc<Process>>,
+    stdin: Option<ChildStdin>,
     out: Option<Receiver<String>>,
     err: Option<Receiver<String>>,
+    /// The lines of standard error so far.
+    told: Vec<String>,
     /// Why the program does not run.
     failed: Option<String>,
 }
@@ -222,31 +297,51 @@ impl Running {
         self.out.as_ref()?.recv().ok()
     }
 
-    /// Waits for the program's end, which standard error tells its user of.
-    fn end(&mut self) -> (Option<ExitStatus>, String) {
-        let told = |lines: Receiver<String>| lines.iter().collect::<Vec<_>>().join("\n");
-        let text = self.err.take().map(told).unwrap_or_default();
-        let status = self.child.take().and_then(|mut child| child.wait().ok());
-        (status, text)
+    /// Returns the line with the key in it, if this line of standard output is one, or one that
+    /// standard error has said by now.
+    fn leak(&mut self, line: &str) -> Option<String> {
+        self.told.extend(self.err.iter().flat_map(Receiver::try_iter));
+        let lines = self.told.iter().map(String::as_str).chain([line]);
+        lines.into_iter().find(|line| line.contains(&self.key)).map(str::to_owned)
     }
 
-    fn answer(&mut self) -> Result<Answer, Failure> {
+    /// Waits for the program's end, which standard error tells its user of.
+    fn end(&mut self) -> (Option<ExitStatus>, String) {
+        self.told.extend(self.err.take().into_iter().flatten());
+        drop(self.stdin.take());
+        let process = self.process.take();
+        let status = process.and_then(|process| process.wait(Duration::MAX));
+        (status, self.told.join("\n"))
+    }
+
+    /// Waits for a call's answer, which may be none but an exit where none is `due`.
+    fn answer(&mut self, due: bool) -> Result<Answer, Failure> {
         if let Some(why) = self.failed.take() {
             return Err(Failure::new(why));
         }
-        let mut answer = Answer::default();
+        let mut answer = None;
         while let Some(line) = self.line() {
+            if let Some(line) = self.leak(&line) {
+                return Err(Failure::new(line));
+            }
             let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
             if let Some(told) = line.get("answer") {
-                answer.id = told.get("id").and_then(Value::as_str).map(str::to_owned);
+                let id = told.get("id").and_then(Value::as_str).map(str::to_owned);
+                answer = Some(Answer { id });
             }
             if let Some(why) = line.get("failed") {
                 return Err(Failure::new(why.as_str().unwrap_or_default()));
             }
         }
-        match self.end() {
-            (Some(status), _) if status.success() => Ok(answer),
-            (_, text) => Err(Failure::new(text)),
+        let (status, text) = self.end();
+        // A key in the text is seen by who is told the text.
+        if !status.is_some_and(|status| status.success()) || text.contains(&self.key) {
+            return Err(Failure::new(text));
+        }
+        match answer {
+            Some(answer) => Ok(answer),
+            None if due => Err(Failure::new("it ended without an answer")),
+            None => Ok(Answer::default()),
         }
     }
 
@@ -269,8 +364,8 @@ impl Running {
 impl Following for Running {
     fn next(&mut self) -> Told {
         while let Some(line) = self.line() {
-            if !self.key.is_empty() && line.contains(&self.key) {
-                return Told::Ended(Ending::new(How::Failed, "it prints the key"));
+            if let Some(line) = self.leak(&line) {
+                return Told::Ended(Ending::new(How::Failed, line));
             }
             if let Some(told) = told(&line) {
                 return told;
@@ -281,23 +376,11 @@ impl Following for Running {
 
     /// Closes a program: one with a limit ends by itself, another one when its standard input ends.
     fn close(&mut self) {
-        let Some(child) = &mut self.child else { return };
-        drop(child.stdin.take());
+        drop(self.stdin.take());
         // Nobody reads on, and a full pipe must not keep the program.
         drop(self.out.take());
-        let asked = Instant::now();
-        while asked.elapsed() < PATIENCE && !matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Both fail only for a program that is over.
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(process) = &self.process {
+            process.wait(PATIENCE);
         }
     }
 }
@@ -319,13 +402,18 @@ fn told(line: &str) -> Option<Told> {
         };
         return Some(Told::Ended(Ending::new(how, text("text").unwrap_or_default())));
     }
-    text("type")?;
+    // Any other kind is none of the service's.
+    text("type").filter(|kind| matches!(kind.as_str(), "update" | "error"))?;
     Some(Told::Event(Event {
         id: text("event_id"),
         cursor: text("cursor"),
         data: raw("data"),
         error: raw("error"),
     }))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads a pipe line by line, on a thread of its own.
@@ -344,3 +432,94 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
 
 /// The time for a program to end that has no more to do.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        Program::new("sh").arg("-c").arg(script).by_stdin()
+    }
+
+    fn endpoint() -> Endpoint {
+        Endpoint {
+            api_key: "rs_key".to_owned(),
+            api_base_url: "http://127.0.0.1:9".to_owned(),
+            stream_base_url: "http://127.0.0.1:9".to_owned(),
+        }
+    }
+
+    fn follow() -> Follow {
+        Follow {
+            endpoint: endpoint(),
+            stream: "stream_1".to_owned(),
+            transport: Transport::Events,
+            cursor: None,
+            since: None,
+            retry: None,
+            idle: None,
+            max_reconnects: None,
+            limit: 1,
+        }
+    }
+
+    fn call(script: &str) -> Result<Answer, String> {
+        let id = "stream_1".to_owned();
+        let call = Call::Get { endpoint: endpoint(), id };
+        shell(script).call(&call).map_err(|failure| failure.text)
+    }
+
+    #[test]
+    fn a_call_ends_with_an_answer_or_has_failed() {
+        let answer = r#"echo '{"answer":{"id":"stream_1"}}'"#;
+        assert_eq!(call(answer), Ok(Answer::new("stream_1")));
+        assert_eq!(call("exit 0"), Err("it ended without an answer".to_owned()));
+        assert_eq!(call(r#"echo '{"failed":"403"}'"#), Err("403".to_owned()));
+        assert_eq!(call("echo why >&2; exit 1"), Err("why".to_owned()));
+        // It followed what it made.
+        let creates = Program::new("sh").arg("-c").arg("exit 0").creates_first();
+        let (name, url) = ("A trial".to_owned(), "http://127.0.0.1:9/".to_owned());
+        let made = creates.call(&Call::Create { endpoint: endpoint(), name, url });
+        assert_eq!(made, Ok(Answer::default()));
+    }
+
+    #[test]
+    fn a_line_with_the_key_is_what_the_user_is_told() {
+        let answer = r#"echo '{"answer":{"id":"stream_1"}}'"#;
+        for script in [
+            format!("echo $RESTLESS_API_KEY; {answer}"),
+            format!("{answer}; echo $RESTLESS_API_KEY >&2"),
+        ] {
+            assert_eq!(call(&script), Err("rs_key".to_owned()), "{script}");
+        }
+        for script in ["echo $RESTLESS_API_KEY", "echo $RESTLESS_API_KEY >&2"] {
+            let Told::Ended(ending) = shell(script).follow(&follow()).next() else {
+                panic!("no end of {script}");
+            };
+            assert_eq!(ending.text, "rs_key", "{script}");
+        }
+    }
+
+    #[test]
+    fn only_an_update_and_an_error_are_events() {
+        let line = |kind: &str| told(&format!(r#"{{"type":"{kind}","event_id":"7"}}"#));
+        let event = Event { id: Some("7".to_owned()), ..Event::default() };
+        for kind in ["update", "error"] {
+            assert_eq!(line(kind), Some(Told::Event(event.clone())), "{kind}");
+        }
+        assert_eq!(line("log"), None);
+    }
+
+    #[test]
+    fn who_gives_up_kills_what_runs_for_the_service() {
+        let program = shell(r#"echo '{"type":"update"}'; exec sleep 600"#);
+        let mut running = program.follow(&follow());
+        assert_eq!(running.next(), Told::Event(Event::default()));
+        let elsewhere = Endpoint { api_base_url: "http://127.0.0.1:10".to_owned(), ..endpoint() };
+        program.give_up(&elsewhere);
+        let process = lock(&program.processes).first().and_then(Weak::upgrade).expect("it runs");
+        assert_eq!(process.wait(Duration::ZERO), None);
+        program.give_up(&endpoint());
+        assert_eq!(running.next(), Told::Ended(Ending::new(How::Failed, "")));
+    }
+}

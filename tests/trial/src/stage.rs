@@ -1,13 +1,14 @@
 //! What a rule is tried on: a service, a stream, and what the driver hands out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use restless_emulator::{Emulator, Fault, LoggedEvent, RecordedRequest, Upstream};
 use serde_json::Value;
 
 use crate::driver::{
-    Answer, Call, Driver, Ending, Endpoint, Event, Failure, Follow, Following, How, Told, Transport,
+    Answer, Call, Driver, Ending, Endpoint, Event, Failure, Follow, How, Told, Transport,
 };
 use crate::rule::{Check, Over};
 
@@ -33,6 +34,8 @@ pub(crate) struct Stage {
     upstream: Upstream,
     /// The distance between two cuts, in bytes.
     pub(crate) step: usize,
+    /// Whether a text that the user is told had the key in it.
+    told_the_key: AtomicBool,
 }
 
 /// What was handed out up to an end, or to as much as was wanted.
@@ -50,7 +53,8 @@ impl Stage {
         let emulator = start(&Emulator::builder().heartbeat(Duration::from_secs(1)))?;
         let stream = emulator.add_stream(INACTIVE).map_err(|error| error.to_string())?;
         let upstream = Upstream::start("[0]").map_err(|error| error.to_string())?;
-        let stage = Self { driver, over, emulator, stream, upstream, step };
+        let told_the_key = AtomicBool::new(false);
+        let stage = Self { driver, over, emulator, stream, upstream, step, told_the_key };
         stage.clear_faults();
         Ok(stage)
     }
@@ -70,6 +74,13 @@ impl Stage {
 
     pub(crate) fn fault(&self, fault: Fault) {
         self.emulator.inject(fault);
+    }
+
+    /// Leaves nobody there: for new connections, and for those that a driver has kept.
+    pub(crate) fn stop_listening(&self) -> Check {
+        self.emulator.stop_listening().map_err(|error| error.to_string())?;
+        self.emulator.disconnect_all();
+        Ok(())
     }
 
     /// Publishes updates, each with a number and a text that is not ASCII.
@@ -125,21 +136,37 @@ impl Stage {
     }
 
     /// Follows up to this many events, or to the end, and then closes.
-    pub(crate) fn take(&self, mut follow: Follow, count: usize) -> Story {
+    pub(crate) fn take(&self, follow: Follow, count: usize) -> Story {
+        self.take_and(follow, count, |_| {})
+    }
+
+    /// Does what [`take`](Self::take) does, and `then` after each event, with how many have come.
+    pub(crate) fn take_and(
+        &self,
+        mut follow: Follow,
+        count: usize,
+        mut then: impl FnMut(usize),
+    ) -> Story {
         follow.limit = count;
-        let mut running = self.start(&follow);
+        let mut running = self.driver.follow(&follow);
         let mut story = Story::default();
         while story.events.len() < count && story.ending.is_none() {
-            story.add(running.next());
+            let told = running.next();
+            match &told {
+                Told::Rejected(text) | Told::Lost(text) => self.hear(text, &follow.endpoint),
+                Told::Ended(ending) => self.hear(&ending.text, &follow.endpoint),
+                Told::Opened | Told::Event(_) => {}
+            }
+            let is_event = matches!(told, Told::Event(_));
+            story.add(told);
+            if is_event {
+                then(story.events.len());
+            }
         }
         if story.ending.is_none() {
             running.close();
         }
         story
-    }
-
-    pub(crate) fn start(&self, follow: &Follow) -> Box<dyn Following> {
-        self.driver.follow(follow)
     }
 
     /// Follows a stream that must end by itself, without an event.
@@ -157,11 +184,28 @@ impl Stage {
 
     pub(crate) fn create(&self) -> Result<Answer, Failure> {
         let (name, url) = ("A trial".to_owned(), self.upstream.url());
-        self.driver.call(&Call::Create { endpoint: self.endpoint(), name, url })
+        self.call(&Call::Create { endpoint: self.endpoint(), name, url })
     }
 
     pub(crate) fn get(&self, id: &str) -> Result<Answer, Failure> {
-        self.driver.call(&Call::Get { endpoint: self.endpoint(), id: id.to_owned() })
+        self.call(&Call::Get { endpoint: self.endpoint(), id: id.to_owned() })
+    }
+
+    fn call(&self, call: &Call) -> Result<Answer, Failure> {
+        self.driver.call(call).inspect_err(|failure| self.hear(&failure.text, &self.endpoint()))
+    }
+
+    /// Looks for the key in what the user is told.
+    fn hear(&self, text: &str, endpoint: &Endpoint) {
+        if text.contains(&endpoint.api_key) {
+            self.told_the_key.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether no text that the user was told had the key in it.
+    pub(crate) fn kept_the_key(&self) -> Check {
+        ensure!(!self.told_the_key.load(Ordering::Relaxed), "the user is told the key");
+        Ok(())
     }
 }
 

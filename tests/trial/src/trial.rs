@@ -55,8 +55,9 @@ impl Trial {
         self
     }
 
-    /// Sets how long a rule may take. A rule that takes longer is broken, and its thread is left
-    /// behind. Default: 30 s.
+    /// Sets how long a rule may take. Default: 30 s. A rule that takes longer is broken; what the
+    /// driver runs for the rule is given up ([`Driver::give_up`]), and the rule's thread is left
+    /// behind.
     pub fn patience(mut self, span: Duration) -> Self {
         self.patience = span;
         self
@@ -105,13 +106,21 @@ impl Trial {
     fn check(&self, driver: &Arc<dyn Driver>, rule: Rule, over: Over) -> Check {
         let (driver, step) = (Arc::clone(driver), self.step);
         let (sender, done) = channel();
+        let (begins, service) = channel();
+        let on_trial = Arc::clone(&driver);
         thread::spawn(move || {
-            let checked = Stage::new(driver, over, step).and_then(|stage| (rule.check)(&stage));
-            // Where the rule was too late, nobody listens any more.
+            let checked = Stage::new(on_trial, over, step).and_then(|stage| {
+                // Where the rule was too late, nobody listens any more: here, and below.
+                let _ = begins.send(stage.endpoint());
+                (rule.check)(&stage).and_then(|()| stage.kept_the_key())
+            });
             let _ = sender.send(checked);
         });
         done.recv_timeout(self.patience).unwrap_or_else(|error| match error {
-            RecvTimeoutError::Timeout => Err(format!("no end within {:?}", self.patience)),
+            RecvTimeoutError::Timeout => {
+                service.try_iter().for_each(|service| driver.give_up(&service));
+                Err(format!("no end within {:?}", self.patience))
+            }
             RecvTimeoutError::Disconnected => Err("the driver panicked".to_owned()),
         })
     }

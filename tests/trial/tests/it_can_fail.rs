@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use restless_blocking::{Client, Events};
-use restless_proto::Error;
+use restless_proto::{ConfigError, Error, streams};
 use restless_trial::{
-    Answer, Call, Driver, Ending, Failure, Follow, Following, How, Skills, Told, Trial,
+    Answer, Call, Driver, Ending, Endpoint, Failure, Follow, Following, How, Skills, Told, Trial,
 };
 
 /// What is wrong with a driver that is right otherwise.
@@ -14,22 +14,39 @@ enum Vice {
     None,
     LosesTheSecondEvent,
     RepeatsTheFirstEvent,
+    RepeatsTheLastEventThatIsKept,
     ReadsDataAsNumbers,
     NeverAsksAgain,
     KeepsReasonsToItself,
+    TellsTheKey,
     StaysConnected,
     IgnoresTheCursor,
+    WantsTheHeadAtOnce,
+    NeverCalls,
+    AnswersWithAnotherStream,
 }
 
 struct Flawed(Vice);
 
 impl Driver for Flawed {
     fn skills(&self) -> Skills {
-        Skills { creates: false, gets: false, ..Skills::ALL }
+        Skills::ALL
     }
 
-    fn call(&self, _: &Call) -> Result<Answer, Failure> {
-        Err(Failure::new("no calls here"))
+    fn call(&self, call: &Call) -> Result<Answer, Failure> {
+        if self.0 == Vice::NeverCalls {
+            return Ok(Answer::default());
+        }
+        let (endpoint, call) = match call {
+            Call::Create { endpoint, name, url } => {
+                (endpoint, streams::create(name.as_str(), url.as_str()).into())
+            }
+            Call::Get { endpoint, id } => (endpoint, streams::get(id)),
+            _ => return Err(Failure::new("a call that is not known here")),
+        };
+        let client = client(endpoint).map_err(Error::from)?;
+        let id = client.send(call)?.id;
+        Ok(Answer::new(if self.0 == Vice::AnswersWithAnotherStream { "another" } else { &id }))
     }
 
     fn follow(&self, follow: &Follow) -> Box<dyn Following> {
@@ -41,19 +58,25 @@ impl Driver for Flawed {
         if self.0 == Vice::NeverAsksAgain {
             subscription = subscription.reconnect(false);
         }
-        let endpoint = &follow.endpoint;
-        let client = Client::builder()
-            .api_key(endpoint.api_key.as_str())
-            .base_url(endpoint.api_base_url.as_str())
-            .stream_base_url(endpoint.stream_base_url.as_str())
-            .build();
+        if self.0 == Vice::WantsTheHeadAtOnce {
+            subscription = subscription.response_head_timeout(Duration::from_secs(1));
+        }
+        let client = client(&follow.endpoint);
         let events = client.and_then(|client| client.subscribe(subscription)).map_err(Error::from);
-        Box::new(Running { vice: self.0, events, count: 0, again: None })
+        let key = follow.endpoint.api_key;
+        Box::new(Running { vice: self.0, key, events, count: 0, again: None })
     }
+}
+
+fn client(endpoint: &Endpoint) -> Result<Client, ConfigError> {
+    let builder = Client::builder().api_key(endpoint.api_key.as_str());
+    let builder = builder.base_url(endpoint.api_base_url.as_str());
+    builder.stream_base_url(endpoint.stream_base_url.as_str()).build()
 }
 
 struct Running {
     vice: Vice,
+    key: String,
     events: Result<Events, Error>,
     count: usize,
     again: Option<Told>,
@@ -77,15 +100,17 @@ impl Following for Running {
                 self.count += 1;
                 match (self.vice, self.count) {
                     (Vice::LosesTheSecondEvent, 2) => continue,
-                    (Vice::RepeatsTheFirstEvent, 1) => {
+                    (Vice::RepeatsTheFirstEvent, 1) | (Vice::RepeatsTheLastEventThatIsKept, 20) => {
                         self.again = Some(Told::Event(event.clone()))
                     }
                     (Vice::ReadsDataAsNumbers, _) => event.data = Some("1.0".to_owned()),
                     _ => {}
                 }
             }
-            if let (Told::Ended(ending), Vice::KeepsReasonsToItself) = (&mut told, self.vice) {
-                ending.text.clear();
+            match (&mut told, self.vice) {
+                (Told::Ended(ending), Vice::KeepsReasonsToItself) => ending.text.clear(),
+                (Told::Ended(ending), Vice::TellsTheKey) => ending.text.push_str(&self.key),
+                _ => {}
             }
             return told;
         }
@@ -105,14 +130,15 @@ fn gone() -> restless_proto::TransportError {
     restless_proto::TransportErrorKind::Broken.into()
 }
 
-/// For a rule: one that waits for an event that was lost waits for ever.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// For a rule: one that waits for an event that was lost waits for ever. The longest that a rule
+/// that holds takes by design is ten seconds.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The rules that a driver breaks.
 fn broken(vice: Vice, rules: &[&str]) -> Vec<&'static str> {
     let trial = rules
         .iter()
-        .fold(Trial::new().jobs(12).patience(PATIENCE), |trial, rule| trial.only(*rule));
+        .fold(Trial::new().jobs(16).patience(PATIENCE), |trial, rule| trial.only(*rule));
     let report = trial.run(Flawed(vice));
     println!("{vice:?}:\n{report}");
     let mut names: Vec<_> = report.broken().map(|entry| entry.rule.name).collect();
@@ -122,25 +148,54 @@ fn broken(vice: Vice, rules: &[&str]) -> Vec<&'static str> {
 
 #[test]
 fn each_vice_breaks_the_rules_about_it() {
-    const RULES: [&str; 6] = [
+    const RULES: [&str; 10] = [
+        "a_key_goes_in_its_field",
+        "a_reply_in_pieces_is_whole",
         "events_come_in_order_and_once",
         "data_keeps_its_spelling",
         "it_begins_at_a_cursor",
         "enough_closes_the_connection",
         "a_cut_between_events_loses_nothing",
+        "a_late_head_is_no_failure",
         "a_refusal_ends_it_with_its_reason",
+        "a_wrong_content_type_ends_it",
     ];
-    let [order, spelling, cursor, closes, cut, refusal] = RULES;
-    for (vice, due) in [
+    let [key, pieces, order, spelling, cursor, closes, cut, late, refusal, content] = RULES;
+    let vices = [
         (Vice::None, &[][..]),
-        (Vice::LosesTheSecondEvent, &[order, cursor, cut]),
-        (Vice::RepeatsTheFirstEvent, &[order, cursor, cut]),
-        (Vice::ReadsDataAsNumbers, &[order, spelling, closes, cut]),
+        (Vice::LosesTheSecondEvent, &[order, cursor, cut, late]),
+        (Vice::RepeatsTheFirstEvent, &[order, cursor, cut, late]),
+        (Vice::RepeatsTheLastEventThatIsKept, &[order]),
+        (Vice::ReadsDataAsNumbers, &[order, spelling, closes, cut, late]),
         (Vice::NeverAsksAgain, &[cut]),
         (Vice::KeepsReasonsToItself, &[refusal]),
+        (Vice::TellsTheKey, &[refusal, content]),
         (Vice::StaysConnected, &[closes]),
         (Vice::IgnoresTheCursor, &[cursor]),
-    ] {
-        assert_eq!(broken(vice, &RULES), due, "{vice:?}");
-    }
+        (Vice::WantsTheHeadAtOnce, &[late]),
+        (Vice::NeverCalls, &[key, pieces]),
+        (Vice::AnswersWithAnotherStream, &[pieces]),
+    ];
+    // Beside each other, as most of the time is waited.
+    std::thread::scope(|scope| {
+        for (vice, due) in vices {
+            scope.spawn(move || assert_eq!(broken(vice, &RULES), due, "{vice:?}"));
+        }
+    });
+}
+
+/// Whatever its exit status says.
+#[cfg(unix)]
+#[test]
+fn a_program_that_does_nothing_holds_nothing() {
+    std::thread::scope(|scope| {
+        for status in [0, 1, 3, 4] {
+            scope.spawn(move || {
+                let program = restless_trial::Program::new("sh").by_stdin();
+                let program = program.arg("-c").arg(format!("exit {status}"));
+                let report = Trial::new().jobs(16).run(program);
+                assert_eq!(report.held(), 0, "exit {status}:\n{report}");
+            });
+        }
+    });
 }

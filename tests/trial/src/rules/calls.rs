@@ -49,11 +49,20 @@ fn refused(stage: &Stage, words: &[&str]) -> Check {
     Ok(())
 }
 
+/// Whether an id that is told is that of the stream that was asked for, or made.
+fn is_of_the_stream(stage: &Stage, id: Option<String>) -> Check {
+    let ids = stage.emulator.ids();
+    // The stream that is there from the beginning is the first.
+    let due = if stage.over == Over::Get { Some(&stage.stream) } else { ids.get(1) };
+    ensure!(id.is_none() || id.as_ref() == due, "the id is {id:?}, not {due:?}");
+    Ok(())
+}
+
 fn a_stream_is_created(stage: &Stage) -> Check {
     let id = stage.create().map_err(|failure| failure.text)?.id;
     let ids = stage.emulator.ids();
     ensure!(ids.len() == 2, "there are {} streams, not one more", ids.len());
-    ensure!(id.is_none_or(|id| ids.contains(&id)), "the id is another one");
+    is_of_the_stream(stage, id)?;
     let made = requests(stage).into_iter().next().ok_or("no request came")?;
     let body: Value = serde_json::from_slice(&made.body).unwrap_or_default();
     ensure!(body.get("url").is_some_and(Value::is_string), "the content is {body}");
@@ -63,7 +72,9 @@ fn a_stream_is_created(stage: &Stage) -> Check {
 fn a_key_goes_in_its_field(stage: &Stage) -> Check {
     call(stage).map_err(|failure| failure.text)?;
     let key = stage.emulator.api_key();
-    for request in requests(stage) {
+    let requests = requests(stage);
+    ensure!(!requests.is_empty(), "no request came");
+    for request in requests {
         let sent = field(&request, "x-api-key");
         ensure!(
             sent == Some(key),
@@ -106,7 +117,10 @@ fn a_reply_that_is_cut_is_an_error(stage: &Stage) -> Check {
 
 fn a_reply_in_pieces_is_whole(stage: &Stage) -> Check {
     stage.fault(Fault::none().trickled().on_rest());
-    call(stage).map(drop).map_err(|failure| failure.text)
+    let id = call(stage).map_err(|failure| failure.text)?;
+    let count = requests(stage).len();
+    ensure!(count == 1, "it was asked {count} times");
+    is_of_the_stream(stage, id)
 }
 
 fn a_post_that_was_answered_is_made_once(stage: &Stage) -> Check {
@@ -142,6 +156,7 @@ fn a_call_redirected_elsewhere_leaves_the_key(stage: &Stage) -> Check {
     let location = format!("{}/streams/elsewhere", other.api_base_url());
     stage.fault(Fault::redirect(307, location).on_rest());
     ensure!(call(stage).is_err(), "nobody there takes it without a key");
+    ensure!(!requests(stage).is_empty(), "no request came");
     let key = stage.emulator.api_key().as_bytes();
     for request in other.requests() {
         let fields = request.headers.values().map(|value| value.as_bytes());
@@ -154,8 +169,10 @@ fn a_call_redirected_elsewhere_leaves_the_key(stage: &Stage) -> Check {
     Ok(())
 }
 
+/// The same call is none while somebody is there.
 fn nobody_there_is_an_error(stage: &Stage) -> Check {
-    stage.emulator.stop_listening().map_err(|error| error.to_string())?;
+    call(stage).map_err(|failure| failure.text)?;
+    stage.stop_listening()?;
     ensure!(call(stage).is_err(), "nobody is there");
     Ok(())
 }

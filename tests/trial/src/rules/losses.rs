@@ -92,7 +92,7 @@ fn what_is_no_event_is_sound(stage: &Stage) -> Check {
         Some(Transport::WebSocket) => Bytes::from_static(b"\x89\x00"),
         _ => Bytes::from_static(b": still here\n\n"),
     };
-    let mut pieces = vec![(IDLE / 3, sound); 6];
+    let mut pieces = vec![(IDLE / 6, sound); 12];
     pieces.push((Duration::ZERO, one_event(stage, "7")));
     stage.fault(Fault::recording(pieces).then_stall());
     let mut follow = stage.follow();
@@ -114,10 +114,13 @@ fn one_byte_at_a_time_is_read(stage: &Stage) -> Check {
 }
 
 fn a_late_head_is_no_failure(stage: &Stage) -> Check {
+    const LATE: Duration = Duration::from_secs(2);
+    // The head comes with the first event.
     stage.fault(Fault::none().late_head());
     std::thread::scope(|scope| {
         let sent = scope.spawn(|| {
             stage.until_requests(1)?;
+            std::thread::sleep(LATE);
             stage.publish(2)
         });
         let story = stage.take(stage.follow(), 2);
@@ -128,8 +131,11 @@ fn a_late_head_is_no_failure(stage: &Stage) -> Check {
     Ok(())
 }
 
+/// The same subscription is none while somebody is there.
 fn nobody_there_is_given_up(stage: &Stage) -> Check {
-    stage.emulator.stop_listening().map_err(|error| error.to_string())?;
+    stage.publish(1)?;
+    stage.take_log(1)?;
+    stage.stop_listening()?;
     let mut follow = stage.follow();
     follow.max_reconnects = Some(1);
     let ending = stage.end(follow)?;
@@ -149,7 +155,7 @@ fn the_server_s_reconnection_time_counts(stage: &Stage) -> Check {
 }
 
 /// The longest silence accepted, where a rule is about silence.
-const IDLE: Duration = Duration::from_millis(600);
+const IDLE: Duration = Duration::from_millis(1500);
 
 /// Returns an event with this id, as it goes over the wire.
 pub(super) fn one_event(stage: &Stage, id: &str) -> Bytes {
