@@ -1,7 +1,9 @@
 //! A NATS server of a test's own: the installed one, started on loopback in a temporary folder.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use restless_relay::nats::async_nats::jetstream::{self, Context};
@@ -29,11 +31,18 @@ impl Server {
         }
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(SETTINGS), settings).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let child = run(&folder, address);
-        let server = Self { folder, address, child };
-        server.until_ready();
-        Some(server)
+        let mut server = Self { folder, address, child };
+        for _ in 0..10 {
+            if server.is_ready() {
+                return Some(server);
+            }
+            // Somebody else was quicker to take the port.
+            server.address = free_address();
+            server.child = run(&server.folder, server.address);
+        }
+        panic!("nats-server ended each time, on another port, with the settings {settings:?}");
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -66,33 +75,76 @@ impl Server {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.child = run(&self.folder, self.address);
-        self.until_ready();
+        assert!(self.is_ready(), "nats-server ended when it was started again");
     }
 
     /// The contents of the messages of a subject, in order.
     pub(crate) async fn held(&self, subject: &str) -> Vec<String> {
-        // Nobody has stored anything yet, or the server is busy.
-        let Ok(stream) = self.jetstream().await.get_stream("RESTLESS").await else {
-            return Vec::new();
-        };
-        let last = stream.cached_info().state.last_sequence;
-        let mut held = Vec::new();
-        for sequence in 1..=last {
-            let message = stream.get_raw_message(sequence).await.unwrap();
-            if message.subject.as_str() == subject {
-                held.push(String::from_utf8(message.payload.to_vec()).unwrap());
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            // Nobody has stored anything yet, or the server is busy.
+            match self.read(subject).await {
+                Ok(held) => return held,
+                Err(error) => assert!(Instant::now() < end, "{subject}: {error}"),
             }
+            tokio::task::yield_now().await;
         }
-        held
     }
 
-    fn until_ready(&self) {
+    async fn read(&self, subject: &str) -> Result<Vec<String>, async_nats::Error> {
+        let context = jetstream::new(async_nats::connect(self.url()).await?);
+        let stream = context.get_stream("RESTLESS").await?;
+        let mut held = Vec::new();
+        for sequence in 1..=stream.cached_info().state.last_sequence {
+            let message = stream.get_raw_message(sequence).await?;
+            if message.subject.as_str() == subject {
+                held.push(String::from_utf8(message.payload.to_vec())?);
+            }
+        }
+        Ok(held)
+    }
+
+    /// Waits until the server that was started answers by its name; `false` where it has ended.
+    fn is_ready(&mut self) -> bool {
+        let name = format!(r#""server_name":"{}""#, name(self.address));
         let end = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(self.address).is_err() {
+        while self.child.try_wait().unwrap().is_none() {
+            if greeting(self.address).is_ok_and(|greeting| greeting.contains(&name)) {
+                return true;
+            }
             assert!(Instant::now() < end, "nats-server did not start");
             std::thread::yield_now();
         }
+        false
     }
+}
+
+/// The first line that a server sends.
+fn greeting(address: SocketAddr) -> std::io::Result<String> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(line)
+}
+
+/// A port that nobody listens on, below those that the system gives to who asks for any.
+fn free_address() -> SocketAddr {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Half of a process's own 64 are taken by others of its tests.
+        let asked = std::process::id() * 64 + 32 + ASKED.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(10_000 + asked % 20_000).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// What the server that a test starts here is called, and no other server.
+fn name(address: SocketAddr) -> String {
+    format!("restless-{}-{}", std::process::id(), address.port())
 }
 
 const PROGRAM: &str = "nats-server";
@@ -101,6 +153,7 @@ const SETTINGS: &str = "nats.conf";
 fn run(folder: &tempfile::TempDir, address: SocketAddr) -> Child {
     Command::new(PROGRAM)
         .args(["--addr", &address.ip().to_string(), "--port", &address.port().to_string()])
+        .args(["--name", &name(address)])
         .args(["--jetstream", "--store_dir"])
         .arg(folder.path())
         .arg("--config")
