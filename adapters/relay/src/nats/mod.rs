@@ -16,7 +16,9 @@ use std::time::Duration;
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, StorageType, Stream};
+use async_nats::jetstream::stream::{
+    self, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
 use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
 
@@ -41,22 +43,37 @@ pub use worker::{Worker, WorkerHandle};
 /// Values of headers are percent-encoded where they are more than visible ASCII. In a name, any
 /// character but a letter, digit, `-` or `_` is `=` and two hexadecimal digits for each byte.
 ///
-/// Each message is published with `Nats-Expected-Last-Subject-Sequence`, and that is the atomic
-/// step: the server takes the message only where the subject's last message is the one before it.
-/// Where the server says that another message is the last (10071, or 10164 beside other messages on
-/// their way), that message is read. The same record means that the record is stored, by this
-/// worker whose answer was lost, or by another one; any other record means that the feed was moved.
+/// Each message is published with `Nats-Expected-Stream`, so that no other stream takes it, and
+/// with `Nats-Expected-Last-Subject-Sequence`, and that is the atomic step: the server takes the
+/// message only where the subject's last message is the one before it. Where the server says that
+/// another message is the last (10071, or 10164 beside other messages on their way), that message
+/// is read. The same record means that the record is stored, by this worker whose answer was lost,
+/// or by another one; any other record means that the feed was moved.
 /// A batch that breaks off in the middle has stored its beginning, with the position behind that.
 ///
 /// A server from 2.12 on takes up to 1,000 messages as one atomic batch, with one answer for all of
 /// them; all are stored or none. The sink publishes so where the stream allows it. A stream that
-/// the sink makes does; for another stream, `allow_atomic` is to be set.
+/// the sink makes does; for another stream, `allow_atomic` is to be set. In a cluster, no batch may
+/// be used until each server is 2.12 or later: an older one that comes to lead the stream takes the
+/// messages of a batch one by one, and all but the first without the fence. Until then, make the
+/// stream before the sink does, without `allow_atomic`.
 ///
 /// `Nats-Msg-Id` plays no part. The server keeps one window of those for a whole stream, so two
 /// feeds whose ids are milliseconds would swallow each other's events; and the window ends.
 ///
-/// A subject whose messages are all gone, by the stream's limits, has 0 as its last sequence. The
-/// position therefore also stands in a bucket (`restless-positions`), and the later of both counts.
+/// The subject's last message says where a feed stands. A message that somebody deletes there
+/// therefore comes again, with those that were deleted before it; to a server such as 2.9.10 the
+/// subject is then empty. A subject whose messages are all gone, by the stream's limits, has 0 as
+/// its last sequence. The position therefore also stands in a bucket (`restless-positions`), which
+/// counts where the subject is empty, and nowhere else: the bucket may be behind the stream by what
+/// was stored just before a crash, and ahead of a stream that a power failure has cut, or that an
+/// older backup was restored into. A feed begins anew once its entry and all its messages are
+/// deleted.
+///
+/// The stream's retention has to be by limits; a stream that forgets what is acknowledged
+/// (`workqueue`, `interest`) is refused. The limits have to outlast the longest downtime: where a
+/// worker ends between a message and its position, and the subject is empty before another worker
+/// comes, that batch is stored again.
 ///
 /// A message is stored once the server says so. What a server keeps when its power fails depends on
 /// its `sync_interval` (2 minutes unless set) and on the stream's replicas. A process that is
@@ -70,6 +87,8 @@ pub struct Nats {
     subjects: String,
     bucket: String,
     replicas: usize,
+    /// How long the server may take to answer.
+    answer: Duration,
     open: Option<Open>,
     feeds: HashMap<Arc<str>, Known>,
 }
@@ -80,6 +99,7 @@ struct Open {
     context: Context,
     stream: Stream,
     positions: Store,
+    answer: Duration,
     /// Whether the stream takes messages as one atomic batch.
     takes_batches: bool,
 }
@@ -99,6 +119,9 @@ const CURSOR: &str = "Restless-Cursor";
 const EVENT_ID: &str = "Restless-Event-Id";
 const DEAD: &str = "Restless-Dead";
 
+/// How long a server may take to answer to a question, to a message, or to an atomic batch.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// The most that a message needs beside its content: a cursor and an id of 4 KiB, percent-encoded,
 /// and a reason.
 const MOST_HEADER_BYTES: usize = 32 << 10;
@@ -113,13 +136,14 @@ impl Nats {
             subjects: "restless.feeds".to_owned(),
             bucket: "restless-positions".to_owned(),
             replicas: 1,
+            answer: ANSWER,
             open: None,
             feeds: HashMap::new(),
         }
     }
 
     /// Stores into the stream of this name. Default: `RESTLESS`. A stream that is there already is
-    /// taken as it is, with its limits and replicas.
+    /// taken as it is, with its limits and replicas, unless its retention is not by limits.
     #[must_use]
     pub fn stream(mut self, name: impl Into<String>) -> Self {
         self.stream = name.into();
@@ -149,27 +173,47 @@ impl Nats {
 
     async fn open(&mut self) -> Result<&Open, SinkError> {
         if self.open.is_none() {
-            let context = jetstream::new(self.client.clone());
-            let config = stream::Config {
-                name: self.stream.clone(),
-                subjects: vec![format!("{}.*", self.subjects)],
-                num_replicas: self.replicas,
-                allow_atomic_publish: self.client.is_server_compatible(2, 12, 0),
-                ..stream::Config::default()
-            };
-            let stream = context.get_or_create_stream(config).await;
-            let stream = stream.map_err(|e| away("the stream of", e))?;
-            let bucket = Bucket {
-                name: &self.bucket,
-                max_age: Duration::ZERO,
-                storage: StorageType::File,
-                replicas: self.replicas,
-            };
-            let positions = bucket.open(&context).await?;
-            let takes_batches = stream.cached_info().config.allow_atomic_publish;
-            self.open = Some(Open { context, stream, positions, takes_batches });
+            self.open = Some(within(self.answer, self.make()).await?);
         }
         self.open.as_ref().ok_or_else(|| SinkError::may_pass("no connection to NATS"))
+    }
+
+    /// Asks for the stream and the bucket, and makes what is missing.
+    async fn make(&self) -> Result<Open, SinkError> {
+        let context = jetstream::new(self.client.clone());
+        let config = stream::Config {
+            name: self.stream.clone(),
+            subjects: vec![format!("{}.*", self.subjects)],
+            num_replicas: self.replicas,
+            allow_atomic_publish: self.client.is_server_compatible(2, 12, 0),
+            ..stream::Config::default()
+        };
+        let stream = context.get_or_create_stream(config).await;
+        let stream = stream.map_err(|e| away("the stream of", e))?;
+        let config = &stream.cached_info().config;
+        let retention = match config.retention {
+            RetentionPolicy::Limits => None,
+            RetentionPolicy::Interest => Some("interest"),
+            RetentionPolicy::WorkQueue => Some("workqueue"),
+        };
+        if let Some(retention) = retention {
+            let what = format!(
+                "the stream {} of NATS has `retention: {retention}`, and forgets with a message \
+                 where its feed stands: name a stream with `retention: limits`, or delete this \
+                 one and make it anew",
+                self.stream
+            );
+            return Err(SinkError::will_not_pass(what));
+        }
+        let takes_batches = config.allow_atomic_publish;
+        let bucket = Bucket {
+            name: &self.bucket,
+            max_age: Duration::ZERO,
+            storage: StorageType::File,
+            replicas: self.replicas,
+        };
+        let positions = bucket.open(&context).await?;
+        Ok(Open { context, stream, positions, answer: self.answer, takes_batches })
     }
 
     fn subject(&self, feed: &str) -> Result<String, SinkError> {
@@ -180,21 +224,18 @@ impl Nats {
     async fn look(&mut self, feed: &str) -> Result<Known, SinkError> {
         let (subject, key) = (self.subject(feed)?, names::token(feed)?);
         let open = self.open().await?;
-        // The bucket is read first, although it is written second: a position in the bucket is then
-        // that of a message that is there, or has gone.
+        // The bucket is read first, although it is written second: where the subject is found
+        // empty, what was noted before is then of a message that has gone.
         let entry = format!("{}{key}", open.positions.prefix);
-        let entry = last_of(&open.positions.stream, &entry).await?;
-        let message = last_of(&open.stream, &subject).await?;
-        let (revision, noted) = match &entry {
-            Some(entry) => (entry.sequence, noted(&entry.payload).unwrap_or_default()),
-            None => (0, Position::default()),
+        let entry = open.last_of(&open.positions.stream, &entry).await?;
+        let message = open.last_of(&open.stream, &subject).await?;
+        let position = match (&message, &entry) {
+            (Some(message), _) => position_of(message)?,
+            (None, Some(entry)) => position_noted(entry)?,
+            (None, None) => Position::default(),
         };
-        let (last, stored) = match &message {
-            Some(message) => (message.sequence, position_of(message)?),
-            None => (0, Position::default()),
-        };
-        let position = if noted.sequence > stored.sequence { noted } else { stored };
-        Ok(Known { position, last, revision })
+        let sequence = |last: &Option<StreamMessage>| last.as_ref().map_or(0, |it| it.sequence);
+        Ok(Known { position, last: sequence(&message), revision: sequence(&entry) })
     }
 
     /// Notes a position in the bucket, unless a later one stands there.
@@ -211,10 +252,11 @@ impl Nats {
                 }
                 Err(error) if is_behind(&error) => {
                     let entry = format!("{}{key}", open.positions.prefix);
-                    let entry = last_of(&open.positions.stream, &entry).await?;
+                    let entry = open.last_of(&open.positions.stream, &entry).await?;
                     known.revision = entry.as_ref().map_or(0, |entry| entry.sequence);
-                    let noted = entry.and_then(|entry| noted(&entry.payload)).unwrap_or_default();
-                    if noted.sequence >= known.position.sequence {
+                    // What can't be read is written over: it is no later position.
+                    let noted = entry.and_then(|entry| position_noted(&entry).ok());
+                    if noted.unwrap_or_default().sequence >= known.position.sequence {
                         return Ok(());
                     }
                 }
@@ -274,13 +316,32 @@ impl Sink for Nats {
     }
 }
 
-/// Returns the last message of a subject.
-async fn last_of(stream: &Stream, subject: &str) -> Result<Option<StreamMessage>, SinkError> {
-    match stream.get_last_raw_message_by_subject(subject).await {
-        Ok(message) => Ok(Some(message)),
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(away("reading from", error)),
+impl Open {
+    /// Returns the last message of a subject.
+    async fn last_of(
+        &self,
+        stream: &Stream,
+        subject: &str,
+    ) -> Result<Option<StreamMessage>, SinkError> {
+        let asked = async {
+            match stream.get_last_raw_message_by_subject(subject).await {
+                Ok(message) => Ok(Some(message)),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                Err(error) => Err(away("reading from", error)),
+            }
+        };
+        within(self.answer, asked).await
     }
+}
+
+/// Waits for an answer for so long. The client's own deadlines begin once a question is sent, and
+/// sending has none while the client connects again.
+async fn within<T>(
+    span: Duration,
+    asked: impl Future<Output = Result<T, SinkError>>,
+) -> Result<T, SinkError> {
+    let answered = tokio::time::timeout(span, asked).await;
+    answered.unwrap_or_else(|_| Err(SinkError::may_pass("NATS does not answer")))
 }
 
 fn header<'a>(message: &'a StreamMessage, name: &str) -> Option<&'a str> {
@@ -303,6 +364,18 @@ fn note_of(position: &Position) -> Bytes {
         Some(cursor) => format!("{} {}", position.sequence, names::value(cursor)).into(),
         None => position.sequence.to_string().into(),
     }
+}
+
+/// Returns the position that an entry of the bucket notes; an entry that was deleted notes none.
+fn position_noted(entry: &StreamMessage) -> Result<Position, SinkError> {
+    let is_deleted = matches!(header(entry, "KV-Operation"), Some("DEL" | "PURGE"));
+    if is_deleted || header(entry, "Nats-Marker-Reason").is_some() {
+        return Ok(Position::default());
+    }
+    noted(&entry.payload).ok_or_else(|| {
+        let what = format!("the entry {} of NATS notes no position of a relay's", entry.subject);
+        SinkError::will_not_pass(what)
+    })
 }
 
 fn noted(value: &[u8]) -> Option<Position> {
@@ -364,6 +437,19 @@ mod tests {
             assert_eq!(is_behind(&UpdateError::from(error)), due, "{code}, of a bucket");
         }
         assert!(!is_behind(&PublishError::new(PublishErrorKind::TimedOut)));
+    }
+
+    /// The client's own deadlines begin once a question is sent.
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_waited_for_as_long_as_for_an_answer() {
+        let options = async_nats::ConnectOptions::new().client_capacity(1).request_timeout(None);
+        let nowhere = options.retry_on_initial_connect().connect("nats://127.0.0.1:9").await;
+        let mut sink = Nats::new(nowhere.unwrap());
+        sink.answer = Duration::from_millis(10);
+        for _ in 0..3 {
+            let error = sink.position("orders").await.unwrap_err();
+            assert!(error.is_transient(), "{error}");
+        }
     }
 
     #[test]

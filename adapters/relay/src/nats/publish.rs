@@ -1,8 +1,6 @@
 //! Publishing a batch, at the place in its subject where it belongs.
 
-use std::time::Duration;
-
-use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM};
 use async_nats::jetstream::context::{PublishAckFuture, PublishError};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::{self, ErrorCode};
@@ -11,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{CURSOR, DEAD, EVENT_ID, Known, Nats, SEQUENCE, away, header, is_behind, names};
-use super::{Open, jetstream_error, last_of, position_of};
+use super::{Open, jetstream_error, position_of, within};
 use crate::{Batch, Content, Position, Record, SinkError, Stored};
 
 /// The most that is kept of a reason, in bytes before encoding.
@@ -26,11 +24,9 @@ const BATCH_ID: &str = "Nats-Batch-Id";
 const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
 const BATCH_COMMIT: &str = "Nats-Batch-Commit";
 
-/// How long a server may take to answer to an atomic batch, as long as to a message.
-const ANSWER: Duration = Duration::from_secs(30);
-
-/// What a message's headers may need beside its own: those of the place and of an atomic batch.
-const FENCE_BYTES: usize = 256;
+/// What a message's headers may need beside its own: those of the place and of an atomic batch, and
+/// the stream's name of up to 255 bytes.
+const FENCE_BYTES: usize = 512;
 
 /// One message to publish.
 struct Message<'a> {
@@ -78,7 +74,8 @@ impl Nats {
                 // The connection may lead to an older server by now, which would store each message
                 // of a batch by itself, without a fence.
                 [_, _, ..] if open.takes_batches && client.is_server_compatible(2, 12, 0) => {
-                    open.publish_at_once(&client, &subject, messages, known.last).await?
+                    let sent = open.publish_at_once(&client, &subject, messages, known.last);
+                    within(open.answer, sent).await?
                 }
                 _ => None,
             };
@@ -110,7 +107,7 @@ impl Open {
         first: usize,
     ) -> Result<Published, SinkError> {
         for (index, message) in (first..).zip(messages) {
-            let headers = message.behind(last);
+            let headers = message.behind(last, self.name());
             let content = message.content.clone();
             let sent = self.context.publish_with_headers(subject.to_owned(), headers, content);
             match self.answer(subject, sent.await, message).await? {
@@ -120,6 +117,14 @@ impl Open {
                     let refused = SinkError::record(index, "NATS does not take it");
                     return Err(refused.with_source(error));
                 }
+                Err(error) if is_of_another_stream(&error) => {
+                    let what = format!(
+                        "{subject} is a subject of another stream in NATS, and not of {}: one of \
+                         both has to be named otherwise",
+                        self.name()
+                    );
+                    return Err(SinkError::will_not_pass(what).with_source(error));
+                }
                 Err(error) => return Err(away("publishing to", error)),
             }
         }
@@ -128,7 +133,7 @@ impl Open {
 
     /// Publishes messages as one atomic batch, and returns the sequence of the last. `None` says
     /// that the server has refused the batch, and stored nothing of it: publishing each one then
-    /// tells the reason.
+    /// tells the reason. Waits without an end where the client has no connection.
     async fn publish_at_once(
         &self,
         client: &async_nats::Client,
@@ -143,7 +148,7 @@ impl Open {
         let headers = |message: &Message<'_>, place: usize| {
             // The place of the whole batch is that of its first message.
             let mut headers = match place {
-                1 => message.behind(last),
+                1 => message.behind(last, self.name()),
                 _ => message.headers.clone(),
             };
             headers.insert(BATCH_ID, id);
@@ -159,12 +164,12 @@ impl Open {
         let mut headers = headers(commit, messages.len());
         headers.insert(BATCH_COMMIT, "1");
         let request = Request::new().headers(headers).payload(commit.content.clone());
-        let answer = client.send_request(subject.to_owned(), request.timeout(Some(ANSWER))).await;
+        // The caller has a deadline for the whole of it.
+        let answer = client.send_request(subject.to_owned(), request.timeout(None)).await;
         let answer = answer.map_err(|error| away("publishing to", error))?;
-        let name = &self.stream.cached_info().config.name;
         // What is not answered as a batch may be stored in part, or twice over: the position is
         // then to be read anew.
-        committed(&answer.payload, name, id, messages.len(), last)
+        committed(&answer.payload, self.name(), id, messages.len(), last)
             .map_err(|why| SinkError::may_pass(format!("NATS answered to a batch {why}")))
     }
 
@@ -181,12 +186,17 @@ impl Open {
         };
         Ok(match answer {
             Ok(stored) => Ok(Published::Last(stored.sequence)),
-            Err(error) if is_behind(&error) => match last_of(&self.stream, subject).await? {
+            Err(error) if is_behind(&error) => match self.last_of(&self.stream, subject).await? {
                 Some(last) if message.is(&last) => Ok(Published::Last(last.sequence)),
                 Some(_) | None => Ok(Published::Moved),
             },
             Err(error) => Err(error),
         })
+    }
+
+    /// Returns the stream's name.
+    fn name(&self) -> &str {
+        &self.stream.cached_info().config.name
     }
 }
 
@@ -229,9 +239,11 @@ impl<'a> Message<'a> {
         bytes_of(&self.headers) + FENCE_BYTES
     }
 
-    /// Its headers, for a message that is to stand right behind the one with the sequence `last`.
-    fn behind(&self, last: u64) -> HeaderMap {
+    /// Its headers, for a message that is to stand right behind the one with the sequence `last`,
+    /// in the stream of this name.
+    fn behind(&self, last: u64, stream: &str) -> HeaderMap {
         let mut headers = self.headers.clone();
+        headers.insert(NATS_EXPECTED_STREAM, stream);
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string().as_str());
         headers
     }
@@ -294,6 +306,12 @@ fn committed(
 fn is_about_size(error: &PublishError) -> bool {
     let code = jetstream_error(error).map(jetstream::Error::error_code);
     code == Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
+}
+
+/// Whether another stream refused a message that was not for it.
+fn is_of_another_stream(error: &PublishError) -> bool {
+    let code = jetstream_error(error).map(jetstream::Error::error_code);
+    code == Some(ErrorCode::STREAM_NOT_MATCH)
 }
 
 #[cfg(test)]
