@@ -1,13 +1,9 @@
 //! One of several workers that share a list of feeds.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::kv::{Entry, Watch};
-use futures_core::Stream;
 use restless_hyper::{Client, Runtime};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -87,7 +83,8 @@ impl WorkerHandle {
         self.held.borrow().clone()
     }
 
-    /// Waits until the worker works on other feeds; `None` once the worker is gone.
+    /// Waits until the worker works on other feeds, or runs a feed's relay again, which has a
+    /// handle of its own; `None` once the worker is gone.
     ///
     /// # Cancel safety
     ///
@@ -171,41 +168,35 @@ where
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
             opened = self.open() => opened,
         };
-        let (mut leases, mut watch) = opened?;
+        let mut leases = opened?;
         let names: Vec<Arc<str>> = self.feeds.keys().cloned().collect();
         let mut relays = Relays::default();
         // The first turn only says that this worker is here, and waits for the others to be known.
         let mut is_known = false;
         let mut turn = tokio::time::interval(leases.pause());
         turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        let ended = loop {
             let happened = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
-                entry = next(&mut watch) => Happened::Seen(entry),
+                _ = stop.wait_for(|stop| *stop) => break Ok(()),
+                concerns = leases.changed() => Happened::Seen(concerns),
                 ended = relays.next() => Happened::Ended(ended),
                 _ = turn.tick() => Happened::Turn,
             };
             let plans = match happened {
-                Happened::Seen(Some(entry)) => leases.note(&entry, Instant::now()) && is_known,
-                Happened::Seen(None) => {
-                    tokio::time::sleep(leases.pause()).await;
-                    if let Ok(again) = leases.watch().await {
-                        watch = again;
-                    }
-                    false
-                }
+                Happened::Seen(concerns) => concerns && is_known,
                 Happened::Ended(feed) => {
                     if let Some(feed) = relays.over(feed, Instant::now() + self.lease) {
                         leases.release(&feed).await;
                     }
                     false
                 }
-                Happened::Turn => {
-                    for feed in leases.renew().await {
-                        relays.drop(&feed);
+                Happened::Turn => match leases.renew().await {
+                    Ok(lost) => {
+                        lost.iter().for_each(|feed| relays.drop(feed));
+                        std::mem::replace(&mut is_known, true)
                     }
-                    std::mem::replace(&mut is_known, true)
-                }
+                    Err(error) => break Err(error),
+                },
             };
             if plans {
                 for feed in leases.surplus(names.len(), Instant::now()) {
@@ -220,14 +211,14 @@ where
                     self.start(&feed, &mut relays);
                 }
             }
-            self.tell(&relays);
-        }
+            self.tell(&mut relays);
+        };
         self.end(relays, leases).await;
-        Ok(())
+        ended
     }
 
     /// Opens the leases, however long the server needs.
-    async fn open(&self) -> Result<(Leases, Watch), SinkError> {
+    async fn open(&self) -> Result<Leases, SinkError> {
         loop {
             match Leases::open(&self.nats, &self.bucket, &self.id, self.lease).await {
                 Err(error) if error.is_transient() => tokio::time::sleep(self.lease / 4).await,
@@ -243,14 +234,12 @@ where
         }
     }
 
-    fn tell(&self, relays: &Relays) {
-        self.held.send_if_modified(|held| {
-            let same = held.keys().eq(relays.running.keys());
-            if !same {
-                held.clone_from(&relays.handles());
-            }
-            !same
-        });
+    /// Tells the handles, where there are others than before: to look for that would take a look at
+    /// each feed.
+    fn tell(&self, relays: &mut Relays) {
+        if std::mem::take(&mut relays.are_others) {
+            self.held.send_replace(relays.handles());
+        }
     }
 
     /// Lets each relay store what it has read, and gives the leases back.
@@ -272,26 +261,23 @@ where
                 }
                 // The last batches may take a while.
                 _ = turn.tick() => {
-                    for feed in leases.renew().await {
+                    // Whatever leases last from now on, this worker takes none.
+                    for feed in leases.renew().await.unwrap_or_default() {
                         relays.drop(&feed);
                     }
                 }
             }
         }
         leases.leave().await;
-        self.tell(&relays);
+        self.tell(&mut relays);
     }
 }
 
 enum Happened {
-    Seen(Option<Entry>),
+    /// Another lease, and whether it concerns this worker.
+    Seen(bool),
     Ended((Id, Option<Result<Ended, RelayError>>)),
     Turn,
-}
-
-/// Waits for the next change of the leases; `None` where the watch has broken off.
-async fn next(watch: &mut Watch) -> Option<Entry> {
-    poll_fn(|cx| Pin::new(&mut *watch).poll_next(cx)).await?.ok()
 }
 
 /// The relays of a worker.
@@ -300,6 +286,8 @@ struct Relays {
     tasks: JoinSet<Result<Ended, RelayError>>,
     names: HashMap<Id, Arc<str>>,
     running: BTreeMap<Arc<str>, Running>,
+    /// Whether there are other handles than were told.
+    are_others: bool,
 }
 
 struct Running {
@@ -327,6 +315,7 @@ impl Relays {
         let task = self.tasks.spawn(relay);
         self.names.insert(task.id(), Arc::clone(&name));
         self.running.insert(name, Running { handle, state: State::Runs(task) });
+        self.are_others = true;
     }
 
     /// Waits for the next relay that ends, and returns how; without an answer where the relay was
@@ -356,7 +345,7 @@ impl Relays {
                 None
             }
             State::Stops(task) if task.id() == id => {
-                self.running.remove(&name);
+                self.remove(&name);
                 Some(name)
             }
             // The relay is an earlier one of this feed's.
@@ -375,7 +364,7 @@ impl Relays {
                 None
             }
             State::Rests(_) | State::Over => {
-                self.running.remove(name);
+                self.remove(name);
                 Some(Arc::clone(name))
             }
         }
@@ -383,10 +372,16 @@ impl Relays {
 
     /// Drops the relay of a feed whose lease is gone.
     fn drop(&mut self, name: &str) {
-        match self.running.remove(name).map(|running| running.state) {
+        match self.remove(name).map(|running| running.state) {
             Some(State::Runs(task) | State::Stops(task)) => task.abort(),
             Some(State::Rests(_) | State::Over) | None => {}
         }
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Running> {
+        let removed = self.running.remove(name);
+        self.are_others |= removed.is_some();
+        removed
     }
 
     /// Returns the feeds whose relays are to be run again.
@@ -399,5 +394,43 @@ impl Relays {
     fn handles(&self) -> BTreeMap<Arc<str>, Handle> {
         let handles = self.running.iter();
         handles.map(|(name, running)| (Arc::clone(name), running.handle.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use restless_hyper::proto::Subscription;
+
+    use super::*;
+    use crate::{Batch, Position, Stored};
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        async fn position(&mut self, _: &str) -> Result<Position, SinkError> {
+            Ok(Position::default())
+        }
+
+        async fn store(&mut self, _: Arc<Batch>) -> Result<Stored, SinkError> {
+            Ok(Stored::Moved)
+        }
+    }
+
+    #[tokio::test]
+    async fn handles_are_told_where_they_are_others_and_only_there() {
+        let client = restless_tokio::Client::builder().api_key("key").build().unwrap();
+        let feed = Feed::new("orders", Subscription::stream("orders"));
+        let name = Arc::clone(&feed.name);
+        let relay = Relay::new(client, feed, Nothing);
+        let mut relays = Relays::default();
+        relays.start(Arc::clone(&name), relay.handle(), std::future::pending());
+        assert!(std::mem::take(&mut relays.are_others), "a relay has begun");
+        assert_eq!(relays.stop(&name), None);
+        relays.drop("others");
+        assert!(!relays.are_others, "the same relay runs");
+        relays.drop(&name);
+        assert!(std::mem::take(&mut relays.are_others), "it is gone");
+        relays.start(name, relay.handle(), std::future::ready(Ok(Ended::Stopped)));
+        assert!(std::mem::take(&mut relays.are_others), "it is run again");
     }
 }

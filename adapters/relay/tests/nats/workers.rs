@@ -1,6 +1,6 @@
 //! Workers that share feeds: evenly, and whatever becomes of one of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use restless_emulator::Emulator;
+use restless_relay::nats::async_nats::jetstream;
 use restless_relay::nats::{Nats, Worker, WorkerHandle, async_nats};
 use restless_relay::proto::Subscription;
 use restless_relay::{Feed, Options};
@@ -55,7 +56,10 @@ struct Running {
 }
 
 async fn start(id: &str, ids: &[String], emulator: &Emulator, nats: async_nats::Client) -> Running {
-    let worker = worker(id, ids, client_of(emulator), nats);
+    run(worker(id, ids, client_of(emulator), nats))
+}
+
+fn run(worker: Worker<Tokio, Nats>) -> Running {
     let handle = worker.handle();
     let task = tokio::spawn(async move { worker.run().await.unwrap() });
     Running { handle, task }
@@ -75,7 +79,9 @@ async fn until_spread(workers: &[&Running], due: &[usize]) -> Duration {
         }
         assert!(since.elapsed() < 20 * LEASE, "{counts:?} after {:?}", since.elapsed());
         let changed = handles.iter_mut().map(|handle| Box::pin(handle.changed()));
-        futures_util::future::select_all(changed).await;
+        // Where nothing changes any more, the look above says in the end what it found.
+        let changed = futures_util::future::select_all(changed);
+        let _ = tokio::time::timeout(LEASE, changed).await;
     }
 }
 
@@ -83,23 +89,26 @@ async fn until_spread(workers: &[&Running], due: &[usize]) -> Duration {
 /// has died. Within two lease times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn feeds_are_spread_evenly_and_move_when_a_worker_joins_leaves_or_dies() {
+    /// Long enough for a slow machine to be in time.
+    const LONG: Duration = Duration::from_secs(10);
     let Some(server) = Server::start() else { return };
     let (emulator, ids) = emulator(6);
-    let a = start("a", &ids, &emulator, server.client().await).await;
-    let b = start("b", &ids, &emulator, server.client().await).await;
+    let nats = server.client().await;
+    let start = |id| run(worker(id, &ids, client_of(&emulator), nats.clone()).lease(LONG));
+    let (a, b) = (start("a"), start("b"));
     until_spread(&[&a, &b], &[3, 3]).await;
-    let c = start("c", &ids, &emulator, server.client().await).await;
+    let c = start("c");
     let joined = until_spread(&[&a, &b, &c], &[2, 2, 2]).await;
     c.handle.stop();
     c.task.await.unwrap();
     let left = until_spread(&[&a, &b], &[3, 3]).await;
-    let c = start("c", &ids, &emulator, server.client().await).await;
+    let c = start("c");
     until_spread(&[&a, &b, &c], &[2, 2, 2]).await;
     c.task.abort();
     let died = until_spread(&[&a, &b], &[3, 3]).await;
     for (what, span) in [("joined", joined), ("left", left), ("died", died)] {
-        println!("{what}: {span:?} with leases of {LEASE:?}");
-        assert!(span <= 2 * LEASE, "{what}: {span:?}");
+        println!("{what}: {span:?} with leases of {LONG:?}");
+        assert!(span <= 2 * LONG, "{what}: {span:?}");
     }
     // They relay, too.
     for id in &ids {
@@ -124,6 +133,60 @@ async fn until_held(server: &Server, emulator: &Emulator, id: &str) {
         assert!(Instant::now() < end, "{id}: {} of {} events", held.len(), due.len());
         tokio::task::yield_now().await;
     }
+}
+
+/// The bucket of leases is in the server's memory. The workers make it again, and go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_are_taken_anew_once_the_server_was_started_again() {
+    let Some(mut server) = Server::start() else { return };
+    let (emulator, ids) = emulator(4);
+    let publish = || {
+        for n in 0..40 {
+            emulator.publish(&ids[n % 4], &n.to_string()).unwrap();
+        }
+    };
+    let a = start("a", &ids, &emulator, server.client().await).await;
+    let b = start("b", &ids, &emulator, server.client().await).await;
+    until_spread(&[&a, &b], &[2, 2]).await;
+    publish();
+    for id in &ids {
+        until_held(&server, &emulator, id).await;
+    }
+    server.kill_and_start();
+    publish();
+    until_leased(&server, &ids, &[("a", 2), ("b", 2)]).await;
+    until_spread(&[&a, &b], &[2, 2]).await;
+    publish();
+    for id in &ids {
+        until_held(&server, &emulator, id).await;
+    }
+}
+
+/// Waits until the bucket of leases says that these workers have so many feeds each.
+async fn until_leased(server: &Server, ids: &[String], due: &[(&str, usize)]) {
+    let jetstream = server.jetstream().await;
+    let due = due.iter().map(|(worker, count)| ((*worker).to_owned(), *count)).collect();
+    let end = Instant::now() + 20 * LEASE;
+    loop {
+        let leased = leased(&jetstream, ids).await;
+        if leased.as_ref() == Some(&due) {
+            return;
+        }
+        assert!(Instant::now() < end, "leased: {leased:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// How many of these feeds each worker has a lease of; `None` where there is no bucket.
+async fn leased(jetstream: &jetstream::Context, ids: &[String]) -> Option<BTreeMap<String, usize>> {
+    let bucket = jetstream.get_key_value("restless-leases").await.ok()?;
+    let mut leased = BTreeMap::new();
+    for id in ids {
+        if let Some(worker) = bucket.get(format!("feed.{id}")).await.ok()? {
+            *leased.entry(String::from_utf8(worker.to_vec()).ok()?).or_default() += 1;
+        }
+    }
+    Some(leased)
 }
 
 /// Works until it is killed. Does nothing unless it was started by a test below.
