@@ -95,7 +95,27 @@ impl Checks {
         (self.given_up, self.began_anew) = (true, true);
     }
 
-    /// Whether this exchange refuses its position, which is no end for who is told of gaps.
+    /// The position is refused. The time of an answer, which the user never named, makes way for
+    /// the time of the next answer.
+    fn is_refused_the_position(&mut self) {
+        if !self.is_at_an_answer() {
+            return self.gives_up(GapReason::Refused);
+        }
+        if let Some(order) = &mut self.order {
+            order.gives_up(GapReason::Refused, false);
+            order.is_cut_short();
+        }
+        (self.answered, self.began_anew) = (None, true);
+    }
+
+    /// Whether the position is the time of an answer.
+    fn is_at_an_answer(&self) -> bool {
+        let is_named = matches!(self.setting.start, Start::Since(_)) || self.stored.is_some();
+        !is_named && !self.given_up && self.answered.is_some()
+    }
+
+    /// Whether this exchange refuses its position, which is no end for who is told of gaps, and
+    /// none where the user did not name the position.
     fn refuses_the_position(&self, exchange: &Exchange, log: &[Entry]) -> bool {
         let refuses = |status| matches!(status, 400 | 410 | 416 | 422);
         let brought = || {
@@ -107,7 +127,7 @@ impl Checks {
             (_, Some(code)) => code.checked_sub(4000).is_some_and(refuses) && !brought(),
             _ => false,
         };
-        refused && exchange.resumes && self.order.is_some()
+        refused && exchange.resumes && (self.order.is_some() || self.is_at_an_answer())
     }
 
     pub(crate) fn key_given(&mut self, given: bool) {
@@ -167,7 +187,7 @@ impl Checks {
             return Ok(());
         }
         if cursor.is_none() && exchange.is_some_and(|it| self.refuses_the_position(it, log)) {
-            self.gives_up(GapReason::Refused);
+            self.is_refused_the_position();
             return Ok(());
         }
         let order = self.order.as_ref();
@@ -283,7 +303,7 @@ impl Checks {
                 let exchange = exchange.map(|it| &*it);
                 self.all_came_out(exchange, log)?;
                 if exchange.is_some_and(|it| self.refuses_the_position(it, log)) {
-                    self.gives_up(GapReason::Refused);
+                    self.is_refused_the_position();
                 } else if let Some(why) = exchange.and_then(is_final) {
                     return Err(format!("{why} is no reason to connect again"));
                 }
