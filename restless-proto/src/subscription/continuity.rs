@@ -200,6 +200,9 @@ impl Tracker {
         let continuity = match &item {
             Item::Event(event) => self.judge_event(event, from),
             Item::Rejected(rejected) => {
+                if self.starts_anew() {
+                    self.forget();
+                }
                 let to = rejected.id.clone();
                 let continuity = match (self.take_gap(to), &self.told) {
                     (Some(gap), _) => gap,
@@ -251,8 +254,7 @@ impl Tracker {
     fn judge_event(&mut self, event: &StreamEvent, from: Option<&str>) -> Continuity {
         let id = event.own_id();
         let to = || event.cursor().map(Cow::into_owned);
-        let rejection = |why| matches!(why, GapReason::Rejected | GapReason::OverLimit);
-        let starts_anew = self.gap.as_ref().is_some_and(|(why, _)| !rejection(*why));
+        let starts_anew = self.starts_anew();
         if !starts_anew && id.is_some_and(|id| self.window.has(id)) {
             return Continuity::Repeated;
         }
@@ -279,6 +281,12 @@ impl Tracker {
             Some((time, answered)) if time < answered => Continuity::Replayed,
             Some(_) | None => Continuity::Live,
         }
+    }
+
+    /// Whether the next item comes after a gap that is more than an item that was rejected.
+    fn starts_anew(&self) -> bool {
+        let rejection = |why| matches!(why, GapReason::Rejected | GapReason::OverLimit);
+        self.gap.as_ref().is_some_and(|(why, _)| !rejection(*why))
     }
 
     fn take_gap(&mut self, to: Option<String>) -> Option<Continuity> {
