@@ -128,10 +128,11 @@ fn stall_after_goes_silent_with_the_connection_open() {
     let id = quiet_stream(&emulator);
     emulator.publish(&id, "1").expect("an event");
     emulator.inject(Fault::stall_after(10));
-    let wire = subscribe(&emulator, &format!("streamId={id}&since=0"));
-    let (got, ending) = wire.impatient().rest();
+    let mut wire = subscribe(&emulator, &format!("streamId={id}&since=0")).impatient();
+    let (got, ending) = wire.rest();
     assert_eq!((got.len(), ending), (10, Ending::Silence));
     assert_eq!(emulator.connections(), 1);
+    drop(wire);
 }
 
 #[test]
