@@ -37,6 +37,16 @@ async fn a_record_is_one_line_with_its_number_and_cursor() {
     assert_eq!(lines[1]["event"]["data"], 1);
 }
 
+/// Opens the folder again: records 10 and 11 are there, and the next one has the next number.
+async fn goes_on_behind_two_records(folder: &Path) {
+    let mut sink = Ndjson::open(folder).unwrap();
+    let position = sink.position("orders").await.unwrap();
+    assert_eq!(position, Position::new(2, Some("11".into())));
+    let _ = sink.store(batch(position, &[12])).await.unwrap();
+    let numbers: Vec<_> = lines(folder, 1).iter().map(|l| l["sequence"].clone()).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
 #[tokio::test]
 async fn a_torn_line_is_cut_off_and_the_whole_ones_count() {
     let folder = tempfile::tempdir().unwrap();
@@ -47,13 +57,7 @@ async fn a_torn_line_is_cut_off_and_the_whole_ones_count() {
     let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(br#"{"sequence":3,"cursor":"12","event":{"ty"#).unwrap();
     drop(file);
-
-    let mut sink = Ndjson::open(folder.path()).unwrap();
-    let position = sink.position("orders").await.unwrap();
-    assert_eq!(position, Position::new(2, Some("11".into())));
-    let _ = sink.store(batch(position, &[12])).await.unwrap();
-    let numbers: Vec<_> = lines(folder.path(), 1).iter().map(|l| l["sequence"].clone()).collect();
-    assert_eq!(numbers, [1, 2, 3]);
+    goes_on_behind_two_records(folder.path()).await;
 }
 
 /// As after a power failure: the last write's end came to the disk, and its middle did not.
@@ -68,13 +72,7 @@ async fn what_follows_a_hole_is_cut_off() {
     let line = bytes.len() / 4;
     bytes[2 * line + 5..3 * line + 5].fill(0);
     fs::write(&path, bytes).unwrap();
-
-    let mut sink = Ndjson::open(folder.path()).unwrap();
-    let position = sink.position("orders").await.unwrap();
-    assert_eq!(position, Position::new(2, Some("11".into())));
-    let _ = sink.store(batch(position, &[12])).await.unwrap();
-    let numbers: Vec<_> = lines(folder.path(), 1).iter().map(|l| l["sequence"].clone()).collect();
-    assert_eq!(numbers, [1, 2, 3]);
+    goes_on_behind_two_records(folder.path()).await;
 }
 
 #[tokio::test]

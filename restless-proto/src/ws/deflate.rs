@@ -309,7 +309,7 @@ impl Inflater {
         let pushed = if self.open { self.push(&mut tail, output, limit) } else { Ok(()) };
         if matches!(pushed, Err(InflateError::TooLarge(_))) {
             self.keep_window(output);
-            self.pass(tail, output, usize::MAX)?;
+            self.pass(tail, output, limit)?;
         }
         self.end();
         pushed
@@ -319,14 +319,15 @@ impl Inflater {
     /// of the message, as far as the next block or message can refer to it, and what is
     /// decompressed next. Does nothing where messages are compressed one by one.
     ///
-    /// Fails where more than `most` bytes of the message are passed over: a message that never ends
-    /// could keep the program busy with a thousandth of that.
+    /// Fails where far more than `limit` bytes of the message are passed over: a message that never
+    /// ends could keep the program busy with a thousandth of that.
     pub(crate) fn pass(
         &mut self,
         mut input: &[u8],
         window: &mut Vec<u8>,
-        most: usize,
+        limit: usize,
     ) -> Result<(), InflateError> {
+        let most = limit.saturating_mul(PASSED_OVER_TIMES).max(LEAST_PASSED_OVER);
         while self.takeover {
             if window.len() >= 2 * WINDOW_BYTES {
                 self.keep_window(window);
@@ -352,10 +353,10 @@ impl Inflater {
     pub(crate) fn finish_pass(
         &mut self,
         window: &mut Vec<u8>,
-        most: usize,
+        limit: usize,
     ) -> Result<(), InflateError> {
         if self.open {
-            self.pass(&TAIL, window, most)?;
+            self.pass(&TAIL, window, limit)?;
         }
         self.end();
         Ok(())
@@ -418,6 +419,10 @@ fn make_room(output: &mut Vec<u8>, more: usize, limit: usize) {
     output.reserve_exact(if last { room } else { more });
 }
 
+/// How many times its limit may be decompressed of a message that is over the limit, and the least
+/// of it, however low the limit is.
+const PASSED_OVER_TIMES: usize = 8;
+const LEAST_PASSED_OVER: usize = 256 << 20;
 const PASSED_OVER: &str = "what is decompressed of a message over its limit";
 
 /// Why a message can't be decompressed.

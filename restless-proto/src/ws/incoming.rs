@@ -435,10 +435,9 @@ impl Incoming {
         let mut finished = ends;
         match inflater {
             Some(inflater) if begun.over_limit => {
-                let most = limit.saturating_mul(PASSED_OVER).max(LEAST_PASSED_OVER);
-                inflater.pass(piece, &mut self.joined, most)?;
+                inflater.pass(piece, &mut self.joined, limit)?;
                 if ends {
-                    inflater.finish_pass(&mut self.joined, most)?;
+                    inflater.finish_pass(&mut self.joined, limit)?;
                 }
             }
             Some(inflater) => {
@@ -573,11 +572,6 @@ impl From<InflateError> for Error {
 const VAIN_RATIO: usize = 16;
 const VAIN_BYTES: usize = 64 << 10;
 const VAIN: &str = "compressed bytes that bring nothing";
-
-/// How many times its limit may be decompressed of a message that is over the limit and is passed
-/// over, and the least of it, however low the limit is.
-const PASSED_OVER: usize = 8;
-const LEAST_PASSED_OVER: usize = 256 << 20;
 
 /// The largest buffer that is used again for the next message. A larger one is given out with its
 /// message, or given back.
