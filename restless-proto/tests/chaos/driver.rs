@@ -551,10 +551,11 @@ impl<'a> Run<'a> {
         // A whole document is still to come.
         let is_new = self.checks.stored.is_none() && exchange.handed_out == 0;
         let waits = self.held.is_some() && is_new && !none_left;
-        // What is dropped as repeated may lie behind what was handed out last.
+        // An event that is dropped as repeated may lie behind what was handed out last.
         let seen = &self.checks.handed_out;
-        let newest =
-            if self.script.setting.dedupe { seen.iter().max() } else { seen.last() }.copied();
+        let is_dropped =
+            |number: &&usize| self.script.setting.dedupe && self.log[**number].is_event(Form::Own);
+        let newest = seen.iter().filter(is_dropped).chain(seen.last()).max().copied();
         exchange.is_held()
             && !waits
             && (newest.is_some_and(|it| Some(it) >= last)
