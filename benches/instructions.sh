@@ -19,6 +19,9 @@ vectors=no-avx2
 if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then vectors=avx2; fi
 here="# $("${RUSTC:-rustc}" --version | cut -d' ' -f2) $(uname -m) $vectors"
 
+# In one piece: how the compiler shares a crate out among several changes with any edit elsewhere in
+# the crate, and moves a row by up to 5 %.
+export CARGO_PROFILE_BENCH_CODEGEN_UNITS=1
 program=$(cargo bench -p restless-benches --bench instructions --no-run 2>&1 |
     sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
 if [ -z "$program" ]; then

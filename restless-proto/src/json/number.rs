@@ -39,6 +39,7 @@ impl<'a> Number<'a> {
 }
 
 /// Returns a number as an integer, where it is one: a float without a fraction counts.
+#[inline]
 pub(crate) fn integer(number: &str) -> Option<i64> {
     // Most integers have few digits: five instructions each, where parsing takes a hundred in all.
     if number.len() <= 18 {
