@@ -18,16 +18,21 @@ pub(crate) fn before_the_end(farewell: fn()) {
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// From now on the first SIGINT or SIGTERM is told, and the next ends the process.
+    /// From now on the first SIGINT, SIGTERM or SIGQUIT is told, and the next ends the process.
+    ///
+    /// SIGHUP keeps its default: a terminal that is gone needs no putting back, and whoever started
+    /// the process with `nohup` has had the signal ignored.
     pub(crate) fn listen() -> std::io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut quit = signal(SignalKind::quit())?;
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    _ = quit.recv() => {}
                 }
                 if sender.send_replace(true) {
                     // Asked for the second time: nobody wants to wait for anything any more.

@@ -95,7 +95,7 @@ fn object(one: &Tried) -> serde_json::Value {
     json!({
         "step": step.name, "verdict": finding.verdict.word().to_lowercase(),
         "exit_code": step.exit_code, "ms": took.as_millis() as u64,
-        "found": plain(&finding.found), "advice": finding.advice,
+        "found": plain(&finding.found), "advice": finding.advice.as_deref().map(plain),
     })
 }
 
@@ -109,4 +109,21 @@ fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::{Finding, STEPS};
+
+    #[test]
+    fn a_key_shows_neither_in_what_was_found_nor_in_the_advice() {
+        let key = format!("rs_{}", "ab".repeat(16));
+        let text = format!("a header says\n{key}");
+        let finding = Finding::failed(text.as_str(), text.as_str());
+        let tried = Tried { step: STEPS.first().expect("a step"), finding, took: Duration::ZERO };
+        let shown = format!("{} {}", line(&tried), object(&tried));
+        assert!(!shown.contains(&key) && shown.contains("a header says"), "{shown}");
+        assert!(!object(&tried)["advice"].as_str().expect("a text").contains('\n'));
+    }
 }

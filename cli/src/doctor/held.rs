@@ -22,14 +22,17 @@ const TOGETHER: Duration = Duration::from_millis(20);
 pub(crate) fn judge<B: AsRef<[u8]>>(pieces: &[(Instant, B)], until: Instant) -> Flow {
     let mut text = Vec::new();
     let mut ends: Vec<(Instant, bool)> = Vec::new();
-    let mut at = 0;
+    // Where the block begins that is read now, and where the search for its end goes on.
+    let (mut at, mut from) = (0, 0);
     for (when, piece) in pieces {
         text.extend_from_slice(piece.as_ref());
-        while let Some(end) = text.get(at..).and_then(block_end) {
-            let block = text.get(at..at + end).unwrap_or_default();
+        while let Some(end) = block_end(&text, at, from) {
+            let block = text.get(at..end).unwrap_or_default();
             ends.push((*when, block.starts_with(b":")));
-            at += end;
+            (at, from) = (end, end);
         }
+        // The mark of an end may be torn.
+        from = at.max(text.len().saturating_sub(LONGEST_MARK - 1));
     }
     let Some((last, _)) = pieces.last() else { return Flow::Silent };
     let lump = ends
@@ -51,11 +54,17 @@ pub(crate) fn judge<B: AsRef<[u8]>>(pieces: &[(Instant, B)], until: Instant) -> 
     Flow::Free { blocks: ends.len(), longest: gaps.max().unwrap_or_default() }
 }
 
-/// Behind the empty line that ends a block.
-fn block_end(text: &[u8]) -> Option<usize> {
-    let ends = [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"];
-    (1..=text.len())
-        .find(|end| ends.iter().any(|mark| text.get(..*end).unwrap_or_default().ends_with(mark)))
+/// What an empty line looks like behind another line, with each of the line ends.
+const MARKS: [&[u8]; 3] = [b"\n\n", b"\r\n\r\n", b"\r\r"];
+
+const LONGEST_MARK: usize = 4;
+
+/// Returns where the block that begins at `at` has ended, looking from `from` on.
+fn block_end(text: &[u8], at: usize, from: usize) -> Option<usize> {
+    (from + 1..=text.len()).find(|end| {
+        let block = text.get(at..*end).unwrap_or_default();
+        MARKS.iter().any(|mark| block.ends_with(mark))
+    })
 }
 
 #[cfg(test)]
@@ -77,6 +86,22 @@ mod tests {
         );
         assert_eq!(judged(&[(900, ": hb\n\n: hb\n\n: hb\n\n")]), Flow::Lump { heartbeats: 3 });
         assert_eq!(judged(&[(9, ": hb\n\n"), (12, ": hb\n\n")]), Flow::Lump { heartbeats: 2 });
+    }
+
+    #[test]
+    fn a_block_ends_at_an_empty_line_wherever_its_mark_is_torn() {
+        for mark in ["\n\n", "\r\n\r\n", "\r\r"] {
+            let text = format!("data: 1{mark}data: 2{mark}");
+            for cut in 0..=text.len() {
+                let (before, behind) = text.split_at(cut);
+                let flow = judged(&[(0, before), (0, behind)]);
+                assert_eq!(
+                    flow,
+                    Flow::Free { blocks: 2, longest: Duration::ZERO },
+                    "{cut} {mark:?}"
+                );
+            }
+        }
     }
 
     #[test]

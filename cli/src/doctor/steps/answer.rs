@@ -36,7 +36,7 @@ pub(super) async fn http(case: &mut Case) -> Finding {
     match status {
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Finding::failed(
             found,
-            "the proxy wants credentials: http://user:password@host:port in its variable",
+            "the proxy wants credentials before the host in its URL, as user:password@host",
         ),
         // The next step judges it.
         status if is_about_key(status) && !is_stream && !proxied => Finding::good(found),

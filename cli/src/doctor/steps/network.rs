@@ -158,7 +158,7 @@ fn status_of(said: &[u8]) -> Option<u16> {
     std::str::from_utf8(line).ok()?.parse().ok()
 }
 
-const CREDENTIALS: &str = "put user and password into its URL, as http://user:password@host:port";
+const CREDENTIALS: &str = "put user and password before the host in its URL, as user:password@host";
 
 /// The certificates, and who trusts them.
 pub(super) async fn tls(case: &mut Case) -> Finding {
