@@ -101,19 +101,27 @@
 //!
 //! # In a browser: `fetch`
 //!
-//! The stack of a browser differs from others in these points:
+//! The repository's `examples/fetch` is a driver over `fetch` and `WebSocket`, which takes the
+//! trial below in Chromium. The stack of a browser differs from others in these points:
 //!
-//! - `fetch` follows redirects by itself, and hides `Location`; `redirect: "manual"` gives an
-//!   answer without a status.
+//! - `fetch` follows redirects by itself, `x-api-key` and all, and hides `Location`. `redirect:
+//!   "manual"` gives an answer of the type `opaqueredirect`: a driver ends with `Unsupported`.
 //! - `fetch` decodes content and leaves `Content-Encoding` in place: take the field away.
 //! - `fetch` shows `Date`, `Retry-After`, `X-Request-Id` and most other fields only where
 //!   `Access-Control-Expose-Headers` names them.
 //! - `fetch` sets `Host`, `Connection`, `Accept-Encoding` and, in some browsers, `User-Agent` by
 //!   itself.
-//! - `fetch` hides the reason for a failure: `Connect` is the kind for such a failure.
+//! - `fetch` hides the reason for a failure, and whether the request went out: `Connect` is the
+//!   kind for a request whose method is safe. Any other is `Broken`, as a machine makes a call
+//!   again that reached nobody.
+//! - Chromium sends any request again by itself, a POST too, where a connection that was kept
+//!   breaks before an answer. A page can't prevent that.
+//! - A `ReadableStream` that fails forgets what was not read: ask for the next piece at once.
 //! - `fetch` can't upgrade. Over WebSocket the stack is the browser's `WebSocket`, with
 //!   [`whole_messages`](crate::Subscription::whole_messages). The browser's `WebSocket` sends no
-//!   `Authorization`: such a subscription needs a URL with a key in the URL, or a session.
+//!   `Authorization`: such a subscription needs a direct URL with the key in the URL, or a server
+//!   in between that adds the field. A handshake that is refused looks like no connection, and
+//!   pings are hidden: the idle timeout has to be longer than the stream is ever quiet.
 //!
 //! # A driver that is confused
 //!
@@ -277,7 +285,8 @@
 //! ```
 //!
 //! Whole drivers, over reqwest, ureq, async-tungstenite, a bare `TcpStream`, on an executor of one
-//! thread and on an event loop of mio's, stand in the repository's `examples/bring-your-own`.
+//! thread and on an event loop of mio's, stand in the repository's `examples/bring-your-own`; the
+//! one over a browser's `fetch` and `WebSocket` is `examples/fetch`.
 //!
 //! In a real program, seed [`Entropy`](crate::Entropy) with 32 bytes from the operating system, and
 //! wait for `deadline.saturating_duration_since(now)`. A read that times out in the middle of

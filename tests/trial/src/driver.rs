@@ -41,7 +41,8 @@ pub trait Following {
     fn close(&mut self);
 }
 
-/// What a driver can do.
+/// What a driver can do, and what its stack tells and leaves to it: a browser keeps to itself what
+/// other stacks tell.
 ///
 /// ```
 /// # use restless_trial::Skills;
@@ -61,16 +62,43 @@ pub struct Skills {
     /// The driver makes a stream first, by [`Call::Create`], instead of following one that is
     /// there. The trial answers that call with the stream to follow.
     pub creates_first: bool,
+    /// The driver is told where a redirect leads, and goes there. A driver without this skill ends
+    /// with the redirect.
+    pub redirects: bool,
+    /// The driver is told the answer that refuses a WebSocket.
+    pub websocket_answers: bool,
+    /// The driver gives a WebSocket's opening request fields, such as the key. In place of a driver
+    /// without this skill, something in between has to.
+    pub websocket_fields: bool,
+    /// The driver is told of the pings on a WebSocket.
+    pub websocket_pings: bool,
+    /// The driver gets all that has come before a connection breaks. A `ReadableStream` that fails
+    /// loses what was not read by then (WHATWG Streams §4.5.4).
+    pub reads_to_the_break: bool,
+    /// The driver's stack sends a request once. Some send it again by themselves where a connection
+    /// that was kept breaks before an answer.
+    pub sends_once: bool,
 }
 
 impl Skills {
-    /// All skills that there are.
-    pub const ALL: Self =
-        Self { creates: true, gets: true, events: true, websocket: true, creates_first: false };
+    /// All skills that there are, save that no stream is made first.
+    pub const ALL: Self = Self {
+        creates: true,
+        gets: true,
+        events: true,
+        websocket: true,
+        creates_first: false,
+        redirects: true,
+        websocket_answers: true,
+        websocket_fields: true,
+        websocket_pings: true,
+        reads_to_the_break: true,
+        sends_once: true,
+    };
 
-    /// None of the skills, to name those that there are.
+    /// Neither a call nor a transport, to name those that there are.
     pub const NONE: Self =
-        Self { creates: false, gets: false, events: false, websocket: false, creates_first: false };
+        Self { creates: false, gets: false, events: false, websocket: false, ..Self::ALL };
 }
 
 /// Which service to use, and with whose key.

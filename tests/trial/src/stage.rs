@@ -76,6 +76,27 @@ impl Stage {
         self.emulator.inject(fault);
     }
 
+    /// Has the connection cut behind so many events. The rule calls what is returned with the count
+    /// of events that are handed out: where a break takes along what the driver has not read, that
+    /// cuts once they are.
+    pub(crate) fn cut_behind(
+        &self,
+        events: u64,
+        retry: Option<Duration>,
+    ) -> impl FnMut(usize) + use<'_> {
+        let at_once = self.driver.skills().reads_to_the_break;
+        let cut = if at_once { Fault::cut_after_events } else { Fault::stall_after_events };
+        self.fault(match retry {
+            Some(retry) => cut(events).and_retry(retry),
+            None => cut(events),
+        });
+        move |count| {
+            if !at_once && count as u64 == events {
+                self.emulator.disconnect_all();
+            }
+        }
+    }
+
     /// Leaves nobody there: for new connections, and for those that a driver has kept.
     pub(crate) fn stop_listening(&self) -> Check {
         self.emulator.stop_listening().map_err(|error| error.to_string())?;
@@ -110,6 +131,11 @@ impl Stage {
     }
 
     // What the driver does
+
+    /// Whether the driver goes where a redirect leads, or ends with it.
+    pub(crate) fn follows_redirects(&self) -> bool {
+        self.driver.skills().redirects
+    }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint {
@@ -177,7 +203,17 @@ impl Stage {
 
     /// Follows, and compares what is handed out with the first so many events of the service.
     pub(crate) fn take_log(&self, count: usize) -> Result<Story, String> {
-        let story = self.take(self.follow(), count);
+        self.take_log_and(count, |_| {})
+    }
+
+    /// Does what [`take_log`](Self::take_log) does, and `then` after each event, with how many have
+    /// come.
+    pub(crate) fn take_log_and(
+        &self,
+        count: usize,
+        then: impl FnMut(usize),
+    ) -> Result<Story, String> {
+        let story = self.take_and(self.follow(), count, then);
         story.is_log(&self.log(), count)?;
         Ok(story)
     }

@@ -94,7 +94,7 @@ impl Trial {
 
     fn one(&self, driver: &Arc<dyn Driver>, rule: Rule, over: Over) -> Entry {
         let begun = Instant::now();
-        let verdict = match over.missing(driver.skills()) {
+        let verdict = match rule.missing(over, driver.skills()) {
             Some(why) => Verdict::LeftOut(why.to_owned()),
             None => self.check(driver, rule, over).map_or_else(Verdict::Broken, |()| Verdict::Held),
         };

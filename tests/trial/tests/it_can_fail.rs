@@ -24,6 +24,7 @@ enum Vice {
     WantsTheHeadAtOnce,
     NeverCalls,
     AnswersWithAnotherStream,
+    CallsAgain,
 }
 
 struct Flawed(Vice);
@@ -45,7 +46,9 @@ impl Driver for Flawed {
             _ => return Err(Failure::new("a call that is not known here")),
         };
         let client = client(endpoint).map_err(Error::from)?;
-        let id = client.send(call)?.id;
+        let answer = client.send(call.clone());
+        let again = answer.is_err() && self.0 == Vice::CallsAgain;
+        let id = if again { client.send(call)?.id } else { answer?.id };
         Ok(Answer::new(if self.0 == Vice::AnswersWithAnotherStream { "another" } else { &id }))
     }
 
@@ -148,9 +151,10 @@ fn broken(vice: Vice, rules: &[&str]) -> Vec<&'static str> {
 
 #[test]
 fn each_vice_breaks_the_rules_about_it() {
-    const RULES: [&str; 10] = [
+    const RULES: [&str; 11] = [
         "a_key_goes_in_its_field",
         "a_reply_in_pieces_is_whole",
+        "a_post_without_an_answer_is_made_once",
         "events_come_in_order_and_once",
         "data_keeps_its_spelling",
         "it_begins_at_a_cursor",
@@ -160,7 +164,7 @@ fn each_vice_breaks_the_rules_about_it() {
         "a_refusal_ends_it_with_its_reason",
         "a_wrong_content_type_ends_it",
     ];
-    let [key, pieces, order, spelling, cursor, closes, cut, late, refusal, content] = RULES;
+    let [key, pieces, post, order, spelling, cursor, closes, cut, late, refusal, content] = RULES;
     let vices = [
         (Vice::None, &[][..]),
         (Vice::LosesTheSecondEvent, &[order, cursor, cut, late]),
@@ -173,8 +177,9 @@ fn each_vice_breaks_the_rules_about_it() {
         (Vice::StaysConnected, &[closes]),
         (Vice::IgnoresTheCursor, &[cursor]),
         (Vice::WantsTheHeadAtOnce, &[late]),
-        (Vice::NeverCalls, &[key, pieces]),
+        (Vice::NeverCalls, &[key, pieces, post]),
         (Vice::AnswersWithAnotherStream, &[pieces]),
+        (Vice::CallsAgain, &[post]),
     ];
     // Beside each other, as most of the time is waited.
     std::thread::scope(|scope| {

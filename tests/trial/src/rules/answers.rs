@@ -10,14 +10,14 @@ use crate::rule::{Check, Over};
 use crate::stage::{Stage, ended, ensure};
 
 table! {
-    a_refusal_ends_it_with_its_reason: BOTH, "RFC 9110 §15.5";
-    a_refused_key_ends_it: BOTH, "RFC 9110 §15.5.2";
+    a_refusal_ends_it_with_its_reason: BOTH, "RFC 9110 §15.5", needs Answers;
+    a_refused_key_ends_it: BOTH, "RFC 9110 §15.5.2", needs Answers;
     a_busy_service_is_asked_again: BOTH, "RFC 9110 §15.6.4, RFC 6585 §4";
-    retry_after_is_waited_for: BOTH, "RFC 9110 §10.2.3";
+    retry_after_is_waited_for: BOTH, "RFC 9110 §10.2.3", needs Answers;
     no_content_ends_it: &[Over::Events], "WHATWG HTML §9.2.3";
     a_wrong_content_type_ends_it: &[Over::Events], "WHATWG HTML §9.2.3";
-    what_is_no_websocket_ends_it: &[Over::WebSocket], "RFC 6455 §4.1";
-    a_handshake_for_another_key_ends_it: &[Over::WebSocket], "RFC 6455 §4.1";
+    what_is_no_websocket_ends_it: &[Over::WebSocket], "RFC 6455 §4.1", needs Answers;
+    a_handshake_for_another_key_ends_it: &[Over::WebSocket], "RFC 6455 §4.1", needs Answers;
     many_fields_are_read: BOTH, "RFC 9110 §5.4";
     tries_without_an_event_have_a_bound: BOTH, SUBSCRIPTION;
 }

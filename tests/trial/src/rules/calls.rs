@@ -21,8 +21,9 @@ table! {
     a_reply_that_is_cut_is_an_error: CREATE, "RFC 9112 §8";
     a_reply_in_pieces_is_whole: &[Over::Create, Over::Get], "RFC 9112 §7";
     a_post_that_was_answered_is_made_once: CREATE, "RFC 9110 §9.2.2";
+    a_post_without_an_answer_is_made_once: CREATE, "RFC 9110 §9.2.2", needs Once;
     a_busy_get_is_made_again: GET, "RFC 9110 §9.2.2";
-    a_redirect_keeps_method_and_content: CREATE, "RFC 9110 §15.4.8";
+    a_redirect_keeps_method_and_content: CREATE, "RFC 9110 §15.4.8", needs Redirects;
     a_call_redirected_elsewhere_leaves_the_key: &[Over::Create, Over::Get], "RFC 9110 §15.4";
     nobody_there_is_an_error: &[Over::Create, Over::Get], "RFC 9110 §7.3.3";
 }
@@ -126,6 +127,16 @@ fn a_reply_in_pieces_is_whole(stage: &Stage) -> Check {
 fn a_post_that_was_answered_is_made_once(stage: &Stage) -> Check {
     stage.fault(Fault::status(503).body(r#"{"message":"busy"}"#).on_rest());
     refused(stage, &["503"])
+}
+
+/// The service may have acted on what it did not answer.
+fn a_post_without_an_answer_is_made_once(stage: &Stage) -> Check {
+    stage.fault(Fault::refuse().on_rest());
+    let answer = call(stage);
+    let count = requests(stage).len();
+    ensure!(count == 1, "it was made {count} times");
+    ensure!(answer.is_err(), "there is no answer, and it is no error");
+    Ok(())
 }
 
 fn a_busy_get_is_made_again(stage: &Stage) -> Check {

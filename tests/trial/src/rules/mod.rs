@@ -8,7 +8,7 @@ pub(crate) mod losses;
 pub(crate) mod redirects;
 pub(crate) mod websocket;
 
-use crate::rule::{Check, Over, Rule};
+use crate::rule::{Check, Need, Over, Rule};
 use crate::stage::Stage;
 
 /// The section of the service's contract about positions.
@@ -29,16 +29,22 @@ const fn rule(
     name: &'static str,
     section: &'static str,
     over: &'static [Over],
+    needs: &'static [Need],
     check: fn(&Stage) -> Check,
 ) -> Rule {
-    Rule { name, section, over, check }
+    Rule { name, section, over, needs, check }
 }
 
-/// A table of rules: each is named for its function.
+/// A table of rules: each is named for its function, and may say what it needs of a driver's stack.
 macro_rules! table {
-    ($($name:ident: $over:expr, $section:expr;)*) => {
-        pub(crate) const RULES: &[$crate::rule::Rule] =
-            &[$(super::rule(stringify!($name), $section, $over, $name)),*];
+    ($($name:ident: $over:expr, $section:expr $(, needs $($need:ident)+)?;)*) => {
+        pub(crate) const RULES: &[$crate::rule::Rule] = &[$(super::rule(
+            stringify!($name),
+            $section,
+            $over,
+            &[$($($crate::rule::Need::$need),+)?],
+            $name,
+        )),*];
     };
 }
 pub(crate) use table;
