@@ -92,6 +92,27 @@ fn update(data: &Value, fallback: Value) -> StreamEvent {
     StreamEvent::parse(text, SseId::None).unwrap()
 }
 
+/// Whether all that differs between two documents stands at the places that are told, or in them.
+fn is_told(old: Option<&Value>, new: Option<&Value>, at: &str, places: &[String]) -> bool {
+    if old == new || places.iter().any(|place| place == at) {
+        return true;
+    }
+    match (old, new) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let mut names = old.keys().chain(new.keys());
+            names.all(|name| {
+                let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                is_told(old.get(name), new.get(name), &at, places)
+            })
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            let mut indices = 0..old.len().max(new.len());
+            indices.all(|n| is_told(old.get(n), new.get(n), &format!("{at}/{n}"), places))
+        }
+        _ => false,
+    }
+}
+
 /// Returns what ours makes of the patch. `None` for a patch that does not fit; the document then
 /// stays as it was.
 fn ours(document: &Value, patch: &Value) -> Option<Value> {
@@ -100,8 +121,16 @@ fn ours(document: &Value, patch: &Value) -> Option<Value> {
     let change = held.take(&update(patch, Value::Null));
     let value: Value = held.parse().unwrap().unwrap();
     match change {
-        Change::Value(paths) => {
-            assert!(paths.len() <= 2 * patch.as_array().unwrap().len());
+        Change::Value(places) => {
+            let operations = patch.as_array().unwrap().len();
+            assert!(places.len() <= 2 * operations);
+            let told = is_told(Some(document), Some(&value), "", &places);
+            assert!(told, "more has changed than {places:?}: {document}\n{patch}");
+            // Of more operations, one may have removed what another had added.
+            for place in places.iter().filter(|_| operations == 1) {
+                let is_there = document.pointer(place).is_some() || value.pointer(place).is_some();
+                assert!(is_there, "{place} never was there: {document}\n{patch}");
+            }
             Some(value)
         }
         _ => {
@@ -159,6 +188,23 @@ fn documents_are_what_the_crate_json_patch_makes_of_them() {
         assert_eq!(ours(&document, &patch), theirs, "{document}\n{patch}");
     }
     assert!(fitting > cases().len() / 5, "only {fitting} patches fit: the cases say little");
+}
+
+#[test]
+fn what_differs_between_two_documents_is_told() {
+    let mut choice = Choice(17);
+    for _ in 0..2_000 {
+        let [old, new] = [(); 2].map(|()| json!([choice.value(2), {"a": choice.value(3)}]));
+        let mut held = Document::new(PayloadMode::FullData);
+        held.take(&update(&old, Value::Null));
+        let Change::Value(places) = held.take(&update(&new, Value::Null)) else {
+            panic!("{:?}", held.stale())
+        };
+        assert!(is_told(Some(&old), Some(&new), "", &places), "{old}\n{new}\n{places:?}");
+        for place in &places {
+            assert_ne!(old.pointer(place), new.pointer(place), "{place}: {old}\n{new}");
+        }
+    }
 }
 
 const ORACLE: &str = "

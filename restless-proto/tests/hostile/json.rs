@@ -4,7 +4,7 @@
 use restless_proto::event::SseId;
 use restless_proto::model::PayloadMode;
 use restless_proto::signature::Signer;
-use restless_proto::subscription::{Document, RejectReason};
+use restless_proto::subscription::{Change, Document, RejectReason};
 use restless_proto::{Error, Limits, StreamEvent, streams};
 
 use super::memory;
@@ -107,6 +107,41 @@ fn a_number_of_a_million_digits_comes_as_it_is_spelt() {
         assert!(asked < 32 * DIGITS, "{asked} bytes were asked for");
     }
 }
+
+#[test]
+fn a_name_as_long_as_a_document_is_not_listed_for_each_value_in_it() {
+    let _alone = memory::alone();
+    const BYTES: usize = 64 << 10;
+    const VALUES: usize = BYTES / 2;
+    let name = "k".repeat(BYTES);
+    let full = |number: &str| {
+        let data = format!(r#"{{"{name}":[{}]}}"#, vec![number; VALUES].join(","));
+        StreamEvent::parse(event(&data), SseId::None).unwrap()
+    };
+    let mut document = Document::new(PayloadMode::FullData);
+    let _ = document.take(&full("0"));
+    let next = full("1");
+    let before = memory::asked_for();
+    let Change::Value(places) = document.take(&next) else { panic!("{:?}", document.stale()) };
+    let asked = memory::asked_for() - before;
+    assert_eq!(places, [""]);
+    assert!(asked < 100 * BYTES, "{asked} bytes were asked for");
+
+    // A patch is as long as the places that it names: each name is there.
+    let add = |n: usize| format!(r#"{{"op":"replace","path":"/{name}/{n}","value":2}}"#);
+    let patch = format!("[{}]", (0..64).map(add).collect::<Vec<_>>().join(","));
+    let mut document = Document::new(PayloadMode::JsonPatch);
+    let fallback = full("0").raw().replacen(r#""meta":{"#, FALLBACK, 1);
+    let _ = document.take(&StreamEvent::parse(fallback, SseId::None).unwrap());
+    let next = StreamEvent::parse(event(&patch), SseId::None).unwrap();
+    let before = memory::asked_for();
+    let Change::Value(places) = document.take(&next) else { panic!("{:?}", document.stale()) };
+    let asked = memory::asked_for() - before;
+    assert_eq!(places, [""]);
+    assert!(asked < 10 * patch.len(), "{asked} bytes were asked for");
+}
+
+const FALLBACK: &str = r#""meta":{"payload_mode_fallback":"FULL_DATA","#;
 
 /// Reads JSON of so many bytes.
 pub(crate) type Reading = fn(usize);

@@ -3,6 +3,7 @@
 mod limits;
 mod node;
 mod patch;
+mod places;
 mod pointer;
 
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use crate::redact::redacted;
 pub use limits::DocumentLimits;
 use node::{Extent, Node};
 pub use patch::PatchError;
+use places::Places;
 
 /// The present value of what a stream's REST API answers.
 ///
@@ -74,8 +76,18 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// The value has changed at these places: JSON Pointers (RFC 6901), `""` for all of it. The
-    /// list is empty where the value stays the same.
+    /// The value has changed at these places, and is outside of them what it was. The places are
+    /// JSON Pointers (RFC 6901), `""` for all of it; none stands in another. An empty list says
+    /// that the value is the same.
+    ///
+    /// Full data is compared with the value before: the places are those that differ. The places of
+    /// a patch are those where its operations put or removed a value, also where the value is the
+    /// same as before. An element that is added behind the last one of an array has the place of
+    /// its index, and so has a last element that is removed. Where other elements are added or
+    /// removed, the place is the array, since the elements behind them have moved.
+    ///
+    /// Listed are 10,000 places at the most, of 1 MiB together. Where more have changed, the list
+    /// is `""` alone.
     Value(Vec<String>),
     /// The event is an error: the value stays, and [`error`](Document::error) has it.
     Error,
@@ -220,20 +232,19 @@ impl Document {
 
     fn replace(&mut self, event: &StreamEvent) -> Result<Vec<String>, Stale> {
         let data = event.data().unwrap_or_default();
-        // The text is as long as the value, or longer by its blanks.
         let node = Node::read(data.get()).ok_or_else(|| unreadable("data"))?;
         let extent = node.extent();
         self.limits.check_bytes(extent.bytes)?;
         self.limits.check_levels(extent.levels)?;
-        let mut paths = Vec::new();
+        let mut places = Places::default();
         match &self.held {
-            Some((old, _)) => node::differences(old, &node, &mut String::new(), &mut paths),
-            None => paths.push(String::new()),
+            Some((old, _)) => node::differences(old, &node, &mut String::new(), &mut places),
+            None => places.add(""),
         }
         self.held = Some((node, extent));
         self.stale = None;
         self.wants_snapshot = false;
-        Ok(paths)
+        Ok(places.into_list())
     }
 
     fn patch(&mut self, event: &StreamEvent) -> Result<Vec<String>, Stale> {

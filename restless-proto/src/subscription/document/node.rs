@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::places::Places;
+use super::pointer;
 use crate::json::string::unescape;
 
 /// A value. `serde_json`'s own type would round a number beyond 2^53, unless a feature is switched
@@ -21,7 +23,7 @@ pub(super) enum Node {
     Object(BTreeMap<Box<str>, Self>),
 }
 
-/// What a value takes: the bytes of its shortest text, and how deep it nests.
+/// What a value takes: the bytes of its text as it is written, and how deep it nests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) bytes: usize,
@@ -139,9 +141,15 @@ impl Extent {
     }
 }
 
-/// Returns what a member takes beside its value: quotes, colon, comma.
+/// Returns what a member takes beside its value: its name as [`write_name`] spells it, quotes,
+/// colon, comma.
 pub(super) fn member_bytes(name: &str) -> usize {
-    name.len() + 4
+    let spelt = |byte| match byte {
+        b'"' | b'\\' => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    };
+    name.bytes().map(spelt).sum::<usize>() + 4
 }
 
 fn write_name(name: &str, out: &mut String) {
@@ -290,17 +298,20 @@ impl Reader<'_> {
     }
 }
 
-/// Collects where two values differ, as pointers; the root for a value of another shape.
-pub(super) fn differences(old: &Node, new: &Node, at: &mut String, found: &mut Vec<String>) {
+/// Collects where two values differ; the place `at` itself for a value of another shape.
+pub(super) fn differences(old: &Node, new: &Node, at: &mut String, places: &mut Places) {
+    if places.is_all() {
+        return;
+    }
     match (old, new) {
         (Node::Object(old), Node::Object(new)) => {
             let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
             for name in names {
                 let length = at.len();
-                super::pointer::push(at, name);
+                pointer::push(at, name);
                 match (old.get(name), new.get(name)) {
-                    (Some(old), Some(new)) => differences(old, new, at, found),
-                    (Some(_), None) | (None, Some(_)) => found.push(at.clone()),
+                    (Some(old), Some(new)) => differences(old, new, at, places),
+                    (Some(_), None) | (None, Some(_)) => places.add(at),
                     (None, None) => {}
                 }
                 at.truncate(length);
@@ -309,13 +320,13 @@ pub(super) fn differences(old: &Node, new: &Node, at: &mut String, found: &mut V
         (Node::Array(old), Node::Array(new)) if old.len() == new.len() => {
             for (index, (old, new)) in old.iter().zip(new).enumerate() {
                 let length = at.len();
-                super::pointer::push(at, &index.to_string());
-                differences(old, new, at, found);
+                pointer::push(at, &index.to_string());
+                differences(old, new, at, places);
                 at.truncate(length);
             }
         }
         _ if old.is_equal(new) => {}
-        _ => found.push(at.clone()),
+        _ => places.add(at),
     }
 }
 
@@ -355,9 +366,23 @@ mod tests {
 
     #[test]
     fn an_extent_is_no_less_than_the_text() {
-        for text in ["1", r#""ab""#, "[]", "[1,2]", r#"{"a":1,"b":[{"c":null}]}"#] {
-            let extent = Node::read(text).unwrap().extent();
-            assert!((text.len()..text.len() + 5).contains(&extent.bytes), "{text} {extent:?}");
+        for text in [
+            "1",
+            r#""ab""#,
+            "[]",
+            "[1,2]",
+            r#"{"a":1,"b":[{"c":null}]}"#,
+            r#"{"\"":"\"","\\":"\\"}"#,
+            r#"{"\n\u0001\u001f":"\n\u0001\u001f"}"#,
+            "{\"\u{7f}é\u{2028}\":\"\u{7f}é\u{2028}\"}",
+        ] {
+            let node = Node::read(text).unwrap();
+            let (mut written, extent) = (String::new(), node.extent());
+            node.write(&mut written);
+            assert!(
+                (written.len()..written.len() + 5).contains(&extent.bytes),
+                "{text} {extent:?}"
+            );
         }
         assert_eq!(Node::read(r#"{"a":[1]}"#).unwrap().extent().levels, 2);
     }
@@ -366,9 +391,9 @@ mod tests {
     fn what_differs_is_named_by_the_deepest_pointer_that_says_it() {
         let (old, new) =
             (r#"{"a":{"b":1,"c":2},"d":[1,2],"e":1}"#, r#"{"a":{"b":1.0,"c":3},"d":[1]}"#);
-        let mut found = Vec::new();
+        let mut places = Places::default();
         let read = |text| Node::read(text).unwrap();
-        differences(&read(old), &read(new), &mut String::new(), &mut found);
-        assert_eq!(found, ["/a/c", "/d", "/e"]);
+        differences(&read(old), &read(new), &mut String::new(), &mut places);
+        assert_eq!(places.into_list(), ["/a/c", "/d", "/e"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::limits::{Budget, DocumentLimits};
 use super::node::{Extent, Node, member_bytes};
+use super::places::Places;
 use super::pointer;
 use crate::kinds::LimitError;
 
@@ -56,7 +57,27 @@ enum Undo {
     Take(Vec<String>),
 }
 
-/// Applies a patch to `root`, whose extent is `extent`, and gives the pointers that it changed.
+/// What an operation has changed, seen from the place that it names.
+enum Touched {
+    /// The value there.
+    There,
+    /// An array whose end the place names: the element at this index is new.
+    End(usize),
+    /// The array that the place is in, since the elements behind the place have moved.
+    Around,
+}
+
+impl Touched {
+    fn add_to(self, places: &mut Places, pointer: &str) {
+        match self {
+            Self::There => places.add(pointer),
+            Self::End(index) => places.add(&format!("{}/{index}", pointer::parent(pointer))),
+            Self::Around => places.add(pointer::parent(pointer)),
+        }
+    }
+}
+
+/// Applies a patch to `root`, whose extent is `extent`, and gives the places that it changed.
 pub(super) fn apply(
     root: &mut Node,
     extent: &mut Extent,
@@ -69,7 +90,7 @@ pub(super) fn apply(
     limits.check_operations(operations.len())?;
     let budget = limits.budget();
     let mut patching = Patching { root, bytes: extent.bytes, limits, budget, undo: Vec::new() };
-    let mut changed = Vec::new();
+    let mut changed = Places::default();
     for (operation, step) in operations.iter().enumerate() {
         if let Err(fault) = patching.step(step, &mut changed) {
             patching.roll_back();
@@ -82,7 +103,7 @@ pub(super) fn apply(
         }
     }
     extent.bytes = patching.bytes;
-    Ok(changed)
+    Ok(changed.outermost())
 }
 
 struct Patching<'a> {
@@ -94,7 +115,7 @@ struct Patching<'a> {
 }
 
 impl Patching<'_> {
-    fn step(&mut self, step: &Node, changed: &mut Vec<String>) -> Result<(), Fault> {
+    fn step(&mut self, step: &Node, changed: &mut Places) -> Result<(), Fault> {
         let Node::Object(members) = step else { return Err(Fault::Malformed) };
         let text = |name| members.get(name).and_then(Node::as_text).ok_or(Fault::Malformed);
         let path_text = text("path")?;
@@ -102,18 +123,17 @@ impl Patching<'_> {
         let from = || pointer::tokens(&text("from")?).ok_or(Fault::Malformed);
         let value = || members.get("value").ok_or(Fault::Malformed);
         self.budget.spend(path_text.len())?;
-        match &*text("op")? {
+        let touched = match &*text("op")? {
             "add" => {
                 let value = self.copied(value()?, path.len())?;
-                self.add(path, value)?;
+                self.add(path, value)?
             }
-            "remove" => {
-                self.remove(path)?;
-            }
+            "remove" => self.remove(path)?,
             "replace" => {
                 let value = self.copied(value()?, path.len())?;
                 find(self.root, &path).ok_or(Fault::NoSuchPlace)?;
                 self.set(path, value)?;
+                Touched::There
             }
             "move" => {
                 let from = from()?;
@@ -130,9 +150,8 @@ impl Patching<'_> {
                 self.limits.check_levels(path.len() + extent.levels)?;
                 // The value is copied, so that what was there can be put back.
                 let moved = moved.clone();
-                self.remove(from)?;
-                self.add(path, (moved, extent))?;
-                changed.push(text("from")?.into_owned());
+                self.remove(from)?.add_to(changed, &text("from")?);
+                self.add(path, (moved, extent))?
             }
             "copy" => {
                 let source = find(self.root, &from()?).ok_or(Fault::NoSuchPlace)?;
@@ -141,7 +160,7 @@ impl Patching<'_> {
                 self.limits.check_levels(path.len() + extent.levels)?;
                 self.budget.spend(extent.bytes)?;
                 let value = source.clone();
-                self.add(path, (value, extent))?;
+                self.add(path, (value, extent))?
             }
             "test" => {
                 let (value, place) = (value()?, find(self.root, &path).ok_or(Fault::NoSuchPlace)?);
@@ -152,8 +171,8 @@ impl Patching<'_> {
                 return Ok(());
             }
             _ => return Err(Fault::Malformed),
-        }
-        changed.push(path_text.into_owned());
+        };
+        touched.add_to(changed, &path_text);
         Ok(())
     }
 
@@ -168,8 +187,11 @@ impl Patching<'_> {
 
     /// Adds a value (§4.1): into an array before an element or behind the last, else in the place
     /// of what is there.
-    fn add(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<(), Fault> {
-        let Some((last, parents)) = path.split_last() else { return self.set(path, value) };
+    fn add(&mut self, path: Vec<String>, value: (Node, Extent)) -> Result<Touched, Fault> {
+        let Some((last, parents)) = path.split_last() else {
+            self.set(path, value)?;
+            return Ok(Touched::There);
+        };
         let (value, extent) = value;
         match find_mut(self.root, parents).ok_or(Fault::NoSuchPlace)? {
             Node::Array(elements) => {
@@ -182,9 +204,12 @@ impl Patching<'_> {
                 let mut place = parents.to_vec();
                 place.push(index.to_string());
                 self.undo.push(Undo::Take(place));
-                Ok(())
+                Ok(if index == end { Touched::End(end) } else { Touched::Around })
             }
-            Node::Object(_) => self.set(path, (value, extent)),
+            Node::Object(_) => {
+                self.set(path, (value, extent))?;
+                Ok(Touched::There)
+            }
             Node::Literal(_) | Node::Number(_) | Node::String(_) => Err(Fault::NoSuchPlace),
         }
     }
@@ -227,25 +252,32 @@ impl Patching<'_> {
 
     /// Removes a value (§4.2). The whole document can't be removed, since a document always has a
     /// value to hand out.
-    fn remove(&mut self, path: Vec<String>) -> Result<(), Fault> {
+    fn remove(&mut self, path: Vec<String>) -> Result<Touched, Fault> {
         let (last, parents) = path.split_last().ok_or(Fault::NoSuchPlace)?;
-        let (node, own, in_array) = match find_mut(self.root, parents).ok_or(Fault::NoSuchPlace)? {
+        let (node, own, moved) = match find_mut(self.root, parents).ok_or(Fault::NoSuchPlace)? {
             Node::Object(members) => {
                 let node = members.remove(last.as_str()).ok_or(Fault::NoSuchPlace)?;
-                (node, member_bytes(last), false)
+                (node, member_bytes(last), None)
             }
             Node::Array(elements) => {
                 let index = pointer::index(last).filter(|index| *index < elements.len());
                 let index = index.ok_or(Fault::NoSuchPlace)?;
                 self.budget.spend(elements.len() - index)?;
-                (elements.remove(index), 1, true)
+                let node = elements.remove(index);
+                (node, 1, Some(elements.len() - index))
             }
             Node::Literal(_) | Node::Number(_) | Node::String(_) => return Err(Fault::NoSuchPlace),
         };
         let bytes = node.extent().bytes;
         self.bytes = self.bytes.saturating_sub(bytes.saturating_add(own));
-        self.undo.push(if in_array { Undo::Insert(path, node) } else { Undo::Set(path, node) });
-        Ok(self.budget.spend(bytes)?)
+        let (undo, touched) = match moved {
+            None => (Undo::Set(path, node), Touched::There),
+            Some(0) => (Undo::Insert(path, node), Touched::There),
+            Some(_) => (Undo::Insert(path, node), Touched::Around),
+        };
+        self.undo.push(undo);
+        self.budget.spend(bytes)?;
+        Ok(touched)
     }
 
     fn roll_back(&mut self) {

@@ -36,6 +36,16 @@ pub(super) fn push(pointer: &mut String, token: &str) {
     }
 }
 
+/// Whether a place is another one, or stands in it.
+pub(super) fn is_within(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns the place that a place stands in; all of the document stands in itself.
+pub(super) fn parent(pointer: &str) -> &str {
+    pointer.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
 /// Reads an index into an array (§4): digits without leading zeros.
 pub(super) fn index(token: &str) -> Option<usize> {
     let digits = token.bytes().all(|byte| byte.is_ascii_digit());

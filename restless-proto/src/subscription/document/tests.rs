@@ -132,6 +132,82 @@ fn what_changed_is_told_by_its_pointers() {
     assert_eq!(document.take(&full), Change::Value(Vec::new()));
 }
 
+/// The places that a patch of one document changes.
+fn changed(document: &str, patch: &str) -> Vec<String> {
+    match holding(document).take(&update(patch, None)) {
+        Change::Value(places) => places,
+        other => panic!("{patch}: {other:?}"),
+    }
+}
+
+#[test]
+fn an_element_at_an_array_s_end_is_told_by_its_index_and_any_other_by_the_array() {
+    for (patch, due) in [
+        (r#"[{"op":"add","path":"/l/-","value":2}]"#, "/l/2"),
+        (r#"[{"op":"add","path":"/l/2","value":2}]"#, "/l/2"),
+        (r#"[{"op":"add","path":"/l/0","value":2}]"#, "/l"),
+        (r#"[{"op":"add","path":"/l/1","value":2}]"#, "/l"),
+        (r#"[{"op":"remove","path":"/l/1"}]"#, "/l/1"),
+        (r#"[{"op":"remove","path":"/l/0"}]"#, "/l"),
+        (r#"[{"op":"replace","path":"/l/0","value":2}]"#, "/l/0"),
+        (r#"[{"op":"copy","from":"/-","path":"/l/-"}]"#, "/l/2"),
+        (r#"[{"op":"copy","from":"/-","path":"/l/0"}]"#, "/l"),
+        (r#"[{"op":"move","from":"/l/0","path":"/l/1"}]"#, "/l"),
+        (r#"[{"op":"move","from":"/l/1","path":"/l/-"}]"#, "/l/1"),
+        (r#"[{"op":"move","from":"/l/1","path":"/l/0"}]"#, "/l"),
+        (r#"[{"op":"move","from":"/l/1","path":"/n"}]"#, "/l/1 /n"),
+        (r#"[{"op":"move","from":"/l/0","path":"/n"}]"#, "/l /n"),
+        (r#"[{"op":"move","from":"/-","path":"/l/-"}]"#, "/- /l/2"),
+        (r#"[{"op":"move","from":"/-","path":"/l/0"}]"#, "/- /l"),
+    ] {
+        let places = changed(r#"{"l":[[0],1],"-":3}"#, patch);
+        assert_eq!(places.join(" "), due, "{patch}");
+    }
+    assert_eq!(changed("[1,2]", r#"[{"op":"remove","path":"/0"}]"#), [""]);
+    // An element that was added at the end, and moves with those before it.
+    let both = r#"[{"op":"add","path":"/l/-","value":2},{"op":"add","path":"/l/0","value":0}]"#;
+    assert_eq!(changed(r#"{"l":[1]}"#, both), ["/l"]);
+}
+
+#[test]
+fn places_that_are_too_many_or_too_long_are_all_of_the_document() {
+    let numbers = |n: usize, number| format!("[{}]", vec![number; n].join(","));
+    let of_both = |old: &str, new: &str| match holding(old).take(&update(new, Some("FULL_DATA"))) {
+        Change::Value(places) => places,
+        other => panic!("{other:?}"),
+    };
+    let places = of_both(&numbers(10_000, "0"), &numbers(10_000, "1"));
+    assert_eq!((places.len(), &*places[9_999]), (10_000, "/9999"));
+    assert_eq!(of_both(&numbers(10_001, "0"), &numbers(10_001, "1")), [""]);
+
+    let name = "k".repeat(300_000);
+    let under = |array: String| format!(r#"{{"{name}":{array},"z":0}}"#);
+    assert_eq!(of_both(&under(numbers(3, "0")), &under(numbers(3, "1"))).len(), 3);
+    assert_eq!(of_both(&under(numbers(4, "0")), &under(numbers(4, "1"))), [""]);
+
+    let add = |n: usize| format!(r#"{{"op":"add","path":"/{name}/{n}","value":1}}"#);
+    let patch = |n: usize| format!("[{}]", (0..n).map(add).collect::<Vec<_>>().join(","));
+    assert_eq!(changed(&under("[]".into()), &patch(3)).len(), 3);
+    assert_eq!(changed(&under("[]".into()), &patch(4)), [""]);
+}
+
+#[test]
+fn the_limit_counts_names_as_they_are_written() {
+    let limits = DocumentLimits::default().bytes(100);
+    let text = format!(r#"{{"{}":1}}"#, "\\u0001".repeat(16));
+    let mut document = holding(&text).limits(limits);
+    assert_eq!(document.text().as_deref(), Some(&*text));
+    assert!(text.len() > 100);
+    document.take(&update(&text, Some("FULL_DATA")));
+    assert!(matches!(document.stale(), Some(Stale::Limit(_))), "{:?}", document.stale());
+
+    let mut document = holding(r#"{"\n\n\n\n\n\n\n\n":1}"#).limits(limits);
+    document.take(&update(r#"[{"op":"copy","from":"","path":"/a"}]"#, None));
+    let Some(Stale::Patch(PatchError::Limit(_))) = document.stale() else {
+        panic!("{:?}", document.text().map(|text| text.len()))
+    };
+}
+
 #[test]
 fn a_stale_document_says_so_until_full_data_has_come() {
     let mut document = Document::new(PayloadMode::JsonPatch);
