@@ -62,10 +62,24 @@ fn show<T>(call: &Call<T>, client: &Client, context: &Context) -> Result<(), Fai
         }
     }
     if !request.body().is_empty() {
-        let body = String::from_utf8_lossy(request.body()).into_owned();
+        let body = without_another_key(&String::from_utf8_lossy(request.body()), key);
         command += &format!(" \\\n  --data-binary {}", quoted(&body, key));
     }
     print(&(command + "\n"))
+}
+
+/// A body of JSON may bring a key of its own, which is nobody's business.
+fn without_another_key(body: &str, key: Option<&str>) -> String {
+    match serde_json::from_str::<Value>(body) {
+        Ok(Value::Object(mut members)) => match members.get_mut("apiKey") {
+            Some(own) if own.as_str() != key => {
+                *own = "…".into();
+                Value::Object(members).to_string()
+            }
+            _ => body.to_owned(),
+        },
+        _ => body.to_owned(),
+    }
 }
 
 /// In the single quotes of a shell; the key comes from the environment, in double quotes.
@@ -81,6 +95,14 @@ fn quoted(text: &str, key: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_a_body_brings_is_hidden_and_the_configured_one_left_to_the_quotes() {
+        let body = r#"{"apiKey":"rs_2","name":"a"}"#;
+        assert_eq!(without_another_key(body, Some("rs_1")), r#"{"apiKey":"…","name":"a"}"#);
+        assert_eq!(without_another_key(body, Some("rs_2")), body);
+        assert_eq!(without_another_key("apiKey", None), "apiKey");
+    }
 
     #[test]
     fn a_shell_reads_the_same_text_and_takes_the_key_from_the_environment() {

@@ -61,5 +61,8 @@ fn run(args: Args) -> Result<(), Failure> {
     let context = Context::new(args.global)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(1, "no runtime", error))?;
-    runtime.block_on(command.run(&context))
+    let ended = runtime.block_on(command.run(&context));
+    // A name that is being resolved is not waited for: no signal would end that.
+    runtime.shutdown_background();
+    ended
 }

@@ -96,7 +96,7 @@ fn table(value: &Value, columns: &[&str]) -> String {
         }
         Value::Object(fields) => {
             for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
-                table.add_row([name.clone(), cell(value)]);
+                table.add_row([harmless(name), cell(value)]);
             }
         }
         other => return cell(other) + "\n",
@@ -132,7 +132,7 @@ pub(crate) fn code(value: &Value, output: Output) -> Result<(), Failure> {
     if !languages.is_empty() {
         text += &format!("\n# --language takes {}\n", languages.join(", "));
     }
-    print(&harmless(&text))
+    print(&data(text))
 }
 
 fn cell(value: &Value) -> String {
@@ -162,5 +162,7 @@ mod tests {
     fn a_cell_of_a_table_never_steers_the_terminal() {
         let value = serde_json::json!([{ "name": "a\u{1b}[2Jb" }]);
         assert!(!table(&value, &["name"]).contains('\u{1b}'));
+        let value = serde_json::json!({ "a\u{1b}[2Jb": 1 });
+        assert!(!table(&value, &[]).contains('\u{1b}'));
     }
 }

@@ -181,12 +181,20 @@ fn profile(global: &Global) -> Result<(Profile, Option<String>), Failure> {
     }
 }
 
-/// Says where a file of TOML can't be read, without the text there, which may be a key.
+/// Says where a file of TOML can't be read, without the values there, one of which may be a key.
 pub(crate) fn unreadable(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
     let before = error.span().and_then(|span| text.get(..span.start));
     let at = before.map(|before| format!(", line {}", before.matches('\n').count() + 1));
     let at = at.unwrap_or_default();
-    Failure::message(2, format!("{}{at}: {}", path.display(), error.message()))
+    let message = restless_tokio::redacted(error.message());
+    // What stands in quotes is a value that came where another kind was due.
+    let message = match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{}…{}", &message[..=first], &message[last..])
+        }
+        _ => message,
+    };
+    Failure::message(2, format!("{}{at}: {message}", path.display()))
 }
 
 /// Where the configuration file is, if there is one.

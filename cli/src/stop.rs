@@ -20,29 +20,33 @@ pub(crate) struct Stop(watch::Receiver<bool>);
 impl Stop {
     /// From now on the first SIGINT, SIGTERM or SIGQUIT is told, and the next ends the process.
     ///
-    /// SIGHUP keeps its default: a terminal that is gone needs no putting back, and whoever started
-    /// the process with `nohup` has had the signal ignored.
+    /// SIGHUP keeps what it does: who was started with `nohup` ignores the signal.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut quit = signal(SignalKind::quit())?;
+        Self::to(&[SignalKind::interrupt(), SignalKind::terminate(), SignalKind::quit()])
+    }
+
+    /// Does the same with SIGHUP, too, for who has a screen to give back.
+    pub(crate) fn listen_with_a_screen() -> std::io::Result<Self> {
+        use SignalKind as Kind;
+        Self::to(&[Kind::interrupt(), Kind::terminate(), Kind::quit(), Kind::hangup()])
+    }
+
+    fn to(kinds: &[SignalKind]) -> std::io::Result<Self> {
         let (sender, receiver) = watch::channel(false);
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = quit.recv() => {}
-                }
-                if sender.send_replace(true) {
-                    // Asked for the second time: nobody wants to wait for anything any more.
-                    if let Some(farewell) = FAREWELL.get() {
-                        farewell();
+        for kind in kinds {
+            let (mut signal, sender) = (signal(*kind)?, sender.clone());
+            tokio::spawn(async move {
+                while signal.recv().await.is_some() {
+                    if sender.send_replace(true) {
+                        // Asked for the second time: nobody wants to wait any more.
+                        if let Some(farewell) = FAREWELL.get() {
+                            farewell();
+                        }
+                        std::process::exit(130);
                     }
-                    std::process::exit(130);
                 }
-            }
-        });
+            });
+        }
         Ok(Self(receiver))
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use restless_proto::machine::{ExchangeId, Input, Machine, Output};
+use restless_proto::subscription::State;
 use restless_proto::{Call, CallOptions, Entropy, Instant, Service, Subscription, Timer, streams};
 use sha1::{Digest, Sha1};
 
@@ -51,6 +52,24 @@ fn head(response: http::response::Builder) -> Box<http::response::Parts> {
 
 fn entropy() -> Entropy {
     Entropy::from_seed(1)
+}
+
+#[test]
+fn a_subscription_says_until_when_a_redirect_asks_to_wait() {
+    let subscription = Subscription::url("https://stream.test/sse");
+    let mut machine = subscription.start(&Service::default(), entropy(), NOW).unwrap();
+    let (_, opened) = wait(&mut machine, NOW);
+    let response = http::Response::builder().status(302);
+    let response = response.header("location", "/there").header("retry-after", "3600");
+    let exchange = opened.unwrap().0;
+    machine.handle(Input::Response { exchange, head: head(response) }, NOW);
+    assert_eq!(wait(&mut machine, NOW).0, 3600);
+    let later = NOW + Duration::from_secs(3600);
+    let State::Redirected { retry_at } = machine.status().state else { panic!("no redirect") };
+    assert_eq!(retry_at, later);
+    machine.handle(Input::Elapsed, later);
+    assert!(matches!(machine.poll(), Output::Open { .. }));
+    assert!(matches!(machine.status().state, State::Connecting));
 }
 
 #[test]

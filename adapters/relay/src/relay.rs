@@ -56,6 +56,20 @@ pub enum RelayError {
     Stream(#[source] restless_proto::Error),
 }
 
+/// Tells of a relay that is dropped, or that a panic of its store ends: it must not look alive.
+struct Gone(Option<watch::Sender<Progress>>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if let Some(progress) = &self.0 {
+            progress.send_modify(|progress| {
+                progress.connected = false;
+                progress.trouble = Some("the relay was dropped before its end".to_owned());
+            });
+        }
+    }
+}
+
 impl<R: Runtime, S: Sink> Relay<R, S> {
     /// Makes a relay of this feed into this store. The work begins with [`run`](Self::run).
     pub fn new(client: Client<R>, feed: Feed, sink: S) -> Self {
@@ -79,9 +93,12 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     /// # Cancel safety
     ///
     /// Dropping the future leaves what is stored as it is. A batch that is on its way to the store
-    /// may be stored or not: the store knows, and the next relay asks it.
+    /// may be stored or not: the store knows, and the next relay asks it. [`Progress::trouble`]
+    /// says that the relay is gone.
     pub async fn run(mut self) -> Result<Ended, RelayError> {
+        let mut gone = Gone(Some(self.progress.clone()));
         let ended = self.relay().await;
+        gone.0 = None;
         self.progress.send_modify(|progress| {
             progress.connected = false;
             if let Err(error) = &ended {

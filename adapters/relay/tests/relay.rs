@@ -76,6 +76,20 @@ impl Sink for Memory {
     }
 }
 
+#[tokio::test]
+async fn a_relay_that_is_dropped_before_its_end_does_not_look_alive() {
+    let (emulator, id) = emulator();
+    let relay = Relay::new(client_of(&emulator), feed(&id), Memory::default());
+    let mut handle = relay.handle();
+    let task = tokio::spawn(relay.run());
+    while !handle.changed().await.expect("it is there").connected {}
+    task.abort();
+    assert!(task.await.expect_err("it was aborted").is_cancelled());
+    let progress = handle.progress();
+    assert_eq!(progress.trouble.as_deref(), Some("the relay was dropped before its end"));
+    assert!(!progress.connected);
+}
+
 impl Memory {
     fn acting(acts: &[Act]) -> Self {
         let sink = Self::default();

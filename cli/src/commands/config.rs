@@ -1,12 +1,14 @@
 //! `restless config`: which settings count, and where they come from.
 
+use restless_hyper::proxy::Proxy;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::keyring;
 use crate::output::{Output, reply};
-use crate::settings::{self, Setting};
+use crate::settings::{self, Setting, Settings};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -62,7 +64,12 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
         row("api_key", settings.api_key.as_ref(), "", hidden),
         row("api_base_url", settings.api_base_url.as_ref(), api, shown),
         row("stream_base_url", settings.stream_base_url.as_ref(), stream, shown),
-        row("proxy", settings.proxy.as_ref(), "", shown),
+        row(
+            "proxy",
+            settings.proxy.clone().or_else(|| proxy_of_the_environment(settings)).as_ref(),
+            "",
+            shown,
+        ),
         row("ca", settings.ca.as_ref(), "", str::to_owned),
         json!({
             "setting": "config file",
@@ -85,6 +92,18 @@ fn row(
         }
         None => json!({"setting": name, "value": default, "from": "default"}),
     }
+}
+
+/// The proxy that variables name for the way to the streams, as they stand.
+fn proxy_of_the_environment(settings: &Settings) -> Option<Setting> {
+    let base = settings.stream_base_url.as_ref().map(|setting| setting.value.as_str());
+    let url = Url::parse(base.unwrap_or(restless_tokio::STREAM_BASE_URL)).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    let (value, origin) = match Proxy::from_environment(url.scheme() == "https", host) {
+        Ok(proxy) => proxy.map(|proxy| (proxy.to_string(), proxy.field()))?,
+        Err(error) => ("no proxy's URL".to_owned(), error.field()),
+    };
+    Some(Setting { value, origin: origin.to_owned() })
 }
 
 /// The start of a key tells it from another; the rest is nobody's business.

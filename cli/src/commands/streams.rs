@@ -190,12 +190,24 @@ async fn remove(
     if !yes && !calling.dry_run && !confirm(ids)? {
         return Err(Failure::message(2, "nothing was deleted"));
     }
+    let mut answers = Vec::new();
+    let mut failed = Ok(());
     for id in ids {
-        if let Some(answer) = calling.send(streams::delete(id), client, context).await? {
-            reply(&answer, calling.output, &[])?;
+        match calling.send(streams::delete(id), client, context).await {
+            Ok(answer) => answers.extend(answer),
+            Err(failure) => {
+                failed = Err(failure.of(id));
+                break;
+            }
         }
     }
-    Ok(())
+    // Of several, one document; also of those before the one that failed.
+    match &*answers {
+        [] => {}
+        [answer] if ids.len() == 1 => reply(answer, calling.output, &[])?,
+        _ => reply(&Value::Array(answers), calling.output, &["id", "affected"])?,
+    }
+    failed
 }
 
 /// Asks on a terminal; elsewhere nobody could answer.

@@ -134,7 +134,14 @@ impl Case {
         for step in STEPS {
             let finding = (step.run)(self).await;
             if finding.verdict == Verdict::Failed {
-                return Err(Failure::message(4, format!("{}: {}", step.name, finding.found)));
+                let code = match step.name {
+                    "key" | "proxy" => 2,
+                    "feed" => 3,
+                    _ if self.stream.is_some() => 3,
+                    _ => 4,
+                };
+                let found = restless_tokio::redacted(&finding.found);
+                return Err(Failure::message(code, format!("{}: {found}", step.name)));
             }
             if is_there(step, self) {
                 break;

@@ -45,7 +45,11 @@ pub(crate) async fn serve(
         return Err(Failure::message(2, "no store: say --to, or `to` in the file"));
     };
     let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
-    let store = Store::open(&to, context).await?;
+    let store = tokio::select! {
+        store = Store::open(&to, context) => store?,
+        // Nothing has been read yet.
+        () = stop.asked() => return Ok(()),
+    };
     let mut relays = JoinSet::new();
     let (mut handles, mut names) = (Handles::new(), HashMap::new());
     for feed in config.feeds()? {

@@ -24,6 +24,19 @@ fn a_flag_comes_before_the_environment_and_that_before_the_profile() {
     assert!(from.as_str().unwrap().starts_with("key_command in profile work of "), "{rows}");
     assert_eq!(row(1), ("https://d.test".into(), "--api-base-url".into()), "{rows}");
     assert_eq!(row(2), ("https://c.test".into(), "RESTLESS_STREAM_BASE_URL".into()), "{rows}");
+    assert_eq!(row(3), ("".into(), "default".into()), "{rows}");
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_a_setting_too_without_its_password() {
+    let stage = Stage::new();
+    let mut command = program(&stage.path(""));
+    command.env("HTTPS_PROXY", "http://user:secret@proxy.test:3128");
+    command.args(["config", "-o", "json"]);
+    let rows = stage.finish(command, b"").json();
+    assert_eq!(rows[3]["from"], "HTTPS_PROXY", "{rows}");
+    let value = rows[3]["value"].as_str().expect("a URL");
+    assert!(value.contains("proxy.test:3128") && !value.contains("secret"), "{rows}");
 }
 
 #[test]
@@ -58,6 +71,10 @@ fn a_bad_configuration_says_where_and_prints_nothing_of_it() {
     assert_eq!(run.status, Some(2), "{run:?}");
     assert!(run.err.contains("config.toml, line 2: "), "{run:?}");
     assert!(!run.err.contains("rs_secret"), "{run:?}");
+    std::fs::write(&config, "[profiles]\ndefault = \"rs_secret\"\n").unwrap();
+    let run = stage.run_with(&["config"], &[("RESTLESS_CONFIG", config.to_str().unwrap())]);
+    assert_eq!(run.status, Some(2), "{run:?}");
+    assert!(run.err.contains("config.toml, line 2: invalid type: string \"…\""), "{run:?}");
     let run = stage.run_with(&["config", "--profile", "no"], &[]);
     assert_eq!(run.status, Some(2), "{run:?}");
     assert!(run.err.contains("no profile \"no\"; there are: none"), "{run:?}");

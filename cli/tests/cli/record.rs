@@ -122,9 +122,20 @@ fn what_is_refused_or_cannot_be_written_is_told() {
         command.arg(&path).arg(stage.emulator.sse_url("none")).args(flags);
         let run = stage.finish(command, b"");
         assert_eq!(std::fs::read_to_string(&path).expect("a file"), "a recording", "{run:?}");
-        assert_eq!(run.status, Some(if flags.is_empty() { 4 } else { 3 }), "{run:?}");
+        assert_eq!(run.status, Some(3), "{run:?}");
         assert!(run.err.contains("404"), "{run:?}");
     }
+    let run = stage.run(&["record", "unused.ndjson", "No such stream"]);
+    assert_eq!(run.status, Some(3), "{run:?}");
+    let mut command = stage.command(&["record", "unused.ndjson", "Orders"]);
+    let run = stage.finish(
+        {
+            command.env_remove("RESTLESS_API_KEY");
+            command
+        },
+        b"",
+    );
+    assert_eq!(run.status, Some(2), "{run:?}");
     stage.emulator.publish(&stage.id, "1").expect("an event");
     stage.emulator.inject(Fault::end_after_events(1));
     let run = stage.run(&["record", "/dev/full", "Orders"]);

@@ -151,6 +151,20 @@ fn deleting_asks_and_where_nobody_can_be_asked_wants_a_yes() {
 }
 
 #[test]
+fn deleting_several_prints_one_array_also_of_those_before_a_failure() {
+    let stage = Stage::new();
+    let body = r#"{"name":"a","url":"https://a.test","status":"INACTIVE"}"#;
+    let ids = [(); 2].map(|()| stage.emulator.add_stream(body).expect("a stream"));
+    let run = stage.run(&["streams", "rm", "--yes", &ids[0], "none", &ids[1], "-o", "json"]);
+    assert_eq!(run.status, Some(3), "{run:?}");
+    assert_eq!(run.json()[0]["id"], &*ids[0], "{run:?}");
+    assert_eq!(run.json().as_array().map(Vec::len), Some(1), "{run:?}");
+    assert!(run.err.contains("none: "), "{run:?}");
+    let run = stage.run(&["streams", "rm", "--yes", &ids[1], &stage.id, "-o", "yaml"]);
+    assert_eq!(run.out.matches("- affected:").count(), 2, "{run:?}");
+}
+
+#[test]
 fn a_rest_api_has_a_setup_a_session_and_a_url() {
     let stage = Stage::new();
     let target = "https://api.example.com/orders?a=b";

@@ -69,7 +69,7 @@ fn processes(stage: &Stage) -> Vec<String> {
 
 #[test]
 fn a_signal_gives_the_terminal_back_too() {
-    for signal in ["-TERM", "-INT", "-QUIT"] {
+    for signal in ["-TERM", "-INT", "-QUIT", "-HUP"] {
         let stage = Stage::new();
         let Some(terminal) = watch(&stage, &format!("signal{signal}")) else { return };
         terminal.until(|text| text.contains("│* Orders"));

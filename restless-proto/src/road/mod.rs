@@ -327,6 +327,14 @@ impl Road {
         matches!(&self.state, State::Head { wait: HeadWait { told: true, .. }, .. })
     }
 
+    /// When a redirect that asked to wait is followed.
+    pub(crate) fn waits_until(&self) -> Option<Instant> {
+        match &self.state {
+            State::Connect { at, .. } if *at > self.now => Some(*at),
+            _ => None,
+        }
+    }
+
     /// Remembers what was sent in another place than a field or the URL, so that errors leave it
     /// out.
     pub(crate) fn remember(&mut self, key: &str) {

@@ -252,8 +252,13 @@ impl fmt::Debug for Status {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum State {
-    /// A request is out, or about to go; or a redirect has asked to wait before it is followed.
+    /// A request is out, or about to go.
     Connecting,
+    /// A redirect's `Retry-After` (RFC 9110 §10.2.3) asks to wait before it is followed.
+    Redirected {
+        /// When the redirect is followed.
+        retry_at: Instant,
+    },
     /// A connection has stood for 10 s, and the head of an answer is still missing: see
     /// [`Event::Unanswered`].
     Unanswered,

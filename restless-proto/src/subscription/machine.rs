@@ -139,7 +139,10 @@ impl SubscriptionMachine {
     pub fn status(&self) -> Status {
         let state = match &self.state {
             Phase::Travelling if self.road.is_unanswered() => State::Unanswered,
-            Phase::Travelling => State::Connecting,
+            Phase::Travelling => match self.road.waits_until() {
+                Some(retry_at) => State::Redirected { retry_at },
+                None => State::Connecting,
+            },
             Phase::Streaming(_) => State::Open,
             Phase::Closing { .. } => State::Closing,
             Phase::Waiting(lost) => State::Waiting(lost.clone()),

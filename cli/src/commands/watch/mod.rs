@@ -68,7 +68,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         tasks.spawn(follow(n, events, asked, sender.clone()));
     }
     drop(sender);
-    let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
+    let mut stop =
+        Stop::listen_with_a_screen().map_err(|error| Failure::new(1, "no signals", error))?;
     let mut model = Model::new(feeds);
     // What is shown while it does not move.
     let mut paused: Option<Model> = None;
