@@ -24,7 +24,7 @@ installs=yes
 case ${1-} in
   "") ;;
   --installed) installs=no ;;
-  *) sed -n '2,19p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) sed -n '2,18p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
 missing() { echo "$1: not tried"; exit 77; }
