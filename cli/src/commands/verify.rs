@@ -25,8 +25,9 @@ pub(crate) struct Args {
 
 const HELP: &str = "\
 An event is a line of JSON, as the service sends it and `restless tail`
-prints it. Lines that are signed well are printed; of each other one,
-standard error says why, and the command ends with 3.
+prints it. Lines that are signed well are printed, and errors without
+data, which the service does not sign, as `restless tail --verify` does;
+of each other one, standard error says why, and the command ends with 3.
 
 Example:
   restless tail Orders | restless verify --secret-file FILE";
@@ -69,7 +70,7 @@ fn check(signer: &Signer, line: &[u8]) -> Result<String, String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?.trim();
     let event = StreamEvent::parse(text.to_owned(), SseId::None);
     let event = event.map_err(|error| error.to_string())?;
-    signer.verify_event(&event).map_err(|error| error.to_string())?;
+    signer.admit(&event).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }
 

@@ -177,6 +177,27 @@ fn events_on_standard_input_are_verified() {
 }
 
 #[test]
+fn what_tail_admits_as_signed_verify_admits_too() {
+    let stage = Stage::new();
+    let stream = r#"{"name":"Signed","url":"http://127.0.0.1:9/","status":"INACTIVE",
+        "hmacSignatureEnabled":true}"#;
+    let id = stage.emulator.add_stream(stream).expect("a stream");
+    stage.emulator.publish(&id, "1").expect("an event");
+    stage.emulator.publish_error(&id, "CODE", "message").expect("an event");
+    let secret = ["--verify", stage.emulator.hmac_secret()];
+    let tail = ["tail", "Signed", "--since", "0", "-n", "2", "-q"];
+    let printed = stage.run(&[&tail[..], &secret].concat()).out;
+    assert!(printed.contains(r#""type":"error""#), "{printed}");
+    let secret = ["verify", "--secret", stage.emulator.hmac_secret()];
+    let run = stage.run_on(&secret, printed.as_bytes());
+    assert_eq!((run.status, run.out), (Some(0), printed), "{}", run.err);
+    // Data that is not signed does not pass as an error.
+    let line = r#"{"type":"error","meta":{"timestamp":"2026-03-24T00:00:00Z"},"data":1}"#;
+    let run = stage.run_on(&secret, line.as_bytes());
+    assert_eq!((run.status, &*run.out), (Some(3), ""), "{}", run.err);
+}
+
+#[test]
 fn a_file_that_is_named_and_not_there_and_one_without_a_key_are_errors() {
     let stage = Stage::new();
     let missing = stage.path("none.toml");

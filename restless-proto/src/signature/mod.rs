@@ -40,7 +40,7 @@ use std::sync::Mutex;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::event::StreamEvent;
+use crate::event::{Kind, StreamEvent};
 use crate::json::error::JsonError;
 use crate::json::value::MOST_LEVELS;
 use reader::Scratch;
@@ -160,6 +160,21 @@ impl Signer {
             return Err(Error::Missing);
         }
         self.verify(event.data().map_or("null", |data| data.get()), &signature)
+    }
+
+    /// Checks an event as a [subscription](crate::Subscription::verify) does: an error event
+    /// passes without a signature, as long as the event brings no data, which is all that the
+    /// service signs.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify_event`](Self::verify_event), for every other event.
+    pub fn admit(&self, event: &StreamEvent) -> Result<(), Error> {
+        let is_bare = event.data().is_none() && event.signature().is_none();
+        match event.kind() {
+            Kind::Error if is_bare => Ok(()),
+            Kind::Error | Kind::Update => self.verify_event(event),
+        }
     }
 
     fn mac(&self, payload: &str) -> Result<Hmac<Sha256>, JsonError> {
@@ -299,6 +314,20 @@ mod tests {
         for none in ["null", "\"\""] {
             assert_eq!(signer.verify_event(&event("1", none)), Err(Error::Missing));
         }
+    }
+
+    #[test]
+    fn an_error_is_admitted_unsigned_as_long_as_it_brings_no_data() {
+        let signer = Signer::new("secret");
+        let admitted = |rest: &str| {
+            let text = format!(r#"{{"type":"error","meta":{{"timestamp":"t"}}{rest}}}"#);
+            signer.admit(&StreamEvent::parse(text, SseId::None).unwrap())
+        };
+        assert_eq!(admitted(""), Ok(()));
+        assert_eq!(admitted(r#","error":{"code":"C","message":"m"}"#), Ok(()));
+        assert_eq!(admitted(r#","data":1"#), Err(Error::Missing));
+        assert_eq!(admitted(r#","signature":"0""#), Err(Error::Malformed));
+        assert_eq!(signer.admit(&event("null", "null")), Err(Error::Missing));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::HeaderMap;
 
 use super::event::{Item, RejectReason, Rejected};
 use crate::error::{ContentError, Error};
-use crate::event::{self, Kind, SseId, StreamEvent};
+use crate::event::{self, SseId, StreamEvent};
 use crate::kinds::LimitError;
 use crate::limits::Limits;
 use crate::machine::End;
@@ -386,13 +386,8 @@ fn item_of(event: Event, id: SseId<'_>, signer: Option<&Signer>, name: Name) -> 
             return Some(Fed::Item(Item::Rejected(rejected)));
         }
     };
-    let signed = match (signer, event.kind()) {
-        // An error event bears no signature, as long as the event brings nothing to sign.
-        (Some(_), Kind::Error) if event.data().is_none() && event.signature().is_none() => Ok(()),
-        (Some(signer), Kind::Error | Kind::Update) => signer.verify_event(&event),
-        (None, _) => Ok(()),
-    };
-    Some(Fed::Item(match signed {
+    let admitted = signer.map_or(Ok(()), |signer| signer.admit(&event));
+    Some(Fed::Item(match admitted {
         Ok(()) => Item::Event(event),
         Err(error) => {
             // Nothing in the text is to be trusted, the time least of all: a wrong time could skip
