@@ -72,18 +72,17 @@ impl Polling {
         target
     }
 
-    pub(crate) fn payload_mode(&self) -> PayloadMode {
-        self.payload_mode.as_deref().map_or(PayloadMode::FullData, PayloadMode::from)
+    pub(crate) fn payload_mode(&self) -> Option<PayloadMode> {
+        self.payload_mode.as_deref().map(PayloadMode::from)
     }
 
-    /// A flag that was given.
+    /// A flag that was given, the payload mode aside: what is polled elsewhere has one too.
     pub(crate) fn given(&self) -> Option<&'static str> {
         let flags = [
             ("--method", self.method.is_some()),
             ("--header", !self.headers.is_empty()),
             ("--body", self.body.is_some()),
             ("--jq-filter", self.jq_filter.is_some()),
-            ("--payload-mode", self.payload_mode.is_some()),
             ("--polling-interval", self.polling_interval.is_some()),
             ("--polling-strategy", !self.polling_strategies.is_empty()),
         ];

@@ -1,11 +1,12 @@
 //! What to follow, and how: the options that `tail` and others share.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use restless_tokio::model::PayloadMode;
 use restless_tokio::signature::Signer;
 use restless_tokio::{Client, Subscription, streams};
+use url::Url;
 
 use crate::failure::Failure;
 use crate::polling::Polling;
@@ -69,8 +70,21 @@ pub(crate) struct Following {
 pub(crate) struct Followed {
     pub(crate) name: String,
     pub(crate) subscription: Subscription,
-    pub(crate) payload_mode: PayloadMode,
+    pub(crate) mode: Mode,
 }
+
+/// Who knows whether updates are patches. A patch that is taken for all data, or the other way
+/// round, gives a wrong document, so nothing is guessed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Known(PayloadMode),
+    /// The service, which has a stream with this id.
+    OfStream(String),
+    Unknown,
+}
+
+/// How long what is not needed is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Source {
     /// Looks up what has to be looked up.
@@ -79,18 +93,22 @@ impl Source {
             let message = format!("{flag} goes with --direct: a stream has its own");
             return Err(Failure::message(2, message));
         }
+        let mode = self.polling.payload_mode();
+        if mode.is_some() && self.target.is_none() && !self.what.as_deref().is_some_and(is_url) {
+            let message = "--payload-mode goes with --direct or a URL: a stream has its own";
+            return Err(Failure::message(2, message));
+        }
         let found = match (&self.what, &self.stream, &self.target) {
-            (Some(what), None, None) => find(what, client).await?,
+            (Some(what), None, None) => find(what, client).await?.told(mode)?,
             (None, Some(id), None) => Followed {
                 name: id.clone(),
                 subscription: Subscription::stream(id.as_str()),
-                // Whether it sends patches is asked for where it counts.
-                payload_mode: PayloadMode::FullData,
+                mode: Mode::OfStream(id.clone()),
             },
             (None, None, Some(url)) => Followed {
                 name: url.clone(),
                 subscription: Subscription::direct(self.polling.target(url)),
-                payload_mode: self.polling.payload_mode(),
+                mode: Mode::Known(mode.unwrap_or(PayloadMode::FullData)),
             },
             _ => {
                 return Err(Failure::message(
@@ -104,14 +122,93 @@ impl Source {
     }
 }
 
+impl Followed {
+    /// With the mode that a flag says.
+    fn told(mut self, flag: Option<PayloadMode>) -> Result<Self, Failure> {
+        let Some(flag) = flag else { return Ok(self) };
+        let told = Mode::Known(flag);
+        if matches!(self.mode, Mode::Known(_)) && self.mode != told {
+            let message = "--payload-mode is another mode than the URL's own";
+            return Err(Failure::message(2, message));
+        }
+        self.mode = told;
+        Ok(self)
+    }
+}
+
+impl Mode {
+    /// Asks the service, where the service knows; `None` where nobody does.
+    pub(crate) async fn ask(self, client: &Client) -> Result<Option<PayloadMode>, Failure> {
+        match self {
+            Self::Known(mode) => Ok(Some(mode)),
+            Self::OfStream(id) => Ok(Some(client.send(streams::get(id)).await?.payload_mode)),
+            Self::Unknown => Ok(None),
+        }
+    }
+
+    /// Asks where an answer helps, and is not needed. The time that a failure takes is gone from
+    /// `patience`, so that a service that is silent holds up many feeds no longer than one.
+    pub(crate) async fn ask_within(
+        self,
+        client: &Client,
+        patience: &mut Duration,
+    ) -> Option<PayloadMode> {
+        let start = Instant::now();
+        if let Ok(Ok(mode)) = tokio::time::timeout(*patience, self.ask(client)).await {
+            return mode;
+        }
+        *patience = patience.saturating_sub(start.elapsed());
+        None
+    }
+
+    /// As far as a runtime URL says it; the streams of the service at `base` can be looked up.
+    fn of_url(url: &str, base: &str) -> Self {
+        let (Ok(url), Ok(base)) = (Url::parse(url.trim()), Url::parse(base)) else {
+            return Self::Unknown;
+        };
+        let value = |name| {
+            let mut pairs = url.query_pairs();
+            pairs.find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
+        };
+        if let Some(id) = value("streamId") {
+            // Elsewhere, another stream may have the id.
+            let is_ours = origin(&url) == origin(&base);
+            return if is_ours { Self::OfStream(id.into_owned()) } else { Self::Unknown };
+        }
+        if value("sessionId").is_some() {
+            return Self::Unknown;
+        }
+        match (value("payloadMode"), value("url")) {
+            (Some(mode), _) => Self::Known(PayloadMode::from(&*mode.to_uppercase())),
+            // The URL of a REST API's stream names each mode but the default.
+            (None, Some(_)) => Self::Known(PayloadMode::FullData),
+            (None, None) => Self::Unknown,
+        }
+    }
+}
+
+/// Where a URL's requests go; those of WebSocket begin as HTTP.
+fn origin(url: &Url) -> (&str, Option<&str>, Option<u16>) {
+    let scheme = match url.scheme() {
+        "ws" => "http",
+        "wss" => "https",
+        scheme => scheme,
+    };
+    (scheme, url.host_str(), url.port_or_known_default())
+}
+
+fn is_url(what: &str) -> bool {
+    what.contains("://")
+}
+
 /// A URL, or a stream by its id or its name.
 pub(crate) async fn find(what: &str, client: &Client) -> Result<Followed, Failure> {
-    if what.contains("://") {
+    if is_url(what) {
         return Ok(Followed {
             // It may hold a key.
             name: restless_tokio::redacted(what),
             subscription: Subscription::url(what),
-            payload_mode: PayloadMode::FullData,
+            mode: Mode::of_url(what, client.service().stream_base_url()),
         });
     }
     let stream = match client.send(streams::get(what)).await {
@@ -126,7 +223,7 @@ pub(crate) async fn find(what: &str, client: &Client) -> Result<Followed, Failur
     Ok(Followed {
         name: stream.name.clone(),
         subscription: Subscription::stream(stream.id.as_str()),
-        payload_mode: stream.payload_mode,
+        mode: Mode::Known(stream.payload_mode),
     })
 }
 
@@ -200,4 +297,53 @@ pub(crate) fn secret(option: Option<&str>, file: Option<&Path>) -> Result<Option
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "https://stream.test";
+
+    #[test]
+    fn a_url_of_the_service_has_the_mode_of_its_stream() {
+        for url in [
+            "https://stream.test/?streamId=a%20b",
+            "https://stream.test:443/?payloadMode=FULL_DATA&streamId=a+b",
+            "wss://STREAM.test/ws?cursor=7&streamId=a+b",
+        ] {
+            assert_eq!(Mode::of_url(url, BASE), Mode::OfStream("a b".to_owned()), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_stream_of_another_origin_is_not_looked_up() {
+        for url in [
+            "http://stream.test/?streamId=a",
+            "https://stream.test:8443/?streamId=a",
+            "https://stream.test.evil/?streamId=a",
+            "ws://stream.test/ws?streamId=a&payloadMode=JSON_PATCH",
+        ] {
+            assert_eq!(Mode::of_url(url, BASE), Mode::Unknown, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_direct_url_says_its_mode() {
+        for (url, due) in [
+            ("https://a.test/?url=https%3A%2F%2Fb.test&payloadMode=JSON_PATCH", "JSON_PATCH"),
+            ("wss://a.test/ws?url=https%3A%2F%2Fb.test&payloadMode=json_patch", "JSON_PATCH"),
+            ("https://a.test/?url=https%3A%2F%2Fb.test", "FULL_DATA"),
+            ("https://a.test/?url=https%3A%2F%2Fb.test&payloadMode=", "FULL_DATA"),
+        ] {
+            assert_eq!(Mode::of_url(url, BASE), Mode::Known(PayloadMode::from(due)), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_no_known_form_says_nothing_of_its_mode() {
+        for url in ["https://a.test/", "https://stream.test/?sessionId=a", "https://"] {
+            assert_eq!(Mode::of_url(url, BASE), Mode::Unknown, "{url}");
+        }
+    }
 }

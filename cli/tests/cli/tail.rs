@@ -29,6 +29,17 @@ fn three_events() -> (Stage, Vec<String>) {
     (stage, ids)
 }
 
+/// A stream of patches, with four events: all data first.
+fn patches() -> (Stage, String, Vec<String>) {
+    let stage = Stage::new();
+    let stream = r#"{"name":"Patches","url":"http://127.0.0.1:9/","status":"INACTIVE",
+        "payloadMode":"JSON_PATCH"}"#;
+    let id = stage.emulator.add_stream(stream).expect("a stream");
+    let publish = |n| stage.emulator.publish(&id, &format!(r#"{{"total":{n}.0}}"#));
+    let ids = (1..=4).map(|n| publish(n).expect("an event")).collect();
+    (stage, id, ids)
+}
+
 // What is printed
 
 /// An event is one line of JSON, with its data byte for byte as it came.
@@ -121,6 +132,97 @@ fn the_document_is_followed_with_what_has_changed_in_it() {
     assert_eq!(lines[1]["changed"][0], "/total", "{run:?}");
     assert_eq!(lines[1]["document"]["total"], 2.0, "{run:?}");
     assert!(lines[1]["stale"].is_null(), "{run:?}");
+}
+
+/// Events that wait behind a position are printed whole in each form, patches too, and the position
+/// that is saved is that of the last one.
+#[test]
+fn patches_that_wait_are_all_printed_on_a_terminal_s_form() {
+    let (stage, id, ids) = patches();
+    let path = stage.path("patches.cursor");
+    let file = path.to_str().expect("a path");
+    for output in ["pretty", "ndjson"] {
+        std::fs::write(&path, &ids[0]).expect("a cursor");
+        stage.emulator.inject(Fault::end_after_events(3));
+        // Whoever asks for a snapshot gets none.
+        stage.emulator.inject(Fault::status(204));
+        let begin = ["tail", &id, "-o", output, "--no-reconnect", "--save-cursor", file];
+        let run = stage.run(&[&begin[..], &["--resume"]].concat());
+        stage.emulator.clear_faults();
+        assert_eq!(run.status, Some(0), "{run:?}");
+        assert!(ids[1..].iter().all(|id| run.out.contains(id)), "{run:?}");
+        assert_eq!(run.out.matches("/total").count(), 3, "{run:?}");
+        assert_eq!(std::fs::read_to_string(&path).expect("a cursor"), format!("{}\n", ids[3]));
+    }
+}
+
+/// A document that is made of patches and has no beginning jumps to the present, and a position
+/// that would skip the events in between is not saved.
+#[test]
+fn a_document_of_patches_jumps_to_the_present_and_saves_no_position() {
+    let (stage, id, ids) = patches();
+    let begin = ["tail", &id, "--document", "-q", "--cursor", &ids[0], "--retry-seconds", "0"];
+    let run = stage.run(&[&begin[..], &["-n", "2"]].concat());
+    let lines = run.lines();
+    assert!(!lines[0]["stale"].is_null(), "{run:?}");
+    assert_eq!(lines[1]["document"]["total"], 4.0, "{run:?}");
+    let path = stage.path("patches.cursor");
+    let file = path.to_str().expect("a path");
+    let run = stage.run(&["tail", &id, "--document", "--save-cursor", file]);
+    assert_eq!((run.status, &*run.out), (Some(2), ""), "{run:?}");
+    assert!(run.err.contains("--save-cursor does not go with --document"), "{run:?}");
+    assert!(!path.exists(), "{run:?}");
+    // Full data skips nothing.
+    let begin = ["tail", "Orders", "--document", "-q", "--since", "0", "-n", "1"];
+    stage.emulator.publish(&stage.id, "1").expect("an event");
+    let run = stage.run(&[&begin[..], &["--save-cursor", file]].concat());
+    assert!(run.status == Some(0) && path.exists(), "{run:?}");
+}
+
+/// The document of a stream's URL is made of patches where the stream's is; one of another service
+/// is told by a flag, and never asked for.
+#[test]
+fn the_document_of_a_url_is_made_as_its_stream_says_or_a_flag() {
+    let (stage, id, _) = patches();
+    for url in [stage.emulator.sse_url(&id), stage.emulator.websocket_url(&id)] {
+        let run = stage.run(&["tail", &url, "--since", "0", "-n", "4", "-q", "--document"]);
+        let lines = run.lines();
+        assert_eq!(lines[3]["document"]["total"], 4.0, "{run:?}");
+        assert_eq!(lines[3]["changed"][0], "/total", "{run:?}");
+    }
+    let url = stage.emulator.sse_url(&id);
+    let elsewhere = [("RESTLESS_STREAM_BASE_URL", "https://streams.test")];
+    let begin = ["tail", &url, "--since", "0", "-n", "4", "-q"];
+    stage.emulator.clear_requests();
+    let run = stage.run_with(&[&begin[..], &["--document"]].concat(), &elsewhere);
+    assert_eq!((run.status, &*run.out), (Some(2), ""), "{run:?}");
+    assert!(run.err.contains("--payload-mode"), "{run:?}");
+    assert!(stage.emulator.requests().is_empty(), "nothing is guessed, and nobody is asked");
+    let flags = ["--document", "--payload-mode", "JSON_PATCH"];
+    let run = stage.run_with(&[&begin[..], &flags].concat(), &elsewhere);
+    assert_eq!(run.lines()[3]["document"]["total"], 4.0, "{run:?}");
+    // Each event stands alone there: two patches are no two states of a document.
+    let run = stage.run_with(&[&begin[..], &["-o", "pretty"]].concat(), &elsewhere);
+    assert_eq!(run.out.matches("\"path\": \"/total\"").count(), 3, "{run:?}");
+    assert!(!run.out.contains("\n+ /"), "{run:?}");
+}
+
+/// A direct URL says its mode itself.
+#[test]
+fn the_document_of_a_direct_url_is_made_as_the_url_says() {
+    let stage = Stage::new();
+    let upstream = Upstream::start(r#"{"total":1.0}"#).expect("an upstream");
+    let polled = [&*upstream.url(), "--payload-mode", "JSON_PATCH", "--polling-interval", "3600"];
+    let url = stage.run(&[&["direct", "url"][..], &polled].concat()).out;
+    let begin = ["tail", url.trim(), "--document", "-q", "-n", "1", "--since", "0"];
+    let file = stage.path("direct.cursor");
+    let save = ["--save-cursor", file.to_str().expect("a path")];
+    let run = stage.run(&[&begin[..], &save].concat());
+    assert!(run.status == Some(2) && run.err.contains("patches"), "{run:?}");
+    let run = stage.run(&begin);
+    assert_eq!(run.lines()[0]["document"]["total"], 1.0, "{run:?}");
+    let run = stage.run(&[&begin[..], &["--payload-mode", "FULL_DATA"]].concat());
+    assert!(run.status == Some(2) && run.err.contains("--payload-mode"), "{run:?}");
 }
 
 /// What is rejected for want of a signature goes to stderr, and is not counted.
@@ -333,6 +435,8 @@ fn bad_arguments_exit_with_2_and_say_why() {
         &["--stream", "a", "--method", "POST"],
         &["--stream", "a", "--polling-interval", "5"],
         &["--stream", "a", "--resume"],
+        &["--stream", "a", "--payload-mode", "JSON_PATCH"],
+        &["a", "--document", "--output", "csv"],
         &["--direct", "http://127.0.0.1:9/", "--payload-mode", "HALF"],
         &["ftp://127.0.0.1/"],
     ] {

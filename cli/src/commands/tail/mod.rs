@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use restless_tokio::streams;
+use restless_tokio::Client;
+use restless_tokio::model::PayloadMode;
 use restless_tokio::subscription::{Ended, Event, Item, LossReason};
 
 use self::cursor_file::CursorFile;
@@ -17,7 +18,7 @@ use self::print::Printer;
 use crate::context::Context;
 use crate::failure::{Failure, causes};
 use crate::output::{note, sync_output};
-use crate::source::Source;
+use crate::source::{Mode, PATIENCE, Source};
 use crate::stop::Stop;
 
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,9 @@ pub(crate) struct Args {
     /// How to print; else ndjson, and on a terminal pretty
     #[arg(long, short, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     output: Option<Format>,
-    /// Print the present document with each event, and what has changed in it
+    /// Print the present document with each event, and what has changed in it; where it is made of
+    /// patches, it jumps to the present after a gap. A URL that does not say whether its updates
+    /// are patches wants --payload-mode
     #[arg(long)]
     document: bool,
     /// Stop after N events
@@ -59,6 +62,12 @@ after a crash or a reboot, --resume prints the events of the last 200 ms
 again in a file, and loses none. `restless relay` stores each event
 once.
 
+A document that is made of patches (JSON_PATCH) needs all data first.
+Where a patch does not fit, or may be missed, and where --cursor starts
+at a patch, --document goes on with all data of the present: the events
+in between are not printed. So --save-cursor is refused there. Without
+--document, each event is printed.
+
 Examples:
   restless tail Orders
   restless tail Orders --since 0 -n 10 -o raw
@@ -79,28 +88,22 @@ pub(crate) enum Format {
 const SAVE_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let format = args.format();
+    if args.document && format == Format::Csv {
+        let message = "csv has no column for --document: ndjson, json, raw or pretty prints it";
+        return Err(Failure::message(2, message));
+    }
     let client = context.client()?;
     let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
     let mut followed = args.source.find(&client).await?;
-    let format = args.format();
-    if let Some(id) = &args.source.stream {
-        // Whether it sends patches counts where the document is shown.
-        if args.document {
-            followed.payload_mode = client.send(streams::get(id)).await?.payload_mode;
-        } else if format == Format::Pretty
-            && let Ok(stream) = client.send(streams::get(id)).await
-        {
-            followed.payload_mode = stream.payload_mode;
-        }
-    }
+    let mode = args.mode(followed.mode, format, &client).await?;
     let mut file = args.save_cursor.as_deref().map(CursorFile::open).transpose()?;
     if args.resume
         && let Some(cursor) = file.as_ref().and_then(CursorFile::cursor)
     {
         followed.subscription = followed.subscription.cursor(cursor);
     }
-    let mut printer =
-        Printer::new(format, context.is_colored(), followed.payload_mode, args.document);
+    let mut printer = Printer::new(format, context.is_colored(), mode, args.document);
     let mut events = client.subscribe(followed.subscription).map_err(Failure::usage)?;
     if args.limit == Some(0) {
         return Ok(());
@@ -153,6 +156,40 @@ impl Args {
             None if std::io::stdout().is_terminal() => Format::Pretty,
             None => Format::Ndjson,
         }
+    }
+
+    /// Whether updates are patches, which counts where the document is shown; `None` where it does
+    /// not count, or where nobody knows.
+    async fn mode(
+        &self,
+        mode: Mode,
+        format: Format,
+        client: &Client,
+    ) -> Result<Option<PayloadMode>, Failure> {
+        if !self.document {
+            // Each event can be printed by itself, too.
+            if format != Format::Pretty {
+                return Ok(None);
+            }
+            let mut patience = PATIENCE;
+            return Ok(mode.ask_within(client, &mut patience).await);
+        }
+        let asked = mode.ask(client).await;
+        let asked = asked.map_err(|failure| match self.source.what {
+            Some(_) => failure.hint("--payload-mode says what could not be looked up"),
+            None => failure,
+        });
+        let Some(mode) = asked? else {
+            let message = "--document needs --payload-mode: this URL does not say whether its \
+                           updates are all data or patches";
+            return Err(Failure::message(2, message));
+        };
+        if self.save_cursor.is_some() && mode != PayloadMode::FullData {
+            let message = "--save-cursor does not go with --document of patches, which may skip \
+                           events: the position would be beyond events that were not printed";
+            return Err(Failure::message(2, message).hint("without --document, none is skipped"));
+        }
+        Ok(Some(mode))
     }
 }
 

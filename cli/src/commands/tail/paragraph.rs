@@ -38,10 +38,6 @@ impl Paragraphs {
         Before { change: self.document.take_event(event), document }
     }
 
-    pub(super) fn wants_snapshot(&mut self) -> bool {
-        self.document.wants_snapshot()
-    }
-
     pub(super) fn write(
         &self,
         event: &StreamEvent,

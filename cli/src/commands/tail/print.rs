@@ -20,6 +20,9 @@ pub(super) struct Printer {
     /// The present document, where it is followed.
     document: Option<Document>,
     paragraphs: Paragraphs,
+    /// Whether updates are all data or patches is not known, so that each stands alone.
+    is_mode_unknown: bool,
+    is_colored: bool,
     has_header: bool,
 }
 
@@ -27,14 +30,18 @@ impl Printer {
     pub(super) fn new(
         format: Format,
         is_colored: bool,
-        mode: PayloadMode,
+        mode: Option<PayloadMode>,
         follows_document: bool,
     ) -> Self {
+        let is_mode_unknown = mode.is_none();
+        let mode = mode.unwrap_or(PayloadMode::FullData);
         Self {
             format,
             continuity: None,
             document: follows_document.then(|| Document::new(mode.clone())),
             paragraphs: Paragraphs::new(is_colored, mode),
+            is_mode_unknown,
+            is_colored,
             has_header: false,
         }
     }
@@ -42,7 +49,13 @@ impl Printer {
     /// Prints what happened, where it is an event; `cursor` is the subscription's, after it.
     pub(super) fn print(&mut self, event: &Event, cursor: Option<&str>) -> Result<(), Failure> {
         let change = self.document.as_mut().map(|document| document.take_event(event));
-        let was = (self.format == Format::Pretty).then(|| self.paragraphs.take(event));
+        let was = (self.format == Format::Pretty).then(|| {
+            if self.is_mode_unknown {
+                // What differs between two patches is no change of a document.
+                self.paragraphs = Paragraphs::new(self.is_colored, PayloadMode::FullData);
+            }
+            self.paragraphs.take(event)
+        });
         match event {
             Event::Continuity(continuity) => self.continuity = Some(continuity.clone()),
             Event::Item(Item::Event(event)) => {
@@ -59,12 +72,10 @@ impl Printer {
         Ok(())
     }
 
-    /// Whether the document that is followed waits for a snapshot.
+    /// Whether the document that is followed waits for a snapshot. Where events are asked for, and
+    /// not the document, a snapshot would skip some.
     pub(super) fn wants_snapshot(&mut self) -> bool {
-        match &mut self.document {
-            Some(document) => document.wants_snapshot(),
-            None => self.format == Format::Pretty && self.paragraphs.wants_snapshot(),
-        }
+        self.document.as_mut().is_some_and(Document::wants_snapshot)
     }
 
     fn line(

@@ -18,7 +18,7 @@ use self::model::{Asked, Model};
 use self::screen::{Input, Screen};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::source::{Following, find};
+use crate::source::{Following, PATIENCE, find};
 use crate::stop::Stop;
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,11 @@ Keys:
   / TEXT Enter    show feeds with TEXT in their name; Esc: all feeds
   j k, arrows     next feed, previous feed
   PgDn PgUp       down and up in the document
-  c               copy the id of the feed's last event";
+  c               copy the id of the feed's last event
+
+A URL that does not say whether its updates are all data or patches, as
+that of a session, or of a stream of another service, shows the last
+data as it came: \"last data or patch\" stands below it.";
 
 /// Events on their way to the screen. Once there are so many, feeds wait, and with them the
 /// servers.
@@ -57,6 +61,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let (sender, mut happened) = mpsc::channel(QUEUE);
     let mut tasks = JoinSet::new();
     let (mut feeds, mut snapshots) = (Vec::new(), Vec::new());
+    let mut patience = PATIENCE;
     // What can't be followed is told before the screen is taken.
     for (n, what) in args.feeds.iter().enumerate() {
         let followed = find(what, &client).await?;
@@ -64,15 +69,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         let events = client.subscribe(subscription).map_err(Failure::usage)?;
         let (ask, asked) = mpsc::channel(1);
         snapshots.push(ask);
-        feeds.push((followed.name, followed.payload_mode));
+        // What nobody knows, or says in time, is shown as what it may be.
+        let mode = followed.mode.ask_within(&client, &mut patience).await;
+        feeds.push((followed.name, mode));
         tasks.spawn(follow(n, events, asked, sender.clone()));
     }
     drop(sender);
     let mut stop =
         Stop::listen_with_a_screen().map_err(|error| Failure::new(1, "no signals", error))?;
     let mut model = Model::new(feeds);
-    // What is shown while it does not move.
-    let mut paused: Option<Model> = None;
     let mut screen = Screen::enter().map_err(Failure::output)?;
     let mut inputs = screen::inputs();
     let mut frames = tokio::time::interval(FRAME);
@@ -83,9 +88,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             biased;
             () = stop.asked() => return Ok(()),
             input = inputs.recv() => {
-                let shown = paused.as_mut().unwrap_or(&mut model);
                 let asked = match input {
-                    Some(Input::Key(key)) => shown.press(key),
+                    Some(Input::Key(key)) => model.press(key),
                     Some(Input::Resized) => Asked::Nothing,
                     // The terminal is gone.
                     None => return Ok(()),
@@ -93,12 +97,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 match asked {
                     Asked::Quit => return Ok(()),
                     Asked::Copy(id) => screen.copy(&id).map_err(Failure::output)?,
-                    Asked::Pause => {
-                        paused = if paused.is_some() { None } else { Some(model.clone()) };
-                    }
                     Asked::Nothing => {}
                 }
-                screen.draw(paused.as_ref().unwrap_or(&model), paused.is_some())?;
+                screen.draw(&model)?;
             }
             // Its panic has given the terminal back already.
             Some(Err(panicked)) = tasks.join_next() => {
@@ -106,7 +107,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             }
             _ = frames.tick() => {
                 model.advance(Instant::now());
-                screen.draw(paused.as_ref().unwrap_or(&model), paused.is_some())?;
+                screen.draw(&model)?;
             }
             count = happened.recv_many(&mut batch, BATCH), if !snapshots.is_empty() => {
                 if count == 0 {

@@ -13,9 +13,12 @@ use super::seconds::Seconds;
 use crate::failure::causes;
 
 /// All that is on the screen.
-#[derive(Clone)]
 pub(super) struct Model {
-    pub(super) feeds: Vec<Feed>,
+    /// What has come from the feeds.
+    came: Came,
+    /// What is shown in its place, while the screen is held. What the user chooses is no part of
+    /// it, and stays when the screen goes on.
+    held: Option<Came>,
     /// Which of the feeds that are shown is looked at.
     pub(super) chosen: usize,
     /// Feeds are shown whose name has this in it, in any case.
@@ -26,8 +29,14 @@ pub(super) struct Model {
     pub(super) scroll: usize,
     /// What the last key has done, where that can't be seen.
     pub(super) note: Option<String>,
+}
+
+/// What comes from the feeds, whatever the user does.
+#[derive(Clone)]
+struct Came {
+    feeds: Vec<Feed>,
     /// Losses and ends, the newest first.
-    pub(super) log: VecDeque<String>,
+    log: VecDeque<String>,
 }
 
 /// One subscription.
@@ -44,7 +53,10 @@ pub(super) struct Feed {
     pub(super) lag_ms: Option<i64>,
     /// How long the upstream took for the last event, in milliseconds.
     pub(super) latency_ms: Option<i64>,
+    /// The present document, or the last data where the mode is unknown.
     pub(super) document: Document,
+    /// Whether nobody knows if updates are all data or patches.
+    pub(super) is_mode_unknown: bool,
     /// Places of the document that have changed, and when.
     pub(super) changed: Vec<(String, Instant)>,
     pub(super) seconds: Seconds,
@@ -65,7 +77,6 @@ pub(super) enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Nothing,
-    Pause,
     Copy(String),
     Quit,
 }
@@ -92,16 +103,17 @@ const MOST_CHANGED: usize = 256;
 const PAGE: usize = 10;
 
 impl Model {
-    pub(super) fn new(feeds: impl IntoIterator<Item = (String, PayloadMode)>) -> Self {
+    /// Shows feeds of these names and payload modes, as far as the modes are known.
+    pub(super) fn new(feeds: impl IntoIterator<Item = (String, Option<PayloadMode>)>) -> Self {
         let feeds = feeds.into_iter().map(|(name, mode)| Feed::new(name, mode)).collect();
         Self {
-            feeds,
+            came: Came { feeds, log: VecDeque::new() },
+            held: None,
             chosen: 0,
             filter: String::new(),
             is_typing: false,
             scroll: 0,
             note: None,
-            log: VecDeque::new(),
         }
     }
 
@@ -115,26 +127,44 @@ impl Model {
         ms: i64,
         clock: &str,
     ) -> bool {
-        let Some(feed) = self.feeds.get_mut(feed) else { return false };
+        let Some(feed) = self.came.feeds.get_mut(feed) else { return false };
         if let Some(line) = feed.take(event, now, ms) {
-            self.log.push_front(format!("{clock} {}: {line}", feed.name));
-            self.log.truncate(MOST_LOG_LINES);
+            self.came.log.push_front(format!("{clock} {}: {line}", feed.name));
+            self.came.log.truncate(MOST_LOG_LINES);
         }
         feed.document.wants_snapshot()
     }
 
     /// Seconds pass, also where nothing comes.
     pub(super) fn advance(&mut self, now: Instant) {
-        for feed in &mut self.feeds {
+        for feed in &mut self.came.feeds {
             feed.seconds.advance(now);
             feed.changed.retain(|(_, at)| now.saturating_duration_since(*at) < FLASH);
         }
     }
 
+    pub(super) fn is_paused(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// All feeds, as they are shown.
+    pub(super) fn feeds(&self) -> &[Feed] {
+        &self.in_sight().feeds
+    }
+
+    /// Losses and ends as they are shown, the newest first.
+    pub(super) fn log(&self) -> &VecDeque<String> {
+        &self.in_sight().log
+    }
+
+    fn in_sight(&self) -> &Came {
+        self.held.as_ref().unwrap_or(&self.came)
+    }
+
     /// The feeds that the filter lets through.
     pub(super) fn shown(&self) -> Vec<&Feed> {
         let filter = self.filter.to_lowercase();
-        self.feeds.iter().filter(|feed| feed.name.to_lowercase().contains(&filter)).collect()
+        self.feeds().iter().filter(|feed| feed.name.to_lowercase().contains(&filter)).collect()
     }
 
     /// The feed that is looked at; `None` where the filter lets none through.
@@ -153,7 +183,9 @@ impl Model {
         }
         match key {
             Key::Char('q') => return Asked::Quit,
-            Key::Char('p' | ' ') => return Asked::Pause,
+            Key::Char('p' | ' ') => {
+                self.held = if self.held.is_some() { None } else { Some(self.came.clone()) };
+            }
             Key::Char('/') => self.is_typing = true,
             Key::Char('c') => match self.looked_at().and_then(|feed| feed.id.clone()) {
                 Some(id) => {
@@ -203,7 +235,7 @@ impl Model {
 }
 
 impl Feed {
-    fn new(name: String, mode: PayloadMode) -> Self {
+    fn new(name: String, mode: Option<PayloadMode>) -> Self {
         Self {
             name,
             state: State::Connecting,
@@ -213,7 +245,8 @@ impl Feed {
             id: None,
             lag_ms: None,
             latency_ms: None,
-            document: Document::new(mode),
+            is_mode_unknown: mode.is_none(),
+            document: Document::new(mode.unwrap_or(PayloadMode::FullData)),
             changed: Vec::new(),
             seconds: Seconds::default(),
         }

@@ -29,9 +29,9 @@ impl Screen {
         Ok(screen)
     }
 
-    pub(super) fn draw(&mut self, model: &Model, is_paused: bool) -> Result<(), Failure> {
+    pub(super) fn draw(&mut self, model: &Model) -> Result<(), Failure> {
         let now = Instant::now();
-        let drawn = self.0.draw(|frame| view::draw(frame, model, is_paused, now));
+        let drawn = self.0.draw(|frame| view::draw(frame, model, now));
         drawn.map(drop).map_err(Failure::output)
     }
 
@@ -102,7 +102,7 @@ mod tests {
         const INSIDE: &str = "RESTLESS_TEST_PANIC";
         if std::env::var_os(INSIDE).is_some() {
             let mut screen = Screen::enter().unwrap();
-            screen.draw(&Model::new([]), false).unwrap();
+            screen.draw(&Model::new([])).unwrap();
             panic!("on purpose");
         }
         let socket = format!("panic-{}", std::process::id());

@@ -15,6 +15,8 @@ use super::tree::{self, TreeLine};
 const FEEDS_WIDTH: u16 = 34;
 const LOG_HEIGHT: u16 = 5;
 const KEYS: &str = "q quit  p pause  / filter  j k feed  PgUp PgDn document  c copy id";
+/// What is shown where it may be no document.
+const MODE_UNKNOWN: &str = "last data or patch";
 
 type Figure = fn(&Second) -> u64;
 
@@ -28,7 +30,7 @@ const FIGURES: [(&str, Figure); 4] = [
 const FIGURE_LABEL_WIDTH: u16 = 20;
 
 /// Draws all of it, whatever the size.
-pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, is_paused: bool, now: Instant) {
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, now: Instant) {
     let [title, middle, log, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(0),
@@ -42,7 +44,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, is_paused: bool, now: I
         Layout::vertical([Constraint::Min(0), Constraint::Length(FIGURES.len() as u16)])
             .areas(right);
 
-    frame.render_widget(title_line(model, is_paused), title);
+    frame.render_widget(title_line(model), title);
     draw_feeds(frame, model, feeds);
     if let Some(feed) = model.looked_at() {
         draw_document(frame, feed, model.scroll, now, document);
@@ -53,9 +55,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, is_paused: bool, now: I
     frame.render_widget(Paragraph::new(keys_line).style(dim()), keys);
 }
 
-fn title_line(model: &Model, is_paused: bool) -> Line<'static> {
+fn title_line(model: &Model) -> Line<'static> {
     let mut spans = vec![Span::styled("restless watch", bold())];
-    let (shown, all) = (model.shown().len(), model.feeds.len());
+    let (shown, all) = (model.shown().len(), model.feeds().len());
     spans.push(if shown == all {
         Span::raw(format!("  {all} feed{}", if all == 1 { "" } else { "s" }))
     } else {
@@ -65,7 +67,7 @@ fn title_line(model: &Model, is_paused: bool) -> Line<'static> {
         let cursor = if model.is_typing { "_" } else { "" };
         spans.push(Span::raw(format!("  filter: {}{cursor}", model.filter)));
     }
-    if is_paused {
+    if model.is_paused() {
         spans.push(Span::styled("  PAUSED", bold().fg(Color::Yellow)));
     }
     Line::from(spans)
@@ -129,7 +131,10 @@ fn draw_document(frame: &mut Frame<'_>, feed: &Feed, scroll: usize, now: Instant
         counts += &format!(", {} rejected", feed.rejected);
     }
     let counts = Line::from(counts).right_aligned();
-    let block = Block::new().borders(Borders::ALL).title(title).title_bottom(counts);
+    let mut block = Block::new().borders(Borders::ALL).title(title).title_bottom(counts);
+    if feed.is_mode_unknown {
+        block = block.title_bottom(MODE_UNKNOWN);
+    }
     let height = usize::from(block.inner(area).height);
     let lines = feed.document.text().map(|text| tree::lines(&text)).unwrap_or_default();
     let first = scroll.min(lines.len().saturating_sub(height));
@@ -171,9 +176,9 @@ fn draw_figures(frame: &mut Frame<'_>, feed: &Feed, area: Rect) {
 
 fn draw_log(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let block = Block::new().borders(Borders::TOP).title("losses");
-    let lines: Vec<Line<'_>> = match model.log.is_empty() {
+    let lines: Vec<Line<'_>> = match model.log().is_empty() {
         true => vec![Line::styled("none", dim())],
-        false => model.log.iter().map(|line| Line::raw(line.as_str())).collect(),
+        false => model.log().iter().map(|line| Line::raw(line.as_str())).collect(),
     };
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
