@@ -94,9 +94,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         return Err(Failure::message(2, message));
     }
     let client = context.client()?;
-    let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
     let mut followed = args.source.find(&client).await?;
     let mode = args.mode(followed.mode, format, &client).await?;
+    // Until here a signal ends the process: nothing has been printed that is to be saved.
+    let mut stop = Stop::listen().map_err(|error| Failure::new(1, "no signals", error))?;
     let mut file = args.save_cursor.as_deref().map(CursorFile::open).transpose()?;
     if args.resume
         && let Some(cursor) = file.as_ref().and_then(CursorFile::cursor)
