@@ -244,6 +244,9 @@ pub(crate) struct Inflater {
     open: bool,
     /// The bytes that were decompressed of the message that is passed over.
     passed: usize,
+    /// The bytes of the message that were read, and how many final blocks were in them.
+    read: usize,
+    final_blocks: usize,
 }
 
 impl fmt::Debug for Inflater {
@@ -261,6 +264,8 @@ impl Inflater {
             takeover: !parameters.server_no_context_takeover,
             open: false,
             passed: 0,
+            read: 0,
+            final_blocks: 0,
         }
     }
 
@@ -372,6 +377,8 @@ impl Inflater {
     fn end(&mut self) {
         self.open = false;
         self.passed = 0;
+        self.read = 0;
+        self.final_blocks = 0;
         if !self.takeover {
             self.state = None;
         }
@@ -386,17 +393,24 @@ impl Inflater {
         let taken = usize::try_from(state.total_in() - before).unwrap_or(usize::MAX);
         *input = input.get(taken..).unwrap_or_default();
         self.open |= taken > 0;
+        self.read = self.read.saturating_add(taken);
         match status.map_err(|_| InflateError::Invalid)? {
             Status::StreamEnd => {
                 // §7.2.3.4: a final block does not end the stream of messages. What this message
                 // gave stays in reach of the next block; what earlier ones gave does not, as
                 // compressors that do this start over.
-                *state = Decompress::new_with_window_bits(false, bits);
+                state.reset(false);
                 let reach = output.len().saturating_sub(1 << bits);
                 state
                     .set_dictionary(output.get(reach..).unwrap_or_default())
                     .map_err(|_| InflateError::Invalid)?;
                 self.open = false;
+                self.final_blocks += 1;
+                let most = FINAL_BLOCKS + self.read / FINAL_BLOCK_BYTES;
+                if self.final_blocks > most {
+                    let error = LimitError::new(BLOCKS, most, self.final_blocks);
+                    return Err(InflateError::InVain(error.counted_in("blocks")));
+                }
             }
             Status::Ok | Status::BufError => {
                 let stuck = taken == 0 && output.len() == given;
@@ -425,11 +439,21 @@ const PASSED_OVER_TIMES: usize = 8;
 const LEAST_PASSED_OVER: usize = 256 << 20;
 const PASSED_OVER: &str = "what is decompressed of a message over its limit";
 
+/// How many final blocks a message may have whatever its size, and the number of compressed bytes
+/// for each further one. To start over costs as much as to decompress a window, and a block that
+/// holds nothing takes two bytes.
+const FINAL_BLOCKS: usize = 8;
+const FINAL_BLOCK_BYTES: usize = 64;
+const BLOCKS: &str = "final blocks that bring little";
+
 /// Why a message can't be decompressed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum InflateError {
     Invalid,
+    /// The message is over its limit, or what is passed over of the message.
     TooLarge(LimitError),
+    /// The message takes work that its size is no reason for.
+    InVain(LimitError),
 }
 
 /// Compresses the messages of one direction.

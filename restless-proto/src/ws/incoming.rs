@@ -449,7 +449,9 @@ impl Incoming {
                 match inflated {
                     Ok(()) => {}
                     Err(InflateError::TooLarge(error)) => over = Some(error),
-                    Err(InflateError::Invalid) => return Err(Error::Deflate),
+                    Err(error @ (InflateError::Invalid | InflateError::InVain(_))) => {
+                        return Err(error.into());
+                    }
                 }
                 // What the decompressor has left still stands there.
                 taken -= piece.len();
@@ -560,7 +562,7 @@ impl From<InflateError> for Error {
     fn from(error: InflateError) -> Self {
         match error {
             InflateError::Invalid => Self::Deflate,
-            InflateError::TooLarge(error) => Self::TooLarge(error),
+            InflateError::TooLarge(error) | InflateError::InVain(error) => Self::TooLarge(error),
         }
     }
 }

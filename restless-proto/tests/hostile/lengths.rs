@@ -200,3 +200,26 @@ fn a_bomb_in_a_message_is_rejected_and_the_next_message_comes() {
     assert_eq!(peer.data(), Some("7"));
     assert!(peer.most_held < 4 * LITTLE, "{} bytes", peer.most_held);
 }
+
+#[test]
+fn final_blocks_that_hold_nothing_end_the_connection_before_they_make_work() {
+    let _alone = memory::alone();
+    // An empty final block (RFC 1951 §3.2.6), in a message whose window is full.
+    let empty = [0x03, 0x00];
+    for (kind, spaces) in [("a message", LIMIT - 1), ("a message that is passed over", 2 * LIMIT)] {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&vec![b' '; spaces]).unwrap();
+        let message = [encoder.finish().unwrap(), empty.repeat(4 << 10)].concat();
+        for piece in [1, 4096] {
+            let mut peer = follow(frames().deflate(Some(ws::Deflate::default())))
+                .upgrades("sec-websocket-extensions: permessage-deflate\r\n");
+            let before = memory::asked_for();
+            peer.say(&frame(0xC1, &message), piece);
+            let asked = memory::asked_for() - before;
+            peer.end();
+            assert!(matches!(peer.error(), Some(Error::Limit(_))), "{kind}: {:?}", peer.told);
+            // To start over in memory of its own for each block would ask for 190 MiB.
+            assert!(asked < 32 * LITTLE, "{kind}, by {piece}: {asked} bytes were asked for");
+        }
+    }
+}

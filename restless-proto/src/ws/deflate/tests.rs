@@ -67,6 +67,47 @@ fn a_block_after_a_final_one_reaches_back_into_its_message() {
 }
 
 #[test]
+fn messages_that_end_with_a_final_block_come_by_the_thousand() {
+    let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+    for window in [9, 15] {
+        let mut inflater = Inflater::new(&bits(window));
+        for _ in 0..5000 {
+            assert_eq!(inflate(&mut inflater, &last), Ok(b"Hello".to_vec()));
+        }
+    }
+}
+
+#[test]
+fn final_blocks_of_a_usual_size_come_by_the_thousand_in_one_message() {
+    let mut entropy = crate::Entropy::from_seed(1);
+    let (mut compressed, mut message) = (Vec::new(), Vec::new());
+    for _ in 0..2000 {
+        let piece: Vec<u8> = (0..100).map(|_| entropy.up_to(255) as u8).collect();
+        let mut one = Vec::with_capacity(200);
+        let mut compress = Compress::new(Compression::default(), false);
+        compress.compress_vec(&piece, &mut one, FlushCompress::Finish).expect("compresses");
+        compressed.append(&mut one);
+        message.extend(piece);
+    }
+    assert_eq!(inflate(&mut Inflater::new(&bits(15)), &compressed), Ok(message));
+}
+
+#[test]
+fn final_blocks_that_hold_nothing_are_a_limit_also_where_they_are_passed_over() {
+    // An empty final block (RFC 1951 §3.2.6).
+    let empty = [0x03, 0x00];
+    for window in [9, 15] {
+        let mut inflater = Inflater::new(&bits(window));
+        assert_eq!(inflate(&mut inflater, &empty.repeat(FINAL_BLOCKS)), Ok(Vec::new()));
+        let many = empty.repeat(FINAL_BLOCKS + 1);
+        let seen = inflate(&mut inflater, &many);
+        assert!(matches!(seen, Err(InflateError::InVain(_))), "{seen:?}");
+        let passed = Inflater::new(&bits(window)).pass(&many, &mut Vec::new(), LIMIT);
+        assert!(matches!(passed, Err(InflateError::InVain(_))), "{passed:?}");
+    }
+}
+
+#[test]
 fn what_is_not_deflate_is_invalid() {
     let mut inflater = Inflater::new(&bits(15));
     assert_eq!(inflate(&mut inflater, &[0xff; 20]), Err(InflateError::Invalid));
