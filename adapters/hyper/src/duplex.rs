@@ -133,6 +133,9 @@ impl Duplex {
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             self.stop_writing(error);
         }
+        if self.read_failed.is_some() && !self.rest.is_empty() {
+            return Poll::Ready(Ok(std::mem::take(&mut self.rest)));
+        }
         if let Some(error) = self.read_failed.take() {
             return Poll::Ready(Err(error));
         }
@@ -190,4 +193,60 @@ impl Duplex {
 /// Returns the bytes, copied only where somebody else has them: a machine keeps none of its output.
 fn owned(bytes: Bytes) -> BytesMut {
     bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::rt::ReadBufCursor;
+
+    use super::*;
+
+    /// A socket that reads so many bytes each time, then fails once, and then is silent.
+    struct Fails(VecDeque<io::Result<usize>>);
+
+    impl Read for Fails {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            mut out: ReadBufCursor<'_>,
+        ) -> Poll<io::Result<()>> {
+            let Some(next) = self.0.pop_front() else { return Poll::Pending };
+            out.put_slice(&vec![b'x'; next?]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Write for Fails {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_came_behind_the_head_is_read_before_an_error_that_came_with_it() {
+        let reset = Err(io::ErrorKind::ConnectionReset.into());
+        let socket = Fails([Ok(4096), Ok(8192), reset].into());
+        let mut duplex = Duplex::new(Box::new(socket), Bytes::new());
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let Poll::Ready(Ok(mut came)) = duplex.poll_read(&mut cx) else { panic!("bytes came") };
+        assert_eq!(came.len(), 4096 + 8192);
+        let behind = came.split_off(200);
+        duplex.upgrade(behind.clone());
+        let Poll::Ready(Ok(read)) = duplex.poll_read(&mut cx) else { panic!("bytes are left") };
+        assert_eq!(read, behind);
+        let Poll::Ready(Err(error)) = duplex.poll_read(&mut cx) else { panic!("it failed") };
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
 }
