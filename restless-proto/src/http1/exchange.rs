@@ -5,7 +5,7 @@ use http::{Method, Request, StatusCode, Version, header};
 
 use super::chunked::{Chunked, take};
 use super::error::ResponseError;
-use super::framing::{Framing, lists, persists};
+use super::framing::{Framing, lists, persists_behind};
 use super::head;
 use crate::kinds::{LimitError, TransportError};
 use crate::machine::{End, ExchangeId, Input};
@@ -283,7 +283,7 @@ impl Exchange {
                 continue;
             }
             let framing = Framing::of(&parts, &self.method)?;
-            self.persists &= persists(&parts, framing);
+            self.persists &= persists_behind(&parts, framing);
             self.state = match framing {
                 Framing::Length(length) => State::Length(length),
                 Framing::Chunked { claimed } => {

@@ -37,8 +37,19 @@ impl Framing {
     }
 }
 
+/// Whether the connection may be used again behind the response with this head, as far as the head
+/// says: not behind content whose end two readers could see in two places, such as chunks beside a
+/// length (RFC 9112 §6.3), nor where the connection is to be closed (§9.3). `method` is the
+/// request's.
+///
+/// [`Exchange::is_reusable`](super::Exchange::is_reusable) asks this and more. The function is for
+/// a driver whose responses another client reads.
+pub fn persists(head: &Parts, method: &Method) -> bool {
+    Framing::of(head, method).is_ok_and(|framing| persists_behind(head, framing))
+}
+
 /// Whether the connection is still good after this response, as far as the head says.
-pub(super) fn persists(head: &Parts, framing: Framing) -> bool {
+pub(super) fn persists_behind(head: &Parts, framing: Framing) -> bool {
     let marked = match framing {
         // Whoever takes this status to have content sees another end (RFC 9110 §8.6, RFC 9112
         // §6.1). The answer to HEAD, and 304, say what another answer would have had.
@@ -230,6 +241,21 @@ mod tests {
     }
 
     #[test]
+    fn a_head_without_one_meaning_is_no_reason_to_keep_a_connection() {
+        for (fields, kept) in [
+            (&[("content-length", "5")][..], true),
+            (&[("transfer-encoding", "chunked")], true),
+            (&[("transfer-encoding", "chunked"), ("content-length", "5")], false),
+            (&[("content-length", "5, 6")], false),
+            (&[("transfer-encoding", "gzip, chunked")], false),
+            (&[], false),
+        ] {
+            let head = head(Version::HTTP_11, fields);
+            assert_eq!(persists(&head, &Method::GET), kept, "{fields:?}");
+        }
+    }
+
+    #[test]
     fn a_connection_persists_as_its_version_and_its_framing_say() {
         let (new, old) = (Version::HTTP_11, Version::HTTP_10);
         let length = Framing::Length(5);
@@ -247,7 +273,7 @@ mod tests {
             (old, &keep, chunked, false),
         ] {
             let head = head(version, fields);
-            assert_eq!(persists(&head, framing), kept, "{version:?} {fields:?} {framing:?}");
+            assert_eq!(persists_behind(&head, framing), kept, "{version:?} {fields:?} {framing:?}");
         }
     }
 }

@@ -118,6 +118,7 @@ mod request;
 
 pub use error::{RequestError, ResponseError};
 pub use exchange::{Exchange, StreamEnd};
+pub use framing::persists;
 pub use head::connect_response;
 pub use request::{TargetForm, request_bytes};
 

@@ -74,6 +74,7 @@ macro_rules! scenarios {
             a_reply_that_is_cut_is_an_error,
             idle_connections_are_used_again,
             a_refusal_leaves_its_connection_usable,
+            a_connection_behind_an_ambiguous_reply_is_not_used_again,
             calls_side_by_side_have_a_connection_each,
             a_kept_connection_that_was_closed_is_replaced,
             an_idempotent_call_on_a_connection_that_dies_is_sent_again,

@@ -1,6 +1,7 @@
 //! REST calls over real sockets: each of them, what is refused, what breaks, and how
 //! connections are used again.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use restless_emulator::{Emulator, Fault};
@@ -11,6 +12,7 @@ use restless_hyper::proto::{
 use restless_hyper::{ClientBuilder, Runtime};
 
 use super::probe::Probe;
+use super::relay::{read_head, serving};
 use super::support::{Either, Stage, both, builder, race, yield_now};
 
 /// An upstream that nobody asks, since these streams are created inactive.
@@ -364,6 +366,39 @@ pub async fn a_refusal_leaves_its_connection_usable<R: Runtime>(rt: R) {
         client.send(streams::get("none")).await.expect_err("no such stream");
     }
     assert_eq!(probe.connects(), 1);
+}
+
+/// A reply whose end two readers could see in two places is read, and the next call takes another
+/// connection (RFC 9112 §6.3, RFC 9110 §8.6).
+pub async fn a_connection_behind_an_ambiguous_reply_is_not_used_again<R: Runtime>(rt: R) {
+    for (reply, connects) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", 1),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 1),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+             2\r\n{}\r\n0\r\n\r\n",
+            2,
+        ),
+        ("HTTP/1.1 204 No Content\r\n\r\n", 1),
+        ("HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n", 2),
+        ("HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n", 2),
+    ] {
+        let server = serving(move |_, mut stream| {
+            loop {
+                read_head(&mut stream, Vec::new())?;
+                stream.write_all(reply.as_bytes())?;
+            }
+        });
+        let probe = Probe::new(rt.clone());
+        let client = ClientBuilder::new(probe.clone()).no_proxy();
+        let client = client.base_url(format!("http://{server}")).build().expect("a client");
+        for _ in 0..2 {
+            // The content is no stream, which shows once all of it is read.
+            let read = client.send(streams::get("any")).await;
+            assert!(matches!(read, Err(Error::Content(_))), "{reply:?}: {read:?}");
+        }
+        assert_eq!(probe.connects(), connects, "{reply:?}");
+    }
 }
 
 /// Calls side by side have a connection each.

@@ -133,6 +133,11 @@ pub(crate) struct Connection {
     task: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
     /// The limit on what comes before the head of a response.
     pub(crate) head: HeadLimit,
+    /// Whether the heads so far allow another exchange, as [`http1::persists`] says: hyper allows
+    /// more.
+    ///
+    /// [`http1::persists`]: restless_proto::http1::persists
+    pub(crate) persists: bool,
     /// The [`Runtime::id`] of the runtime that made the connection.
     runtime: u64,
 }
@@ -233,7 +238,8 @@ impl<R: Runtime> Connector<R> {
         let mut idle = self.idle();
         // A peer of HTTP/1.0 closes the connection, whatever the peer said, and hyper was not told
         // of that version.
-        if connection.head.is_http_1_0() || !connection.stands(cx) {
+        let persists = connection.persists && !connection.head.is_http_1_0();
+        if !persists || !connection.stands(cx) {
             return;
         }
         if idle.len() == MOST_IDLE {
@@ -336,7 +342,7 @@ impl<R: Runtime> Connector<R> {
             .await;
         let (sender, connection) = made.map_err(|error| End::Failed(failure(error)))?;
         let task = Some(Box::pin(connection) as Pin<Box<_>>);
-        Ok(Connection { sender, task, head, runtime: self.runtime.id() })
+        Ok(Connection { sender, task, head, persists: true, runtime: self.runtime.id() })
     }
 
     /// Waits for a future, for this time at the most.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use restless_proto::machine::{End, ExchangeId, Input};
@@ -118,6 +118,7 @@ async fn send<R: Runtime>(
     let route = connector.route(&origin, Wants::Response).map_err(End::Failed)?;
     let user_agent = user_agent(&request);
     let mut request = wire_form(request, route).map_err(End::Failed)?;
+    let method = request.method().clone();
     while let Some(connection) = connector.reuse(&origin).await {
         let again = request.method().is_idempotent().then(|| request.clone());
         let (error, unsent) = match answer(connection, request).await {
@@ -128,7 +129,7 @@ async fn send<R: Runtime>(
                     request = again;
                     break;
                 }
-                _ => return answered(response, connection, origin, route),
+                _ => return answered(response, &method, connection, origin, route),
             },
             Err(unanswered) => unanswered,
         };
@@ -152,18 +153,20 @@ async fn send<R: Runtime>(
     let connection = connector.connect(&origin, route, &user_agent).await?;
     connected.set();
     match answer(connection, request).await {
-        Ok((response, connection)) => answered(response, connection, origin, route),
+        Ok((response, connection)) => answered(response, &method, connection, origin, route),
         Err((error, _)) => Err(End::Failed(route.name(failure(error)))),
     }
 }
 
 fn answered(
     response: Response<Incoming>,
-    connection: Connection,
+    method: &Method,
+    mut connection: Connection,
     origin: Origin,
     route: Route<'_>,
 ) -> Result<Answer, End> {
     let (mut head, content) = response.into_parts();
+    connection.persists &= http1::persists(&head, method);
     accept(&mut head, route)?;
     Ok(Answer { head, content, connection, origin })
 }
