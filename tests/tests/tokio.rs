@@ -1,11 +1,13 @@
 //! Every scenario of the suite on tokio, on one thread; and what takes several.
 
 use std::sync::mpsc;
+use std::task::Poll;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use restless_emulator::Emulator;
+use restless_emulator::{Emulator, Fault};
 use restless_tests::run::on_a_thread;
+use restless_tokio::subscription::Event;
 use restless_tokio::{Client, Events, Subscription, Tokio, streams};
 use tokio::sync::oneshot;
 
@@ -36,6 +38,63 @@ fn a_call_does_not_wait_for_another_runtime() {
         }
         assert_eq!(emulator.connections(), 2);
     });
+}
+
+/// A subscription that waits to connect again goes on in another runtime once its own is gone, as
+/// where a blocking program makes a runtime for each call.
+#[test]
+fn a_subscription_that_waits_outlives_its_runtime() {
+    on_a_thread(|| {
+        let (emulator, client) = emulator_and_client();
+        let id = stream_with_an_event(&emulator);
+        for subscription in [Subscription::stream(&id), Subscription::stream(&id).websocket()] {
+            emulator.inject(Fault::status(503));
+            let subscription = subscription.since("0").retry(Duration::from_millis(100));
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            in_a_runtime_of_its_own(async {
+                let event = events.next_event().await;
+                assert!(matches!(event, Some(Event::Lost(_))), "{event:?}");
+                assert!(is_pending_once(&mut events).await, "it waits");
+            });
+            let (ids, _) = in_a_runtime_of_its_own(take(&mut events, 1));
+            assert_eq!(ids, [emulator.log(&id)[0].id.clone()]);
+        }
+    });
+}
+
+/// The same, where its runtime is gone while the subscription connects: that connect has failed.
+#[test]
+fn a_subscription_that_connects_outlives_its_runtime() {
+    on_a_thread(|| {
+        let (emulator, _) = emulator_and_client();
+        // Two addresses, and the time after which the second is tried as well.
+        let url = format!("http://localhost:{}", emulator.address().port());
+        let client = Client::builder().no_proxy().stream_base_url(&url);
+        let client = client.api_key(emulator.api_key()).build().expect("a client");
+        let id = stream_with_an_event(&emulator);
+        for subscription in [Subscription::stream(&id), Subscription::stream(&id).websocket()] {
+            let subscription = subscription.since("0").retry(Duration::ZERO);
+            let mut events = client.subscribe(subscription).expect("a subscription");
+            in_a_runtime_of_its_own(async {
+                assert!(is_pending_once(&mut events).await, "a connect takes a turn");
+            });
+            let event = in_a_runtime_of_its_own(events.next_event());
+            assert!(matches!(event, Some(Event::Lost(_))), "{event:?}");
+            in_a_runtime_of_its_own(take(&mut events, 1));
+        }
+    });
+}
+
+/// The runtime is gone afterwards.
+fn in_a_runtime_of_its_own<T>(what: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(what)
+}
+
+/// Polls it once.
+async fn is_pending_once(events: &mut Events) -> bool {
+    let mut next = std::pin::pin!(events.next_event());
+    std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending())).await
 }
 
 fn emulator_and_client() -> (Emulator, Client) {

@@ -31,17 +31,23 @@ pub(crate) struct Driver<R: Runtime, M: Machine> {
     /// An event that came out while something was sent or closed.
     pub(crate) event: Option<M::Event>,
     started: bool,
+    /// What was done since the task made way last, over all polls that gave an event: the user may
+    /// poll again at once.
+    work: usize,
     span: Span,
 }
 
 struct Alarm<R: Runtime> {
     deadline: Instant,
+    /// The [`Runtime::id`] of the runtime that the sleep is of. A sleep must not be polled once its
+    /// runtime is gone.
+    runtime: u64,
     sleep: Pin<Box<R::Sleep>>,
 }
 
-/// How much is done in one poll before the task makes way for others, in bytes that came: a flood
-/// of comments or of pings must not starve other tasks.
-const WORK_PER_POLL: usize = 1 << 20;
+/// How much is done before the task makes way for others, in bytes that came: a flood of events, of
+/// comments or of pings must not starve other tasks.
+const WORK_PER_TURN: usize = 1 << 20;
 /// The least that an input and its answer cost.
 const WORK_PER_INPUT: usize = 16 << 10;
 const WORK_PER_SEND: usize = 4 << 10;
@@ -66,6 +72,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             alarm: None,
             event: None,
             started: false,
+            work: 0,
             span,
         }
     }
@@ -88,9 +95,16 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             // The caller that made the machine may have taken its time since.
             self.tell(Input::Elapsed);
         }
-        let mut work = 0;
+        let polled = self.poll_machine(cx);
+        if polled.is_pending() {
+            self.work = 0;
+        }
+        polled
+    }
+
+    fn poll_machine(&mut self, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
         loop {
-            if work >= WORK_PER_POLL {
+            if self.work >= WORK_PER_TURN {
                 self.flush(cx);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -110,7 +124,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                     self.open = Some((exchange, opened));
                 }
                 Output::Send(bytes) => {
-                    work += WORK_PER_SEND;
+                    self.work += WORK_PER_SEND;
                     self.send(bytes, Sender::Protocol);
                 }
                 Output::Hangup => self.open = None,
@@ -121,7 +135,7 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
                 Output::Event(event) => return Poll::Ready(Some(event)),
                 Output::Wait(deadline) => {
                     let input = ready!(self.poll_input(deadline, cx));
-                    work += match &input {
+                    self.work += match &input {
                         Input::Data { bytes, .. } => bytes.len().max(WORK_PER_INPUT),
                         _ => WORK_PER_INPUT,
                     };
@@ -187,12 +201,14 @@ impl<R: Runtime, M: Machine> Driver<R, M> {
             return Poll::Pending;
         };
         let now = self.now();
+        let runtime = self.connector.runtime();
+        let id = runtime.id();
         let alarm = match &mut self.alarm {
-            Some(alarm) if alarm.deadline == deadline => alarm,
+            Some(alarm) if alarm.deadline == deadline && alarm.runtime == id => alarm,
             alarm => {
                 let span = deadline.saturating_duration_since(now);
-                let sleep = Box::pin(self.connector.runtime().sleep(span));
-                alarm.insert(Alarm { deadline, sleep })
+                let sleep = Box::pin(runtime.sleep(span));
+                alarm.insert(Alarm { deadline, runtime: id, sleep })
             }
         };
         // The clock's word is as good as the runtime's: tokio lets no timer ring for a task that

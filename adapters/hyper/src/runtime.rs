@@ -34,7 +34,8 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
 
     /// Returns the number of this runtime, where a process may have several runtimes, and a socket
     /// moves only while its runtime is driven: an idle connection is used again only on the runtime
-    /// that made the connection. The client asks where a call or a subscription is polled. Default:
+    /// that made the connection, a sleep is polled only on its own, and a connect that has begun
+    /// fails on another. The client asks where a call or a subscription is polled. Default:
     /// 0, for one reactor that serves the whole process.
     fn id(&self) -> u64 {
         0

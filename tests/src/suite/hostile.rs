@@ -12,7 +12,7 @@ use restless_hyper::{Client, ClientBuilder, Events, Runtime};
 use super::probe::Probe;
 use super::relay::{read_head, serving};
 use super::support::{
-    Either, Stage, all_of, builder, envelope, event, failure, opened, race, web, ws_frame,
+    Either, Stage, all_of, builder, envelope, event, failure, frame, opened, race, web, ws_frame,
 };
 
 /// A client of a server that stands there.
@@ -110,9 +110,9 @@ pub async fn a_frame_of_2_to_the_63_is_a_violation<R: Runtime>(rt: R) {
     assert!(matches!(error, Error::Protocol(_)), "{error:?}");
 }
 
-/// Floods without an event, as fast as a socket takes them: of comments, blank lines, ids, pings,
-/// pongs, empty messages, empty fragments. Each is followed, and beside it, on the same thread,
-/// a call gets its turn.
+/// Floods as fast as a socket takes them: of comments, blank lines, ids, pings, pongs, empty
+/// messages, empty fragments, and of events over each transport. Each is followed, and beside it,
+/// on the same thread, a call gets its turn.
 pub async fn a_flood_starves_nobody<R: Runtime>(rt: R) {
     let calm = Emulator::start().expect("an emulator");
     let client = builder(&rt, &calm).build().expect("a client");
@@ -122,13 +122,16 @@ pub async fn a_flood_starves_nobody<R: Runtime>(rt: R) {
         // More than there is time to read.
         Fault::raw(std::iter::repeat_n(piece, 100_000))
     };
-    let over_sse: [&[u8]; 4] = [b":\n", b"\n", b"id: 7\n\n", b"event: other\ndata: x\n\n"];
+    let block = frame("7", "7");
+    let over_sse: [&[u8]; 5] =
+        [b":\n", b"\n", b"id: 7\n\n", b"event: other\ndata: x\n\n", block.as_bytes()];
     let over_websocket = [
         ws_frame(0x89, b"there?"),
         ws_frame(0x8A, b""),
         ws_frame(0x81, b""),
         // A message of three fragments, none of which has anything in it.
         vec![1, 0, 0, 0, 0x80, 0],
+        ws_frame(0x81, envelope("7").as_bytes()),
     ];
     let floods = over_sse
         .map(|once| (pieces(once), all_of("any")))

@@ -345,7 +345,8 @@ impl<R: Runtime> Connector<R> {
         Ok(Connection { sender, task, head, persists: true, runtime: self.runtime.id() })
     }
 
-    /// Waits for a future, for this time at the most.
+    /// Waits for a future, for this time at the most, and while the runtime is the same: sockets
+    /// and sleeps that were begun on another one may have lost it, and are not polled again.
     async fn within<T>(
         &self,
         timer: Timer,
@@ -354,11 +355,19 @@ impl<R: Runtime> Connector<R> {
     ) -> Result<T, End> {
         let mut future = pin!(future);
         let mut sleep = pin!(self.runtime.sleep(span));
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(done.map_err(End::Failed)),
-            Poll::Pending => {
-                let late = |()| Err(End::TimedOut(TimeoutError::new(timer, span)));
-                sleep.as_mut().poll(cx).map(late)
+        let runtime = self.runtime.id();
+        poll_fn(|cx| {
+            if self.runtime.id() != runtime {
+                let why = "the runtime is another one than that which began to connect";
+                let error = TransportError::new(TransportErrorKind::Broken, why);
+                return Poll::Ready(Err(End::Failed(error)));
+            }
+            match future.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(done.map_err(End::Failed)),
+                Poll::Pending => {
+                    let late = |()| Err(End::TimedOut(TimeoutError::new(timer, span)));
+                    sleep.as_mut().poll(cx).map(late)
+                }
             }
         })
         .await
