@@ -9,8 +9,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
 use restless_proto::{
-    ApiKey, Call, CallOptions, CredentialsError, Entropy, Instant, Service, TimeoutError, Timer,
-    TransportErrorKind, direct, streams,
+    ApiKey, Call, CallOptions, CredentialsError, Entropy, Error, Instant, Limits, Service,
+    TimeoutError, Timer, TransportErrorKind, direct, streams,
 };
 
 /// What a driver may say, to the open exchange or to an older one.
@@ -160,4 +160,32 @@ proptest! {
         prop_assert_eq!(drive(streams::create("n", "https://b/"), on_demand, &script), 0);
         prop_assert_eq!(drive(streams::update("s").name("n"), on_demand, &script), 0);
     }
+}
+
+/// Whether a reply of so many bytes is over this limit.
+fn is_over(limit: usize, bytes: usize) -> bool {
+    let options = CallOptions::default().limits(Limits::default().content_bytes(limit));
+    let call = Call::from(streams::get("s"));
+    let entropy = Entropy::from_seed(1);
+    let mut call = call.start(&Service::default(), options, entropy, Instant::ORIGIN).unwrap();
+    let Output::Open { exchange, .. } = call.poll() else { panic!("nothing goes out") };
+    for input in [
+        input(Said::Status(200), Some(exchange)),
+        input(Said::Data(bytes), Some(exchange)),
+        input(Said::Complete, Some(exchange)),
+    ] {
+        call.handle(input.unwrap(), Instant::ORIGIN);
+    }
+    loop {
+        match call.poll() {
+            Output::Hangup => {}
+            Output::Event(answer) => return matches!(answer, Err(Error::Limit(_))),
+            other => panic!("{other:?} is no answer"),
+        }
+    }
+}
+
+#[test]
+fn a_reply_as_long_as_its_limit_is_read_and_a_byte_more_is_not() {
+    assert_eq!([is_over(100, 100), is_over(100, 101)], [false, true]);
 }

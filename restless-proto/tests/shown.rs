@@ -6,6 +6,8 @@
 use std::error::Error;
 use std::fmt::Debug;
 
+use restless_proto::machine::{Input, Machine as _, Output};
+use restless_proto::subscription::Event;
 use restless_proto::url::{direct_sse, direct_websocket, sse, to_websocket_url, websocket};
 use restless_proto::{ConfigError, Entropy, Instant, Service, Subscription, direct};
 
@@ -56,6 +58,24 @@ fn of_a_subscription() {
     in_vain(Subscription::direct(direct::target(KEY).method(format!("{KEY} x"))));
     in_vain(Subscription::direct(direct::target(KEY).headers(KEY)));
     in_vain(Subscription::direct(direct::target(KEY).body([KEY])));
+}
+
+/// A service may send back what was sent.
+#[test]
+fn of_an_answer_s_request_id() {
+    let service = Service::new(KEY);
+    let mut machine = Subscription::url("https://stream.test/sse")
+        .start(&service, Entropy::from_seed(1), Instant::ORIGIN)
+        .unwrap();
+    let Output::Open { exchange, .. } = machine.poll() else { panic!("nothing goes out") };
+    let response = http::Response::builder().header("content-type", "text/event-stream");
+    let response = response.header("x-request-id", format!("7 {KEY}")).body(()).unwrap();
+    let head = Box::new(response.into_parts().0);
+    machine.handle(Input::Response { exchange, head }, Instant::ORIGIN);
+    let Output::Event(Event::Opened(opened)) = machine.poll() else { panic!("it stands not") };
+    let id = opened.request_id.unwrap();
+    hides(&id);
+    assert!(id.starts_with("7 "), "{id}");
 }
 
 #[test]

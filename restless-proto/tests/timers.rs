@@ -55,6 +55,19 @@ fn entropy() -> Entropy {
 }
 
 #[test]
+fn a_subscription_says_that_a_connection_stands_and_no_head_comes() {
+    let subscription = Subscription::url("https://stream.test/sse");
+    let mut machine = subscription.start(&Service::default(), entropy(), NOW).unwrap();
+    let exchange = wait(&mut machine, NOW).1.unwrap().0;
+    machine.handle(Input::Connected { exchange }, NOW);
+    assert!(matches!(machine.status().state, State::Connecting));
+    let later = NOW + Duration::from_secs(10);
+    machine.handle(Input::Elapsed, later);
+    wait(&mut machine, later);
+    assert!(matches!(machine.status().state, State::Unanswered));
+}
+
+#[test]
 fn a_subscription_says_until_when_a_redirect_asks_to_wait() {
     let subscription = Subscription::url("https://stream.test/sse");
     let mut machine = subscription.start(&Service::default(), entropy(), NOW).unwrap();
