@@ -390,6 +390,8 @@ mod tests {
         let mut window = Window::new(2);
         window.add(&"1".repeat(MOST_ID_BYTES + 1));
         assert!(window.order.is_empty());
+        window.add(&"1".repeat(MOST_ID_BYTES));
+        assert_eq!(window.order.len(), 1);
     }
 
     #[test]
