@@ -206,6 +206,20 @@ fn a_ping_of_our_own_goes_out_in_time_and_its_pong_is_waited_for() {
     assert!(closed);
 }
 
+/// Whoever was suspended looks at the socket once more before silence counts.
+#[test]
+fn a_deadline_that_is_noticed_late_gets_one_more_look() {
+    let (mut machine, _) = open();
+    assert!(matches!(machine.poll(), Output::Event(Event::Open(_))));
+    let Output::Wait(Some(due)) = machine.poll() else { panic!("it has no deadline") };
+    let late = due + Duration::from_secs(60);
+    machine.handle(Input::Elapsed, late);
+    let look = late + Duration::from_millis(20);
+    assert!(matches!(machine.poll(), Output::Wait(Some(until)) if until == look));
+    machine.handle(Input::Elapsed, look);
+    assert!(matches!(machine.poll(), Output::Send(_)));
+}
+
 #[test]
 fn closing_waits_for_the_answer_and_no_longer_than_its_time() {
     for answered in [true, false] {
