@@ -165,7 +165,7 @@ proptest! {
 /// Whether a reply of so many bytes is over this limit.
 fn is_over(limit: usize, bytes: usize) -> bool {
     let options = CallOptions::default().limits(Limits::default().content_bytes(limit));
-    let call = Call::from(streams::get("s"));
+    let call = streams::get("s");
     let entropy = Entropy::from_seed(1);
     let mut call = call.start(&Service::default(), options, entropy, Instant::ORIGIN).unwrap();
     let Output::Open { exchange, .. } = call.poll() else { panic!("nothing goes out") };
