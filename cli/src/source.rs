@@ -180,9 +180,9 @@ impl Mode {
         }
         match (value("payloadMode"), value("url")) {
             (Some(mode), _) => Self::Known(PayloadMode::from(&*mode.to_uppercase())),
-            // The URL of a REST API's stream names each mode but the default.
-            (None, Some(_)) => Self::Known(PayloadMode::FullData),
-            (None, None) => Self::Unknown,
+            // The service's URL of a REST API's stream names each mode but the default.
+            (None, Some(_)) if origin(&url) == origin(&base) => Self::Known(PayloadMode::FullData),
+            (None, _) => Self::Unknown,
         }
     }
 }
@@ -333,8 +333,8 @@ mod tests {
         for (url, due) in [
             ("https://a.test/?url=https%3A%2F%2Fb.test&payloadMode=JSON_PATCH", "JSON_PATCH"),
             ("wss://a.test/ws?url=https%3A%2F%2Fb.test&payloadMode=json_patch", "JSON_PATCH"),
-            ("https://a.test/?url=https%3A%2F%2Fb.test", "FULL_DATA"),
-            ("https://a.test/?url=https%3A%2F%2Fb.test&payloadMode=", "FULL_DATA"),
+            ("https://stream.test/?url=https%3A%2F%2Fb.test", "FULL_DATA"),
+            ("wss://stream.test/ws?url=https%3A%2F%2Fb.test&payloadMode=", "FULL_DATA"),
         ] {
             assert_eq!(Mode::of_url(url, BASE), Mode::Known(PayloadMode::from(due)), "{url}");
         }
@@ -342,7 +342,13 @@ mod tests {
 
     #[test]
     fn a_url_of_no_known_form_says_nothing_of_its_mode() {
-        for url in ["https://a.test/", "https://stream.test/?sessionId=a", "https://"] {
+        for url in [
+            "https://a.test/",
+            "https://stream.test/?sessionId=a",
+            // Another service's may name a default of its own by silence.
+            "https://a.test/?url=https%3A%2F%2Fb.test",
+            "https://",
+        ] {
             assert_eq!(Mode::of_url(url, BASE), Mode::Unknown, "{url}");
         }
     }

@@ -94,7 +94,7 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     ///
     /// Dropping the future leaves what is stored as it is. A batch that is on its way to the store
     /// may be stored or not: the store knows, and the next relay asks it. [`Progress::trouble`]
-    /// says that the relay is gone.
+    /// says that the relay is gone, if the future was polled before.
     pub async fn run(mut self) -> Result<Ended, RelayError> {
         let mut gone = Gone(Some(self.progress.clone()));
         let ended = self.relay().await;

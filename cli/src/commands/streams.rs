@@ -10,7 +10,7 @@ use crate::call::Calling;
 use crate::context::Context;
 use crate::data;
 use crate::failure::Failure;
-use crate::output::{Output, code, harmless, print, reply};
+use crate::output::{Output, code, harmless, note, print, reply};
 use crate::polling::{Polling, put};
 use crate::progress;
 
@@ -194,7 +194,13 @@ async fn remove(
     let mut failed = Ok(());
     for id in ids {
         match calling.send(streams::delete(id), client, context).await {
-            Ok(answer) => answers.extend(answer),
+            Ok(answer) => {
+                // What is gone is told at once: an interrupt may come before the answers.
+                if ids.len() > 1 && answer.is_some() {
+                    note(&format!("{id} is deleted"));
+                }
+                answers.extend(answer);
+            }
             Err(failure) => {
                 failed = Err(failure.of(id));
                 break;

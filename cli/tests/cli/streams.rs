@@ -159,7 +159,10 @@ fn deleting_several_prints_one_array_also_of_those_before_a_failure() {
     assert_eq!(run.status, Some(3), "{run:?}");
     assert_eq!(run.json()[0]["id"], &*ids[0], "{run:?}");
     assert_eq!(run.json().as_array().map(Vec::len), Some(1), "{run:?}");
-    assert!(run.err.contains("none: "), "{run:?}");
+    assert!(
+        run.err.contains("none: ") && run.err.contains(&format!("{} is deleted", ids[0])),
+        "{run:?}"
+    );
     let run = stage.run(&["streams", "rm", "--yes", &ids[1], &stage.id, "-o", "yaml"]);
     assert_eq!(run.out.matches("- affected:").count(), 2, "{run:?}");
 }

@@ -80,14 +80,16 @@ pub enum Change {
     /// JSON Pointers (RFC 6901), `""` for all of it; none stands in another. An empty list says
     /// that the value is the same.
     ///
-    /// Full data is compared with the value before: the places are those that differ. The places of
-    /// a patch are those where its operations put or removed a value, also where the value is the
-    /// same as before. An element that is added behind the last one of an array has the place of
-    /// its index, and so has a last element that is removed. Where other elements are added or
-    /// removed, the place is the array, since the elements behind them have moved.
+    /// Full data is compared with the value before: the places are those that differ. Of an array
+    /// that has another length than before, the place is the array.
     ///
-    /// Listed are 10,000 places at the most, of 1 MiB together. Where more have changed, the list
-    /// is `""` alone.
+    /// The places of a patch are those where its operations put or removed a value, also where the
+    /// value is the same as before. An element that a patch adds behind the last one of an array
+    /// has the place of its index, and so has a last element that is removed. Where other elements
+    /// are added or removed, the place is the array, since the elements behind them have moved.
+    ///
+    /// Listed are 10,000 places at the most, of 1 MiB together, a place of a patch as often as its
+    /// operations name it. Where there are more, the list is `""` alone.
     Value(Vec<String>),
     /// The event is an error: the value stays, and [`error`](Document::error) has it.
     Error,
