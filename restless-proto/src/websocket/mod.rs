@@ -249,7 +249,6 @@ impl Machine for WebSocketMachine {
                     return Output::Event(Event::Open(accepted));
                 }
                 State::Open(mut connection) => {
-                    let closing = connection.closing().is_some();
                     let output = match connection.poll() {
                         ws::Output::Send(bytes) => Output::Send(bytes),
                         ws::Output::Message(message) => {
@@ -258,10 +257,14 @@ impl Machine for WebSocketMachine {
                         ws::Output::TooLarge(error) => Output::Event(Event::TooLarge(error)),
                         ws::Output::Ping(payload) => Output::Event(Event::Ping(payload)),
                         ws::Output::Pong(payload) => Output::Event(Event::Pong(payload)),
-                        ws::Output::Wait(deadline) if closing => {
-                            Output::Wait(self.road.wait_for_the_end(deadline))
+                        ws::Output::Wait(deadline) => {
+                            let is_last = connection.closing().is_some();
+                            Output::Wait(if is_last {
+                                self.road.wait_for_the_end(deadline)
+                            } else {
+                                self.road.wait(deadline)
+                            })
                         }
-                        ws::Output::Wait(deadline) => Output::Wait(self.road.wait(deadline)),
                         ws::Output::Closed(closed) => {
                             self.end(Event::Closed(closed));
                             continue;

@@ -1,9 +1,9 @@
-//! Scripted time: every `.txt` here is a conversation with the machine of a subscription, or
-//! of a call, replayed without a clock. The files' form:
+//! Scripted time: every `.txt` here is a conversation with the machine of a subscription, of a call,
+//! or of a WebSocket that is not the service's, replayed without a clock. The files' form:
 //!
 //! ```text
 //! # the rule, in words
-//! set URL [OPTION=VALUE …]       or: call NAME [OPTION=VALUE …]
+//! set URL [OPTION=VALUE …]       or: call NAME [OPTION=VALUE …]       or: websocket URL
 //! TIME  INPUT  > OUTPUT; OUTPUT; …
 //! ```
 //!
@@ -13,12 +13,16 @@
 //! Inputs: `start`, `connected`, `response STATUS [TYPE] [FIELD=VALUE …]`, `event ID DATA` (an
 //! update, whole), `message ID DATA` (the same over WebSocket), `< "BYTES"`, `frame HEX`,
 //! `snapshot`, `end`, `fail KIND [RETRY-AFTER]`, `timeout` (of connecting), `elapsed`, `key KEY`,
-//! `no key`, `close`, and `old ` before any of the first ones to name the exchange before.
-//! `INPUT && INPUT` are handed in one behind the other before the machine is asked. Outputs are
-//! what the machine says until it waits; `wait SPAN` is compared only where the script names it. A
-//! retry is given as `FROM..TO` after now, and a wait may be.
+//! `no key`, `close`, `send text|binary|ping TEXT`, and `old ` before any of the first ones to name
+//! the exchange before. `INPUT && INPUT` are handed in one behind the other before the machine is
+//! asked. Outputs are what the machine says until it waits. Some are compared only where the script
+//! names them: `wait SPAN`; `content NAME …`, the fields of what a request brings; and `is WORD`,
+//! where a subscription says it stands. A retry is given as `FROM..TO` after now, and a wait may be.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod driven;
+mod words;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -27,18 +31,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use restless_proto::machine::{End, ExchangeId, Input, Machine, Output};
-use restless_proto::signature::Signer;
-use restless_proto::subscription::{
-    Continuity, Ended, Event, Item, LossReason, RejectReason, SubscriptionMachine,
-};
-use restless_proto::ws::{self, FrameHeader, Opcode};
+use restless_proto::machine::{End, ExchangeId, Input, Output};
+use restless_proto::ws::{FrameHeader, Opcode};
 use restless_proto::{
-    ApiKey, Call, CallMachine, CallOptions, CredentialsError, Entropy, Error, Instant, Limits,
-    Service, Subscription, TimeoutError, Timer, TransportError, TransportErrorKind, direct,
-    streams,
+    ApiKey, CredentialsError, Instant, TimeoutError, Timer, TransportError, TransportErrorKind,
 };
 use sha1::{Digest, Sha1};
+
+use driven::{Driven, configure};
 
 #[test]
 fn every_script_is_answered_as_written() {
@@ -59,64 +59,8 @@ fn every_script_is_answered_as_written() {
     assert!(failures.is_empty(), "{failures}");
 }
 
-/// What a script can talk to.
-trait Driven {
-    fn handle(&mut self, input: Input, now: Instant);
-    fn poll(&mut self, now: Instant) -> Output<String>;
-    fn close(&mut self, now: Instant);
-    fn ask_for_snapshot(&mut self, now: Instant);
-}
-
-impl Driven for SubscriptionMachine {
-    fn handle(&mut self, input: Input, now: Instant) {
-        Machine::handle(self, input, now);
-    }
-
-    fn poll(&mut self, now: Instant) -> Output<String> {
-        told(Machine::poll(self), |event| describe(&event, now))
-    }
-
-    fn close(&mut self, now: Instant) {
-        self.close(now);
-    }
-
-    fn ask_for_snapshot(&mut self, now: Instant) {
-        self.ask_for_snapshot(now);
-    }
-}
-
-impl<T> Driven for CallMachine<T> {
-    fn handle(&mut self, input: Input, now: Instant) {
-        Machine::handle(self, input, now);
-    }
-
-    fn poll(&mut self, _now: Instant) -> Output<String> {
-        told(Machine::poll(self), |answer| match answer {
-            Ok(_) => "answer".to_owned(),
-            Err(error) => format!("failed {}", failure(&error)),
-        })
-    }
-
-    fn close(&mut self, _now: Instant) {
-        panic!("a call is dropped, not closed");
-    }
-
-    fn ask_for_snapshot(&mut self, _now: Instant) {
-        panic!("a call has no snapshot");
-    }
-}
-
-fn told<E>(output: Output<E>, describe: impl FnOnce(E) -> String) -> Output<String> {
-    match output {
-        Output::Open { exchange, request } => Output::Open { exchange, request },
-        Output::Send(bytes) => Output::Send(bytes),
-        Output::Hangup => Output::Hangup,
-        Output::Authorize { rejected } => Output::Authorize { rejected },
-        Output::Event(event) => Output::Event(describe(event)),
-        Output::Wait(deadline) => Output::Wait(deadline),
-        Output::Done => Output::Done,
-    }
-}
+/// The outputs that are compared only where a script names them.
+const WHERE_NAMED: [&str; 3] = ["wait", "content", "is"];
 
 struct Replay {
     machine: Box<dyn Driven>,
@@ -143,87 +87,6 @@ fn replay(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn configure(settings: &str) -> Result<Box<dyn Driven>, String> {
-    match settings.split_once(' ') {
-        Some(("set", rest)) => subscription(rest),
-        Some(("call", rest)) => call(rest),
-        _ => Err("the first line must be `set URL …` or `call NAME …`".to_owned()),
-    }
-}
-
-/// Calls of every kind, to `https://a`.
-fn call(settings: &str) -> Result<Box<dyn Driven>, String> {
-    let mut words = settings.split_whitespace();
-    let name = words.next().ok_or("no call")?;
-    let mut service = Service::new("rs_test").with_api_base_url("https://a").unwrap();
-    let mut options = CallOptions::default();
-    for word in words {
-        let (option, value) = word.split_once('=').ok_or_else(|| format!("{word}: no value"))?;
-        match option {
-            "timeout" => options = options.timeout(span(value)?),
-            "retries" => options = options.max_retries(value.parse().unwrap()),
-            "key" if value == "on-demand" => service = service.with_credentials_on_demand(),
-            _ => return Err(format!("unknown option {option}")),
-        }
-    }
-    fn start<T: 'static>(
-        call: impl Into<Call<T>>,
-        service: &Service,
-        options: CallOptions,
-    ) -> Result<Box<dyn Driven>, String> {
-        let machine = call.into().start(service, options, Entropy::from_seed(42), Instant::ORIGIN);
-        Ok(Box::new(machine.map_err(|error| error.to_string())?))
-    }
-    let session = direct::session("https://b/");
-    match name {
-        "get" => start(streams::get("s"), &service, options),
-        "delete" => start(streams::delete("s"), &service, options),
-        "create" => start(streams::create("n", "https://b/"), &service, options),
-        "update" => start(streams::update("s"), &service, options),
-        "validate" => start(streams::validate_api_key(), &service, options),
-        "session" => start(session, &service, options),
-        "session-with-dedupe-key" => start(session.dedupe_key("d"), &service, options),
-        _ => Err(format!("unknown call {name}")),
-    }
-}
-
-fn subscription(settings: &str) -> Result<Box<dyn Driven>, String> {
-    let mut words = settings.split_whitespace();
-    let mut subscription = Subscription::url(words.next().ok_or("no URL")?);
-    let mut service = Service::new("rs_test");
-    for word in words {
-        let (option, value) = word.split_once('=').ok_or_else(|| format!("{word}: no value"))?;
-        subscription = match option {
-            "cursor" => subscription.cursor(value),
-            "since" => subscription.since(value),
-            "reconnect" => subscription.reconnect(value == "true"),
-            "max_reconnects" => subscription.max_reconnects(value.parse().unwrap()),
-            "retry" => subscription.retry(span(value)?),
-            "idle" => subscription.idle_timeout(span(value)?),
-            "head" => subscription.response_head_timeout(span(value)?),
-            "message_limit" => subscription
-                .websocket_options(ws::Options::default().message_bytes(value.parse().unwrap())),
-            "continuity" if value == "true" => subscription.continuity(),
-            "dedupe" => subscription.dedupe(value.parse().unwrap()),
-            "verify" => subscription.verify(Signer::new(value)),
-            "event_limit" => {
-                subscription.limits(Limits::default().event_bytes(value.parse().unwrap()))
-            }
-            "key" if value == "none" => {
-                service = Service::default();
-                subscription
-            }
-            "key" if value == "on-demand" => {
-                service = service.with_credentials_on_demand();
-                subscription
-            }
-            _ => return Err(format!("unknown option {option}")),
-        };
-    }
-    let machine = subscription.start(&service, Entropy::from_seed(42), Instant::ORIGIN);
-    Ok(Box::new(machine.map_err(|error| error.to_string())?))
-}
-
 impl Replay {
     fn step(&mut self, step: &str, due: &str) -> Result<(), String> {
         let (at, input) = step.split_once(char::is_whitespace).ok_or("no input")?;
@@ -236,11 +99,12 @@ impl Replay {
         let said = self.outputs();
         let due: Vec<&str> =
             due.split(';').map(str::trim).filter(|word| !word.is_empty()).collect();
-        let waits = due.iter().any(|word| word.starts_with("wait"));
+        let first = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+        let named: Vec<String> = due.iter().map(|word| first(word)).collect();
         let said: Vec<&str> = said
             .iter()
             .map(String::as_str)
-            .filter(|word| waits || !word.starts_with("wait"))
+            .filter(|word| !WHERE_NAMED.contains(&&*first(word)) || named.contains(&first(word)))
             .collect();
         let same = said.len() == due.len() && said.iter().zip(&due).all(|(a, b)| matches(a, b));
         if same { Ok(()) } else { Err(format!("expected {due:?}, got {said:?}")) }
@@ -262,6 +126,11 @@ impl Replay {
             }
             "snapshot" => {
                 self.machine.ask_for_snapshot(self.now);
+                return Ok(());
+            }
+            "send" => {
+                let (kind, text) = rest.split_once(' ').ok_or("send KIND TEXT")?;
+                self.machine.send(kind, text);
                 return Ok(());
             }
             "elapsed" => Input::Elapsed,
@@ -325,70 +194,28 @@ impl Replay {
                         assert!(in_content, "the content has another key than the field");
                     }
                     said.push(text);
+                    said.extend(content(request.body()));
                 }
                 Output::Send(bytes) => said.push(sent(&bytes)),
                 Output::Hangup => said.push("hangup".to_owned()),
                 Output::Authorize { rejected: false } => said.push("authorize".to_owned()),
                 Output::Authorize { rejected: true } => said.push("authorize again".to_owned()),
                 Output::Event(event) => said.push(event),
-                Output::Wait(None) => {
-                    said.push("wait for ever".to_owned());
-                    return said;
-                }
-                Output::Wait(Some(until)) => {
-                    said.push(format!("wait {:?}", until.saturating_duration_since(self.now)));
+                Output::Wait(deadline) => {
+                    said.push(match deadline {
+                        None => "wait for ever".to_owned(),
+                        Some(at) => format!("wait {:?}", at.saturating_duration_since(self.now)),
+                    });
+                    said.extend(self.machine.standing().map(|word| format!("is {word}")));
                     return said;
                 }
                 Output::Done => {
                     said.push("done".to_owned());
+                    said.extend(self.machine.standing().map(|word| format!("is {word}")));
                     return said;
                 }
             }
         }
-    }
-}
-
-fn describe(event: &Event, now: Instant) -> String {
-    match event {
-        Event::Opened(opened) => match &opened.cursor {
-            Some(cursor) => format!("opened at {cursor}"),
-            None => "opened".to_owned(),
-        },
-        Event::Continuity(Continuity::Gap { from, to, why }) => {
-            let word = |cursor: &Option<String>| cursor.clone().unwrap_or_else(|| "-".to_owned());
-            format!("gap {} {} {}", word(from), word(to), why.as_str())
-        }
-        Event::Continuity(continuity) => continuity.as_str().to_owned(),
-        Event::Item(Item::Event(event)) => {
-            let id = event.event_id().unwrap_or("-").to_owned();
-            let data = event.data().map(|data| data.get().to_owned());
-            format!("event {id} {}", data.unwrap_or_else(|| "none".to_owned()))
-        }
-        Event::Item(Item::Rejected(rejected)) => {
-            let reason = match &rejected.reason {
-                RejectReason::Malformed(_) => "malformed",
-                RejectReason::Signature(_) => "signature",
-                RejectReason::TooLarge(_) => "too-large",
-                _ => "?",
-            };
-            format!("rejected {reason} {}", rejected.id.as_deref().unwrap_or("-"))
-        }
-        Event::Unanswered => "unanswered".to_owned(),
-        Event::Lost(lost) => {
-            let retry = lost.retry_at.saturating_duration_since(now).as_secs_f64();
-            format!("lost {} #{} retry {retry}", reason(&lost.reason), lost.attempt)
-        }
-        Event::Ended(ended) => match ended {
-            Ended::Closed => "ended closed".to_owned(),
-            Ended::Complete => "ended complete".to_owned(),
-            Ended::NoContent => "ended no-content".to_owned(),
-            Ended::Failed(error) => format!("ended {}", failure(error)),
-            Ended::GaveUp { reconnects, last } => {
-                format!("ended gave-up {reconnects} {}", reason(last))
-            }
-            _ => "ended ?".to_owned(),
-        },
-        _ => "?".to_owned(),
     }
 }
 
@@ -403,35 +230,6 @@ fn matches(said: &str, due: &str) -> bool {
     let seconds = |text| span(text).unwrap().as_secs_f64();
     let delay = span(delay).map_or_else(|_| delay.parse().unwrap(), |span| span.as_secs_f64());
     said == due && (seconds(from)..=seconds(to)).contains(&delay)
-}
-
-fn reason(reason: &LossReason) -> String {
-    match reason {
-        LossReason::Complete => "complete".to_owned(),
-        LossReason::Snapshot => "snapshot".to_owned(),
-        LossReason::Error(error) => failure(error),
-        _ => "?".to_owned(),
-    }
-}
-
-fn failure(error: &Error) -> String {
-    match error {
-        Error::Refused(refused) => format!("status {}", refused.status().as_u16()),
-        Error::Transport(error) => format!("{:?}", error.kind()).to_lowercase(),
-        Error::Timeout(error) => format!("{:?}", error.timer()).to_lowercase(),
-        Error::Content(_) => "content-type".to_owned(),
-        Error::Redirect(_) => "redirect".to_owned(),
-        Error::Handshake(_) => "handshake".to_owned(),
-        Error::Protocol(_) => "websocket".to_owned(),
-        Error::Closed(closed) => format!("closed {}", closed.code().get()),
-        Error::Limit(_) => "limit".to_owned(),
-        Error::Config(error) => format!("config {}", error.field()),
-        Error::Credentials(_) => "credentials".to_owned(),
-        Error::GaveUp(gave_up) => {
-            format!("gave-up {} {}", gave_up.retries(), failure(gave_up.last()))
-        }
-        _ => "?".to_owned(),
-    }
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -481,6 +279,12 @@ fn sent(bytes: &[u8]) -> String {
         }
         opcode => format!("send {}", format!("{opcode:?}").to_lowercase()),
     }
+}
+
+/// The names of the fields of a request's content, which is a JSON object.
+fn content(bytes: &[u8]) -> Option<String> {
+    let object = serde_json::from_slice::<serde_json::Map<_, _>>(bytes).ok()?;
+    Some(format!("content {}", object.keys().map(String::as_str).collect::<Vec<_>>().join(" ")))
 }
 
 fn hexadecimal(text: &str) -> Result<Bytes, String> {
