@@ -19,6 +19,8 @@ pub(super) struct Loss {
     pub(super) stood: Option<Instant>,
     /// Whether the same loss would come again, whatever the error.
     pub(super) hopeless: bool,
+    /// Whether an earlier connection of the subscription stood, so that what was set up was right.
+    pub(super) stood_before: bool,
 }
 
 impl From<LossReason> for Loss {
@@ -27,7 +29,7 @@ impl From<LossReason> for Loss {
             LossReason::Error(Error::Closed(closed)) => Some(closed.code()),
             _ => None,
         };
-        Self { reason, close, stood: None, hopeless: false }
+        Self { reason, close, stood: None, hopeless: false, stood_before: false }
     }
 }
 

@@ -249,6 +249,7 @@ impl SubscriptionMachine {
         if let LossReason::Error(error) = &mut loss.reason {
             self.road.redact(error);
         }
+        loss.stood_before = self.last_heard.is_some();
         let stood = since.or(loss.stood);
         let row = self.reconnection.judge(&loss);
         let position_refused = row.0 == Disposition::Stop

@@ -43,6 +43,7 @@
 //! | a second time in a row no answer, but a connection that broke, with a URL over 4 KiB | no | something in between takes no URL of that length |
 //! | a connection that broke, a TLS handshake that failed, what is no HTTP | yes | networks and servers come back |
 //! | a proxy that refuses: 403, 407, by SOCKS | no | it does not like who we are, or where we go |
+//! | a certificate that is not trusted, after a connection that stood | yes | certificates are renewed, clocks set, and networks left that ask for a login |
 //! | a certificate that is not trusted; a form of HTTP or TLS that is not supported | no | it would come back the same |
 //! | a request, or a key, that can't be sent | no | it never could |
 //! | no credentials from whoever gives them | yes | they may come again, as networks do |

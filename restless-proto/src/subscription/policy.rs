@@ -68,6 +68,8 @@ enum Case {
     Status(RangeInclusive<u16>),
     /// A failure of the transport's, of this kind.
     Transport(TransportErrorKind),
+    /// The same, of a subscription that has had a connection that stood.
+    TransportLater(TransportErrorKind),
     /// A failure that was seen to repeat itself.
     Hopeless,
     /// Any other failure of this kind.
@@ -191,6 +193,12 @@ static TABLE: &[Row] = &[
         "it does not like who we are, or where we go",
     ),
     row(
+        "a certificate that is not trusted, after a connection that stood",
+        &[Case::TransportLater(TransportErrorKind::Certificate)],
+        Retry,
+        "certificates are renewed, clocks set, and networks left that ask for a login",
+    ),
+    row(
         "a certificate that is not trusted; a form of HTTP or TLS that is not supported",
         &[
             Case::Transport(TransportErrorKind::Certificate),
@@ -263,6 +271,9 @@ impl Case {
             }
             (Self::Transport(kind), LossReason::Error(Error::Transport(error)), _) => {
                 *kind == error.kind()
+            }
+            (Self::TransportLater(kind), LossReason::Error(Error::Transport(error)), _) => {
+                *kind == error.kind() && loss.stood_before
             }
             (Self::Error(is), LossReason::Error(error), _) => is(error),
             _ => false,
@@ -337,6 +348,10 @@ mod tests {
             .chain(failures().into_iter().map(Loss::from))
             .chain([LossReason::Complete.into()])
             .chain([Loss { hopeless: true, ..Error::from(TransportErrorKind::Broken).into() }])
+            .chain([Loss {
+                stood_before: true,
+                ..Error::from(TransportErrorKind::Certificate).into()
+            }])
             .collect();
         for row in TABLE {
             let fits = |row: &Row, loss: &Loss| row.cases.iter().any(|case| case.is(loss));

@@ -28,6 +28,8 @@ pub(crate) struct Checks {
     redirects: u32,
     /// What has led here, where it was no new connect.
     pub(crate) on_the_way: bool,
+    /// Whether the present machine has had a connection that stood.
+    has_stood: bool,
     /// Whether a redirect has left the origin.
     left_origin: bool,
     pub(crate) closed_by_user: bool,
@@ -61,6 +63,7 @@ impl Checks {
             shortest_retry: setting.retry,
             redirects: 0,
             on_the_way: false,
+            has_stood: false,
             left_origin: false,
             closed_by_user: false,
             key_given: false,
@@ -75,7 +78,7 @@ impl Checks {
     pub(crate) fn restarted(&mut self, log: &[Entry]) {
         let at = |cursor: &String| log.iter().find(|entry| entry.cursor() == *cursor);
         self.order = Order::new(&self.setting, self.stored.as_ref().and_then(at));
-        self.given_up = false;
+        (self.given_up, self.has_stood) = (false, false);
         self.answered = None;
         self.connects.clear();
         self.shortest_retry = self.setting.retry;
@@ -282,6 +285,7 @@ impl Checks {
                     self.answered = self.answered.or(date);
                 }
                 self.on_the_way = false;
+                self.has_stood = true;
                 Ok(())
             }
             Event::Continuity(continuity) => match &mut self.order {
@@ -304,7 +308,7 @@ impl Checks {
                 self.all_came_out(exchange, log)?;
                 if exchange.is_some_and(|it| self.refuses_the_position(it, log)) {
                     self.is_refused_the_position();
-                } else if let Some(why) = exchange.and_then(is_final) {
+                } else if let Some(why) = exchange.and_then(|it| is_final(it, self.has_stood)) {
                     return Err(format!("{why} is no reason to connect again"));
                 }
                 let wait = (lost.retry_at.since_origin().as_millis() as u64).saturating_sub(now);
@@ -373,7 +377,7 @@ impl Checks {
         exchange: Option<&Exchange>,
         log: &[Entry],
     ) -> Result<(), String> {
-        let why = exchange.and_then(is_final);
+        let why = exchange.and_then(|it| is_final(it, self.has_stood));
         let due = match ended {
             Ended::Closed => self.closed_by_user,
             Ended::GaveUp { reconnects, .. } => {
@@ -431,7 +435,7 @@ fn closed_by(exchange: &Exchange) -> Option<u16> {
 }
 
 /// Why nobody should connect again, by the table of the policy.
-fn is_final(exchange: &Exchange) -> Option<&'static str> {
+fn is_final(exchange: &Exchange, has_stood: bool) -> Option<&'static str> {
     use TransportErrorKind as Failure;
     let closed = closed_by(exchange);
     let stops = |code| {
@@ -444,10 +448,10 @@ fn is_final(exchange: &Exchange) -> Option<&'static str> {
         return Some("the code of its Close frame");
     }
     if let Some(End::Failed(error)) = &exchange.end_came {
-        let stops = matches!(
-            error.kind(),
-            Failure::Certificate | Failure::Unsupported | Failure::Proxy | Failure::Request
-        );
+        let stops = match error.kind() {
+            Failure::Certificate => !has_stood,
+            kind => matches!(kind, Failure::Unsupported | Failure::Proxy | Failure::Request),
+        };
         return stops.then_some("a failure that stays");
     }
     match exchange.plan.fate {
