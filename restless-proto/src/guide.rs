@@ -285,8 +285,8 @@
 //! ```
 //!
 //! Whole drivers, over reqwest, ureq, async-tungstenite, a bare `TcpStream`, on an executor of one
-//! thread and on an event loop of mio's, stand in the repository's `examples/bring-your-own`; the
-//! one over a browser's `fetch` and `WebSocket` is `examples/fetch`.
+//! thread, on an event loop of mio's and over io_uring by compio, stand in the repository's
+//! `examples/bring-your-own`; the one over a browser's `fetch` and `WebSocket` is `examples/fetch`.
 //!
 //! In a real program, seed [`Entropy`](crate::Entropy) with 32 bytes from the operating system, and
 //! wait for `deadline.saturating_duration_since(now)`. A read that times out in the middle of

@@ -71,26 +71,34 @@ pub(crate) fn field(name: &str, debug: &str) -> String {
             shown.replace_range(at + 1..end, "…");
         }
     }
-    let mut at = 0;
-    while let Some(found) = shown.get(at..).and_then(|rest| rest.find("url=")) {
-        at += found + "url=".len();
-        let starts = shown.get(..at - "url=".len()).is_some_and(|text| text.ends_with(['?', '&']));
-        let rest = shown.get(at..).unwrap_or_default();
-        let len = rest.find(['&', '#', '"', '\'', '\\', ' ']).unwrap_or(rest.len());
+    let mut kept = String::with_capacity(shown.len());
+    let mut rest = shown.as_str();
+    while let Some((before, behind)) = rest.split_once("url=") {
+        kept.push_str(before);
+        let starts = before.ends_with(['?', '&']);
+        kept.push_str("url=");
+        rest = behind;
         if starts {
-            shown.replace_range(at..at + len, "…");
+            let end = rest.find(['&', '#', '"', '\'', '\\', ' ']).unwrap_or(rest.len());
+            kept.push('…');
+            rest = rest.get(end..).unwrap_or_default();
         }
     }
-    shown
+    kept.push_str(rest);
+    kept
 }
+
+/// How many backslashes one place looks behind.
+const MOST_SLASHES: usize = 32;
 
 fn redact(text: &str, keys: &[Key]) -> String {
     let mut shown = String::with_capacity(text.len());
     let (mut rest, mut before) = (text, Before::default());
     while let Some(unit) = Unit::first(rest) {
-        // Behind a backslash, an `r` may be a line's end or a key's beginning.
-        let bare = rest.trim_start_matches('\\');
-        let slashes = rest.len() - bare.len();
+        // Behind a backslash, an `r` may be a line's end or a key's beginning. Of more of them, the
+        // next places look behind the last.
+        let slashes = rest.bytes().take(MOST_SLASHES).take_while(|byte| *byte == b'\\').count();
+        let bare = rest.get(slashes..).unwrap_or_default();
         let secret = secret(rest, before, keys).or_else(|| {
             let (from, to) = secret(bare, before.then('\\'), keys).filter(|_| slashes > 0)?;
             Some((slashes + from, slashes + to))

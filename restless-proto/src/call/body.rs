@@ -35,6 +35,11 @@ impl Body {
         self.fields.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
     }
 
+    /// Returns a field as it goes out.
+    pub(crate) fn raw(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(|value| value.get())
+    }
+
     /// Whether a field is there and has a value.
     pub(crate) fn says(&self, name: &str) -> bool {
         self.fields.get(name).is_some_and(|value| !matches!(value.get(), "null" | "\"\""))

@@ -132,8 +132,10 @@ impl<T> CallMachine<T> {
         self.first = Some(hop.clone());
         self.road.go(hop, Duration::ZERO);
         // The key in the content may be another one than ours.
-        let in_content = self.call.body.as_ref().and_then(|body| body.text("apiKey"));
-        self.road.remember(&in_content.unwrap_or_default());
+        if let Some(body) = &self.call.body {
+            self.road.remember(&body.text("apiKey").unwrap_or_default());
+            self.road.remember_fields(body.raw("headers").unwrap_or_default());
+        }
         Ok(())
     }
 

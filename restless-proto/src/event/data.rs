@@ -1,7 +1,6 @@
 //! JSON text, parsed into the caller's type on demand.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -54,7 +53,7 @@ impl<'a> RawJson<'a> {
         let mut reader = serde_json::Deserializer::from_str(self.0);
         // The depth of the text has been checked, and the stack bears more.
         reader.disable_recursion_limit();
-        T::deserialize(&mut reader).map_err(|error| Error::Data(Arc::new(error)))
+        T::deserialize(&mut reader).map_err(|error| Error::data(&error))
     }
 }
 

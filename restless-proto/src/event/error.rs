@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::Error as _;
+
 use crate::json::error::JsonError;
+use crate::redact::redacted;
 
 /// A text that is no event, or data of another type than the caller asked for.
 ///
@@ -46,6 +49,14 @@ pub enum Error {
     /// The data can't be read as the type that was asked for.
     #[error("the event's data can't be read as what was asked for")]
     Data(#[source] Arc<serde_json::Error>),
+}
+
+impl Error {
+    /// Makes the error of data that is of another type than the caller's. The reason may quote the
+    /// data: what looks like a key is left out.
+    pub(crate) fn data(source: &serde_json::Error) -> Self {
+        Self::Data(Arc::new(serde_json::Error::custom(redacted(&source.to_string()))))
+    }
 }
 
 impl From<JsonError> for Error {

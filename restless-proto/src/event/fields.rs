@@ -1,6 +1,7 @@
 //! The fields of a JSON object: those that are looked for, and the others.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::data::{DATA_LEVELS, RawJson};
 use super::error::{Error, JsonType};
@@ -9,6 +10,7 @@ use crate::json::span::Span;
 use crate::json::string::unescape;
 use crate::json::token::Key;
 use crate::json::value::{Member, blank, first_member, next_member, value};
+use crate::redact::shown;
 
 /// The levels of an event: its data may have [`DATA_LEVELS`], and the event itself is one more
 /// around the data.
@@ -108,7 +110,7 @@ impl Field<'_> {
 /// names with which they came.
 ///
 /// A key that comes twice is given twice; the last one counts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ExtraFields<'a> {
     text: &'a str,
     /// Where the next field is read from.
@@ -117,11 +119,18 @@ pub struct ExtraFields<'a> {
 }
 
 /// What is left of an object that is read member by member.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 enum Place<'a> {
     Bracket(&'a [u8]),
     Value(&'a [u8]),
     End,
+}
+
+/// Prints the names only: values may be keys.
+impl fmt::Debug for ExtraFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.clone().map(|(name, _)| shown(&name))).finish()
+    }
 }
 
 impl<'a> ExtraFields<'a> {

@@ -279,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn data_that_can_t_be_read_and_fields_without_a_name_show_no_key() {
+        let event = parse(&with(r#","data":"rs_0123abcd","apiKey":"canary","rs_0123abcd":1"#));
+        let error = event.data().unwrap().parse::<f64>().unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap();
+        assert!(cause.to_string().starts_with("invalid type: string \"rs_…\""), "{cause}");
+        for shown in [format!("{error:?}"), format!("{:?}", event.extra())] {
+            assert!(!shown.contains("0123") && !shown.contains("canary"), "{shown}");
+        }
+        assert_eq!(format!("{:?}", event.extra()), r#"{"apiKey", "rs_…"}"#);
+    }
+
+    #[test]
     fn absent_data_and_null_are_none() {
         assert_eq!(parse(&with("")).data(), None);
         assert_eq!(parse(&with(r#","data":null"#)).data(), None);

@@ -1,9 +1,12 @@
 //! The keys of ours that a peer may say again.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::{HeaderName, HeaderValue, Request, header};
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 use url::Url;
 
 use super::unit::Unit;
@@ -20,6 +23,10 @@ use crate::query;
 #[derive(Clone, Default)]
 pub(crate) struct Keys(Vec<Box<str>>);
 
+/// Fields that say in what form content is: no secrets, and words that errors need.
+const PLAIN: [&str; 6] =
+    ["accept", "accept-encoding", "accept-language", "content-type", "user-agent", "host"];
+
 const SHORTEST_KEY: usize = 4;
 const MOST_KEYS: usize = 64;
 
@@ -35,18 +42,39 @@ impl Keys {
             let password = percent_decode_str(url.password().unwrap_or_default());
             self.add(&password.decode_utf8_lossy());
             self.add(&query::value(&url, "apiKey").unwrap_or_default());
+            self.learn_fields(&query::value(&url, "headers").unwrap_or_default());
+        }
+    }
+
+    /// Learns what may be a secret among the fields for the API behind the service, which are the
+    /// texts of a JSON object.
+    pub(crate) fn learn_fields(&mut self, object: &str) {
+        let Ok(fields) = serde_json::from_str::<BTreeMap<String, Value>>(object) else { return };
+        for (name, value) in fields {
+            let is_plain = PLAIN.iter().any(|plain| name.eq_ignore_ascii_case(plain));
+            if let Some(text) = value.as_str().filter(|_| !is_plain) {
+                self.add(text);
+                // Behind a scheme (RFC 9110 §11.4).
+                self.add(text.split_once(' ').map_or("", |(_, key)| key));
+            }
         }
     }
 
     pub(crate) fn add(&mut self, key: &str) {
-        if key.chars().count() >= SHORTEST_KEY && !self.0.iter().any(|known| **known == *key) {
-            if self.0.len() == MOST_KEYS {
-                self.0.remove(0);
-            }
-            // There is nearly always one.
-            self.0.reserve_exact(1);
-            self.0.push(key.into());
+        if key.chars().count() < SHORTEST_KEY {
+            return;
         }
+        // A key that goes out again is the last one to be forgotten.
+        if let Some(at) = self.0.iter().position(|known| **known == *key) {
+            let key = self.0.remove(at);
+            return self.0.push(key);
+        }
+        if self.0.len() == MOST_KEYS {
+            self.0.remove(0);
+        }
+        // There is nearly always one.
+        self.0.reserve_exact(1);
+        self.0.push(key.into());
     }
 
     fn spellings(&self) -> Vec<Key> {
@@ -190,6 +218,32 @@ mod tests {
         ] {
             assert_eq!(keys.redacted(given), due, "{given}");
         }
+    }
+
+    #[test]
+    fn a_key_that_goes_out_again_is_the_last_one_to_be_forgotten() {
+        let mut keys = Keys::default();
+        keys.add("in-use");
+        for n in 0..200 {
+            keys.add(&format!("another-{n}"));
+            keys.add("in-use");
+        }
+        assert_eq!(keys.redacted("in-use another-199 another-0"), "… … another-0");
+    }
+
+    #[test]
+    fn a_field_for_the_api_behind_is_a_key_unless_it_says_a_form() {
+        let mut keys = Keys::default();
+        keys.learn_fields(
+            r#"{"X-Up":"tok-5521","Authorization":"Basic abcdef","n":1,
+            "Accept":"text/plain","content-type":"text/html"}"#,
+        );
+        let text = "no tok-5521, no abcdef, but text/plain and text/html";
+        assert_eq!(keys.redacted(text), "no …, no …, but text/plain and text/html");
+        let request = Request::get("https://s.test/?headers=%7B%22X-Up%22%3A%22tok-5521%22%7D");
+        let mut keys = Keys::default();
+        keys.learn(&request.body(()).unwrap());
+        assert_eq!(keys.redacted("no tok-5521"), "no …");
     }
 
     #[test]

@@ -341,6 +341,11 @@ impl Road {
         self.keys.add(key);
     }
 
+    /// Does the same for the fields that the API behind the service is sent.
+    pub(crate) fn remember_fields(&mut self, object: &str) {
+        self.keys.learn_fields(object);
+    }
+
     /// Takes what was sent out of all that is printed of an error.
     pub(crate) fn redact(&self, error: &mut Error) {
         error.redact(&self.keys);

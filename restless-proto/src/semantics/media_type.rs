@@ -8,13 +8,15 @@ use http::{HeaderMap, header};
 /// case; parameters, a charset among them, are passed over (WHATWG HTML §9.2.3; an event stream is
 /// always UTF-8, §9.2.5).
 pub(crate) fn is_event_stream(fields: &HeaderMap) -> bool {
-    MimeType::of(fields).is_some_and(|found| found.essence == "text/event-stream")
+    let text = content_type(fields).unwrap_or_default();
+    MimeType::of(&text).is_some_and(|found| found.essence == "text/event-stream")
 }
 
 /// Whether the type of a text is ISO 8859-1, the one old charset in which proxies still write
 /// errors.
 pub(crate) fn is_latin1(fields: &HeaderMap) -> bool {
-    let charset = MimeType::of(fields).and_then(|found| found.charset).unwrap_or_default();
+    let text = content_type(fields).unwrap_or_default();
+    let charset = MimeType::of(&text).and_then(|found| found.charset).unwrap_or_default();
     let label = charset.replace(['-', '_'], "").to_ascii_lowercase();
     matches!(label.as_str(), "iso88591" | "latin1" | "l1")
 }
@@ -30,36 +32,37 @@ pub(crate) fn content_type(fields: &HeaderMap) -> Option<String> {
 
 /// A MIME type (WHATWG MIME Sniffing §3), as far as this crate needs it.
 #[derive(Debug, PartialEq, Eq)]
-struct MimeType {
+struct MimeType<'a> {
     /// Type and subtype, in lower case.
     essence: String,
     /// The parameter `charset`.
-    charset: Option<String>,
+    charset: Option<Cow<'a, str>>,
 }
 
-impl MimeType {
-    /// Returns the type of a response. Of several types, the last that is valid counts. Where that
-    /// type has no charset, the types right before it with the same essence are looked at, and the
-    /// charset of the first of them counts (WHATWG Fetch §3.6, "extract a MIME type").
-    fn of(fields: &HeaderMap) -> Option<Self> {
+impl<'a> MimeType<'a> {
+    /// Returns the type of a response, by all that its field says. Of several types, the last that
+    /// is valid counts. Where that type has no charset, the types right before it with the same
+    /// essence are looked at, and the charset of the first of them counts (WHATWG Fetch §3.6,
+    /// "extract a MIME type").
+    fn of(text: &'a str) -> Option<Self> {
         let mut found: Option<Self> = None;
+        // Where that type is the one before it again, the charset of the first of them.
         let mut first_charset = None;
-        for value in split(&content_type(fields)?, ',') {
+        for value in split(text, ',') {
             let Some(mut next) = Self::parse(value).filter(|next| next.essence != "*/*") else {
                 continue;
             };
-            if found.is_some_and(|before| before.essence == next.essence) {
-                next.charset = next.charset.or_else(|| first_charset.clone());
-            } else {
-                first_charset.clone_from(&next.charset);
+            if found.as_ref().is_none_or(|before| before.essence != next.essence) {
+                first_charset = next.charset.take();
             }
             found = Some(next);
         }
-        found
+        let found = found?;
+        Some(Self { charset: found.charset.or(first_charset), ..found })
     }
 
     /// Reads one type (WHATWG MIME Sniffing §4.4).
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &'a str) -> Option<Self> {
         let mut parts = split(text, ';');
         let (kind, subtype) = parts.next()?.split_once('/')?;
         let (kind, subtype) = (kind.trim_start_matches(BLANK), subtype.trim_end_matches(BLANK));
@@ -92,16 +95,16 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
 }
 
 /// Returns a parameter's value, `None` for an empty one. The value ends at its closing quote.
-fn unquote(value: &str) -> Option<String> {
+fn unquote(value: &str) -> Option<Cow<'_, str>> {
     let Some(quoted) = value.strip_prefix('"') else {
         let text = value.trim_end_matches(BLANK);
-        return (!text.is_empty()).then(|| text.to_owned());
+        return (!text.is_empty()).then_some(Cow::Borrowed(text));
     };
     let mut text = String::new();
     let mut chars = quoted.chars();
     loop {
         match chars.next() {
-            None | Some('"') => return Some(text),
+            None | Some('"') => return Some(Cow::Owned(text)),
             Some('\\') => text.push(chars.next().unwrap_or('\\')),
             Some(char) => text.push(char),
         }
@@ -183,7 +186,8 @@ mod tests {
             (&["text/plain;charset=;charset=gbk"], Some("gbk")),
             (&["text/plain; Charset=\"a\\\"b\" "], Some("a\"b")),
         ] {
-            let found = MimeType::of(&fields(lines)).and_then(|found| found.charset);
+            let text = content_type(&fields(lines)).unwrap();
+            let found = MimeType::of(&text).and_then(|found| found.charset);
             assert_eq!(found.as_deref(), due, "{lines:?}");
         }
     }

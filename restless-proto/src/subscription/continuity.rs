@@ -203,7 +203,7 @@ impl Tracker {
                 if self.starts_anew() {
                     self.forget();
                 }
-                let to = rejected.id.clone();
+                let to = || rejected.id.clone();
                 let continuity = match (self.take_gap(to), &self.told) {
                     (Some(gap), _) => gap,
                     // The item's time is not to be trusted, where it has one.
@@ -259,7 +259,7 @@ impl Tracker {
             return Continuity::Repeated;
         }
         let went_back = id.and_then(number).zip(self.highest).is_some_and(|(id, last)| id < last);
-        if let Some(gap) = self.take_gap(to()) {
+        if let Some(gap) = self.take_gap(to) {
             if starts_anew || went_back {
                 self.forget();
             }
@@ -289,9 +289,9 @@ impl Tracker {
         self.gap.as_ref().is_some_and(|(why, _)| !rejection(*why))
     }
 
-    fn take_gap(&mut self, to: Option<String>) -> Option<Continuity> {
+    fn take_gap(&mut self, to: impl FnOnce() -> Option<String>) -> Option<Continuity> {
         let (why, from) = self.gap.take()?;
-        Some(Continuity::Gap { from, to, why })
+        Some(Continuity::Gap { from, to: to(), why })
     }
 
     /// Forgets what came before, which is no measure of what comes. After a gap the same ids may be

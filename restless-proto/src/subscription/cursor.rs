@@ -39,7 +39,7 @@ enum Cursor {
 }
 
 /// The longest cursor, from the caller or from a stream; the service's cursors are 13 digits.
-const MOST_CURSOR_BYTES: usize = 4096;
+pub(super) const MOST_CURSOR_BYTES: usize = 4096;
 
 impl Position {
     /// Starts at the caller's options, which go before what the URL says.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use http::HeaderMap;
 
+use super::cursor::MOST_CURSOR_BYTES;
 use super::event::{Item, RejectReason, Rejected};
 use crate::error::{ContentError, Error};
 use crate::event::{self, SseId, StreamEvent};
@@ -103,6 +104,14 @@ impl Feed {
                 }
                 ws::Output::Closed(_) => return None,
             }
+        }
+    }
+
+    /// The user got something of what was fed. A cursor that only moves, or an event that is
+    /// dropped because it is repeated, is nothing to the user.
+    pub(super) fn was_of_use(&mut self) {
+        if let Self::EventStream(stream) = self {
+            stream.in_vain = 0;
         }
     }
 
@@ -265,10 +274,6 @@ impl EventStream {
     fn next(&mut self, signer: Option<&Signer>) -> Fed {
         loop {
             if let Some(fed) = next_block(&mut self.events, signer) {
-                // A cursor that only moves is nothing to the user.
-                if matches!(fed, Fed::Item(_)) {
-                    self.in_vain = 0;
-                }
                 return fed;
             }
             let Some(coding) = &mut self.coding else { return Fed::Starved(None) };
@@ -335,7 +340,12 @@ fn from_sse(sse: &sse::Event<'_>, signer: Option<&Signer>) -> Option<Fed> {
     if sse.data().is_empty() {
         return None;
     }
-    let leftover = || SseId::Leftover(sse.last_event_id());
+    // An id comes once and may be left over to millions of events, each of which holds it: one that
+    // is too long for a cursor counts as absent.
+    let leftover = || match sse.last_event_id() {
+        id if id.len() <= MOST_CURSOR_BYTES => SseId::Leftover(id),
+        _ => SseId::None,
+    };
     let id = sse.id().map_or_else(leftover, SseId::Own);
     let ours = matches!(sse.event_type(), "message" | "update" | "error");
     let name = if ours { Name::Ours } else { Name::Other };

@@ -113,7 +113,10 @@ impl SubscriptionMachine {
         let stood = match &self.state {
             Phase::Closing { .. } | Phase::Over(_) => return,
             Phase::Travelling | Phase::Waiting(_) => None,
-            Phase::Streaming(standing) => Some(standing.since()),
+            Phase::Streaming(standing) => {
+                self.reconnection.server_retry(standing.reconnection_time());
+                Some(standing.since())
+            }
         };
         if !self.progress.ask_for_snapshot(stood.is_some()) {
             return;
@@ -328,6 +331,9 @@ impl SubscriptionMachine {
 
     /// An item comes out: the cursor moves, and an accepted event proves that the stream lives.
     fn hand_out(&mut self, mut item: Item) -> Output<Event> {
+        if let Phase::Streaming(standing) = &mut self.state {
+            standing.was_of_use();
+        }
         match &mut item {
             Item::Event(event) => {
                 self.progress.move_behind(event);

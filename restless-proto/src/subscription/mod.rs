@@ -34,7 +34,7 @@
 //! | close codes 4400 to 4499 but 4408 and 4429 | no | by custom an HTTP status plus 4000 |
 //! | any other close code, 1000, 1001 and none among them | yes | a stream has no natural end, and the rest may pass |
 //! | status 429 and 5xx | yes | it may pass, and never before `Retry-After` |
-//! | status 401 | no | but once with other credentials, where they come on demand |
+//! | status 401 | no | but once, and at once, with other credentials, where they come on demand |
 //! | status 204 to an event stream, which is no error | no | the server's way to stop a client (WHATWG HTML §9.2.3) |
 //! | any other status but a redirect and 200, over WebSocket 101 | no | it would come back the same |
 //! | silence on a connection that stands, before the head of an event stream | yes, and it does not count | something in between may hold the head back until there is an event |

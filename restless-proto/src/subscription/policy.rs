@@ -132,7 +132,7 @@ static TABLE: &[Row] = &[
         "status 401",
         &[Case::Status(401..=401)],
         Stop,
-        "but once with other credentials, where they come on demand",
+        "but once, and at once, with other credentials, where they come on demand",
     ),
     row(
         "status 204 to an event stream, which is no error",

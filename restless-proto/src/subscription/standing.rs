@@ -61,6 +61,11 @@ impl Standing {
         &mut self.feed
     }
 
+    /// An item was handed out.
+    pub(super) fn was_of_use(&mut self) {
+        self.feed.was_of_use();
+    }
+
     pub(super) fn elapsed(&mut self, now: Instant) {
         self.feed.elapsed(now);
     }

@@ -14,6 +14,13 @@ use restless_proto::{
 use super::outcome::Outcome;
 use super::server::KEY;
 
+/// The answer to a call that creates a stream.
+const STREAM: &str = r#"{"id":"s","name":"n","status":"ACTIVE","method":"GET","url":"u",
+    "payloadMode":"FULL_DATA","hmacSignatureEnabled":false,"pollingInterval":60}"#;
+
+/// When each call is over, whatever happens.
+const DEADLINE: Duration = Duration::from_secs(40);
+
 /// What befalls one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -47,6 +54,12 @@ struct Tries {
     keys: u32,
     left_origin: bool,
     follows: bool,
+    /// Whether an exchange is open.
+    is_open: bool,
+    /// What befell each request, for whoever looks into a failure.
+    fates: Vec<Fate>,
+    /// Whether all of the last answer came.
+    whole: bool,
 }
 
 /// Plays a call of this seed.
@@ -54,7 +67,7 @@ pub(crate) fn play(seed: u64, outcome: &mut Outcome) -> Result<(), String> {
     let mut dice = Entropy::from_seed(seed ^ 0xCA11);
     let is_post = dice.up_to(1) == 0;
     let most = dice.up_to(3) as u32;
-    let options = CallOptions::default().max_retries(most).timeout(Duration::from_secs(40));
+    let options = CallOptions::default().max_retries(most).timeout(DEADLINE);
     let on_demand = dice.up_to(1) == 0;
     let service =
         if on_demand { Service::default().with_credentials_on_demand() } else { Service::new(KEY) };
@@ -85,7 +98,22 @@ fn drive<T>(
         keys: 0,
         left_origin: false,
         follows: false,
+        is_open: false,
+        fates: Vec::new(),
+        whole: false,
     };
+    let told = play_out(call, service, options, &mut tries, dice, outcome);
+    told.map_err(|why| format!("{why}; its requests met {:?}", tries.fates))
+}
+
+fn play_out<T>(
+    call: Call<T>,
+    service: &Service,
+    options: CallOptions,
+    tries: &mut Tries,
+    dice: &mut Entropy,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
     let entropy = Entropy::from_seed(dice.up_to(u64::MAX - 1));
     let mut now = Instant::ORIGIN;
     let mut machine = call.start(service, options, entropy, now).map_err(|it| it.to_string())?;
@@ -94,12 +122,18 @@ fn drive<T>(
     for _ in 0..2_000 {
         match machine.poll() {
             Output::Open { exchange: id, request } => {
+                if now.since_origin() >= DEADLINE {
+                    return Err(format!("it is made at {now:?}"));
+                }
                 let fate = fate(dice);
                 tries.opens(&request, fate)?;
                 exchange = Some(id);
-                coming = arriving(id, fate, dice);
+                coming = arriving(id, fate, &tries.method, dice);
             }
-            Output::Hangup => coming.clear(),
+            Output::Hangup => {
+                tries.is_open = false;
+                coming.clear();
+            }
             Output::Authorize { .. } => {
                 tries.keys += 1;
                 let key = match dice.up_to(4) {
@@ -110,7 +144,7 @@ fn drive<T>(
             }
             Output::Event(answer) => {
                 answers += 1;
-                let what = tries.answered(answer.as_ref().err())?;
+                let what = tries.answered(answer.as_ref().err(), now)?;
                 *outcome.seen.entry(what).or_default() += 1;
             }
             Output::Send(_) => return Err("it sends more than its request".to_owned()),
@@ -130,6 +164,13 @@ fn drive<T>(
                 } else {
                     let (after, input) = coming.remove(0);
                     now = (now + after).min(deadline.max(now));
+                    if let Input::Ended { why, .. } = &input {
+                        tries.is_open = false;
+                        let answered = tries.fates.last() == Some(&Fate::Answer(None));
+                        tries.whole = answered
+                            && matches!(why, End::Complete)
+                            && now.since_origin() < DEADLINE;
+                    }
                     machine.handle(input, now);
                 }
             }
@@ -143,10 +184,16 @@ fn drive<T>(
 
 impl Tries {
     fn opens(&mut self, request: &http::Request<Bytes>, fate: Fate) -> Result<(), String> {
-        if !std::mem::take(&mut self.follows) {
+        let follows = std::mem::take(&mut self.follows);
+        if !follows {
             self.begun += 1;
             self.left_origin = false;
         }
+        // A redirect's exchange takes the place of the one before it.
+        if std::mem::replace(&mut self.is_open, true) && !follows {
+            return Err("opens an exchange beside another".to_owned());
+        }
+        self.fates.push(fate);
         let is_ours = request.uri().host() == Some("api.test") && !self.left_origin;
         let shown = request.headers().values().any(|value| value.as_bytes() == KEY.as_bytes());
         if shown && !is_ours {
@@ -174,7 +221,13 @@ impl Tries {
         Ok(())
     }
 
-    fn answered(&self, error: Option<&Error>) -> Result<&'static str, String> {
+    fn answered(&self, error: Option<&Error>, now: Instant) -> Result<&'static str, String> {
+        if now.since_origin() > DEADLINE + Duration::from_millis(20) {
+            return Err(format!("it is answered at {now:?}"));
+        }
+        if error.is_none() != self.whole {
+            return Err(format!("it comes to {error:?}, and a whole answer: {}", self.whole));
+        }
         let Some(error) = error else { return Ok("call answered") };
         let printed = format!("{error:?} {error}");
         if printed.contains(KEY) {
@@ -215,13 +268,21 @@ fn wait(dice: &mut Entropy) -> Duration {
 }
 
 /// What comes of a request, each some time after what comes before it.
-fn arriving(exchange: ExchangeId, fate: Fate, dice: &mut Entropy) -> Vec<(Duration, Input)> {
+fn arriving(
+    exchange: ExchangeId,
+    fate: Fate,
+    method: &Method,
+    dice: &mut Entropy,
+) -> Vec<(Duration, Input)> {
     let mut coming = Vec::new();
     let head = |response: http::response::Builder| {
         let head = response.body(()).unwrap().into_parts().0;
         Input::Response { exchange, head: Box::new(head) }
     };
-    let content = r#"{"streams":[],"paginationInfo":{"hasNextPage":false}}"#;
+    let content = match *method {
+        Method::POST => STREAM,
+        _ => r#"{"streams":[],"paginationInfo":{"hasNextPage":false}}"#,
+    };
     let (response, text) = match fate {
         Fate::Silence => return coming,
         Fate::Nothing => {

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use http::Request;
-use restless_proto::TransportErrorKind;
 use restless_proto::machine::End;
 use restless_proto::subscription::{Ended, Event, GapReason, Item, LossReason};
+use restless_proto::{Error, TransportErrorKind};
 
 use super::log::{Entry, Ms, unix_ms};
 use super::order::Order;
@@ -152,7 +152,7 @@ impl Checks {
     ) -> Result<(), String> {
         let redirected = before.is_some_and(|it| {
             it.head_came && matches!(it.plan.fate, Fate::Redirect { .. }) && it.end_came.is_none()
-        }) || (self.on_the_way && self.redirects > 0);
+        });
         if before.is_some_and(|it| it.is_open) && !redirected {
             return Err("opens an exchange beside another".to_owned());
         }
@@ -470,6 +470,9 @@ fn asked_to_wait(exchange: &Exchange, reason: LossReason) -> Ms {
     let closed = closed_by(exchange);
     match (closed, exchange.plan.fate, reason) {
         (Some(1012 | 1013), ..) => 5000,
+        (_, Fate::Fails(_, Some(seconds)), LossReason::Error(Error::Transport(_))) => {
+            seconds * 1000
+        }
         (_, Fate::Status(_, Some(seconds)), LossReason::Error(_)) if exchange.head_came => {
             seconds * 1000
         }

@@ -19,7 +19,8 @@
 //! - a key goes to its own origin, and nowhere else, errors included;
 //! - memory stays within a bound, and all of it comes back.
 //!
-//! A seed that fails is shrunk, and printed with its script and with what happened.
+//! A seed that fails is shrunk, and printed with its script and with what happened. Of a call,
+//! which is a few requests, what befell each of them is printed.
 //!
 //! ```console
 //! $ RESTLESS_SEED=17 cargo test -p restless-proto --test chaos -- --nocapture
@@ -139,6 +140,12 @@ fn play(script: &Script, weakness: Weakness) -> Result<Outcome, String> {
 
 /// What is printed of a seed that fails.
 fn told(seed: u64, why: &str) -> String {
+    let again = format!(
+        "replay: RESTLESS_SEED={seed} cargo test -p restless-proto --test chaos -- --nocapture"
+    );
+    if traced(&Script::of_seed(seed)).1.is_ok() {
+        return format!("seed {seed}: {why}\n\n{again}");
+    }
     // What panics while it is shrunk has been seen.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -149,7 +156,7 @@ fn told(seed: u64, why: &str) -> String {
     let last = outcome.err().unwrap_or_else(|| why.to_owned());
     format!(
         "seed {seed}: {why}\n\nthe script, shrunk:\n{small}\nwhat happened:\n{trace}\n{last}\n\n\
-         replay: RESTLESS_SEED={seed} cargo test -p restless-proto --test chaos -- --nocapture"
+         {again}"
     )
 }
 

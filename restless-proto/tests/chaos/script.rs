@@ -136,7 +136,8 @@ pub(crate) enum Fate {
     /// The answer is the one that is wanted.
     Good,
     /// The connection can't be made, or breaks before the head.
-    Fails(TransportErrorKind),
+    /// Fails, where a box on the way may ask to wait, in seconds.
+    Fails(TransportErrorKind, Option<u64>),
     /// The time for connecting runs out.
     ConnectTimeout,
     /// Nothing ever comes: the other half of the connection is gone.
@@ -377,14 +378,21 @@ impl Dice {
         }
         let wait = self.pick(&[None, None, Some(0), Some(3), Some(120)]);
         match self.up_to(11) {
-            0 => Fate::Fails(self.pick(&[Failure::Connect, Failure::Resolve, Failure::Tls])),
-            1 => Fate::Fails(self.pick(&[Failure::Broken, Failure::Protocol])),
-            2 if self.one_in(3) => Fate::Fails(self.pick(&[
-                Failure::Certificate,
-                Failure::Unsupported,
-                Failure::Proxy,
-                Failure::Request,
-            ])),
+            0 => match self.pick(&[Failure::Connect, Failure::Resolve, Failure::Tls]) {
+                // As of a proxy that can't reach the host.
+                Failure::Connect => Fate::Fails(Failure::Connect, wait),
+                kind => Fate::Fails(kind, None),
+            },
+            1 => Fate::Fails(self.pick(&[Failure::Broken, Failure::Protocol]), None),
+            2 if self.one_in(3) => Fate::Fails(
+                self.pick(&[
+                    Failure::Certificate,
+                    Failure::Unsupported,
+                    Failure::Proxy,
+                    Failure::Request,
+                ]),
+                None,
+            ),
             3 => Fate::ConnectTimeout,
             4 => Fate::Silence,
             5 => Fate::Nothing,

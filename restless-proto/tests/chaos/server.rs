@@ -1,6 +1,7 @@
 //! The other end: what comes of a request, with the times at which it comes.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,7 @@ use http::response::Parts;
 use http::{Request, Response};
 use restless_proto::machine::{End, ExchangeId};
 use restless_proto::ws::CloseCode;
-use restless_proto::{TimeoutError, Timer, TransportErrorKind};
+use restless_proto::{TimeoutError, Timer, TransportError, TransportErrorKind};
 use sha1::{Digest, Sha1};
 
 use super::coded;
@@ -137,14 +138,13 @@ pub(crate) fn answer(
     let plan = exchange.plan.clone();
     let (fate, head_at) = (plan.fate, now + 1 + plan.delay);
     let coming = &mut exchange.coming;
-    let fails = |kind: TransportErrorKind| Coming::End(End::Failed(kind.into()));
     let stands = !matches!(
         fate,
         Fate::ConnectTimeout
-            | Fate::Fails(TransportErrorKind::Connect)
-            | Fate::Fails(TransportErrorKind::Resolve)
-            | Fate::Fails(TransportErrorKind::Certificate)
-            | Fate::Fails(TransportErrorKind::Tls)
+            | Fate::Fails(TransportErrorKind::Connect, _)
+            | Fate::Fails(TransportErrorKind::Resolve, _)
+            | Fate::Fails(TransportErrorKind::Certificate, _)
+            | Fate::Fails(TransportErrorKind::Tls, _)
     );
     if stands && plan.tells {
         coming.push_back((now + 1, Coming::Connected));
@@ -161,12 +161,13 @@ pub(crate) fn answer(
             cut(setting, &mut exchange, pieces, head_at);
             return Ok(exchange);
         }
-        Fate::Fails(kind) => {
-            coming.push_back((head_at, fails(kind)));
+        Fate::Fails(kind, wait) => {
+            let error = TransportError::from(kind).with_retry_after(wait.map(Duration::from_secs));
+            coming.push_back((head_at, Coming::End(End::Failed(error))));
             return Ok(exchange);
         }
         Fate::ConnectTimeout => {
-            let late = TimeoutError::new(Timer::Connect, std::time::Duration::from_secs(10));
+            let late = TimeoutError::new(Timer::Connect, Duration::from_secs(10));
             coming.push_back((now + 10_000, Coming::End(End::TimedOut(late))));
             return Ok(exchange);
         }
@@ -261,7 +262,7 @@ fn good(
     now: Ms,
     salt: &str,
 ) -> Box<Parts> {
-    let date = std::time::UNIX_EPOCH + std::time::Duration::from_millis(unix_ms(now));
+    let date = std::time::UNIX_EPOCH + Duration::from_millis(unix_ms(now));
     let head = match plan.dated {
         true => Response::builder().header("date", httpdate::fmt_http_date(date)),
         false => Response::builder(),

@@ -178,8 +178,12 @@ struct Stream {
 impl Stream {
     /// A subscription whose first request is answered so.
     fn answered(url: &str, status: u16, fields: &[(&str, &str)]) -> Self {
+        Self::of(Subscription::url(url), status, fields)
+    }
+
+    fn of(subscription: Subscription, status: u16, fields: &[(&str, &str)]) -> Self {
         let limits = Limits::default().line_bytes(1 << 17).event_bytes(1 << 17);
-        let subscription = Subscription::url(url).limits(limits);
+        let subscription = subscription.limits(limits);
         let service = Service::default();
         let mut machine =
             subscription.start(&service, Entropy::from_seed(1), Instant::ORIGIN).unwrap();
@@ -215,7 +219,7 @@ impl Stream {
         loop {
             said.push(match self.machine.poll() {
                 Output::Wait(_) | Output::Done => return said,
-                Output::Hangup | Output::Event(Event::Opened(_)) => continue,
+                Output::Hangup | Output::Event(Event::Opened(_) | Event::Continuity(_)) => continue,
                 Output::Event(Event::Item(Item::Event(event))) => {
                     format!("event {}", event.event_id().unwrap())
                 }
@@ -351,6 +355,17 @@ fn is_no_way_to_keep_us_busy(line: &str) {
     let most = coded.len() * (IN_VAIN / 100 * 101) / lines.len();
     let taken = coded.len() - pieces.map(<[u8]>::len).sum::<usize>();
     assert!(taken <= most, "{taken} of {} bytes, {most} due", coded.len());
+}
+
+#[test]
+fn an_event_that_is_repeated_without_end_and_dropped_is_no_way_to_keep_us_busy() {
+    let fields = [("content-type", "text/event-stream"), ("content-encoding", "gzip")];
+    let mut stream = Stream::of(Subscription::url("http://s/").dedupe(8), 200, &fields);
+    let said = stream.take(&gzip(block(1).repeat(IN_VAIN / 8 * 9 / block(1).len())));
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(said[0], "event 1");
+    let due = "ended: what is decoded in a minute without an event is over its limit";
+    assert!(said[1].starts_with(due), "{said:?}");
 }
 
 #[test]

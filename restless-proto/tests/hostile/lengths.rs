@@ -202,6 +202,20 @@ fn a_bomb_in_a_message_is_rejected_and_the_next_message_comes() {
 }
 
 #[test]
+fn a_long_id_that_is_left_over_is_not_copied_for_each_event() {
+    let _alone = memory::alone();
+    let mut peer = follow(stream()).opens();
+    peer.say(format!("id: {}\n\n", "7".repeat(LIMIT - 8)).as_bytes(), usize::MAX);
+    let events = format!("data: {}\n\n", event("1")).repeat(1000);
+    let before = memory::asked_for();
+    peer.say(events.as_bytes(), 4096);
+    assert_eq!(peer.count, 1001);
+    let asked = memory::asked_for() - before;
+    // A copy for each event would be 8 MB.
+    assert!(asked < 4 * events.len(), "{asked} bytes were asked for");
+}
+
+#[test]
 fn final_blocks_that_hold_nothing_end_the_connection_before_they_make_work() {
     let _alone = memory::alone();
     // An empty final block (RFC 1951 §3.2.6), in a message whose window is full.

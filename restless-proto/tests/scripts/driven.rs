@@ -1,4 +1,5 @@
-//! What a script talks to: a subscription, a call, or a WebSocket of any kind, as its first line says.
+//! What a script talks to, as its first line says: a subscription, a call, or a WebSocket of any
+//! kind.
 
 use restless_proto::machine::{Input, Machine, Output};
 use restless_proto::signature::Signer;

@@ -1,5 +1,5 @@
-//! Scripted time: every `.txt` here is a conversation with the machine of a subscription, of a call,
-//! or of a WebSocket that is not the service's, replayed without a clock. The files' form:
+//! Scripted time: every `.txt` here is a conversation with the machine of a subscription, a call
+//! or a WebSocket that is not the service's, replayed without a clock. The files' form:
 //!
 //! ```text
 //! # the rule, in words
@@ -17,7 +17,7 @@
 //! the exchange before. `INPUT && INPUT` are handed in one behind the other before the machine is
 //! asked. Outputs are what the machine says until it waits. Some are compared only where the script
 //! names them: `wait SPAN`; `content NAME …`, the fields of what a request brings; and `is WORD`,
-//! where a subscription says it stands. A retry is given as `FROM..TO` after now, and a wait may be.
+//! where a subscription says it stands. A retry is given as `FROM..TO` after now; a wait may be.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 

@@ -19,7 +19,9 @@ impl Default for DocumentLimits {
 
 impl DocumentLimits {
     /// Sets the longest text of the document, in bytes without blanks. Default: 16 MiB. In memory
-    /// the document takes some times as much.
+    /// a document of long texts takes about as much, one of short numbers up to 30 times as much;
+    /// while an update is applied, the old and the new one, and what a patch takes away, are there
+    /// together.
     #[must_use]
     pub fn bytes(mut self, maximum: usize) -> Self {
         self.bytes = maximum;
@@ -51,6 +53,13 @@ impl DocumentLimits {
 
     pub(super) fn check_operations(&self, seen: usize) -> Result<(), LimitError> {
         check("the operations of a patch", self.operations, seen)
+    }
+
+    /// Checks what a patch has taken away, which is kept to be put back: two documents at the most,
+    /// and 1 MiB.
+    pub(super) fn check_kept(&self, seen: usize) -> Result<(), LimitError> {
+        let most = self.bytes.saturating_mul(2).saturating_add(1 << 20);
+        check("what a patch takes away", most, seen)
     }
 
     /// Returns what one patch may read, copy and move, in bytes and elements: eight documents, and

@@ -303,7 +303,7 @@ impl Document {
         let mut reader = serde_json::Deserializer::from_str(&text);
         // The depth of the value is bounded, and the stack bears more.
         reader.disable_recursion_limit();
-        Some(T::deserialize(&mut reader).map_err(|error| event::Error::Data(error.into())))
+        Some(T::deserialize(&mut reader).map_err(|error| event::Error::data(&error)))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::json::string::unescape;
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     /// `null`, `true`, `false`.
-    Literal(Box<str>),
+    Literal(&'static str),
     /// The number as it is spelt.
     Number(Box<str>),
     /// The text as it is spelt, without its quotes.
@@ -42,7 +42,8 @@ impl Node {
 
     pub(super) fn write(&self, out: &mut String) {
         match self {
-            Self::Literal(text) | Self::Number(text) => out.push_str(text),
+            Self::Literal(text) => out.push_str(text),
+            Self::Number(text) => out.push_str(text),
             Self::String(raw) => {
                 out.push('"');
                 out.push_str(raw);
@@ -79,7 +80,8 @@ impl Node {
             levels: inner.levels + 1,
         };
         match self {
-            Self::Literal(text) | Self::Number(text) => Extent { bytes: text.len(), levels: 0 },
+            Self::Literal(text) => Extent { bytes: text.len(), levels: 0 },
+            Self::Number(text) => Extent { bytes: text.len(), levels: 0 },
             Self::String(raw) => Extent { bytes: raw.len() + 2, levels: 0 },
             Self::Array(elements) => {
                 let inner =
@@ -265,8 +267,10 @@ impl Reader<'_> {
             }
             b'"' => self.string().map(|raw| Node::String(raw.into())),
             b'-' | b'0'..=b'9' => Some(Node::Number(self.word().into())),
-            b't' | b'f' | b'n' => Some(Node::Literal(self.word().into())),
-            _ => None,
+            _ => {
+                let word = self.word();
+                ["null", "true", "false"].into_iter().find(|it| *it == word).map(Node::Literal)
+            }
         }
     }
 

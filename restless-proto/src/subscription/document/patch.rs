@@ -89,7 +89,8 @@ pub(super) fn apply(
     };
     limits.check_operations(operations.len())?;
     let budget = limits.budget();
-    let mut patching = Patching { root, bytes: extent.bytes, limits, budget, undo: Vec::new() };
+    let mut patching =
+        Patching { root, bytes: extent.bytes, limits, budget, undo: Vec::new(), kept: 0 };
     let mut changed = Places::default();
     for (operation, step) in operations.iter().enumerate() {
         if let Err(fault) = patching.step(step, &mut changed) {
@@ -112,6 +113,8 @@ struct Patching<'a> {
     limits: &'a DocumentLimits,
     budget: Budget,
     undo: Vec<Undo>,
+    /// The bytes of the values in `undo`.
+    kept: usize,
 }
 
 impl Patching<'_> {
@@ -164,7 +167,8 @@ impl Patching<'_> {
             }
             "test" => {
                 let (value, place) = (value()?, find(self.root, &path).ok_or(Fault::NoSuchPlace)?);
-                self.budget.spend(value.extent().bytes)?;
+                // Either may be the longer one: 1 and 1.000 are one number.
+                self.budget.spend(value.extent().bytes.max(place.extent().bytes))?;
                 if !place.is_equal(value) {
                     return Err(Fault::TestFailed);
                 }
@@ -243,7 +247,7 @@ impl Patching<'_> {
                 let gone = node.extent().bytes;
                 self.bytes = self.bytes.saturating_sub(gone);
                 self.undo.push(Undo::Set(path, node));
-                self.budget.spend(gone)?;
+                self.keep(gone)?;
             }
             None => self.undo.push(Undo::Take(path)),
         }
@@ -276,8 +280,15 @@ impl Patching<'_> {
             Some(_) => (Undo::Insert(path, node), Touched::Around),
         };
         self.undo.push(undo);
-        self.budget.spend(bytes)?;
+        self.keep(bytes)?;
         Ok(touched)
+    }
+
+    /// Accounts for a value that is kept until the patch is done.
+    fn keep(&mut self, bytes: usize) -> Result<(), LimitError> {
+        self.budget.spend(bytes)?;
+        self.kept = self.kept.saturating_add(bytes);
+        self.limits.check_kept(self.kept)
     }
 
     fn roll_back(&mut self) {

@@ -280,6 +280,32 @@ fn depth_operations_and_work_have_limits() {
     assert_eq!(document.text().as_deref(), Some(&*text));
 }
 
+/// What a patch comes to in a document of 1 MiB at the most.
+fn limit_of(document: &str, patch: &str) -> &'static str {
+    let mut held = holding(document).limits(DocumentLimits::default().bytes(1 << 20));
+    held.take(&update(patch, None));
+    assert!(held.text().as_deref() == Some(document), "it is another document");
+    match held.stale() {
+        Some(Stale::Patch(PatchError::Limit(error))) => error.limit(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_test_of_a_long_number_is_work_however_short_the_value_is() {
+    let document = format!("[1.{}]", "0".repeat(900_000));
+    let patch = vec![r#"{"op":"test","path":"/0","value":1}"#; 100].join(",");
+    assert_eq!(limit_of(&document, &format!("[{patch}]")), "the work of a patch");
+}
+
+#[test]
+fn what_a_patch_takes_away_is_kept_to_put_it_back_and_has_a_limit() {
+    let document = format!(r#"{{"a":0,"s":[{}0]}}"#, "0,".repeat(220_000));
+    let copies = r#"{"op":"copy","from":"/s","path":"/a"},{"op":"replace","path":"/a","value":0}"#;
+    let patch = vec![copies; 16].join(",");
+    assert_eq!(limit_of(&document, &format!("[{patch}]")), "what a patch takes away");
+}
+
 #[test]
 fn a_value_is_read_at_a_pointer_and_as_a_type() {
     let document = holding(r#"{"a":[{"b":9007199254740993}]}"#);
