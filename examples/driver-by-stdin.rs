@@ -47,12 +47,14 @@ struct Follow {
 #[derive(Deserialize)]
 struct Get {
     id: String,
+    timeout_seconds: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct Create {
     name: String,
     url: String,
+    timeout_seconds: Option<f64>,
 }
 
 fn main() -> Result<(), Box<dyn StdError>> {
@@ -65,11 +67,19 @@ fn main() -> Result<(), Box<dyn StdError>> {
         exit(0);
     });
     let service = &told.service;
-    let client = Client::builder()
+    let timeout = match &told {
+        Told { get: Some(get), .. } => get.timeout_seconds,
+        Told { create: Some(create), .. } => create.timeout_seconds,
+        _ => None,
+    };
+    let mut client = Client::builder()
         .api_key(service.api_key.as_str())
         .base_url(service.api_base_url.as_str())
-        .stream_base_url(service.stream_base_url.as_str())
-        .build()?;
+        .stream_base_url(service.stream_base_url.as_str());
+    if let Some(seconds) = timeout {
+        client = client.timeout(Duration::try_from_secs_f64(seconds)?);
+    }
+    let client = client.build()?;
     match told {
         Told { follow: Some(follow), .. } => run(&client, &follow)?,
         Told { get: Some(get), .. } => answer(client.send(streams::get(get.id))),

@@ -31,7 +31,11 @@ trait Own: Send + Sync + Sized + 'static {
     /// A running subscription, and what it runs on.
     type Events;
 
-    fn send(endpoint: &Endpoint, call: ApiCall<model::Stream>) -> Result<model::Stream, Error>;
+    fn send(
+        endpoint: &Endpoint,
+        timeout: Option<Duration>,
+        call: ApiCall<model::Stream>,
+    ) -> Result<model::Stream, Error>;
     fn subscribe(follow: &Follow) -> Result<Self::Events, Error>;
     fn next(events: &mut Self::Events) -> Option<Told>;
     fn close(events: &mut Self::Events);
@@ -52,14 +56,14 @@ impl<O: Own> Driver for OwnDriver<O> {
     }
 
     fn call(&self, call: &Call) -> Result<Answer, Failure> {
-        let (endpoint, call) = match call {
-            Call::Create { endpoint, name, url } => {
-                (endpoint, streams::create(name.as_str(), url.as_str()).into())
+        let (endpoint, timeout, call) = match call {
+            Call::Create { endpoint, name, url, timeout } => {
+                (endpoint, timeout, streams::create(name.as_str(), url.as_str()).into())
             }
-            Call::Get { endpoint, id } => (endpoint, streams::get(id)),
+            Call::Get { endpoint, id, timeout } => (endpoint, timeout, streams::get(id)),
             _ => return Err(Failure::new("a call that is not known here")),
         };
-        Ok(Answer::new(O::send(endpoint, call)?.id))
+        Ok(Answer::new(O::send(endpoint, *timeout, call)?.id))
     }
 
     fn follow(&self, follow: &Follow) -> Box<dyn Following> {
@@ -123,21 +127,30 @@ impl Executor for OnAsyncStd {
     }
 }
 
-fn client<R: Runtime + Default>(endpoint: &Endpoint) -> Result<restless_hyper::Client<R>, Error> {
+fn builder<R: Runtime + Default>(endpoint: &Endpoint) -> ClientBuilder<R> {
     let builder = ClientBuilder::<R>::new(R::default()).api_key(endpoint.api_key.as_str());
     let builder = builder.base_url(endpoint.api_base_url.as_str());
-    Ok(builder.stream_base_url(endpoint.stream_base_url.as_str()).build()?)
+    builder.stream_base_url(endpoint.stream_base_url.as_str())
 }
 
 impl<R: Runtime + Default, E: Executor> Own for Async<R, E> {
     type Events = (E, Events<R>);
 
-    fn send(endpoint: &Endpoint, call: ApiCall<model::Stream>) -> Result<model::Stream, Error> {
-        E::default().block_on(async { client::<R>(endpoint)?.send(call).await })
+    fn send(
+        endpoint: &Endpoint,
+        timeout: Option<Duration>,
+        call: ApiCall<model::Stream>,
+    ) -> Result<model::Stream, Error> {
+        let builder = builder::<R>(endpoint);
+        let client = match timeout {
+            Some(timeout) => builder.timeout(timeout),
+            None => builder,
+        };
+        E::default().block_on(async { client.build()?.send(call).await })
     }
 
     fn subscribe(follow: &Follow) -> Result<Self::Events, Error> {
-        let client = client::<R>(&follow.endpoint)?;
+        let client = builder::<R>(&follow.endpoint).build()?;
         Ok((E::default(), client.subscribe(follow.subscription())?))
     }
 
@@ -160,12 +173,21 @@ struct Blocking;
 impl Own for Blocking {
     type Events = restless_blocking::Events;
 
-    fn send(endpoint: &Endpoint, call: ApiCall<model::Stream>) -> Result<model::Stream, Error> {
-        blocking_client(endpoint)?.send(call)
+    fn send(
+        endpoint: &Endpoint,
+        timeout: Option<Duration>,
+        call: ApiCall<model::Stream>,
+    ) -> Result<model::Stream, Error> {
+        let builder = blocking_builder(endpoint);
+        let client = match timeout {
+            Some(timeout) => builder.timeout(timeout),
+            None => builder,
+        };
+        client.build()?.send(call)
     }
 
     fn subscribe(follow: &Follow) -> Result<Self::Events, Error> {
-        Ok(blocking_client(&follow.endpoint)?.subscribe(follow.subscription())?)
+        Ok(blocking_builder(&follow.endpoint).build()?.subscribe(follow.subscription())?)
     }
 
     fn next(events: &mut Self::Events) -> Option<Told> {
@@ -182,10 +204,10 @@ impl Own for Blocking {
     }
 }
 
-fn blocking_client(endpoint: &Endpoint) -> Result<restless_blocking::Client, Error> {
+fn blocking_builder(endpoint: &Endpoint) -> restless_blocking::ClientBuilder {
     let builder = restless_blocking::Client::builder().api_key(endpoint.api_key.as_str());
     let builder = builder.base_url(endpoint.api_base_url.as_str());
-    Ok(builder.stream_base_url(endpoint.stream_base_url.as_str()).build()?)
+    builder.stream_base_url(endpoint.stream_base_url.as_str())
 }
 
 #[test]
@@ -239,7 +261,7 @@ programs! {
     subscribe_blocking_holds: "subscribe-blocking";
     reqwest_holds: "byo-reqwest", creates_first, without_websocket;
     ureq_holds: "byo-ureq", creates_first, without_websocket;
-    async_tungstenite_holds: "byo-async-tungstenite", without_events;
+    async_tungstenite_holds: "byo-async-tungstenite", without_events, without_deflate;
     tcp_stream_holds: "byo-tcp-stream", creates_first;
     single_threaded_holds: "byo-single-threaded", creates_first;
     compio_holds: "byo-compio", creates_first;

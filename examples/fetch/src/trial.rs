@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::future::{AbortHandle, FutureExt as _, abortable};
 use restless_proto::subscription::{Ended, Event, Item, SubscriptionMachine};
@@ -71,9 +72,11 @@ fn obey(order: Order, test: &WebSocket, runs: &Rc<RefCell<HashMap<u64, AbortHand
 
 async fn obeyed(what: What, teller: Teller) {
     match what {
-        What::Get { service, id } => teller.tell(call(&service, streams::get(id)).await),
-        What::Create { service, name, url } => {
-            teller.tell(call(&service, streams::create(name, url).into()).await);
+        What::Get { service, id, timeout } => {
+            teller.tell(call(&service, timeout, streams::get(id)).await);
+        }
+        What::Create { service, name, url, timeout } => {
+            teller.tell(call(&service, timeout, streams::create(name, url).into()).await);
         }
         What::Follow(asked) => {
             if let Err(error) = follow(&asked, &teller).await {
@@ -84,9 +87,18 @@ async fn obeyed(what: What, teller: Teller) {
     }
 }
 
-async fn call(service: &wire::Service, call: Call<model::Stream>) -> Told {
-    let machine = service_of(service)
-        .and_then(|service| call.start(&service, CallOptions::default(), entropy(), now()));
+async fn call(
+    service: &wire::Service,
+    timeout: Option<Duration>,
+    call: Call<model::Stream>,
+) -> Told {
+    let options = CallOptions::default();
+    let options = match timeout {
+        Some(timeout) => options.timeout(timeout),
+        None => options,
+    };
+    let machine =
+        service_of(service).and_then(|service| call.start(&service, options, entropy(), now()));
     let answer = match machine {
         Ok(mut machine) => drive(&mut machine, |answer, _| ControlFlow::Break(answer)).await,
         Err(error) => return Told::Failed(causes(&error)),

@@ -22,6 +22,8 @@ pub enum What {
         service: Service,
         /// The stream's id.
         id: String,
+        /// The longest that the call may take.
+        timeout: Option<Duration>,
     },
     /// Run `POST /streams`.
     Create {
@@ -31,6 +33,8 @@ pub enum What {
         name: String,
         /// The URL of the REST API.
         url: String,
+        /// The longest that the call may take.
+        timeout: Option<Duration>,
     },
     /// Follow a stream.
     Follow(Box<Follow>),

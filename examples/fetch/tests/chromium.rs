@@ -68,12 +68,13 @@ impl Driver for InChromium {
 
     fn call(&self, call: &Call) -> Result<Answer, Failure> {
         let (endpoint, what) = match call {
-            Call::Create { endpoint, name, url } => {
+            Call::Create { endpoint, name, url, timeout } => {
                 let (service, name, url) = (service(endpoint), name.clone(), url.clone());
-                (endpoint, What::Create { service, name, url })
+                (endpoint, What::Create { service, name, url, timeout: *timeout })
             }
-            Call::Get { endpoint, id } => {
-                (endpoint, What::Get { service: service(endpoint), id: id.clone() })
+            Call::Get { endpoint, id, timeout } => {
+                let (service, id) = (service(endpoint), id.clone());
+                (endpoint, What::Get { service, id, timeout: *timeout })
             }
             _ => return Err(Failure::new("a call that is not known here")),
         };

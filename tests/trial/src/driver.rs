@@ -75,6 +75,12 @@ pub struct Skills {
     /// The driver gets all that has come before a connection breaks. A `ReadableStream` that fails
     /// loses what was not read by then (WHATWG Streams §4.5.4).
     pub reads_to_the_break: bool,
+    /// The driver decodes the content codings `br`, `deflate` and `gzip`.
+    pub codings: bool,
+    /// The driver offers `permessage-deflate` on a WebSocket.
+    pub websocket_deflate: bool,
+    /// The driver can be told how long a call may take.
+    pub call_timeout: bool,
     /// The driver's stack sends a request once. Some send it again by themselves where a connection
     /// that was kept breaks before an answer.
     pub sends_once: bool,
@@ -93,6 +99,9 @@ impl Skills {
         websocket_fields: true,
         websocket_pings: true,
         reads_to_the_break: true,
+        codings: true,
+        websocket_deflate: true,
+        call_timeout: true,
         sends_once: true,
     };
 
@@ -138,6 +147,8 @@ pub enum Call {
         name: String,
         /// The REST API's URL.
         url: String,
+        /// The longest that the call may take; none leaves the driver's own.
+        timeout: Option<Duration>,
     },
     /// `GET /streams/{id}`.
     Get {
@@ -145,6 +156,8 @@ pub enum Call {
         endpoint: Endpoint,
         /// The stream's id, whatever is in it.
         id: String,
+        /// The longest that the call may take; none leaves the driver's own.
+        timeout: Option<Duration>,
     },
 }
 

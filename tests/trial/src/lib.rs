@@ -23,6 +23,7 @@
 //! the driver. A rule about what the driver can't do ([`Skills`]) is left out, and the report says
 //! so.
 
+mod between;
 mod driver;
 mod program;
 mod report;

@@ -16,6 +16,8 @@ that does all that can go wrong. Prints rule by rule what held.
   --creates       it makes a stream of the URL that is its argument, and follows that
   --no-sse        it has no server-sent events
   --no-websocket  it has no WebSocket
+  --no-codings    it decodes no content codings
+  --no-deflate    it offers no compression on a WebSocket
   --only TEXT     only rules with this in their name; may be given again
   --step BYTES    cut at every so many bytes; 1 is at every byte            (16)
   --jobs N        so many rules at once                                      (4)
@@ -56,6 +58,7 @@ fn read() -> Result<Asked, lexopt::Error> {
     let mut arguments = lexopt::Parser::from_env();
     let (mut stdin, mut creates) = (false, false);
     let (mut events, mut websocket) = (true, true);
+    let (mut codings, mut deflate) = (true, true);
     let mut trial = Trial::new().step(16);
     let mut path = None;
     while let Some(argument) = arguments.next()? {
@@ -70,6 +73,8 @@ fn read() -> Result<Asked, lexopt::Error> {
             Long("creates") => creates = true,
             Long("no-sse") => events = false,
             Long("no-websocket") => websocket = false,
+            Long("no-codings") => codings = false,
+            Long("no-deflate") => deflate = false,
             Long("only") => trial = trial.only(arguments.value()?.string()?),
             Long("step") => trial = trial.step(arguments.value()?.parse()?),
             Long("jobs") => trial = trial.jobs(arguments.value()?.parse()?),
@@ -86,6 +91,12 @@ fn read() -> Result<Asked, lexopt::Error> {
     }
     if !websocket {
         program = program.without_websocket();
+    }
+    if !codings {
+        program = program.without_codings();
+    }
+    if !deflate {
+        program = program.without_deflate();
     }
     if stdin {
         program = program.by_stdin();

@@ -53,7 +53,7 @@ impl Program {
     /// Takes the program at this path, or of this name in `PATH`. By default the program follows
     /// streams over both transports and runs no call.
     pub fn new(path: impl Into<String>) -> Self {
-        let skills = Skills { events: true, websocket: true, ..Skills::NONE };
+        let skills = Skills { events: true, websocket: true, call_timeout: false, ..Skills::NONE };
         Self {
             path: path.into(),
             arguments: Vec::new(),
@@ -94,6 +94,20 @@ impl Program {
         self
     }
 
+    /// States that the program decodes no content codings.
+    #[must_use]
+    pub fn without_codings(mut self) -> Self {
+        self.skills.codings = false;
+        self
+    }
+
+    /// States that the program offers no compression on a WebSocket.
+    #[must_use]
+    pub fn without_deflate(mut self) -> Self {
+        self.skills.websocket_deflate = false;
+        self
+    }
+
     /// Tells the program what to do by one line on standard input, which then stays open: the end
     /// of standard input asks for the subscription to be closed. A program can then run calls too.
     ///
@@ -103,13 +117,15 @@ impl Program {
     ///            "retry_seconds":0,"idle_seconds":null,"max_reconnects":null}}
     /// ```
     ///
-    /// `transport` is `sse` or `websocket`. In place of `follow` stands `"get":{"id":"stream_1"}`
-    /// or `"create":{"name":"A trial","url":"http://…"}`.
+    /// `transport` is `sse` or `websocket`. In place of `follow` stands
+    /// `"get":{"id":"stream_1","timeout_seconds":null}` or
+    /// `"create":{"name":"A trial","url":"http://…","timeout_seconds":null}`.
     #[must_use]
     pub fn by_stdin(mut self) -> Self {
         self.by_stdin = true;
         self.skills.creates = true;
         self.skills.gets = true;
+        self.skills.call_timeout = true;
         self
     }
 
@@ -175,10 +191,15 @@ impl Driver for Program {
 
     fn call(&self, call: &Call) -> Result<Answer, Failure> {
         let (endpoint, what) = match call {
-            Call::Create { endpoint, name, url } => {
-                (endpoint, json!({"create": {"name": name, "url": url}}))
+            Call::Create { endpoint, name, url, timeout } => {
+                let timeout = timeout.map(|span| span.as_secs_f64());
+                let what = json!({"name": name, "url": url, "timeout_seconds": timeout});
+                (endpoint, json!({ "create": what }))
             }
-            Call::Get { endpoint, id } => (endpoint, json!({"get": {"id": id}})),
+            Call::Get { endpoint, id, timeout } => {
+                let timeout = timeout.map(|span| span.as_secs_f64());
+                (endpoint, json!({"get": {"id": id, "timeout_seconds": timeout}}))
+            }
         };
         let mut running = if self.by_stdin {
             self.run(&[], endpoint, Some(&with_service(what, endpoint)))
@@ -465,7 +486,7 @@ mod tests {
 
     fn call(script: &str) -> Result<Answer, String> {
         let id = "stream_1".to_owned();
-        let call = Call::Get { endpoint: endpoint(), id };
+        let call = Call::Get { endpoint: endpoint(), id, timeout: None };
         shell(script).call(&call).map_err(|failure| failure.text)
     }
 
@@ -479,7 +500,8 @@ mod tests {
         // It followed what it made.
         let creates = Program::new("sh").arg("-c").arg("exit 0").creates_first();
         let (name, url) = ("A trial".to_owned(), "http://127.0.0.1:9/".to_owned());
-        let made = creates.call(&Call::Create { endpoint: endpoint(), name, url });
+        let timeout = None;
+        let made = creates.call(&Call::Create { endpoint: endpoint(), name, url, timeout });
         assert_eq!(made, Ok(Answer::default()));
     }
 

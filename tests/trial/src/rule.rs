@@ -39,6 +39,12 @@ pub(crate) enum Need {
     Fields,
     /// It tells of pings.
     Pings,
+    /// It decodes content codings.
+    Codings,
+    /// It offers compression on a WebSocket.
+    Deflate,
+    /// It can be told how long a call may take.
+    Timeout,
     /// It sends a request once.
     Once,
 }
@@ -48,6 +54,8 @@ impl Need {
         let (has, why) = match self {
             Self::Redirects => (skills.redirects, "it is not told where a redirect leads"),
             Self::Once => (skills.sends_once, "its stack sends a request again by itself"),
+            Self::Codings => (skills.codings, "it decodes no content codings"),
+            Self::Timeout => (skills.call_timeout, "it can't be told how long a call may take"),
             // The rest is about a WebSocket, whatever else the rule is tried over.
             _ if over != Over::WebSocket => return None,
             Self::Answers => {
@@ -55,6 +63,7 @@ impl Need {
             }
             Self::Fields => (skills.websocket_fields, "it gives a WebSocket's request no fields"),
             Self::Pings => (skills.websocket_pings, "it is not told of pings"),
+            Self::Deflate => (skills.websocket_deflate, "it offers no compression"),
         };
         (!has).then_some(why)
     }
@@ -181,6 +190,25 @@ mod tests {
                 Skills { websocket_pings: false, ..all },
                 "it is not told of pings",
                 &["WebSocket what_is_no_event_is_sound"],
+            ),
+            (
+                Skills { codings: false, ..all },
+                "it decodes no content codings",
+                &[
+                    "POST a_coded_reply_is_decoded",
+                    "GET a_coded_reply_is_decoded",
+                    "SSE coded_content_is_decoded",
+                ],
+            ),
+            (
+                Skills { websocket_deflate: false, ..all },
+                "it offers no compression",
+                &["WebSocket compressed_messages_are_read"],
+            ),
+            (
+                Skills { call_timeout: false, ..all },
+                "it can't be told how long a call may take",
+                &["POST a_stalled_reply_is_an_error", "GET a_stalled_reply_is_an_error"],
             ),
             (
                 Skills { sends_once: false, ..all },

@@ -7,6 +7,7 @@ use std::time::Duration;
 use restless_emulator::{Emulator, Fault, LoggedEvent, RecordedRequest, Upstream};
 use serde_json::Value;
 
+use crate::between::{Between, Then};
 use crate::driver::{
     Answer, Call, Driver, Ending, Endpoint, Event, Failure, Follow, How, Told, Transport,
 };
@@ -67,13 +68,22 @@ impl Stage {
         self.emulator.clear_faults();
         if self.over.transport().is_some() && self.driver.skills().creates_first {
             let made = Fault::status(201).header("content-type", "application/json");
-            let body = MADE.replace("ID", &self.stream);
-            self.fault(made.body(body).on_rest().times(usize::MAX));
+            self.fault(made.body(self.reply()).on_rest().times(usize::MAX));
         }
     }
 
     pub(crate) fn fault(&self, fault: Fault) {
         self.emulator.inject(fault);
+    }
+
+    /// A call's reply, which has the stream in it.
+    pub(crate) fn reply(&self) -> String {
+        REPLY.replace("ID", &self.stream)
+    }
+
+    /// Puts something before the service, for one connection.
+    pub(crate) fn between(&self, first: Vec<(usize, Then)>) -> Result<Between, String> {
+        Between::start(self.emulator.address(), first).map_err(|error| error.to_string())
     }
 
     /// Has the connection cut behind so many events. The rule calls what is returned with the count
@@ -219,12 +229,34 @@ impl Stage {
     }
 
     pub(crate) fn create(&self) -> Result<Answer, Failure> {
+        self.create_at(self.endpoint(), None)
+    }
+
+    fn create_at(&self, endpoint: Endpoint, timeout: Option<Duration>) -> Result<Answer, Failure> {
         let (name, url) = ("A trial".to_owned(), self.upstream.url());
-        self.call(&Call::Create { endpoint: self.endpoint(), name, url })
+        self.call(&Call::Create { endpoint, name, url, timeout })
     }
 
     pub(crate) fn get(&self, id: &str) -> Result<Answer, Failure> {
-        self.call(&Call::Get { endpoint: self.endpoint(), id: id.to_owned() })
+        self.call(&Call::Get { endpoint: self.endpoint(), id: id.to_owned(), timeout: None })
+    }
+
+    /// Runs the call that the rule is tried over: one that makes a stream, or one that asks for the
+    /// stream that is there.
+    pub(crate) fn ask(
+        &self,
+        endpoint: Endpoint,
+        timeout: Option<Duration>,
+    ) -> Result<Answer, Failure> {
+        if self.over == Over::Get {
+            return self.call(&Call::Get { endpoint, id: self.stream.clone(), timeout });
+        }
+        self.create_at(endpoint, timeout)
+    }
+
+    /// Does what [`ask`](Self::ask) does, through what is in between.
+    pub(crate) fn ask_through(&self, between: &Between) -> Result<Answer, Failure> {
+        self.ask(Endpoint { api_base_url: between.url(), ..self.endpoint() }, None)
     }
 
     fn call(&self, call: &Call) -> Result<Answer, Failure> {
@@ -323,7 +355,7 @@ pub(crate) fn until_left(emulator: &Emulator) -> Check {
 
 /// A stream that is asked for by nobody but its subscribers.
 const INACTIVE: &str = r#"{"name":"Trial","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
-/// What the trial answers to a driver that makes a stream first.
-const MADE: &str = r#"{"id":"ID","name":"Trial","status":"ACTIVE","method":"GET",
+/// What the trial answers in the service's place.
+const REPLY: &str = r#"{"id":"ID","name":"Trial","status":"ACTIVE","method":"GET",
     "url":"http://127.0.0.1:9/","payloadMode":"FULL_DATA","hmacSignatureEnabled":false,
     "pollingInterval":30}"#;

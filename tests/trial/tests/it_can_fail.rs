@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use restless_blocking::{Client, Events};
-use restless_proto::{ConfigError, Error, streams};
+use restless_blocking::{Client, ClientBuilder, Events};
+use restless_proto::{Error, streams};
 use restless_trial::{
     Answer, Call, Driver, Ending, Endpoint, Failure, Follow, Following, How, Skills, Told, Trial,
 };
@@ -25,6 +25,16 @@ enum Vice {
     NeverCalls,
     AnswersWithAnotherStream,
     CallsAgain,
+    TakesAnyReply,
+    WantsTheReplyAtOnce,
+    WaitsForReplies,
+    OffersNoCompression,
+    AcceptsSilence,
+    NeverGivesUp,
+    EndsWithABadEvent,
+    HidesErrors,
+    StaysAtItsCursor,
+    CallsEachEndGood,
 }
 
 struct Flawed(Vice);
@@ -38,15 +48,28 @@ impl Driver for Flawed {
         if self.0 == Vice::NeverCalls {
             return Ok(Answer::default());
         }
-        let (endpoint, call) = match call {
-            Call::Create { endpoint, name, url } => {
-                (endpoint, streams::create(name.as_str(), url.as_str()).into())
+        let (endpoint, timeout, call) = match call {
+            Call::Create { endpoint, name, url, timeout } => {
+                (endpoint, timeout, streams::create(name.as_str(), url.as_str()).into())
             }
-            Call::Get { endpoint, id } => (endpoint, streams::get(id)),
+            Call::Get { endpoint, id, timeout } => (endpoint, timeout, streams::get(id)),
             _ => return Err(Failure::new("a call that is not known here")),
         };
-        let client = client(endpoint).map_err(Error::from)?;
+        let timeout = match self.0 {
+            Vice::WantsTheReplyAtOnce => Some(Duration::from_secs(1)),
+            Vice::WaitsForReplies => None,
+            _ => *timeout,
+        };
+        let builder = builder(endpoint);
+        let client = match timeout {
+            Some(timeout) => builder.timeout(timeout),
+            None => builder,
+        };
+        let client = client.build().map_err(Error::from)?;
         let answer = client.send(call.clone());
+        if answer.is_err() && self.0 == Vice::TakesAnyReply {
+            return Ok(Answer::default());
+        }
         let again = answer.is_err() && self.0 == Vice::CallsAgain;
         let id = if again { client.send(call)?.id } else { answer?.id };
         Ok(Answer::new(if self.0 == Vice::AnswersWithAnotherStream { "another" } else { &id }))
@@ -57,24 +80,32 @@ impl Driver for Flawed {
         if self.0 == Vice::IgnoresTheCursor && follow.cursor.take().is_some() {
             follow.since = Some("0".to_owned());
         }
+        match self.0 {
+            Vice::AcceptsSilence => follow.idle = None,
+            Vice::NeverGivesUp => follow.max_reconnects = None,
+            _ => {}
+        }
         let mut subscription = follow.subscription();
+        if self.0 == Vice::OffersNoCompression {
+            subscription = subscription.deflate(None);
+        }
         if self.0 == Vice::NeverAsksAgain {
             subscription = subscription.reconnect(false);
         }
         if self.0 == Vice::WantsTheHeadAtOnce {
             subscription = subscription.response_head_timeout(Duration::from_secs(1));
         }
-        let client = client(&follow.endpoint);
+        let client = builder(&follow.endpoint).build();
         let events = client.and_then(|client| client.subscribe(subscription)).map_err(Error::from);
         let key = follow.endpoint.api_key;
         Box::new(Running { vice: self.0, key, events, count: 0, again: None })
     }
 }
 
-fn client(endpoint: &Endpoint) -> Result<Client, ConfigError> {
+fn builder(endpoint: &Endpoint) -> ClientBuilder {
     let builder = Client::builder().api_key(endpoint.api_key.as_str());
     let builder = builder.base_url(endpoint.api_base_url.as_str());
-    builder.stream_base_url(endpoint.stream_base_url.as_str()).build()
+    builder.stream_base_url(endpoint.stream_base_url.as_str())
 }
 
 struct Running {
@@ -107,12 +138,18 @@ impl Following for Running {
                         self.again = Some(Told::Event(event.clone()))
                     }
                     (Vice::ReadsDataAsNumbers, _) => event.data = Some("1.0".to_owned()),
+                    (Vice::HidesErrors, _) => event.error = None,
+                    (Vice::StaysAtItsCursor, _) => event.cursor = Some("0".to_owned()),
                     _ => {}
                 }
             }
             match (&mut told, self.vice) {
                 (Told::Ended(ending), Vice::KeepsReasonsToItself) => ending.text.clear(),
                 (Told::Ended(ending), Vice::TellsTheKey) => ending.text.push_str(&self.key),
+                (Told::Ended(ending), Vice::CallsEachEndGood) => ending.how = How::Complete,
+                (Told::Rejected(why), Vice::EndsWithABadEvent) => {
+                    return Told::Ended(Ending::new(How::Failed, why.as_str()));
+                }
                 _ => {}
             }
             return told;
@@ -151,35 +188,87 @@ fn broken(vice: Vice, rules: &[&str]) -> Vec<&'static str> {
 
 #[test]
 fn each_vice_breaks_the_rules_about_it() {
-    const RULES: [&str; 11] = [
+    const RULES: [&str; 24] = [
         "a_key_goes_in_its_field",
+        "a_reply_that_breaks_is_not_taken_for_whole",
         "a_reply_in_pieces_is_whole",
+        "a_coded_reply_is_decoded",
+        "a_late_reply_is_no_failure",
+        "a_stalled_reply_is_an_error",
         "a_post_without_an_answer_is_made_once",
         "events_come_in_order_and_once",
         "data_keeps_its_spelling",
+        "an_error_of_the_service_is_an_event",
         "it_begins_at_a_cursor",
+        "the_cursor_moves_with_each_event",
         "enough_closes_the_connection",
         "a_cut_between_events_loses_nothing",
+        "silence_is_a_loss",
         "a_late_head_is_no_failure",
         "a_refusal_ends_it_with_its_reason",
         "a_wrong_content_type_ends_it",
+        "tries_without_an_event_have_a_bound",
+        "a_bad_event_does_no_harm",
+        "coded_content_is_decoded",
+        "a_close_that_refuses_ends_it_with_its_reason",
+        "a_message_that_is_no_event_does_no_harm",
+        "compressed_messages_are_read",
     ];
-    let [key, pieces, post, order, spelling, cursor, closes, cut, late, refusal, content] = RULES;
-    let vices = [
-        (Vice::None, &[][..]),
-        (Vice::LosesTheSecondEvent, &[order, cursor, cut, late]),
-        (Vice::RepeatsTheFirstEvent, &[order, cursor, cut, late]),
+    let [
+        key,
+        breaks,
+        pieces,
+        coded,
+        late_reply,
+        stalled,
+        post,
+        order,
+        spelling,
+        errors,
+        cursor,
+        moves,
+        closes,
+        cut,
+        silence,
+        late,
+        refusal,
+        content,
+        bound,
+        bad,
+        coding,
+        close_code,
+        message,
+        compressed,
+    ] = RULES;
+    let loses = [order, cursor, moves, cut, silence, late, bad, coding, message, compressed];
+    let vices: [(Vice, &[&str]); 24] = [
+        (Vice::None, &[]),
+        (Vice::LosesTheSecondEvent, &loses),
+        (Vice::RepeatsTheFirstEvent, &loses),
         (Vice::RepeatsTheLastEventThatIsKept, &[order]),
-        (Vice::ReadsDataAsNumbers, &[order, spelling, closes, cut, late]),
-        (Vice::NeverAsksAgain, &[cut]),
-        (Vice::KeepsReasonsToItself, &[refusal]),
-        (Vice::TellsTheKey, &[refusal, content]),
+        (
+            Vice::ReadsDataAsNumbers,
+            &[order, spelling, moves, closes, cut, silence, late, message, compressed],
+        ),
+        (Vice::NeverAsksAgain, &[cut, silence, bound, compressed]),
+        (Vice::KeepsReasonsToItself, &[refusal, close_code]),
+        (Vice::TellsTheKey, &[refusal, content, bound, close_code]),
         (Vice::StaysConnected, &[closes]),
         (Vice::IgnoresTheCursor, &[cursor]),
         (Vice::WantsTheHeadAtOnce, &[late]),
-        (Vice::NeverCalls, &[key, pieces, post]),
-        (Vice::AnswersWithAnotherStream, &[pieces]),
-        (Vice::CallsAgain, &[post]),
+        (Vice::NeverCalls, &[key, breaks, pieces, coded, late_reply, stalled, post]),
+        (Vice::AnswersWithAnotherStream, &[breaks, pieces, coded, late_reply]),
+        (Vice::CallsAgain, &[breaks, post]),
+        (Vice::TakesAnyReply, &[breaks, stalled, post]),
+        (Vice::WantsTheReplyAtOnce, &[late_reply]),
+        (Vice::WaitsForReplies, &[stalled]),
+        (Vice::OffersNoCompression, &[compressed]),
+        (Vice::AcceptsSilence, &[silence]),
+        (Vice::NeverGivesUp, &[bound]),
+        (Vice::EndsWithABadEvent, &[bad, message]),
+        (Vice::HidesErrors, &[errors]),
+        (Vice::StaysAtItsCursor, &[moves]),
+        (Vice::CallsEachEndGood, &[refusal, content, bound, close_code]),
     ];
     // Beside each other, as most of the time is waited.
     std::thread::scope(|scope| {

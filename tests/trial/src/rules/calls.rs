@@ -1,9 +1,12 @@
 //! Calls: what is sent, what is told, and what is made again.
 
+use std::time::{Duration, Instant};
+
 use restless_emulator::{Fault, RecordedRequest};
 use serde_json::Value;
 
-use super::{CALLS, CREDENTIALS, table};
+use super::{CALLS, CODINGS, CREDENTIALS, table};
+use crate::between::Then;
 use crate::driver::Failure;
 use crate::rule::{Check, Over};
 use crate::stage::{Stage, ensure, field, other_service, says};
@@ -19,7 +22,11 @@ table! {
     a_wrong_key_is_told: &[Over::Create, Over::Get], "RFC 9110 §15.5.2";
     a_reply_that_is_no_stream_is_an_error: &[Over::Create, Over::Get], CALLS;
     a_reply_that_is_cut_is_an_error: CREATE, "RFC 9112 §8";
+    a_reply_that_breaks_is_not_taken_for_whole: &[Over::Create, Over::Get], "RFC 9112 §8";
     a_reply_in_pieces_is_whole: &[Over::Create, Over::Get], "RFC 9112 §7";
+    a_coded_reply_is_decoded: &[Over::Create, Over::Get], "RFC 9110 §8.4", needs Codings;
+    a_late_reply_is_no_failure: &[Over::Create, Over::Get], CALLS;
+    a_stalled_reply_is_an_error: &[Over::Create, Over::Get], CALLS, needs Timeout;
     a_post_that_was_answered_is_made_once: CREATE, "RFC 9110 §9.2.2";
     a_post_without_an_answer_is_made_once: CREATE, "RFC 9110 §9.2.2", needs Once;
     a_busy_get_is_made_again: GET, "RFC 9110 §9.2.2";
@@ -29,8 +36,7 @@ table! {
 }
 
 fn call(stage: &Stage) -> Result<Option<String>, Failure> {
-    let answer = if stage.over == Over::Get { stage.get(&stage.stream) } else { stage.create() };
-    answer.map(|answer| answer.id)
+    stage.ask(stage.endpoint(), None).map(|answer| answer.id)
 }
 
 /// Returns what came for the call: a driver that follows the stream that it made does so behind the
@@ -114,6 +120,71 @@ fn a_reply_that_is_no_stream_is_an_error(stage: &Stage) -> Check {
 fn a_reply_that_is_cut_is_an_error(stage: &Stage) -> Check {
     stage.fault(Fault::cut_after(10).on_rest());
     refused(stage, &[])
+}
+
+/// Cut and reset by turns, in the head and in the content. A call that only asks may be made again,
+/// and is, after a delay: so it breaks at a few bytes.
+fn a_reply_that_breaks_is_not_taken_for_whole(stage: &Stage) -> Check {
+    let whole = stage.between(Vec::new())?;
+    stage.ask_through(&whole).map_err(|failure| failure.text)?;
+    let length = whole.passed();
+    ensure!(length > 100, "the reply has {length} bytes, so it came another way");
+    let places: Vec<_> = match stage.over {
+        Over::Get => vec![0, length / 5, length / 2, length - 1],
+        _ => (0..length).step_by(stage.step).collect(),
+    };
+    for (n, at) in places.into_iter().enumerate() {
+        let then = if n.is_multiple_of(2) { Then::Cut } else { Then::Reset };
+        let broken = stage.between(vec![(at, then)])?;
+        match stage.ask_through(&broken) {
+            Ok(answer) if stage.over == Over::Get => is_of_the_stream(stage, answer.id)?,
+            Ok(_) => return Err(format!("{then:?} behind {at} of {length} bytes is no error")),
+            Err(_) => {}
+        }
+        ensure!(broken.passed() >= at, "nothing broke behind byte {at}");
+    }
+    Ok(())
+}
+
+fn a_coded_reply_is_decoded(stage: &Stage) -> Check {
+    // For a driver that follows what it has made.
+    stage.publish(1)?;
+    for (name, coding) in CODINGS {
+        let status = if stage.over == Over::Get { 200 } else { 201 };
+        let reply = Fault::status(status).header("content-type", "application/json");
+        let reply = reply.header("content-encoding", name);
+        stage.fault(reply.body(coding.code(stage.reply().as_bytes())).on_rest());
+        let id = call(stage).map_err(|failure| format!("{name}: {}", failure.text))?;
+        ensure!(id.is_none() || id.as_ref() == Some(&stage.stream), "{name}: the id is {id:?}");
+    }
+    Ok(())
+}
+
+/// The head is late, and then the content.
+fn a_late_reply_is_no_failure(stage: &Stage) -> Check {
+    const LATE: Duration = Duration::from_millis(1500);
+    const WITHIN: usize = 300;
+    let late = stage.between(vec![(0, Then::Pause(LATE)), (WITHIN, Then::Pause(LATE))])?;
+    let id = stage.ask_through(&late).map_err(|failure| failure.text)?.id;
+    ensure!(late.passed() > WITHIN, "the reply came another way");
+    let count = requests(stage).len();
+    ensure!(count == 1, "it was asked {count} times");
+    is_of_the_stream(stage, id)
+}
+
+/// Before its head, and within its content, nothing more comes.
+fn a_stalled_reply_is_an_error(stage: &Stage) -> Check {
+    const MOST: Duration = Duration::from_secs(1);
+    for stalled in [Fault::stall_head(), Fault::stall_after(10)] {
+        stage.fault(stalled.on_rest().times(usize::MAX));
+        let begun = Instant::now();
+        let answer = stage.ask(stage.endpoint(), Some(MOST));
+        stage.clear_faults();
+        ensure!(answer.is_err(), "there is no whole answer, and it is no error");
+        // On a machine that is busy with other things.
+        ensure!(begun.elapsed() < MOST * 10, "it took {:?}, not {MOST:?}", begun.elapsed());
+    }
+    Ok(())
 }
 
 fn a_reply_in_pieces_is_whole(stage: &Stage) -> Check {

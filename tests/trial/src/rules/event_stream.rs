@@ -1,10 +1,9 @@
 //! What only an event stream has (WHATWG HTML §9.2), and the HTTP below it.
 
-use bytes::Bytes;
-use restless_emulator::{Coding, Fault};
+use restless_emulator::Fault;
 
 use super::losses::envelope;
-use super::table;
+use super::{CODINGS, table};
 use crate::rule::{Check, Over};
 use crate::stage::{Stage, ensure};
 
@@ -17,7 +16,7 @@ table! {
     data_over_several_lines_is_one_event: EVENTS, "WHATWG HTML §9.2.6";
     what_the_end_cuts_off_is_no_event: EVENTS, "WHATWG HTML §9.2.6";
     a_bad_event_does_no_harm: EVENTS, "the service's contract, Runtime events";
-    coded_content_is_decoded: EVENTS, "RFC 9110 §8.4";
+    coded_content_is_decoded: EVENTS, "RFC 9110 §8.4", needs Codings;
     chunk_extensions_are_passed_over: EVENTS, "RFC 9112 §7.1.1";
 }
 
@@ -81,10 +80,14 @@ fn a_bad_event_does_no_harm(stage: &Stage) -> Check {
 }
 
 fn coded_content_is_decoded(stage: &Stage) -> Check {
-    let content = format!("id: 1\ndata: {}\n\n", envelope(None));
-    let coded: Bytes = Coding::Gzip.code(content.as_bytes());
-    stage.fault(Fault::raw([coded]).header("content-encoding", "gzip").then_stall());
-    ids_are(stage, &["1"])
+    let data = envelope(None);
+    let content = format!("id: 1\ndata: {data}\n\nid: 2\ndata: {data}\n\n");
+    for (name, coding) in CODINGS {
+        let coded = Fault::raw([coding.code(content.as_bytes())]).in_pieces_of(1);
+        stage.fault(coded.header("content-encoding", name).then_stall());
+        ids_are(stage, &["1", "2"]).map_err(|why| format!("{name}: {why}"))?;
+    }
+    Ok(())
 }
 
 fn chunk_extensions_are_passed_over(stage: &Stage) -> Check {

@@ -8,6 +8,8 @@ pub(crate) mod losses;
 pub(crate) mod redirects;
 pub(crate) mod websocket;
 
+use restless_emulator::Coding;
+
 use crate::rule::{Check, Need, Over, Rule};
 use crate::stage::Stage;
 
@@ -24,6 +26,10 @@ const CALLS: &str = "the service's contract, REST calls";
 
 /// Over both transports.
 const BOTH: &[Over] = &[Over::Events, Over::WebSocket];
+
+/// The content codings, with the names that fields give them.
+const CODINGS: [(&str, Coding); 3] =
+    [("br", Coding::Brotli), ("deflate", Coding::Deflate), ("gzip", Coding::Gzip)];
 
 const fn rule(
     name: &'static str,

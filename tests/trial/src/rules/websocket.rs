@@ -8,11 +8,11 @@ use std::time::Duration;
 use async_tungstenite::tungstenite::{self, Message};
 use restless_emulator::Fault;
 
-use super::losses::envelope;
+use super::losses::{envelope, frame};
 use super::table;
 use crate::driver::How;
 use crate::rule::{Check, Over};
-use crate::stage::{Stage, ended, ensure};
+use crate::stage::{Stage, ended, ensure, field};
 
 const WEBSOCKET: &[Over] = &[Over::WebSocket];
 
@@ -26,6 +26,7 @@ table! {
     a_masked_frame_is_no_event: WEBSOCKET, "RFC 6455 §5.1";
     reserved_bits_are_no_event: WEBSOCKET, "RFC 6455 §5.2";
     a_message_that_is_no_event_does_no_harm: WEBSOCKET, "the service's contract, Runtime events";
+    compressed_messages_are_read: WEBSOCKET, "RFC 7692 §7.2.2", needs Deflate;
     enough_is_told_to_the_peer_or_the_connection_ends: WEBSOCKET, "RFC 6455 §7.1.1";
 }
 
@@ -60,7 +61,6 @@ fn fragments_are_one_event(stage: &Stage) -> Check {
 fn a_ping_between_fragments_does_no_harm(stage: &Stage) -> Check {
     let text = envelope(Some("7"));
     let (first, rest) = text.split_at(20);
-    let frame = super::losses::frame;
     let frames = [frame(0x01, first), frame(0x89, "in between"), frame(0x80, rest)];
     stage.fault(Fault::raw(frames).then_stall());
     let story = stage.take(stage.follow(), 1);
@@ -124,6 +124,48 @@ fn a_message_that_is_no_event_does_no_harm(stage: &Stage) -> Check {
     let count = stage.requests().len();
     ensure!(count == 1, "it connected {count} times");
     Ok(())
+}
+
+/// A message that leans on the one before it, fragments with a ping between them, and a message that
+/// was left as it is. Another connection has another window.
+fn compressed_messages_are_read(stage: &Stage) -> Check {
+    stage.publish(1)?;
+    stage.take_log(1)?;
+    let requests = stage.requests();
+    let offer = requests.first().and_then(|asked| field(asked, "sec-websocket-extensions"));
+    let offers = offer.is_some_and(|offer| offer.contains("permessage-deflate"));
+    ensure!(offers, "it offers {offer:?}");
+    for ids in [["1", "2", "3", "4"], ["5", "6", "7", "8"]] {
+        let [alone, leans, parts, plain] = ids.map(|id| envelope(Some(id)));
+        let mut window = flate2::Compress::new(flate2::Compression::default(), false);
+        let mut payload = |text: &str| compressed(&mut window, text);
+        let (alone, leans, parts) = (payload(&alone)?, payload(&leans)?, payload(&parts)?);
+        ensure!(leans.len() < alone.len() / 2, "the window did not help");
+        let (first, rest) = parts.split_at(parts.len() / 2);
+        let frames = [
+            frame(0xc1, &alone),
+            frame(0xc1, &leans),
+            frame(0x41, first),
+            frame(0x89, "in between"),
+            frame(0x80, rest),
+            frame(0x81, plain),
+            // 1000, as the stream ends in good order.
+            frame(0x88, b"\x03\xe8"),
+        ];
+        let compressed = Fault::raw(frames).then_stall();
+        stage.fault(compressed.header("sec-websocket-extensions", "permessage-deflate"));
+    }
+    let story = stage.take(stage.follow(), 8);
+    ensure!(story.ids() == ["1", "2", "3", "4", "5", "6", "7", "8"], "{story:?}");
+    Ok(())
+}
+
+/// Returns a message's payload (RFC 7692 §7.2.1).
+fn compressed(window: &mut flate2::Compress, text: &str) -> Result<Vec<u8>, String> {
+    let mut payload = Vec::with_capacity(text.len() + 64);
+    let done = window.compress_vec(text.as_bytes(), &mut payload, flate2::FlushCompress::Sync);
+    done.map_err(|error| error.to_string())?;
+    Ok(payload.strip_suffix(b"\x00\x00\xff\xff").unwrap_or(&payload).to_vec())
 }
 
 fn enough_is_told_to_the_peer_or_the_connection_ends(stage: &Stage) -> Check {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::RangeInclusive;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub(crate) struct Server {
     pub(crate) weather: String,
     pub(crate) key: String,
     pub(crate) stream: String,
+    /// The stream of the program that is killed.
+    pub(crate) killed: String,
 }
 
 impl Server {
@@ -32,19 +35,21 @@ impl Server {
         output.read_line(&mut line).expect("a line");
         let mut words = line.split_whitespace().map(str::to_owned);
         let mut word = || words.next().expect("a word");
-        let (direct, weather, key, stream) = (word(), word(), word(), word());
+        let (direct, weather, key) = (word(), word(), word());
+        let (stream, killed) = (word(), word());
         let orders = child.stdin.take().expect("it is piped");
-        Self { child, orders, direct, weather, key, stream }
+        Self { child, orders, direct, weather, key, stream, killed }
     }
 
-    /// Has so many events published, one by one, whose data are 1, 2, 3 …
-    pub(crate) fn publish(&mut self, events: u64) {
-        writeln!(self.orders, "{events}").expect("it reads");
+    /// Has events published whose data are these numbers, with a pause behind each.
+    pub(crate) fn publish(&self, stream: &str, numbers: RangeInclusive<u64>, pause: Duration) {
+        let (first, last, pause) = (numbers.start(), numbers.end(), pause.as_millis());
+        writeln!(&self.orders, "{stream} {first} {last} {pause}").expect("it reads");
     }
 
     /// Has events published for ever, and the server go away each minute.
-    pub(crate) fn soak(&mut self) {
-        writeln!(self.orders, "soak").expect("it reads");
+    pub(crate) fn soak(&self) {
+        writeln!(&self.orders, "soak").expect("it reads");
     }
 }
 
@@ -58,19 +63,25 @@ impl Drop for Server {
 /// What the process does: says where it listens, and publishes as it is told.
 pub(crate) fn serve() {
     let emulator = Emulator::builder().ring(1_000_000).start().expect("an emulator");
-    let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
-    let stream = emulator.add_stream(stream).expect("a stream");
+    let stream = || {
+        let stream = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+        emulator.add_stream(stream).expect("a stream")
+    };
+    let (stream, killed) = (stream(), stream());
     let weather = weather(emulator.address());
     let direct = emulator.stream_base_url();
-    println!("{direct} http://{weather} {} {stream}", emulator.api_key());
+    println!("{direct} http://{weather} {} {stream} {killed}", emulator.api_key());
     for line in std::io::stdin().lines().map_while(Result::ok) {
         if line == "soak" {
             soak(&emulator, &stream);
         }
-        for number in 1..=line.parse().unwrap_or(0_u64) {
-            emulator.publish(&stream, &number.to_string()).expect("an event");
-            // Slower than they are read, so that most of them are live.
-            std::thread::sleep(Duration::from_millis(2));
+        let mut words = line.split(' ');
+        let Some(stream) = words.next() else { continue };
+        let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
+        let [first, last, pause] = numbers[..] else { continue };
+        for number in first..=last {
+            emulator.publish(stream, &number.to_string()).expect("an event");
+            std::thread::sleep(Duration::from_millis(pause));
         }
     }
 }
