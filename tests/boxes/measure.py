@@ -2,13 +2,18 @@
 """What a box in between does to a stream: starts each reverse proxy that is installed, with its default
 settings and nothing but the way to the origin, on loopback in a temporary folder, and measures.
 
-    tests/boxes/measure.py [--patient] [--check README.md] [NAME ...]
+    tests/boxes/measure.py [--patient] [--check README.md] [--programs target/debug] [NAME ...]
 
 Prints a row for each, the columns of the README's table. --patient also waits, two minutes at the most, for a
 quiet stream to be cut. --check fails where the table says something else. Boxes that are not installed are
-named, and left out."""
+named, and left out.
 
-import base64, os, re, select, shutil, socket, subprocess, sys, tempfile, threading, time
+--programs names the folder with `restless` and `restless-emulator`. Each box then stands before the emulator, too:
+with its default settings, and with those that the table says help. `restless tail` follows a feed through it, over
+each transport that passes, and the box is killed in the middle and started again: each event has to come, once. With
+the settings that help, what the table promises has to happen; of a timeout, set to 3 s, that it is the one that cuts."""
+
+import base64, json, os, re, select, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 EVENT = b"data: " + b"x" * 342 + b"\n\n"
 
@@ -194,13 +199,13 @@ class Measure:
             return "a cut"
         return "an end (no length, no chunks)"
 
-    def quiet(self):
+    def quiet(self, most=125):
         with self.ask("/quiet-buffer") as s:
             started = time.monotonic()
-            data, how = read(s, 125)
+            data, how = read(s, most)
         took = time.monotonic() - started
         if how == "open":
-            return "not in 2 min"
+            return "not in 2 min" if most > 120 else f"not in {most} s"
         return f"{took:.0f} s"
 
 
@@ -373,6 +378,263 @@ BOXES = {
 }
 
 
+# The same with the settings of the table's last column; a quiet stream stands for so many seconds.
+
+def nginx_helped(d, port, origin, quiet):
+    conf = write(d, "nginx.conf", f"""daemon off; pid {d}/pid; error_log {d}/error.log; events {{}}
+http {{ access_log off; client_body_temp_path {d}; proxy_temp_path {d}; fastcgi_temp_path {d}; uwsgi_temp_path {d}; scgi_temp_path {d};
+server {{ listen 127.0.0.1:{port}; large_client_header_buffers 4 64k;
+location / {{ proxy_pass http://127.0.0.1:{origin}; proxy_buffering off; proxy_read_timeout {quiet}s; proxy_http_version 1.1;
+proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }} }} }}""")
+    return ["nginx", "-c", conf, "-e", f"{d}/error.log"]
+
+
+def apache2_helped(d, port, origin, quiet):
+    command = apache2(d, port, origin)
+    alter(command[-1], f"ProxyPass / http://127.0.0.1:{origin}/",
+          f"LimitRequestLine 65536\nProxyPass / http://127.0.0.1:{origin}/ timeout={quiet} upgrade=websocket")
+    return command
+
+
+def haproxy_helped(d, port, origin, quiet):
+    command = haproxy(d, port, origin)
+    alter(command[-1], "  timeout client 50000\n  timeout server 50000\n",
+          f"  timeout client {quiet}s\n  timeout server {quiet}s\n  timeout tunnel 1h\n")
+    alter(command[-1], "defaults\n", "global\n  tune.bufsize 65536\ndefaults\n")
+    return command
+
+
+def varnish_helped(d, port, origin, quiet):
+    vcl = write(d, "default.vcl", f"""vcl 4.1;
+backend default {{ .host = "127.0.0.1"; .port = "{origin}"; .between_bytes_timeout = {quiet}s; }}
+sub vcl_recv {{ if (req.http.Upgrade) {{ return (pipe); }} }}
+sub vcl_pipe {{ if (req.http.Upgrade) {{ set bereq.http.Upgrade = req.http.Upgrade; set bereq.http.Connection = req.http.Connection; }} }}
+""")
+    return ["varnishd", "-F", "-n", d, "-a", f"127.0.0.1:{port}", "-f", vcl, "-p", "http_req_size=96k",
+            "-p", "workspace_client=256k", "-p", "workspace_backend=256k"]
+
+
+def squid_helped(d, port, origin, quiet):
+    command = squid(d, port, origin)
+    alter(command[-1], "http_access allow all\n",
+          f"http_access allow all\nread_timeout {quiet} seconds\nhttp_upgrade_request_protocols websocket allow all\n")
+    return command
+
+
+def tinyproxy_helped(d, port, origin, quiet):
+    command = tinyproxy(d, port, origin)
+    alter(command[-1], "ReverseOnly Yes", f"ReverseOnly Yes\nTimeout {quiet}")
+    return command
+
+
+def privoxy_helped(d, port, origin, quiet):
+    actions = write(d, "own.action", "{-filter -deanimate-gifs}\n127.0.0.1\n")
+    command = privoxy(d, port, origin)
+    alter(command[-1], "filterfile", f"actionsfile {actions}\nsocket-timeout {quiet}\nfilterfile")
+    return command
+
+
+def lighttpd_helped(d, port, origin, quiet):
+    command = lighttpd(d, port, origin)
+    alter(command[-1], "server.port", 'server.stream-response-body = 2\nserver.max-request-field-size = 65536\nserver.port')
+    alter(command[-1], "proxy.server", 'proxy.header = ( "upgrade" => "enable" )\nproxy.server')
+    return command
+
+
+def h2o_helped(d, port, origin, quiet):
+    command = h2o(d, port, origin)
+    alter(command[-1], "user: nobody", f"user: nobody\nproxy.timeout.io: {quiet * 1000}\nproxy.websocket: ON")
+    return command
+
+
+def nghttpx_helped(d, port, origin, quiet):
+    return nghttpx(d, port, origin) + [f"--backend-read-timeout={quiet}s"]
+
+
+def caddy_helped(d, port, origin, quiet):
+    return caddy(d, port, origin)
+
+
+def alter(path, old, new):
+    with open(path) as f:
+        text = f.read()
+    assert old in text, old
+    with open(path, "w") as f:
+        f.write(text.replace(old, new, 1))
+
+
+# What the settings help with, by the names of the table's columns.
+HELPED = {
+    "nginx": (nginx_helped, ["holds back", "quiet", "longest URL", "WebSocket"]),
+    "apache2": (apache2_helped, ["quiet", "longest URL", "WebSocket"]),
+    "haproxy": (haproxy_helped, ["quiet", "longest URL"]),
+    "varnish": (varnish_helped, ["quiet", "longest URL", "WebSocket"]),
+    "squid": (squid_helped, ["quiet", "WebSocket"]),
+    "tinyproxy": (tinyproxy_helped, ["quiet"]),
+    "privoxy": (privoxy_helped, ["holds back", "quiet"]),
+    "caddy": (caddy_helped, []),
+    "lighttpd": (lighttpd_helped, ["holds back", "longest URL", "WebSocket"]),
+    "h2o": (h2o_helped, ["quiet", "WebSocket"]),
+    "nghttpx": (nghttpx_helped, ["quiet"]),
+}
+SHORT, LONG, URL = 3, 3600, 40 * 1024
+# Over these their defaults let an event stream, or a WebSocket, through to its end.
+PASSES = {name: ["SSE"] for name in HELPED if name not in ("lighttpd", "privoxy")}
+PASSES.update({name: ["SSE", "WebSocket"] for name in ("haproxy", "caddy", "nghttpx")})
+
+
+class Box:
+    """A box that runs."""
+
+    def __init__(self, name, command, d, port, host):
+        self.name, self.command, self.folder, self.port, self.host = name, command, d, port, host
+        self.process = None
+        self.start()
+
+    def start(self):
+        environment = dict(os.environ, HOME=self.folder)
+        # It refuses to run as root.
+        user = {"user": "trafficserver"} if self.name == "trafficserver" and os.getuid() == 0 else {}
+        with open(os.path.join(self.folder, "out"), "a") as out:
+            self.process = subprocess.Popen(self.command, stdout=out, stderr=out, cwd=self.folder, env=environment,
+                                            start_new_session=True, **user)
+
+    def said(self):
+        with open(os.path.join(self.folder, "out")) as out:
+            return out.read()[:1500]
+
+    def until(self, target, statuses):
+        """Whether it comes to pass such an answer on."""
+        end = time.monotonic() + 20
+        while self.process.poll() is None and time.monotonic() < end:
+            try:
+                with ask(self.port, target, host=self.host) as s:
+                    data, _ = read(s, 5, until=b"\r\n\r\n")
+                if status(data) in statuses:
+                    return True
+            except OSError:
+                pass
+            time.sleep(0.1)
+        return False
+
+    def kill(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        # A process of its own group goes a little later, and takes its port along.
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except OSError:
+                break
+            time.sleep(0.05)
+
+
+EVENTS = 30
+
+
+class Feed:
+    """The emulator, with a feed of events that are 100 ms apart."""
+
+    def __init__(self, programs, d):
+        self.programs, self.port = programs, free_port()
+        pieces = [(100, 'id: %d\ndata: {"type":"update","meta":{"timestamp":"2026-06-07T00:49:36Z"},"data":%d}\n\n' % (n, n))
+                  for n in range(1, EVENTS + 1)]
+        path = write(d, "feed", "".join(json.dumps({"pause_ms": pause, "content": text}) + "\n" for pause, text in pieces))
+        self.process = subprocess.Popen([f"{programs}/restless-emulator", "--port", str(self.port), "--replay", path],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                break
+            except OSError:
+                assert self.process.poll() is None, "the emulator does not start"
+                time.sleep(0.05)
+
+    def through(self, box, websocket, d):
+        """What comes through a box that is killed in the middle, and started again."""
+        # One that is no reverse proxy is a proxy.
+        at = self.port if box.name == "privoxy" else box.port
+        proxy = ["--proxy", f"http://127.0.0.1:{box.port}"] if box.name == "privoxy" else []
+        environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+        environment.update(HOME=d, RESTLESS_API_KEY="rs_0123456789abcdef")
+        command = [f"{self.programs}/restless", "tail", "--limit", str(EVENTS), "--retry-seconds", "0.2",
+                   *(["--ws"] if websocket else []), *proxy,
+                   f"http://127.0.0.1:{at}/?streamId=stream_replay"]
+        with open(os.path.join(d, "tail"), "w") as err:
+            client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, env=environment, text=True)
+        ids = []
+        patience = threading.Timer(60, client.kill)
+        patience.start()
+        for line in client.stdout:
+            ids.append(json.loads(line)["event_id"])
+            if len(ids) == EVENTS // 3:
+                box.kill()
+                box.start()
+        patience.cancel()
+        client.wait()
+        due = [str(n) for n in range(1, EVENTS + 1)]
+        with open(os.path.join(d, "tail")) as err:
+            told = err.read()
+        if ids != due:
+            return f"{len(ids)} of {EVENTS} events: {ids}: {told[-500:]}"
+        return "all, once" if told.count("lost") else f"the box was not missed: {told[-500:]}"
+
+
+def through(name, origin, feed, results):
+    """A box before the emulator by default, and with what helps; before the origin, what helps."""
+    good, wrong = [], []
+
+    def follow(which, make, passes):
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as d:
+            os.chmod(d, 0o777)
+            port = free_port()
+            box = Box(name, make(d, port, feed.port), d, port, f"127.0.0.1:{feed.port}" if name == "privoxy" else "127.0.0.1")
+            try:
+                # The emulator's word on a request for no stream.
+                if not box.until("/streams", (401,)):
+                    wrong.append(f"{which}: did not start: {box.said()}")
+                    return
+                for transport in passes:
+                    came = feed.through(box, transport == "WebSocket", d)
+                    (good if came == "all, once" else wrong).append(f"{which}, {transport}: {came}")
+            finally:
+                box.kill()
+
+    def promises(quiet, asked):
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as d:
+            os.chmod(d, 0o777)
+            port, host = free_port(), f"127.0.0.1:{origin}" if name == "privoxy" else "127.0.0.1"
+            box = Box(name, helped(d, port, origin, quiet), d, port, host)
+            try:
+                if not box.until("/plain", (200,)):
+                    wrong.append(f"helped: did not start: {box.said()}")
+                    return
+                m = Measure(port, host)
+                for column, (found, due) in asked(m):
+                    (good if due(found) else wrong).append(f"helped, {column}: {found}")
+            finally:
+                box.kill()
+
+    helped, helps = HELPED[name]
+    follow("default", BOXES[name][0], PASSES.get(name, []))
+    better = {*PASSES.get(name, []), "SSE", *(["WebSocket"] if "WebSocket" in helps else [])}
+    follow("helped", lambda d, port, to: helped(d, port, to, LONG), sorted(better))
+    of = {
+        "holds back": lambda m: (m.holds_back(), lambda found: found == "no"),
+        "longest URL": lambda m: ("40 KiB" if m.passes(URL)[0] else "under 40 KiB", lambda found: found == "40 KiB"),
+        "WebSocket": lambda m: (m.websocket(), lambda found: found == "yes"),
+    }
+    if set(helps) & set(of):
+        promises(LONG, lambda m: ((column, of[column](m)) for column in helps if column in of))
+    if "quiet" in helps:
+        promises(SHORT, lambda m: [("quiet for 3 s", (m.quiet(20), lambda found: found[0] in "23456" and found.endswith(" s")))])
+    results[name] = (good, wrong)
+
+
 def version(command):
     said = subprocess.run(command, capture_output=True, text=True)
     found = re.search(r"\d+\.\d+(\.\d+)*", said.stdout + said.stderr)
@@ -381,41 +643,20 @@ def version(command):
 
 def measure(name, patient, origin, rows):
     make, asked = BOXES[name]
-    environment = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin", HOME="/nonexistent")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as d:
         os.chmod(d, 0o777)
         port = free_port()
-        command = make(d, port, origin)
-        with open(os.path.join(d, "out"), "w") as out:
-            # It refuses to run as root.
-            user = {"user": "trafficserver"} if name == "trafficserver" and os.getuid() == 0 else {}
-            box = subprocess.Popen(command, stdout=out, stderr=out, cwd=d, env=dict(environment, HOME=d),
-                                   start_new_session=True, **user)
+        host = f"127.0.0.1:{origin}" if name == "privoxy" else "127.0.0.1"
+        box = Box(name, make(d, port, origin), d, port, host)
         try:
-            host = f"127.0.0.1:{origin}" if name == "privoxy" else "127.0.0.1"
-            end = time.monotonic() + 20
-            while True:
-                try:
-                    with ask(port, "/plain", host=host) as s:
-                        data, _ = read(s, 5, until=b"\r\n\r\n")
-                    if status(data) == 200:
-                        break
-                except OSError:
-                    pass
-                if box.poll() is not None or time.monotonic() > end:
-                    with open(os.path.join(d, "out")) as out:
-                        rows[name] = f"{name}: did not start: {out.read()[:1500]}"
-                    return
-                time.sleep(0.2)
+            if not box.until("/plain", (200,)):
+                rows[name] = f"{name}: did not start: {box.said()}"
+                return
             m = Measure(port, host)
             cells = [m.holds_back(), m.quiet() if patient else "–", m.longest(), m.websocket(), m.cut()]
             rows[name] = f"| {name} {version(asked)} | " + " | ".join(cells) + " |"
         finally:
-            box.terminate()
-            try:
-                box.wait(5)
-            except subprocess.TimeoutExpired:
-                os.killpg(box.pid, 9)
+            box.kill()
 
 
 def said(path):
@@ -451,21 +692,33 @@ def main():
         at = arguments.index("--check")
         table = said(arguments[at + 1])
         del arguments[at:at + 2]
+    programs = None
+    if "--programs" in arguments:
+        at = arguments.index("--programs")
+        programs = arguments[at + 1]
+        del arguments[at:at + 2]
     names = [a for a in arguments if not a.startswith("-")] or list(BOXES)
     patient = "--patient" in arguments
     os.environ["PATH"] += ":/usr/sbin"
     origin = Origin()
     origin.start()
-    rows, threads = {}, []
+    rows, results, threads = {}, {}, []
+    folder = tempfile.TemporaryDirectory()
+    feed = Feed(programs, folder.name) if programs else None
     for name in names:
         if not shutil.which(BOXES[name][1][0]):
             rows[name] = f"{name}: not installed, not measured"
             continue
         threads.append(threading.Thread(target=measure, args=(name, patient, origin.port, rows)))
+        if feed and name in HELPED:
+            threads.append(threading.Thread(target=through, args=(name, origin.port, feed, results)))
     for t in threads:
         t.start()
     for t in threads:
         t.join()
+    if feed:
+        feed.process.terminate()
+        feed.process.wait()
     print("| box | holds back | cuts a quiet stream after | longest URL | WebSocket | makes of a cut |\n"
           "| --- | --- | --- | --- | --- | --- |")
     wrong = []
@@ -477,6 +730,19 @@ def main():
             wrong += [f"{name}: not in the table"] if name not in table else []
         elif table is not None and "not installed" not in row:
             wrong.append(row)
+    if feed:
+        print("\nbefore the emulator, with `restless tail` through it; and the settings that help:")
+    for name in names if feed else []:
+        good, broken = results.get(name, ([], []))
+        installed = "not installed" not in rows.get(name, "")
+        if name not in HELPED:
+            print(f"{name}: no settings to try here" if installed else f"{name}: not installed, not tried")
+        elif installed:
+            print(f"{name}: " + "; ".join(good))
+            wrong += [f"{name}: {what}" for what in broken]
+            wrong += [f"{name}: nothing was tried"] if not good else []
+        else:
+            print(f"{name}: not installed, not tried")
     for what in wrong:
         print(what, file=sys.stderr)
     sys.exit(bool(wrong))

@@ -147,6 +147,11 @@ impl Stage {
         self.driver.skills().redirects
     }
 
+    /// Whether the driver's stack leaves it to the driver to send a request again.
+    pub(crate) fn sends_once(&self) -> bool {
+        self.driver.skills().sends_once
+    }
+
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint {
             api_key: self.emulator.api_key().to_owned(),

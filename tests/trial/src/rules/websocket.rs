@@ -126,8 +126,8 @@ fn a_message_that_is_no_event_does_no_harm(stage: &Stage) -> Check {
     Ok(())
 }
 
-/// A message that leans on the one before it, fragments with a ping between them, and a message that
-/// was left as it is. Another connection has another window.
+/// A message that leans on the one before it, fragments with a ping between them, and a message
+/// that was left as it is. Another connection has another window.
 fn compressed_messages_are_read(stage: &Stage) -> Check {
     stage.publish(1)?;
     stage.take_log(1)?;
