@@ -32,6 +32,7 @@ enum Vice {
     AcceptsSilence,
     NeverGivesUp,
     EndsWithABadEvent,
+    TakesOneEventOfEachStream,
     HidesErrors,
     StaysAtItsCursor,
     CallsEachEndGood,
@@ -138,6 +139,9 @@ impl Following for Running {
                         self.again = Some(Told::Event(event.clone()))
                     }
                     (Vice::ReadsDataAsNumbers, _) => event.data = Some("1.0".to_owned()),
+                    (Vice::TakesOneEventOfEachStream, 2) => {
+                        return Told::Ended(Ending::new(How::Failed, "enough"));
+                    }
                     (Vice::HidesErrors, _) => event.error = None,
                     (Vice::StaysAtItsCursor, _) => event.cursor = Some("0".to_owned()),
                     _ => {}
@@ -257,6 +261,7 @@ fn more_vices() {
         (Vice::TakesAnyReply, &[breaks, stalled]),
         (Vice::WantsTheReplySoon, &[late]),
         (Vice::WaitsForReplies, &[stalled]),
+        (Vice::TakesOneEventOfEachStream, &[moves, silence, bad, coding, message, compressed]),
         (Vice::HidesErrors, &[errors]),
         (Vice::StaysAtItsCursor, &[moves]),
         (Vice::AcceptsSilence, &[silence]),

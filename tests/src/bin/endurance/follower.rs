@@ -70,7 +70,7 @@ pub(crate) struct Killed {
 /// from, or nothing that it lacked.
 pub(crate) fn kill_and_restart(
     adapter: &str,
-    server: &mut Server,
+    server: &Server,
     kills: usize,
     events: u64,
 ) -> Killed {
@@ -86,7 +86,7 @@ pub(crate) fn kill_and_restart(
         let due = if is_last { events } else { published + share };
         // By turns they are there before it connects, and come while it follows.
         let pause = Duration::from_millis(n as u64 % 4);
-        server.publish(&server.killed.clone(), published + 1..=due, pause);
+        server.publish(&server.killed, published + 1..=due, pause);
         published = due;
         let mut running = follower.start(server, n);
         // One of the new ones at least, and all of them at most.

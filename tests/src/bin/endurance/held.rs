@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// As Linux counts it.
 #[derive(Clone, Copy)]
 pub(crate) struct Held {
-    files: usize,
+    pub(crate) files: usize,
     threads: usize,
     pub(crate) memory_kib: u64,
 }

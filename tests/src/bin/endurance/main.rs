@@ -105,15 +105,15 @@ fn run<A: Adapter>(adapter: &str, options: &[&str], idle: usize) -> Option<()> {
             _ => return None,
         }
     }
-    let mut server = Server::start();
+    let server = Server::start();
     match plan.soak {
         Some(minutes) => soak::<A>(adapter, &server, minutes),
-        None => endure::<A>(adapter, &mut server, &plan),
+        None => endure::<A>(adapter, &server, &plan),
     }
     Some(())
 }
 
-fn endure<A: Adapter>(adapter: &str, server: &mut Server, plan: &Plan) {
+fn endure<A: Adapter>(adapter: &str, server: &Server, plan: &Plan) {
     let client = A::new(&server.direct, &server.key);
     // What a runtime sets up once, it sets up here.
     come_and_go(&client, server, 50);
@@ -250,6 +250,13 @@ fn come_and_go(client: &impl Adapter, server: &Server, cycles: usize) {
     }
 }
 
+/// Whether this is the event of that number.
+fn is_number(event: &Event, number: u64) -> bool {
+    let Event::Item(item) = event else { return false };
+    let data = item.event().and_then(|event| event.data()).expect("data");
+    data.get() == number.to_string()
+}
+
 /// Subscribes many times; what is held once all of them stand and wait. Then an event comes, with
 /// which each is dropped.
 fn be_idle(client: &impl Adapter, server: &Server, count: usize, number: u64) -> Held {
@@ -258,10 +265,12 @@ fn be_idle(client: &impl Adapter, server: &Server, count: usize, number: u64) ->
     client.follow(many, &|_, event, _| {
         if matches!(event, Event::Opened(_)) && opened.fetch_add(1, Ordering::Relaxed) + 1 == count
         {
-            *held.lock().expect("no panic before") = Some(Held::now());
+            let now = Held::now();
+            assert!(now.files >= count, "each has a connection: {now}");
+            *held.lock().expect("no panic before") = Some(now);
             server.publish(&server.stream, number..=number, Duration::ZERO);
         }
-        !matches!(event, Event::Item(_))
+        !is_number(event, number)
     });
     held.into_inner().expect("no panic before").expect("all were opened")
 }
