@@ -16,7 +16,9 @@ pub struct Feed {
 
 impl Feed {
     /// Makes a feed of this name. The subscription's own cursor and `since` count only for a store
-    /// that has nothing of the feed: `since("0")` begins with the oldest event that is kept.
+    /// that has nothing of the feed: `since("0")` begins with the oldest event that is kept. A
+    /// position that the service refuses ends the relay, also where the subscription
+    /// [tells continuity](Subscription::continuity) and would go on at the present.
     pub fn new(name: impl Into<Arc<str>>, subscription: Subscription) -> Self {
         Self { name: name.into(), subscription, options: Options::default() }
     }

@@ -29,8 +29,9 @@ pub struct Progress {
     pub connected: bool,
     /// How often another worker had moved the feed.
     pub moved: u64,
-    /// What is wrong just now, with the store or with the connection; `None` while all is well.
-    /// What has ended a relay stays.
+    /// What is wrong just now, with the store or with the connection; `None` while all is well. A
+    /// store that has not answered for 30 s is in trouble, and is waited for. What has ended a
+    /// relay stays, the stream's end in good order included.
     pub trouble: Option<String>,
     pub(crate) of_store: Option<String>,
     pub(crate) of_connection: Option<String>,

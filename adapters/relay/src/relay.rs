@@ -1,5 +1,6 @@
 //! The loop between a subscription and a store.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use restless_hyper::{Client, Events, Runtime};
-use restless_proto::subscription::{self, Event, Item};
+use restless_proto::subscription::{self, Continuity, Event, GapReason, Item, LossReason};
 use restless_proto::{Backoff, ConfigError, Entropy};
 use tokio::sync::watch;
 
@@ -28,6 +29,7 @@ pub struct Relay<R: Runtime, S> {
     sink: S,
     progress: watch::Sender<Progress>,
     stop: watch::Sender<bool>,
+    gone: Gone,
 }
 
 /// Why a relay has ended.
@@ -56,7 +58,8 @@ pub enum RelayError {
     Stream(#[source] restless_proto::Error),
 }
 
-/// Tells of a relay that is dropped, or that a panic of its store ends: it must not look alive.
+/// Tells of a relay that is dropped, or that a panic of its store ends: such a relay must not look
+/// alive, though nobody has polled it yet.
 struct Gone(Option<watch::Sender<Progress>>);
 
 impl Drop for Gone {
@@ -75,7 +78,8 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     pub fn new(client: Client<R>, feed: Feed, sink: S) -> Self {
         let (progress, _) = watch::channel(Progress::default());
         let (stop, _) = watch::channel(false);
-        Self { client, feed, sink, progress, stop }
+        let gone = Gone(Some(progress.clone()));
+        Self { client, feed, sink, progress, stop, gone }
     }
 
     /// Returns a handle that watches the relay and ends it from elsewhere.
@@ -94,15 +98,17 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     ///
     /// Dropping the future leaves what is stored as it is. A batch that is on its way to the store
     /// may be stored or not: the store knows, and the next relay asks it. [`Progress::trouble`]
-    /// says that the relay is gone, if the future was polled before.
+    /// says that the relay is gone.
     pub async fn run(mut self) -> Result<Ended, RelayError> {
-        let mut gone = Gone(Some(self.progress.clone()));
         let ended = self.relay().await;
-        gone.0 = None;
+        self.gone.0 = None;
         self.progress.send_modify(|progress| {
             progress.connected = false;
-            if let Err(error) = &ended {
-                progress.trouble = Some(chain(error));
+            match &ended {
+                Ok(Ended::Stopped) => {}
+                // Whatever the connection was like just before: nothing more comes.
+                Ok(Ended::Stream) => progress.trouble = Some("the stream is over".to_owned()),
+                Err(error) => progress.trouble = Some(chain(error)),
             }
         });
         ended
@@ -235,12 +241,14 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
         next: &mut Gathered,
     ) -> Option<Result<Stored, SinkError>> {
         let mut late = pin!(late(self.client.runtime(), &self.stop));
+        let mut silent = pin!(silent(self.client.runtime(), &self.progress));
         let mut store = pin!(self.sink.store(batch));
         let progress = &self.progress;
         poll_fn(|cx| {
             if let Poll::Ready(stored) = store.as_mut().poll(cx) {
                 return Poll::Ready(Some(stored));
             }
+            let Poll::Pending = silent.as_mut().poll(cx);
             read(progress, events, next, cx);
             late.as_mut().poll(cx).map(|()| None)
         })
@@ -275,10 +283,14 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     /// Asks once; `None` where the relay was stopped meanwhile and the store took too long.
     async fn ask(&mut self) -> Option<Result<Position, SinkError>> {
         let mut late = pin!(late(self.client.runtime(), &self.stop));
+        let mut silent = pin!(silent(self.client.runtime(), &self.progress));
         let mut asked = pin!(self.sink.position(&self.feed.name));
-        poll_fn(|cx| match asked.as_mut().poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => late.as_mut().poll(cx).map(|()| None),
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = asked.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            let Poll::Pending = silent.as_mut().poll(cx);
+            late.as_mut().poll(cx).map(|()| None)
         })
         .await
     }
@@ -307,10 +319,7 @@ impl<R: Runtime, S: Sink> Relay<R, S> {
     }
 
     fn trouble(&self, error: &SinkError) {
-        self.progress.send_modify(|progress| {
-            progress.of_store = Some(chain(error));
-            progress.tell_trouble();
-        });
+        tell_of_store(&self.progress, chain(error));
     }
 
     /// Counts a batch that is stored.
@@ -339,8 +348,25 @@ async fn late<R: Runtime>(runtime: &R, stop: &watch::Sender<bool>) {
     runtime.sleep(GRACE).await;
 }
 
+/// Tells of a store that has not answered for [`SILENCE`], and leaves the waiting to others: a disk
+/// that hangs gives no error, and what the disk was given may be stored all the same.
+async fn silent<R: Runtime>(runtime: &R, progress: &watch::Sender<Progress>) -> Infallible {
+    runtime.sleep(SILENCE).await;
+    tell_of_store(progress, format!("the store has not answered for {} s", SILENCE.as_secs()));
+    std::future::pending().await
+}
+
+fn tell_of_store(progress: &watch::Sender<Progress>, trouble: String) {
+    progress.send_modify(|progress| {
+        progress.of_store = Some(trouble);
+        progress.tell_trouble();
+    });
+}
+
 /// How long a store may take for what it was asked before the relay was stopped.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a store may take for an answer before that counts as trouble.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// How following one subscription came to its end.
 enum Turn {
@@ -379,6 +405,8 @@ struct Gathered {
     bytes: usize,
     over: Option<Over>,
     buried: Buried,
+    /// The service's last refusal, which may be one of the position.
+    refusal: Option<restless_proto::Error>,
 }
 
 /// What was rejected since the cursor moved last. What has no id of its own comes again with each
@@ -417,7 +445,7 @@ impl Buried {
 impl Gathered {
     fn new(options: Options, most_record_bytes: Option<usize>) -> Self {
         let (records, buried) = (Vec::new(), Buried::default());
-        Self { options, most_record_bytes, records, bytes: 0, over: None, buried }
+        Self { options, most_record_bytes, records, bytes: 0, over: None, buried, refusal: None }
     }
 
     fn is_full(&self) -> bool {
@@ -477,17 +505,39 @@ fn read<R: Runtime>(
                     progress.tell_trouble();
                 });
             }
-            Some(Event::Lost(lost)) => progress.send_modify(|progress| {
-                progress.connected = false;
-                progress.losses += 1;
-                progress.of_connection = Some(chain(&lost.reason));
-                progress.tell_trouble();
-            }),
+            Some(Event::Lost(lost)) => {
+                progress.send_modify(|progress| {
+                    progress.connected = false;
+                    progress.losses += 1;
+                    progress.of_connection = Some(chain(&lost.reason));
+                    progress.tell_trouble();
+                });
+                match lost.reason {
+                    LossReason::Error(error) if says_no(&error) => gathered.refusal = Some(error),
+                    _ => {}
+                }
+            }
+            // What follows begins at the present. Behind the position that is stored, it would
+            // leave out what lies between, for good.
+            Some(Event::Continuity(Continuity::Gap { why: GapReason::Refused, .. })) => {
+                let refusal = gathered.refusal.take().unwrap_or_else(|| {
+                    ConfigError::new("cursor", "…", "a position that the service takes").into()
+                });
+                gathered.over = Some(Over::Failed(refusal));
+            }
             Some(Event::Ended(ended)) => gathered.over = Some(ended.into()),
             // Later versions may tell more, which plays no part here.
             Some(_) => {}
             None => gathered.over = Some(Over::Ended),
         }
+    }
+}
+
+/// Whether the service said no, and not that it is busy.
+fn says_no(error: &restless_proto::Error) -> bool {
+    match error {
+        restless_proto::Error::Closed(_) => true,
+        error => error.status().is_some_and(|status| status.is_client_error()),
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use common::{client_of, emulator, feed, log, texts};
 use restless_emulator::Fault;
+use restless_relay::proto::Subscription;
 use restless_relay::{
-    Batch, Content, Ended, Options, Position, Record, Relay, RelayError, Sink, SinkError, Stored,
+    Batch, Content, Ended, Feed, Options, Position, Record, Relay, RelayError, Sink, SinkError,
+    Stored,
 };
 
 /// What the next `store` does.
@@ -88,6 +90,16 @@ async fn a_relay_that_is_dropped_before_its_end_does_not_look_alive() {
     let progress = handle.progress();
     assert_eq!(progress.trouble.as_deref(), Some("the relay was dropped before its end"));
     assert!(!progress.connected);
+}
+
+#[tokio::test]
+async fn a_relay_that_is_dropped_before_its_first_step_does_not_look_alive() {
+    let (emulator, id) = emulator();
+    let relay = Relay::new(client_of(&emulator), feed(&id), Memory::default());
+    let handle = relay.handle();
+    drop(relay.run());
+    let progress = handle.progress();
+    assert_eq!(progress.trouble.as_deref(), Some("the relay was dropped before its end"));
 }
 
 impl Memory {
@@ -293,6 +305,99 @@ async fn a_relay_that_is_stopped_waits_ten_seconds_for_a_silent_store() {
     }
 }
 
+/// A store that answers once it is let.
+struct Hung {
+    asked: Arc<tokio::sync::Notify>,
+    answers: Arc<tokio::sync::Semaphore>,
+    held: Memory,
+}
+
+impl Hung {
+    async fn answer(&self) {
+        self.asked.notify_one();
+        self.answers.acquire().await.unwrap().forget();
+    }
+}
+
+impl Sink for Hung {
+    async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
+        self.answer().await;
+        self.held.position(feed).await
+    }
+
+    async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
+        self.answer().await;
+        self.held.store(batch).await
+    }
+}
+
+/// Whoever asks for its health learns of a disk that hangs: it gives no error.
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_told_as_trouble_and_well_again_when_it_does() {
+    let (emulator, id) = emulator();
+    emulator.publish(&id, "1").unwrap();
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let answers = Arc::new(tokio::sync::Semaphore::new(0));
+    let sink = Hung { asked: asked.clone(), answers: answers.clone(), held: Memory::default() };
+    let relay = Relay::new(client_of(&emulator), feed(&id).options(prompt()), sink);
+    let mut handle = relay.handle();
+    let running = tokio::spawn(relay.run());
+    // First it is asked for the position, then to store.
+    for stored in [0, 1] {
+        asked.notified().await;
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        while handle.progress().trouble.is_none() {
+            handle.changed().await.expect("it is there");
+        }
+        assert_eq!(begun.elapsed().as_secs(), 30);
+        let trouble = handle.progress().trouble;
+        assert_eq!(trouble.as_deref(), Some("the store has not answered for 30 s"));
+        tokio::time::resume();
+        answers.add_permits(1);
+        while handle.progress().trouble.is_some() {
+            handle.changed().await.expect("it is there");
+        }
+        assert_eq!(handle.progress().events, stored);
+    }
+    handle.stop();
+    assert!(matches!(running.await.unwrap(), Ok(Ended::Stopped)));
+}
+
+/// A subscription that tells of gaps goes on at the present, which would leave out what lies
+/// between.
+#[tokio::test]
+async fn a_refused_position_ends_the_relay_with_continuity_too() {
+    let (emulator, id) = emulator();
+    emulator.publish(&id, "1").unwrap();
+    let subscription = || Subscription::stream(&id).since("0").retry(std::time::Duration::ZERO);
+    for subscription in [subscription().continuity(), subscription().dedupe(8)] {
+        for position in [Position::default(), Position::new(1, Some("5".into()))] {
+            let sink = Memory::default();
+            sink.inner.lock().unwrap().position = position;
+            emulator.inject(Fault::status(410));
+            let feed = Feed::new("orders", subscription.clone()).options(prompt());
+            let relay = Relay::new(client_of(&emulator), feed, sink.clone());
+            let mut handle = relay.handle();
+            let watch = async {
+                let mut published = false;
+                while let Some(progress) = handle.changed().await {
+                    if progress.connected && !std::mem::replace(&mut published, true) {
+                        emulator.publish(&id, "2").unwrap();
+                    }
+                    if progress.events > 0 {
+                        handle.stop();
+                    }
+                }
+            };
+            let (ended, ()) = tokio::join!(relay.run(), watch);
+            let Err(RelayError::Stream(error)) = ended else { panic!("{ended:?}") };
+            assert_eq!(error.status().map(|status| status.as_u16()), Some(410), "{error:?}");
+            assert!(sink.records().is_empty());
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_broke_ends_the_relay_with_its_error() {
     let (emulator, id) = emulator();
@@ -326,6 +431,24 @@ async fn a_stream_that_is_over_is_stored_to_its_last_event() {
     let relay = Relay::new(client_of(&emulator), feed(&id).options(prompt()), sink.clone());
     assert!(matches!(relay.run().await, Ok(Ended::Stream)));
     assert_eq!(texts(&sink.records()), log(&emulator, &id));
+}
+
+/// A feed that brings nothing more is no healthy one, whatever its connection was like just before.
+#[tokio::test]
+async fn a_feed_that_is_over_is_told_the_same_whenever_it_ended() {
+    let (emulator, id) = emulator();
+    emulator.publish(&id, "1").unwrap();
+    for before in [&[][..], &[Fault::end_after_events(1)], &[Fault::cut_after_events(0)]] {
+        before.iter().for_each(|fault| emulator.inject(fault.clone()));
+        emulator.inject(Fault::status(204));
+        let relay =
+            Relay::new(client_of(&emulator), feed(&id).options(prompt()), Memory::default());
+        let handle = relay.handle();
+        assert!(matches!(relay.run().await, Ok(Ended::Stream)));
+        let progress = handle.progress();
+        assert_eq!(progress.trouble.as_deref(), Some("the stream is over"), "{before:?}");
+        assert!(!progress.connected);
+    }
 }
 
 #[tokio::test]
