@@ -27,6 +27,9 @@ use crate::{Batch, Content, Position, Record, Sink, SinkError, Stored};
 /// `data=writeback`) is no place for such a folder. A line end within an event, which JSON allows
 /// between tokens, becomes a space. The data of a dead letter is in base64.
 ///
+/// A file that is deleted while the sink writes to it is a failure that may pass: the feed then
+/// stands where the files that are left say.
+///
 /// The folder belongs to one process: a lock on the file `lock` keeps a second one out, as far as
 /// the file system has locks.
 #[derive(Debug)]
@@ -63,6 +66,8 @@ struct Log {
     bytes: u64,
     /// Whether a write has failed, so that what lies behind those lines is to be cut off.
     is_torn: bool,
+    /// Whether the file can't even be cut off: the volume may be another one by now.
+    is_lost: bool,
     position: Position,
 }
 
@@ -86,7 +91,7 @@ impl Ndjson {
     /// Where the file can't be made or written to, or is open in another process.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, SinkError> {
         let folder = folder.into();
-        let failed = |error| SinkError::will_not_pass(at("the folder", &folder)).with_source(error);
+        let failed = |error| io_failed("the folder", &folder, error);
         create_folder(&folder).map_err(failed)?;
         let lock = File::create(folder.join("lock")).map_err(failed)?;
         if let Err(error) = fs4::FileExt::try_lock(&lock) {
@@ -125,7 +130,12 @@ impl Ndjson {
 impl Sink for Ndjson {
     async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
         let feed = feed.to_owned();
-        self.run(move |inner| Ok(inner.log(&feed)?.position.clone())).await
+        self.run(move |inner| {
+            // Where the file is gone, the folder says where the feed stands.
+            let _ = inner.forget_what_is_gone(&feed);
+            Ok(inner.log(&feed)?.position.clone())
+        })
+        .await
     }
 
     async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
@@ -134,6 +144,20 @@ impl Sink for Ndjson {
 }
 
 impl Inner {
+    /// Forgets a file that was deleted while it was open: what is written there goes with the
+    /// process, though each write and each sync is good.
+    fn forget_what_is_gone(&mut self, feed: &str) -> Result<(), SinkError> {
+        let Some(log) = self.feeds.get(feed) else { return Ok(()) };
+        let path = self.path(feed, log.number);
+        if log.is_lost {
+            cut(&path, log.bytes).map_err(|e| io_failed("the file", &path, e))?;
+        } else if !is_deleted(&log.file, &path) {
+            return Ok(());
+        }
+        self.feeds.remove(feed);
+        Err(SinkError::may_pass(at("the file is gone:", &path)))
+    }
+
     /// Returns the feed's last file, read to its end where it was not open.
     fn log(&mut self, feed: &str) -> Result<&mut Log, SinkError> {
         if !self.feeds.contains_key(feed) {
@@ -166,7 +190,8 @@ impl Inner {
             let Some(before) = numbers.pop() else { break };
             position = self.read_log(feed, before)?.position;
         }
-        Ok(Log { file, number, bytes, is_torn: false, position: position.unwrap_or_default() })
+        let position = position.unwrap_or_default();
+        Ok(Log { file, number, bytes, is_torn: false, is_lost: false, position })
     }
 
     /// Returns the numbers of the feed's files, rising.
@@ -200,7 +225,8 @@ impl Inner {
         let file = file.map_err(failed)?;
         // The file's name is durable only with the folder.
         sync_folder(&self.folder).map_err(|e| io_failed("the folder", &self.folder, e))?;
-        Ok(Log { file, number, bytes: 0, is_torn: false, position: position.unwrap_or_default() })
+        let position = position.unwrap_or_default();
+        Ok(Log { file, number, bytes: 0, is_torn: false, is_lost: false, position })
     }
 
     fn read_log(&self, feed: &str, number: u64) -> Result<Whole, SinkError> {
@@ -232,6 +258,7 @@ impl Inner {
 
     fn store(&mut self, batch: &Batch) -> Result<Stored, SinkError> {
         let most = self.most_file_bytes;
+        self.forget_what_is_gone(&batch.feed)?;
         let (bytes, number, position) = {
             let log = self.log(&batch.feed)?;
             (log.bytes, log.number, log.position.clone())
@@ -273,7 +300,7 @@ impl Log {
         if written.is_err() {
             // The next write does it again. This is for a process that ends before: the next one
             // would take what the system's memory holds for what is on the disk.
-            let _ = self.file.set_len(self.bytes);
+            self.is_lost = self.file.set_len(self.bytes).is_err();
         }
         written
     }
@@ -293,6 +320,36 @@ impl Log {
         self.bytes = self.bytes.saturating_add(lines.len() as u64);
         Ok(())
     }
+}
+
+/// Cuts off what is behind the lines that are known to be on the disk: what a failed sync has left
+/// in the system's memory would read as if it were there, too.
+fn cut(path: &Path, bytes: u64) -> io::Result<()> {
+    let file = match OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    if file.metadata()?.len() > bytes {
+        file.set_len(bytes)?;
+        file.sync_data()?;
+    }
+    Ok(())
+}
+
+/// Whether a file has lost its name. A file system that counts no names may say 0 for each file:
+/// there the name says it.
+#[cfg(unix)]
+fn is_deleted(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(open) = file.metadata() else { return false };
+    let is_there = |named: fs::Metadata| (named.dev(), named.ino()) == (open.dev(), open.ino());
+    open.nlink() == 0 && !fs::metadata(path).is_ok_and(is_there)
+}
+
+/// Elsewhere a file that is open keeps its name.
+#[cfg(not(unix))]
+fn is_deleted(_: &File, _: &Path) -> bool {
+    false
 }
 
 /// Returns the place of the first hole before `end`, or `end`. After a power failure, parts of the
@@ -395,4 +452,45 @@ fn io_failed(what: &str, path: &Path, error: io::Error) -> SinkError {
     );
     let of = if will_not_pass { SinkError::will_not_pass } else { SinkError::may_pass };
     of(at(what, path)).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use restless_proto::StreamEvent;
+    use restless_proto::event::SseId;
+
+    use super::*;
+
+    fn batch(expected: Position, id: &str) -> Arc<Batch> {
+        let text = r#"{"type":"update","meta":{"timestamp":"1970-01-01T00:00:07Z"},"data":1}"#;
+        let event = StreamEvent::parse(text, SseId::Own(id)).unwrap();
+        let record = Record::new(Some(id.to_owned()), Content::Event(event));
+        Arc::new(Batch::new("orders", expected, vec![record]))
+    }
+
+    /// As where a volume was taken away, and is there again.
+    #[tokio::test]
+    async fn a_file_that_takes_neither_a_line_nor_a_cut_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sink = Ndjson::open(folder.path()).unwrap();
+        let _ = sink.store(batch(Position::default(), "10")).await.unwrap();
+        let position = sink.position("orders").await.unwrap();
+        let path = folder.path().join("orders.00000001.ndjson");
+        {
+            let mut inner = sink.inner.lock().unwrap();
+            let log = inner.feeds.get_mut("orders").unwrap();
+            // It is open to be read alone.
+            log.file = File::open(&path).unwrap();
+        }
+        let next = batch(position.clone(), "11");
+        let error = sink.store(Arc::clone(&next)).await.unwrap_err();
+        assert!(error.is_transient(), "{error:?}");
+        // Memory has a line that never came to the disk, and shows it to whoever reads the file.
+        let mut lines = Vec::new();
+        next.numbered().for_each(|(number, record)| write_line(&mut lines, number, record));
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(&lines).unwrap();
+        assert_eq!(sink.position("orders").await.unwrap(), position);
+        assert_eq!(sink.store(next).await.unwrap(), Stored::Stored);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+    }
 }

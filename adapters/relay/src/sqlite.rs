@@ -1,6 +1,8 @@
 //! An SQLite database.
 
-use std::path::Path;
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +26,9 @@ use crate::{Batch, Content, Position, Record, Sink, SinkError, Stored};
 /// returns: the journal is in WAL mode with `synchronous=FULL`, set on each connection and read
 /// back. WAL mode alone may lose the last transactions with the power.
 ///
+/// A database whose file is deleted or replaced meanwhile takes no more, and ends the relay: what
+/// is written there would go with the process.
+///
 /// Other processes may read the database at any time, and write to it: a database that is busy for
 /// more than 5 s is a failure that may pass.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub struct Sqlite {
 
 struct Inner {
     connection: Connection,
+    /// The file, where there is one.
+    file: Option<Place>,
     each: Option<Box<Each>>,
 }
 
@@ -96,7 +103,8 @@ impl Sqlite {
             return Err(SinkError::will_not_pass(format!("the database is not durable: {seen}")));
         }
         connection.execute_batch(TABLES).map_err(|e| failed("the database's tables", e))?;
-        Ok(Self { inner: Arc::new(Mutex::new(Inner { connection, each: None })) })
+        let file = Place::of(&connection);
+        Ok(Self { inner: Arc::new(Mutex::new(Inner { connection, file, each: None })) })
     }
 
     /// Calls a function with each record, in the transaction that stores the record: what the
@@ -155,8 +163,50 @@ fn position(connection: &Connection, feed: &str) -> Result<Position, SinkError> 
     })
 }
 
+/// Which file it is, by its name and by its number in the file system.
+struct Place {
+    path: PathBuf,
+    number: FileNumber,
+}
+
+/// The volume, and the file there.
+type FileNumber = (u64, u64);
+
+impl Place {
+    /// Returns nothing for a database in memory, and where files have no numbers: there, a file
+    /// that is open keeps its name.
+    fn of(connection: &Connection) -> Option<Self> {
+        let path = PathBuf::from(connection.path().filter(|path| !path.is_empty())?);
+        let number = number_of(&std::fs::metadata(&path).ok()?)?;
+        Some(Self { path, number })
+    }
+
+    /// Whether the name leads to another file by now, or to none.
+    fn is_gone(&self) -> bool {
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) => number_of(&metadata) != Some(self.number),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn number_of(metadata: &Metadata) -> Option<FileNumber> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn number_of(_: &Metadata) -> Option<FileNumber> {
+    None
+}
+
 impl Inner {
     fn store(&mut self, batch: &Batch) -> Result<Stored, SinkError> {
+        if let Some(file) = self.file.as_ref().filter(|file| file.is_gone()) {
+            let what = format!("the database was deleted or replaced: {}", file.path.display());
+            return Err(SinkError::will_not_pass(what));
+        }
         let failed = |e| failed("the batch", e);
         // The lock to write comes first, or two writers that have both read could not go on.
         let transaction = self

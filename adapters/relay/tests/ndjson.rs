@@ -75,6 +75,28 @@ async fn what_follows_a_hole_is_cut_off() {
     goes_on_behind_two_records(folder.path()).await;
 }
 
+/// Each write and each sync to it is good, and all of it goes with the process.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_deleted_is_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Ndjson::open(folder.path()).unwrap().most_file_bytes(1);
+    let _ = sink.store(batch(Position::default(), &[10])).await.unwrap();
+    let first = sink.position("orders").await.unwrap();
+    let _ = sink.store(batch(first.clone(), &[11])).await.unwrap();
+    let second = sink.position("orders").await.unwrap();
+    fs::remove_file(folder.path().join("orders.00000002.ndjson")).unwrap();
+    let error = sink.store(batch(second, &[12])).await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("orders.00000002"), "{error}");
+    // The files that are left say where the feed stands, whether it is asked for or stored to.
+    assert_eq!(sink.position("orders").await.unwrap(), first);
+    assert_eq!(sink.store(batch(first, &[11])).await.unwrap(), Stored::Stored);
+    assert_eq!(lines(folder.path(), 2).len(), 1);
+    fs::remove_file(folder.path().join("orders.00000001.ndjson")).unwrap();
+    fs::remove_file(folder.path().join("orders.00000002.ndjson")).unwrap();
+    assert_eq!(sink.position("orders").await.unwrap(), Position::default());
+}
+
 #[tokio::test]
 async fn a_name_that_no_file_can_have_is_an_error_that_does_not_pass() {
     let folder = tempfile::tempdir().unwrap();

@@ -120,3 +120,29 @@ async fn a_full_database_may_pass_and_nothing_of_the_batch_is_stored() {
     assert_eq!(sink.position("orders").await.unwrap(), Position::default());
     assert_eq!(count(&Connection::open(&path).unwrap(), "restless_events"), 0);
 }
+
+/// Each write and each sync to it is good, and all of it goes with the process.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_that_was_deleted_or_replaced_is_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feeds.db");
+    for is_replaced in [false, true] {
+        let mut sink = Sqlite::open(&path).unwrap();
+        let position = sink.position("orders").await.unwrap();
+        assert_eq!(position, Position::default(), "it begins anew");
+        let _ = sink.store(batch(position, &[10])).await.unwrap();
+        let position = sink.position("orders").await.unwrap();
+        if is_replaced {
+            let other = folder.path().join("other.db");
+            std::fs::copy(&path, &other).unwrap();
+            std::fs::rename(&other, &path).unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+        let error = sink.store(batch(position, &[11])).await.unwrap_err();
+        assert!(!error.is_transient(), "{error:?}");
+        assert!(error.to_string().contains("feeds.db"), "{error}");
+        drop(sink);
+    }
+}
