@@ -32,12 +32,16 @@ use crate::{Batch, Content, DeadLetter, Position, Record, Sink, SinkError, Store
 /// 1e-20000. The sink wants a tokio runtime, on which each connection has a task.
 ///
 /// A failure that may pass costs the connection, and the next step makes another one: a connection
-/// that breaks, a server that has become read-only by a failover, and a step that takes longer than
-/// five minutes. Where the address leaves them out, a connect has 10 s, what was sent 30 s to
-/// arrive, and a silent connection is probed after 30 s.
+/// that breaks, a server that has become read-only by a failover, a table that another session has
+/// locked ([`lock_timeout`](Self::lock_timeout)), a statement that takes longer than four minutes
+/// (a shorter `statement_timeout` of the server's counts), and a step that takes longer than five.
+/// The server itself gives up by then, so that no session of the sink's is left behind. Where the
+/// address leaves them out, a connect has 10 s, what was sent 30 s to arrive, and a silent
+/// connection is probed after 30 s.
 pub struct Postgres {
     config: Config,
     tls: Option<Arc<ClientConfig>>,
+    lock_timeout: Duration,
     client: Option<Client>,
 }
 
@@ -57,6 +61,10 @@ const TABLES: &str = "
 
 /// The longest time for a step: a server may be gone without a word.
 const STEP: Duration = Duration::from_secs(300);
+/// The longest time for a statement, by the server's clock.
+const STATEMENT: Duration = Duration::from_secs(240);
+/// The longest wait for a lock, unless set otherwise.
+const LOCK: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -84,12 +92,21 @@ impl Postgres {
         if config.get_keepalives_idle() == unset.get_keepalives_idle() {
             config.keepalives_idle(SILENCE);
         }
-        Ok(Self { config, tls: None, client: None })
+        Ok(Self { config, tls: None, lock_timeout: LOCK, client: None })
     }
 
     /// The most bytes of an event's text. A field has at most 1 GiB; the text is sent and checked
     /// in less.
     pub const MOST_RECORD_BYTES: usize = 256 << 20;
+
+    /// Sets how long a step waits where another session has locked a table, as `CREATE INDEX` does:
+    /// after that time the step fails for now, and is tried again. Default: 60 s; at least 1 ms and
+    /// at most 240 s. A shorter `lock_timeout` of the server's counts.
+    #[must_use]
+    pub fn lock_timeout(mut self, span: Duration) -> Self {
+        self.lock_timeout = span.clamp(Duration::from_millis(1), STATEMENT);
+        self
+    }
 
     /// Whether the address asks for TLS: by `sslmode=require`, or because a host is beyond this
     /// machine and the address leaves `sslmode=disable` out.
@@ -141,7 +158,8 @@ impl Postgres {
                     client
                 }
             };
-            match client.batch_execute(TABLES).await {
+            let tables = format!("{}{TABLES}", patience(self.lock_timeout));
+            match client.batch_execute(&tables).await {
                 Err(error) if error.code().is_some_and(|code| MADE_MEANWHILE.contains(code)) => {}
                 made => made.map_err(|e| failed("making the tables of", e))?,
             }
@@ -155,13 +173,15 @@ impl Postgres {
     /// Lets a step have its time, and gives up the connection where the step has failed for now.
     async fn step<T>(
         &mut self,
-        step: impl AsyncFnOnce(&mut Client) -> Result<T, SinkError>,
+        step: impl AsyncFnOnce(&mut Client, &str) -> Result<T, SinkError>,
     ) -> Result<T, SinkError> {
+        let patience = patience(self.lock_timeout);
         let run = async {
             let client = self.client().await?;
-            step(client).await
+            step(client, &patience).await
         };
         let done = tokio::time::timeout(STEP, run).await.unwrap_or_else(|_| {
+            self.cancel();
             Err(SinkError::may_pass(format!("no answer from PostgreSQL within {STEP:?}")))
         });
         if done.as_ref().is_err_and(SinkError::is_transient) {
@@ -169,14 +189,45 @@ impl Postgres {
         }
         done
     }
+
+    /// Asks the server to end what is under way: without its end, the connection stays.
+    fn cancel(&self) {
+        let Some(token) = self.client.as_ref().map(Client::cancel_token) else { return };
+        let tls = self.tls.as_deref().cloned();
+        tokio::spawn(async move {
+            let asked = async {
+                match tls {
+                    None => token.cancel_query(NoTls).await,
+                    Some(tls) => token.cancel_query(MakeRustlsConnect::new(tls)).await,
+                }
+            };
+            // A server that is gone has nothing to end.
+            drop(tokio::time::timeout(CONNECT, asked).await);
+        });
+    }
 }
 
-async fn position(client: &Client, feed: &str) -> Result<Position, SinkError> {
+/// What begins each transaction, beside what it is for: the server itself gives up before the step
+/// does, unless its own settings are shorter.
+fn patience(lock_timeout: Duration) -> String {
+    let (lock, statement) = (lock_timeout.as_millis(), STATEMENT.as_millis());
+    format!(
+        "SELECT set_config(name, most, true)
+         FROM (VALUES ('lock_timeout', '{lock}ms'), ('statement_timeout', '{statement}ms'))
+         AS longest (name, most)
+         WHERE current_setting(name)::interval NOT BETWEEN '1ms' AND most::interval;"
+    )
+}
+
+async fn position(client: &mut Client, patience: &str, feed: &str) -> Result<Position, SinkError> {
     let read = |e| failed("reading from", e);
-    let row = client
+    let transaction = client.transaction().await.map_err(read)?;
+    transaction.batch_execute(patience).await.map_err(read)?;
+    let row = transaction
         .query_opt("SELECT sequence, cursor FROM restless_feeds WHERE feed = $1", &[&feed])
         .await
         .map_err(read)?;
+    transaction.commit().await.map_err(read)?;
     let Some(row) = row else { return Ok(Position::default()) };
     let sequence: i64 = row.try_get(0).map_err(read)?;
     Ok(Position::new(sequence.try_into().unwrap_or_default(), row.try_get(1).map_err(read)?))
@@ -184,11 +235,11 @@ async fn position(client: &Client, feed: &str) -> Result<Position, SinkError> {
 
 impl Sink for Postgres {
     async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
-        self.step(async |client| position(client, feed).await).await
+        self.step(async |client, patience| position(client, patience, feed).await).await
     }
 
     async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
-        self.step(async |client| match store(client, &batch).await {
+        self.step(async |client, patience| match store(client, patience, &batch).await {
             Ok(stored) => Ok(stored),
             Err(error) if is_about_data(&error) => Err(refused(client, &batch, error).await),
             Err(error) => Err(failed("storing in", error)),
@@ -201,9 +252,14 @@ impl Sink for Postgres {
     }
 }
 
-async fn store(client: &mut Client, batch: &Batch) -> Result<Stored, tokio_postgres::Error> {
+async fn store(
+    client: &mut Client,
+    patience: &str,
+    batch: &Batch,
+) -> Result<Stored, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
-    transaction.batch_execute("SET LOCAL synchronous_commit = on").await?;
+    let settings = format!("{patience} SET LOCAL synchronous_commit = on");
+    transaction.batch_execute(&settings).await?;
     let feed = &*batch.feed;
     let (expected, reached) = (signed(batch.expected.sequence), batch.position());
     if batch.expected.sequence == 0 {

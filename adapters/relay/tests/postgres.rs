@@ -109,6 +109,69 @@ async fn tls_that_is_asked_for_and_not_there_ends_it() {
     assert!(!error.is_transient(), "{error:?}");
 }
 
+/// `CREATE INDEX` and `VACUUM FULL` lock a table for hours. Each try has an end at the server, too:
+/// a session that is left there waits behind the lock, and holds others up.
+#[tokio::test]
+async fn a_table_that_is_locked_costs_no_connection_but_one() {
+    let Some(server) = Server::start() else { return };
+    let database = format!("{} application_name=sink", server.url());
+    let mut sink = Postgres::new(&database).unwrap().lock_timeout(Duration::from_millis(20));
+    assert_eq!(sink.position("orders").await.unwrap(), Position::default());
+    let first = batch(Position::default(), vec![record(10, "1")]);
+    let (holder, connection) =
+        tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let within = Duration::from_secs(30);
+    for lock in ["restless_events IN SHARE", "restless_feeds IN ACCESS EXCLUSIVE"] {
+        holder.batch_execute(&format!("BEGIN; LOCK TABLE {lock} MODE")).await.unwrap();
+        for _ in 0..3 {
+            let stored = tokio::time::timeout(within, sink.store(Arc::clone(&first))).await;
+            let error = stored.expect("the server gives up").unwrap_err();
+            assert!(error.is_transient(), "{error:?}");
+        }
+        if lock.ends_with("EXCLUSIVE") {
+            let asked = tokio::time::timeout(within, sink.position("orders")).await;
+            let error = asked.expect("the server gives up").unwrap_err();
+            assert!(error.is_transient(), "{error:?}");
+        }
+        // The session before may still be about to end.
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sink'";
+        let end = std::time::Instant::now() + within;
+        while server.query(sessions).await[0].get::<_, i64>(0) > 1 {
+            assert!(std::time::Instant::now() < end, "sessions are left behind");
+        }
+        holder.batch_execute("ROLLBACK").await.unwrap();
+    }
+    assert_eq!(sink.store(first).await.unwrap(), Stored::Stored);
+}
+
+#[tokio::test]
+async fn a_shorter_limit_of_the_server_s_stays() {
+    let Some(server) = Server::start() else { return };
+    let mut sink = Postgres::new(&server.url()).unwrap();
+    let mut position = sink.position("orders").await.unwrap();
+    server.query("CREATE TABLE seen (lock text, statement text)").await;
+    server
+        .query(
+            "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO seen VALUES (current_setting('lock_timeout'),
+             current_setting('statement_timeout')); RETURN NEW; END $$",
+        )
+        .await;
+    let trigger = "CREATE TRIGGER look AFTER UPDATE ON restless_feeds
+                   FOR EACH ROW EXECUTE FUNCTION look()";
+    server.query(trigger).await;
+    for own in ["lock_timeout=0", "lock_timeout=7ms", "statement_timeout=1h"] {
+        let mut sink = Postgres::new(&format!("{} options='-c {own}'", server.url())).unwrap();
+        let _ = sink.store(batch(position, vec![record(10, "1")])).await.unwrap();
+        position = sink.position("orders").await.unwrap();
+    }
+    let rows = server.query("SELECT lock, statement FROM seen").await;
+    let seen: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let due = [("1min", "4min"), ("7ms", "4min"), ("1min", "4min")];
+    assert_eq!(seen, due.map(|(lock, statement)| (lock.to_owned(), statement.to_owned())));
+}
+
 /// 40001: the transaction met another one, and is to be made again.
 #[tokio::test]
 async fn a_serialization_failure_is_tried_again() {
