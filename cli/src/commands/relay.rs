@@ -48,6 +48,7 @@ each event is in the store once. In SQLite they are in the table
 restless_events, in the order of `sequence`; restless_dead has what is
 no event, and why.
 
+A store that is away is waited for, and /healthz says so with 503.
 SIGTERM and Ctrl-C store what was read, and end it with 0; a second one
 ends it at once. On a terminal there is a status line, else a JSON
 object a line on standard error.
@@ -56,6 +57,7 @@ For a start at boot, /etc/systemd/system/restless-relay.service:
   [Unit]
   Wants=network-online.target
   After=network-online.target
+  StartLimitIntervalSec=0
   [Service]
   ExecStart=/usr/local/bin/restless relay \\
       --config /etc/restless/feeds.toml --to sqlite:feeds.db
@@ -64,6 +66,8 @@ For a start at boot, /etc/systemd/system/restless-relay.service:
   StateDirectory=restless
   WorkingDirectory=/var/lib/restless
   Restart=always
+  RestartSec=5
+  RestartPreventExitStatus=2
   [Install]
   WantedBy=multi-user.target
 and then: systemctl enable --now restless-relay. The file key.env has

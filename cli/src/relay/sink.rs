@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+#[cfg(feature = "nats")]
+use restless_relay::nats::async_nats;
 use restless_relay::{Batch, Position, Sink, SinkError, Stored};
 #[cfg(any(feature = "sqlite", feature = "ndjson", feature = "postgres"))]
 use tokio::sync::Mutex;
@@ -16,9 +18,9 @@ use crate::relay::Destination;
 #[derive(Clone)]
 pub(super) enum Store {
     #[cfg(feature = "sqlite")]
-    Sqlite(Arc<Mutex<restless_relay::Sqlite>>),
+    Sqlite(Arc<Mutex<Late<restless_relay::Sqlite>>>),
     #[cfg(feature = "ndjson")]
-    Ndjson(Arc<Mutex<restless_relay::Ndjson>>),
+    Ndjson(Arc<Mutex<Late<restless_relay::Ndjson>>>),
     #[cfg(feature = "postgres")]
     Postgres(Arc<Mutex<restless_relay::Postgres>>),
     #[cfg(feature = "nats")]
@@ -28,6 +30,45 @@ pub(super) enum Store {
     NotBuiltIn(Infallible),
 }
 
+/// A store that is opened by a later step where it can't be opened yet: its disk is full, or
+/// somebody else has it. The relays tell of that, and try again.
+#[cfg(any(feature = "sqlite", feature = "ndjson"))]
+pub(super) struct Late<S> {
+    store: Option<S>,
+    open: Arc<Open<S>>,
+}
+
+#[cfg(any(feature = "sqlite", feature = "ndjson"))]
+type Open<S> = dyn Fn() -> Result<S, SinkError> + Send + Sync;
+
+#[cfg(any(feature = "sqlite", feature = "ndjson"))]
+impl<S: Send + 'static> Late<S> {
+    /// Opens it now, unless that fails for now. The error is one that stays.
+    async fn new(
+        open: impl Fn() -> Result<S, SinkError> + Send + Sync + 'static,
+    ) -> Result<Self, SinkError> {
+        let mut late = Self { store: None, open: Arc::new(open) };
+        match late.get().await {
+            Err(error) if !error.is_transient() => Err(error),
+            Err(_) | Ok(_) => Ok(late),
+        }
+    }
+
+    async fn get(&mut self) -> Result<&mut S, SinkError> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => {
+                let open = Arc::clone(&self.open);
+                let opened = tokio::task::spawn_blocking(move || open()).await;
+                opened.map_err(|error| {
+                    SinkError::will_not_pass("opening the store").with_source(error)
+                })??
+            }
+        };
+        Ok(self.store.insert(store))
+    }
+}
+
 impl Store {
     #[allow(unused_variables, reason = "builds without these stores")]
     pub(super) async fn open(to: &Destination, context: &Context) -> Result<Self, Failure> {
@@ -35,13 +76,15 @@ impl Store {
         match to {
             #[cfg(feature = "sqlite")]
             Destination::Sqlite(path) => {
-                let opened = restless_relay::Sqlite::open(path).map_err(failed)?;
-                Ok(Self::Sqlite(Arc::new(Mutex::new(opened))))
+                let path = path.clone();
+                let late = Late::new(move || restless_relay::Sqlite::open(&path)).await;
+                Ok(Self::Sqlite(Arc::new(Mutex::new(late.map_err(failed)?))))
             }
             #[cfg(feature = "ndjson")]
             Destination::Ndjson(folder) => {
-                let opened = restless_relay::Ndjson::open(folder).map_err(failed)?;
-                Ok(Self::Ndjson(Arc::new(Mutex::new(opened))))
+                let folder = folder.clone();
+                let late = Late::new(move || restless_relay::Ndjson::open(&folder)).await;
+                Ok(Self::Ndjson(Arc::new(Mutex::new(late.map_err(failed)?))))
             }
             #[cfg(feature = "postgres")]
             Destination::Postgres(database) => {
@@ -56,8 +99,8 @@ impl Store {
             }
             #[cfg(feature = "nats")]
             Destination::Nats(server) => {
-                let connected = restless_relay::nats::async_nats::connect(server).await;
-                let client = connected.map_err(|error| Failure::new(5, "the store", error))?;
+                let client = connect(server).await;
+                let client = client.map_err(|error| Failure::new(5, "the store", error))?;
                 Ok(Self::Nats(Box::new(restless_relay::Nats::new(client))))
             }
             #[cfg(not(all(
@@ -76,13 +119,26 @@ impl Store {
     }
 }
 
+/// Connects to a server of NATS, or leaves that to the client where the server is away.
+#[cfg(feature = "nats")]
+async fn connect(server: &str) -> Result<async_nats::Client, async_nats::ConnectError> {
+    use async_nats::ConnectErrorKind as Kind;
+    match async_nats::connect(server).await {
+        Err(error) if matches!(error.kind(), Kind::Io | Kind::Dns | Kind::TimedOut) => {
+            let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
+            options.connect(server).await
+        }
+        connected => connected,
+    }
+}
+
 impl Sink for Store {
     async fn position(&mut self, feed: &str) -> Result<Position, SinkError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => store.lock().await.position(feed).await,
+            Self::Sqlite(store) => store.lock().await.get().await?.position(feed).await,
             #[cfg(feature = "ndjson")]
-            Self::Ndjson(store) => store.lock().await.position(feed).await,
+            Self::Ndjson(store) => store.lock().await.get().await?.position(feed).await,
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => store.lock().await.position(feed).await,
             #[cfg(feature = "nats")]
@@ -94,9 +150,9 @@ impl Sink for Store {
     async fn store(&mut self, batch: Arc<Batch>) -> Result<Stored, SinkError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => store.lock().await.store(batch).await,
+            Self::Sqlite(store) => store.lock().await.get().await?.store(batch).await,
             #[cfg(feature = "ndjson")]
-            Self::Ndjson(store) => store.lock().await.store(batch).await,
+            Self::Ndjson(store) => store.lock().await.get().await?.store(batch).await,
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => store.lock().await.store(batch).await,
             #[cfg(feature = "nats")]
@@ -114,5 +170,28 @@ impl Sink for Store {
             Self::Postgres(_) => Some(restless_relay::Postgres::MOST_RECORD_BYTES),
             _ => None,
         }
+    }
+}
+
+#[cfg(all(test, any(feature = "sqlite", feature = "ndjson")))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_opened_yet_is_opened_by_a_later_step() {
+        let tries = AtomicUsize::new(0);
+        let open = move || match tries.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Err(SinkError::may_pass("the disk is full")),
+            tries => Ok(tries),
+        };
+        let mut late = Late::new(open).await.expect("it is waited for");
+        assert!(late.get().await.is_err_and(|error| error.is_transient()));
+        for _ in 0..2 {
+            assert_eq!(late.get().await.ok().copied(), Some(2), "it is opened once");
+        }
+        let never = || Err::<(), _>(SinkError::will_not_pass("no database"));
+        assert!(Late::new(never).await.is_err());
     }
 }

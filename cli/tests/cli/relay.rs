@@ -194,6 +194,44 @@ fn into_nats_each_event_goes_once() {
     assert_eq!(held, due);
 }
 
+/// After a reboot, a server on another machine may come later than the relay.
+#[cfg(all(unix, feature = "nats"))]
+#[test]
+fn a_relay_begun_before_its_nats_server_waits_for_it_and_is_ill() {
+    let Some(mut server) = nats::Server::start() else { return };
+    server.kill();
+    let (emulator, id) = emulator();
+    emulator.publish(&id, "1").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::start(&emulator, &config(folder.path(), &id), &server.url());
+    let address = running.until("started")["metrics"].as_str().unwrap().to_owned();
+    let said = running.until_metrics_say(&address, "/healthz", "HTTP/1.1 503");
+    assert!(said.contains("orders: ") && said.contains("NATS"), "{said}");
+    server.start_again();
+    running.until_metrics_say(&address, "/metrics", "restless_events_total{feed=\"orders\"} 1\n");
+    running.until_metrics_say(&address, "/healthz", "HTTP/1.1 200 OK");
+    terminate(&running);
+    assert!(running.child.wait().unwrap().success());
+}
+
+/// By default, systemd gives a unit up that ends five times within 10 s, for good.
+#[test]
+fn each_unit_is_started_again_however_often_it_ends() {
+    let help = Command::new(env!("CARGO_BIN_EXE_restless")).args(["relay", "--help"]).output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    let example = include_str!("../../examples/restless-relay.service");
+    for text in [help.as_str(), example] {
+        let lines = text.lines().map(str::trim).skip_while(|line| *line != "[Unit]");
+        let lines: Vec<_> = lines.take_while(|line| *line != "[Install]").collect();
+        let service = lines.iter().position(|line| *line == "[Service]").expect("a service");
+        let (unit, service) = lines.split_at(service);
+        assert!(unit.contains(&"StartLimitIntervalSec=0"), "{text}");
+        for due in ["Restart=always", "RestartSec=5", "RestartPreventExitStatus=2"] {
+            assert!(service.contains(&due), "{due} is missing: {text}");
+        }
+    }
+}
+
 #[cfg(all(unix, feature = "ndjson"))]
 #[test]
 fn on_a_terminal_a_line_says_how_it_goes_and_is_gone_at_the_end() {

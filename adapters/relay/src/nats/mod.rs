@@ -122,6 +122,9 @@ const DEAD: &str = "Restless-Dead";
 /// How long a server may take to answer to a question, to a message, or to an atomic batch.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// How long a first connection is waited for until that is told as trouble.
+const CONNECT: Duration = Duration::from_secs(1);
+
 /// The most that a message needs beside its content: a cursor and an id of 4 KiB, percent-encoded,
 /// and a reason.
 const MOST_HEADER_BYTES: usize = 32 << 10;
@@ -180,6 +183,13 @@ impl Nats {
 
     /// Asks for the stream and the bucket, and makes what is missing.
     async fn make(&self) -> Result<Open, SinkError> {
+        // A client that connects for the first time has not heard yet what the server can do: the
+        // stream would be made as for the oldest one.
+        let connected = async {
+            let flushed = self.client.flush().await;
+            flushed.map_err(|e| away("no connection to", e))
+        };
+        within(self.answer.min(CONNECT), connected).await?;
         let context = jetstream::new(self.client.clone());
         let config = stream::Config {
             name: self.stream.clone(),
@@ -422,6 +432,12 @@ impl fmt::Debug for Nats {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+    use std::pin::pin;
+    use std::task::Poll;
+
     use async_nats::jetstream::context::{PublishError, PublishErrorKind};
     use async_nats::jetstream::kv::UpdateError;
 
@@ -450,6 +466,55 @@ mod tests {
             let error = sink.position("orders").await.unwrap_err();
             assert!(error.is_transient(), "{error}");
         }
+    }
+
+    /// What the server can do is known once it has said so, and the stream is made for good.
+    #[tokio::test]
+    async fn a_stream_made_by_a_client_that_still_connects_takes_atomic_batches() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("nats://{}", listener.local_addr().unwrap());
+        let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
+        let mut sink = Nats::new(options.connect(url).await.unwrap());
+        let mut asked = pin!(async {
+            loop {
+                if let Ok(position) = sink.position("orders").await {
+                    return position;
+                }
+            }
+        });
+        // The sink has been asked before the server has said a word.
+        assert!(poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx).is_pending())).await);
+        let made = tokio::task::spawn_blocking(move || asked_to_make(&listener));
+        let made = tokio::select! {
+            made = made => made.unwrap(),
+            position = asked => panic!("{position:?}"),
+        };
+        assert_eq!(made["allow_atomic"], true, "{made}");
+    }
+
+    /// A server that has no stream: returns what it is asked to make.
+    fn asked_to_make(listener: &TcpListener) -> serde_json::Value {
+        let mut socket = listener.accept().unwrap().0;
+        let info = r#"{"server_id":"S","version":"2.12.0","max_payload":1048576,"headers":true}"#;
+        write!(socket, "INFO {info}\r\n").unwrap();
+        let mut sid = String::new();
+        let mut lines = BufReader::new(socket.try_clone().unwrap()).lines().map(Result::unwrap);
+        while let Some(line) = lines.next() {
+            let words: Vec<_> = line.split(' ').collect();
+            match words[..] {
+                ["PING"] => write!(socket, "PONG\r\n").unwrap(),
+                ["SUB", _, number] => sid = number.to_owned(),
+                ["PUB", subject, _, _] if subject.contains("STREAM.CREATE") => {
+                    return serde_json::from_str(&lines.next().unwrap()).unwrap();
+                }
+                ["PUB", _, reply, _] => {
+                    let none = r#"{"error":{"code":404,"err_code":10059,"description":"none"}}"#;
+                    write!(socket, "MSG {reply} {sid} {}\r\n{none}\r\n", none.len()).unwrap();
+                }
+                _ => {}
+            }
+        }
+        panic!("nothing was to be made");
     }
 
     #[test]

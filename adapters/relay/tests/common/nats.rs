@@ -72,8 +72,16 @@ impl Server {
 
     /// As a crash.
     pub(crate) fn kill_and_start(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    pub(crate) fn start_again(&mut self) {
         self.child = run(&self.folder, self.address);
         assert!(self.is_ready(), "nats-server ended when it was started again");
     }
