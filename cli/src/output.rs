@@ -1,7 +1,7 @@
 //! What goes to standard output and standard error, in the forms that commands share.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
@@ -19,21 +19,61 @@ pub(crate) enum Output {
     Yaml,
 }
 
-/// Writes to standard output, to the last byte: a full disk is an error.
+/// Writes to standard output, to the last byte: a full disk is an error, and keeps no part of it.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::output)
+    let length = output_file().and_then(|file| Some(file.metadata().ok()?.len()));
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let (Err(_), Some(length)) = (&written, length) {
+        // Where it can't be taken back, the next run begins a new line.
+        let _ = take_back(length, text.len() as u64);
+    }
+    written.map_err(Failure::output)
+}
+
+/// Cuts off the part of a text that came into a file of this length, so that what is appended next
+/// is no end of it.
+fn take_back(length: u64, text: u64) -> io::Result<()> {
+    let Some(mut file) = output_file() else { return Ok(()) };
+    let now = file.metadata()?.len();
+    // Others may write to the file, too: what is more than the text is not its part.
+    if now > length && now < length.saturating_add(text) {
+        file.set_len(length)?;
+        file.seek(SeekFrom::End(0))?;
+    }
+    Ok(())
+}
+
+/// Begins a new line where output is appended to a file that ends within one: a crash, a power cut
+/// or a full disk has left the part of a line there, and what follows would be lost behind it.
+pub(crate) fn begin_line() -> Result<(), Failure> {
+    let Some(file) = output_file() else { return Ok(()) };
+    let length = file.metadata().map_err(Failure::output)?.len();
+    if length == 0 || last_byte(length).is_ok_and(|byte| byte == b'\n') {
+        return Ok(());
+    }
+    print("\n")
+}
+
+/// Reads the last byte of the file that output goes to, by a name that Linux has for it: the shell
+/// has opened it to be written to, and no more.
+fn last_byte(length: u64) -> io::Result<u8> {
+    let mut file = File::open("/proc/self/fd/1")?;
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(length - 1))?;
+    file.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
+/// Returns the file that output goes to; a pipe or a terminal keeps nothing.
+fn output_file() -> Option<File> {
+    let file = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?);
+    file.metadata().ok()?.is_file().then_some(file)
 }
 
 /// Waits until what was printed is on the disk, where it goes to a file.
 pub(crate) fn sync_output() -> Result<(), Failure> {
-    let file = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-    let synced = file.and_then(|file| match file.metadata()?.is_file() {
-        true => file.sync_data(),
-        // A pipe or a terminal keeps nothing.
-        false => Ok(()),
-    });
-    synced.map_err(Failure::output)
+    output_file().map_or(Ok(()), |file| file.sync_data()).map_err(Failure::output)
 }
 
 /// Says something beside the output.

@@ -392,6 +392,60 @@ fn a_saved_cursor_is_where_the_next_run_goes_on() {
     assert_eq!(Run { status: None, out: text, err: String::new() }.ids(), ids);
 }
 
+/// What a crash or a power cut leaves of a line is a line of its own, and the event comes again.
+#[test]
+fn after_a_torn_line_the_event_comes_again_on_a_line_of_its_own() {
+    let (stage, ids) = three_events();
+    let (path, out) = (stage.path("orders.cursor"), stage.path("orders.ndjson"));
+    let file = path.to_str().expect("a path");
+    let begin = ["tail", "--stream", &stage.id, "-q", "--save-cursor", file, "--resume"];
+    for (left, due) in [("{\"type\":\"update\",\"ev", 3), ("{}\n", 3), ("", 2)] {
+        std::fs::write(&path, &ids[0]).expect("a cursor");
+        std::fs::write(&out, left).expect("the output");
+        let out_again = std::fs::File::options().append(true).open(&out).expect("a file");
+        let mut command = stage.command(&[&begin[..], &["-n", "2"]].concat());
+        let run = command.stdout(out_again).output().expect("the program");
+        assert!(run.status.success(), "{run:?}");
+        let text = std::fs::read_to_string(&out).expect("the output");
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), due, "{text}");
+        let text = lines[due - 2..].join("\n");
+        assert_eq!(Run { status: None, out: text, err: String::new() }.ids(), ids[1..]);
+    }
+}
+
+/// A disk that is full in the middle of an event keeps no part of the event.
+#[test]
+fn an_event_that_the_disk_has_no_room_for_leaves_no_part_behind() {
+    let stage = Stage::new();
+    let large = format!("\"{}\"", "x".repeat(9_000));
+    let ids = ["1", &large].map(|data| stage.emulator.publish(&stage.id, data).expect("an event"));
+    let (path, out) = (stage.path("orders.cursor"), stage.path("orders.ndjson"));
+    let run = |begin: &str| {
+        let command = stage.command(&[]);
+        // A limit of a file's size stands for the disk's: 8 blocks, of half a KiB or of one.
+        let script = format!("{begin} exec \"$0\" \"$@\" >> \"$OUT\"");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script]).arg(command.get_program()).env_clear();
+        for (name, value) in command.get_envs() {
+            shell.envs(value.map(|value| (name, value)));
+        }
+        shell.env("OUT", &out).args(["tail", "Orders", "--since", "0", "-q", "--resume"]);
+        shell.args(["-n", "2", "--save-cursor"]).arg(&path).output().expect("the program")
+    };
+    let full = run("trap '' XFSZ; ulimit -f 8;");
+    let said = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(1), "{said}");
+    let told = |text| Run { status: None, out: text, err: String::new() }.ids();
+    let text = std::fs::read_to_string(&out).expect("the output");
+    assert!(text.ends_with('\n'), "a part is left: {text}");
+    assert_eq!(told(text), ids[..1]);
+    stage.emulator.publish(&stage.id, "3").expect("an event");
+    assert!(run("").status.success());
+    let all = told(std::fs::read_to_string(&out).expect("the output"));
+    assert_eq!((all.len(), &all[..2]), (3, &ids[..]));
+}
+
 /// An interrupt ends it in good order, and what was printed is saved.
 #[test]
 fn an_interrupt_closes_and_saves_where_it_was() {

@@ -17,7 +17,7 @@ use self::cursor_file::CursorFile;
 use self::print::Printer;
 use crate::context::Context;
 use crate::failure::{Failure, causes};
-use crate::output::{note, sync_output};
+use crate::output::{begin_line, note, sync_output};
 use crate::source::{Mode, PATIENCE, Source};
 use crate::stop::Stop;
 
@@ -59,7 +59,8 @@ Forms of output:
 
 A position is saved when what was printed before it is on the disk:
 after a crash or a reboot, --resume prints the events of the last 200 ms
-again in a file, and loses none. `restless relay` stores each event
+again in a file, and loses none: where the file ends within a line, the
+next one begins on a line of its own. `restless relay` stores each event
 once.
 
 A document that is made of patches (JSON_PATCH) needs all data first.
@@ -108,6 +109,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut events = client.subscribe(followed.subscription).map_err(Failure::usage)?;
     if args.limit == Some(0) {
         return Ok(());
+    }
+    if args.resume {
+        begin_line()?;
     }
     let mut left = args.limit;
     loop {
