@@ -116,12 +116,12 @@ pub(crate) fn tls(more: Option<&[u8]>) -> Result<(Arc<ClientConfig>, Arc<Shown>)
     Ok((Arc::new(config), shown))
 }
 
-/// A socket to the first address that answers.
+/// A socket to the first address that answers, kept alive as those of the SDK's client.
 pub(crate) async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, Broken> {
-    timeout(STEP, TcpStream::connect(addresses))
-        .await
-        .map_err(|_| Broken::Late(STEP))?
-        .map_err(Into::into)
+    let socket = timeout(STEP, TcpStream::connect(addresses)).await;
+    let socket = socket.map_err(|_| Broken::Late(STEP))??;
+    restless_hyper::tune(&socket)?;
+    Ok(socket)
 }
 
 /// Makes the request of an event stream: with what a browser's `EventSource` sends, and the key.

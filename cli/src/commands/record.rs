@@ -12,6 +12,7 @@ use restless_tokio::url::{set_cursor, set_since};
 use restless_tokio::websocket::Event;
 use restless_tokio::ws::Message;
 use restless_tokio::{WebSocket, redacted};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::context::Context;
@@ -20,6 +21,7 @@ use crate::exchange::{End, piece};
 use crate::failure::{Failure, causes};
 use crate::output::note;
 use crate::progress;
+use crate::source::seconds;
 use crate::stop::Stop;
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +44,9 @@ pub(crate) struct Args {
     /// Stop after this long; else at Ctrl-C, or when the feed ends
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
+    /// Longest silence before an event stream counts as cut, in seconds
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "300")]
+    idle_seconds: Duration,
 }
 
 const HELP: &str = "\
@@ -70,7 +75,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     tokio::pin!(over);
     let why = loop {
         let came = tokio::select! {
-            came = source.next() => came,
+            came = source.next(args.idle_seconds) => came,
             () = stop.asked() => break None,
             () = &mut over => break None,
         };
@@ -136,14 +141,17 @@ enum Came {
 }
 
 impl Source {
-    /// Waits for what comes next; the error is why nothing more comes.
-    async fn next(&mut self) -> Result<Came, String> {
+    /// Waits for what comes next; the error is why nothing more comes. Over WebSocket pings find a
+    /// peer that is gone; else it is one that is silent for this long.
+    async fn next(&mut self, longest_silence: Duration) -> Result<Came, String> {
         let socket = match self {
             Self::Sse(response) => {
-                return piece(response).await.map(Came::Bytes).map_err(|end| match end {
-                    End::Clean => "the server ended the stream".to_owned(),
-                    End::Cut => "the connection was cut".to_owned(),
-                });
+                return match timeout(longest_silence, piece(response)).await {
+                    Ok(Ok(bytes)) => Ok(Came::Bytes(bytes)),
+                    Ok(Err(End::Clean)) => Err("the server ended the stream".to_owned()),
+                    Ok(Err(End::Cut)) => Err("the connection was cut".to_owned()),
+                    Err(_) => Err(format!("nothing came for {} s", longest_silence.as_secs_f64())),
+                };
             }
             Self::WebSocket(socket) => socket,
         };

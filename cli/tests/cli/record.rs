@@ -112,6 +112,21 @@ fn a_recording_has_the_bytes_and_no_key() {
     assert!(content.ends_with("\"\n\n: heartbeat\n\n"), "{content}");
 }
 
+/// A path that is cut without a word looks like a quiet feed.
+#[test]
+fn a_recording_of_a_silent_connection_ends_and_says_so() {
+    let stage = Stage::new();
+    stage.emulator.publish(&stage.id, "1").expect("an event");
+    stage.emulator.inject(Fault::stall_after_events(1));
+    let path = stage.path("feed.ndjson");
+    let mut command = stage.command(&["record"]);
+    command.arg(&path).args(["Orders", "--since", "0", "--idle-seconds", "0.2"]);
+    let run = stage.finish(command, b"");
+    assert_eq!((run.status, &*run.err), (Some(0), "nothing came for 0.2 s\n"), "{run:?}");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    assert!(text.contains("update"), "what came is kept: {text}");
+}
+
 #[test]
 fn what_is_refused_or_cannot_be_written_is_told() {
     let stage = Stage::new();
