@@ -62,7 +62,7 @@ pub fn to_websocket_url(url: impl AsRef<str>) -> Result<RuntimeUrl, ConfigError>
 }
 
 /// Sets the `cursor` of any URL: in the place of an old cursor, else at the end. All else stays as
-/// it is spelt.
+/// it is spelt; blanks around the URL and line ends within, which say nothing, are left out.
 ///
 /// ```
 /// use restless_proto::url::set_cursor;
@@ -334,7 +334,10 @@ impl Parts {
     /// stays empty.
     fn normalized(text: &str, field: &'static str) -> Result<Self, ConfigError> {
         let url = foreign_url(field, text)?;
-        let path = if Self::of(text).path.is_empty() { "" } else { url.path() };
+        let path = match url.path() {
+            "/" if Self::of(text).path.is_empty() => "",
+            path => path,
+        };
         Ok(Self {
             scheme: url.scheme().to_owned(),
             authority: url[Position::BeforeUsername..Position::BeforePath].to_owned(),
@@ -344,12 +347,16 @@ impl Parts {
         })
     }
 
+    /// Splits any URL. What is no part of a URL is left out first, as a parser does: blanks and
+    /// control characters around the URL, tabs and line ends within (WHATWG URL §4.4). A blank at
+    /// the end would come to stand in the middle, and count.
     fn of(url: &str) -> Self {
+        let url = url.trim_matches(|char| char <= ' ').replace(['\t', '\r', '\n'], "");
         let split = |text: &str, at: char| match text.split_once(at) {
             Some((head, tail)) => (head.to_owned(), Some(tail.to_owned())),
             None => (text.to_owned(), None),
         };
-        let (rest, fragment) = split(url, '#');
+        let (rest, fragment) = split(&url, '#');
         let (rest, query) = split(&rest, '?');
         let (scheme, rest) = rest.split_once("://").unwrap_or(("", &rest));
         let path = rest.find('/').unwrap_or(rest.len());

@@ -18,6 +18,18 @@ fn other_parameters_stay_as_they_are_spelt() {
 }
 
 #[test]
+fn what_is_no_part_of_a_url_comes_into_no_other() {
+    for (url, due) in [
+        ("https://s.test/ ", "https://s.test/?cursor=2"),
+        (" https://s.test/?a=b\n", "https://s.test/?a=b&cursor=2"),
+        ("https://s.test/?cur\tsor=1&a=b", "https://s.test/?cursor=2&a=b"),
+        ("https://s.test/?a=b #f", "https://s.test/?a=b &cursor=2#f"),
+    ] {
+        assert_eq!(set_cursor(url, "2"), due);
+    }
+}
+
+#[test]
 fn exactly_one_id_is_due() {
     let built = |stream: &str, session: &str| {
         let url = sse().stream_id(stream).session_id(session).base_url("http://s").build();
@@ -37,6 +49,8 @@ fn a_base_is_normalized_and_only_its_path_loses_a_slash() {
         ("https://s.test?x=/", "https://s.test?x=/&streamId=a"),
         ("https://s.test/é b/", "https://s.test/%C3%A9%20b?streamId=a"),
         ("https://bücher.test", "https://xn--bcher-kva.test?streamId=a"),
+        (r"https:\\s.test\a", "https://s.test/a?streamId=a"),
+        ("https:s.test", "https://s.test?streamId=a"),
     ] {
         assert_eq!(sse().base_url(base).stream_id("a").build().unwrap().expose(), due);
     }

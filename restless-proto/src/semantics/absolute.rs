@@ -1,6 +1,7 @@
 //! Absolute URLs that a caller gave: which of them can be used, and what an error says of others.
 
-use url::{ParseError, Url};
+use http::uri::Authority;
+use url::{ParseError, Position, Url};
 
 use crate::kinds::ConfigError;
 use crate::redact;
@@ -44,6 +45,10 @@ fn of(
     accepted: &'static str,
 ) -> Result<Url, ConfigError> {
     let wrong = match Url::parse(text) {
+        // A URL's host may have a quotation mark, and that of a request may not.
+        Ok(url) if url.host().is_some() && !has_sendable_host(&url) => {
+            "its host has a character that requests can't carry".to_owned()
+        }
         Ok(url) if url.host().is_some() && schemes.contains(&url.scheme()) => return Ok(url),
         Ok(url) if url.host().is_none() => "it has no // and host".to_owned(),
         Err(_) if text.is_empty() => return Err(ConfigError::new(field, "", accepted)),
@@ -53,6 +58,10 @@ fn of(
         Ok(_) => return Err(ConfigError::new(field, redact_url(text), accepted)),
     };
     Err(ConfigError::hidden(field, wrong, accepted))
+}
+
+fn has_sendable_host(url: &Url) -> bool {
+    url[Position::BeforeHost..Position::AfterPort].parse::<Authority>().is_ok()
 }
 
 fn without_user(field: &'static str, url: Url, accepted: &'static str) -> Result<Url, ConfigError> {
@@ -92,6 +101,7 @@ mod tests {
             ("canary:8787/x", "it has no // and host"),
             ("https://", "empty host"),
             ("https://canary:x/", "invalid port number"),
+            ("https://can\"ary/", "its host has a character that requests can't carry"),
             ("https://me:canary@s/", "it has a user or a password"),
             ("https://canary@s/", "it has a user or a password"),
             ("https://:canary@s/", "it has a user or a password"),
