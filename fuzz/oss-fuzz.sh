@@ -3,6 +3,12 @@
 # target, and its corpus. By hand, with cargo-fuzz and a nightly toolchain:
 #
 #   RESTLESS=. OUT=target/fuzzers RUSTUP_TOOLCHAIN=nightly fuzz/oss-fuzz.sh
+for program in cargo-fuzz zip; do
+    if ! command -v "$program" >/dev/null; then
+        echo "$program is missing" >&2
+        exit 1
+    fi
+done
 root=${RESTLESS:-$SRC/restless}
 cd "$root"
 mkdir -p "$OUT"
