@@ -85,13 +85,7 @@ fn tunnel(socks: bool, keyed: bool, wire: &[u8], lengths: &[u8]) -> Outcome {
     let user = if keyed { "user:canary@" } else { "" };
     let proxy = Proxy::parse("--proxy", &format!("{scheme}://{user}proxy.test:1080"));
     let proxy = proxy.expect("a proxy's URL");
-    let mut socket = Socket {
-        unread: wire.to_vec(),
-        lengths: lengths.to_vec(),
-        reads: 0,
-        ready: false,
-        sent: Vec::new(),
-    };
+    let mut socket = Socket { unread: wire, lengths, reads: 0, ready: false, sent: Vec::new() };
     let user_agent = HeaderValue::from_static("fuzz/1");
     let done = {
         let mut tunnel = pin!(proxy.tunnel(&mut socket, "s.test", 8443, &user_agent));
@@ -103,7 +97,7 @@ fn tunnel(socks: bool, keyed: bool, wire: &[u8], lengths: &[u8]) -> Outcome {
         }
     };
     let told = done.map_or_else(|error| told(&error), |()| Told::Stands);
-    Outcome { told, sent: socket.sent, left: socket.unread }
+    Outcome { told, sent: socket.sent, left: socket.unread.to_vec() }
 }
 
 fn told(error: &TransportError) -> Told {
@@ -212,15 +206,15 @@ fn broken() -> Told {
 
 /// A connection to a proxy that says this, in reads of these lengths, each of which is waited for;
 /// without lengths, in one.
-struct Socket {
-    unread: Vec<u8>,
-    lengths: Vec<u8>,
+struct Socket<'a> {
+    unread: &'a [u8],
+    lengths: &'a [u8],
     reads: usize,
     ready: bool,
     sent: Vec<u8>,
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for Socket<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -237,14 +231,14 @@ impl AsyncRead for Socket {
             None => usize::MAX,
         };
         self.reads += 1;
-        let taken = most.min(out.remaining()).min(self.unread.len());
-        out.put_slice(&self.unread[..taken]);
-        self.unread.drain(..taken);
+        let (read, later) = self.unread.split_at(most.min(out.remaining()).min(self.unread.len()));
+        out.put_slice(read);
+        self.unread = later;
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for Socket<'_> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
