@@ -54,6 +54,9 @@ const fn attack(
     Attack { name, over, begin, again, due }
 }
 
+/// The head of a frame that goes on for [`MUCH`] bytes, and is the first of its message.
+const FRAME: &[u8] = b"\x01\x7f\0\0\0\0\x00\x08\0\0";
+
 /// An empty block of DEFLATE, as a message (RFC 7692 §7.2.3.6).
 const EMPTY_COMPRESSED: &[u8] = b"\xC1\x01\x00";
 
@@ -78,7 +81,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     attack("a comment", Over::EventStream, b":", b"c", Due::PassedOver),
     attack("lines of data", Over::EventStream, b"", b"data: d\n", Due::Rejected),
     attack("empty lines of data", Over::EventStream, b"", b"data\n", Due::Rejected),
-    attack("a message of one frame", Over::Frames, b"\x01\x7e\xff\xff", b"m", Due::Rejected),
+    attack("a message of one frame", Over::Frames, FRAME, b"m", Due::Rejected),
     attack("a reply", Over::Reply, b"", b" ", Due::Limit),
     // In floods.
     attack("comments", Over::EventStream, b"", b":\n", Due::PassedOver),
@@ -110,6 +113,11 @@ pub(crate) const ATTACKS: &[Attack] = &[
 /// Bytes of an attack that pass each limit: of `data` and a line end, one byte counts.
 const ENOUGH: usize = 6 * LIMIT;
 
+/// Bytes of an attack in pieces of 4 KiB, and in pieces of one byte, which take longer: several
+/// times what may be held, so that whoever keeps them all is found.
+const MUCH: usize = 64 * LIMIT;
+const MUCH_BY_ONE: usize = 16 * LIMIT;
+
 impl Attack {
     /// So many bytes of it, in pieces of this size. What the client held at most.
     pub(crate) fn play(&self, bytes: usize, piece: usize) -> usize {
@@ -133,6 +141,12 @@ impl Attack {
             self.judge(&mut peer);
         }
         peer.most_held
+    }
+
+    /// What the client may hold: a few times the limit, and the windows of DEFLATE.
+    fn allowed(&self) -> usize {
+        let windows = if self.over == Over::CompressedFrames { 64 << 10 } else { 0 };
+        4 * LIMIT + windows
     }
 
     /// A client that has got as far as the attack begins.
@@ -197,7 +211,13 @@ impl Attack {
             }
             // Its one frame was longer than all of it.
             (_, "a message of one frame") => {
-                peer.say(&vec![b'm'; 0xffff + 4 - ENOUGH], 1 << 12);
+                let mut left = MUCH + FRAME.len() - ENOUGH;
+                while left > 0 {
+                    let piece = [b'm'; 4096];
+                    let piece = &piece[..left.min(4096)];
+                    peer.say(piece, usize::MAX);
+                    left -= piece.len();
+                }
                 peer.say(&[&b"\x80\x00"[..], &message].concat(), usize::MAX);
             }
             (_, "empty fragments" | "fragments of one byte") => {
@@ -212,11 +232,10 @@ impl Attack {
 fn what_never_ends_comes_to_a_typed_error_or_is_passed_over_within_bounded_memory() {
     let _alone = memory::alone();
     for attack in ATTACKS {
-        for piece in [1, 4096] {
-            let most = attack.play(ENOUGH, piece);
-            // A few times the limit, and what a connection takes: windows of DEFLATE among it.
-            let allowed = 4 * LIMIT + (192 << 10);
-            assert!(most <= allowed, "{}, by {piece}: {most} bytes were held", attack.name);
+        for (bytes, piece) in [(ENOUGH, 1), (ENOUGH, 4096), (MUCH_BY_ONE, 1), (MUCH, 4096)] {
+            let most = attack.play(bytes, piece);
+            let name = attack.name;
+            assert!(most <= attack.allowed(), "{name}, {bytes} by {piece}: {most} bytes were held");
         }
     }
 }

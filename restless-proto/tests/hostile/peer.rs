@@ -64,10 +64,15 @@ pub(crate) fn follow(subscription: Subscription) -> Peer<SubscriptionMachine> {
     Peer::new(machine, held_before)
 }
 
-/// Makes the call once, as far as the request.
+/// Makes the call once, as far as the request, under [`limits`].
 pub(crate) fn call<T>(call: impl Into<Call<T>>) -> Peer<CallMachine<T>> {
+    call_within(call, limits())
+}
+
+/// Makes the call once, as far as the request, under these limits.
+pub(crate) fn call_within<T>(call: impl Into<Call<T>>, limits: Limits) -> Peer<CallMachine<T>> {
     let held_before = memory::held();
-    let options = CallOptions::default().limits(limits()).max_retries(0);
+    let options = CallOptions::default().limits(limits).max_retries(0);
     let service = Service::new("rs_test").with_api_base_url("https://a.test").unwrap();
     let entropy = Entropy::from_seed(1);
     let machine = call.into().start(&service, options, entropy, Instant::ORIGIN).unwrap();

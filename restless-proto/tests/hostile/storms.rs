@@ -6,25 +6,42 @@ use restless_proto::subscription::SubscriptionMachine;
 use restless_proto::{CallOptions, Entropy, Error, Instant, Service, streams};
 
 use super::memory;
-use super::peer::{Peer, follow, frames, stream};
+use super::peer::{Peer, event, follow, frame, frames, stream};
 
+const MINUTES: Duration = Duration::from_secs(3 * 60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Lets a day pass, with this answer to each request.
-fn a_day_of(answers: &[&str], mut peer: Peer<SubscriptionMachine>) -> Vec<Instant> {
-    for answer in answers.iter().cycle() {
+/// Lets so much time pass, with what `answer` says to each request, by its number, and an end.
+fn lets_pass(
+    time: Duration,
+    mut peer: Peer<SubscriptionMachine>,
+    mut answer: impl FnMut(usize, &mut Peer<SubscriptionMachine>),
+) -> Peer<SubscriptionMachine> {
+    for number in 0.. {
         while !peer.is_open() && peer.deadline.is_some() {
             peer.elapse();
         }
-        if peer.now > Instant::ORIGIN + DAY || peer.is_over {
+        if peer.now > Instant::ORIGIN + time || peer.is_over {
             break;
         }
-        peer.say(answer.as_bytes(), usize::MAX);
+        answer(number, &mut peer);
         peer.end();
     }
     assert!(!peer.is_over, "{:?}", peer.told);
-    assert!(peer.most_held < 256 << 10, "{} bytes were held", peer.most_held);
-    peer.connects
+    assert!(peer.most_held < MOST_HELD, "{} bytes were held", peer.most_held);
+    peer
+}
+
+/// As much as a subscription holds, and room for the times of its connects.
+const MOST_HELD: usize = 1 << 20;
+
+/// Lets a day pass, with these answers in turn.
+fn a_day_of(answers: &[&str], peer: Peer<SubscriptionMachine>) -> Vec<Instant> {
+    let answer = |number, peer: &mut Peer<_>| {
+        let answer: &str = answers[number % answers.len()];
+        peer.say(answer.as_bytes(), usize::MAX);
+    };
+    lets_pass(DAY, peer, answer).connects
 }
 
 /// The most connects within any minute.
@@ -60,13 +77,54 @@ fn a_storm_of_429_and_503_is_asked_a_few_times_a_minute_and_no_more() {
 }
 
 #[test]
-fn a_server_that_opens_and_ends_at_once_all_day_stays_under_the_ceiling() {
+fn a_server_that_opens_and_ends_at_once_all_day_is_asked_a_few_times_a_minute() {
     let _alone = memory::alone();
     let opens = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 10\r\n\r\n\
                  retry: 0\n\n";
-    let opens_with = |retry| a_day_of(&[opens], follow(stream().retry(retry)));
-    assert!(most_within_a_minute(&opens_with(Duration::from_secs(1))) <= 604);
-    assert!(most_within_a_minute(&opens_with(Duration::ZERO)) <= 604);
+    for retry in [Duration::ZERO, Duration::from_secs(1)] {
+        let most = most_within_a_minute(&a_day_of(&[opens], follow(stream().retry(retry))));
+        assert!(most <= 16, "{most} connects within a minute");
+    }
+}
+
+/// An event in each connection keeps the delays from growing. What is drawn, on top of the least
+/// delay, is a quarter of it at most: that close to the ceiling the client has to come.
+#[test]
+fn a_server_that_sends_an_event_and_ends_at_once_is_asked_as_often_as_the_ceiling_allows() {
+    let _alone = memory::alone();
+    const NONE: Duration = Duration::ZERO;
+    const SECOND: Duration = Duration::from_secs(1);
+    for (over, fields, retry, within) in [
+        ("an event stream", "", NONE, 480..=604),
+        ("an event stream", "retry: 0\n", NONE, 480..=604),
+        ("an event stream", "retry: 0\n", SECOND, 480..=604),
+        ("an event stream", "retry: 100\n", SECOND, 480..=601),
+        ("an event stream", "", SECOND, 48..=61),
+        ("a WebSocket", "", NONE, 480..=604),
+        ("a WebSocket", "", SECOND, 48..=61),
+    ] {
+        let is_websocket = over == "a WebSocket";
+        let subscription = if is_websocket { frames() } else { stream() };
+        let mut events = 0;
+        let peer = lets_pass(MINUTES, follow(subscription.retry(retry)), |number, peer| {
+            let told = peer.count;
+            let text = event(&number.to_string());
+            if is_websocket {
+                let head = peer.upgrade("");
+                peer.say(head.as_bytes(), usize::MAX);
+                peer.say(&frame(0x81, text.as_bytes()), usize::MAX);
+            } else {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+                peer.say(format!("{head}{fields}data: {text}\n\n").as_bytes(), usize::MAX);
+            }
+            events += usize::from(peer.data() == Some(&*number.to_string()));
+            assert!(peer.count > told, "{over}: nothing is told");
+        });
+        let most = most_within_a_minute(&peer.connects);
+        println!("{most} connects within a minute: {over}, {fields:?}, {retry:?}");
+        assert!(within.contains(&most), "{over}, {fields:?}, {retry:?}: {most} within a minute");
+        assert_eq!(events, peer.connects.len() - 1, "each connection brings its event");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use restless_proto::{
     Call, CallOptions, ConfigError, Entropy, Instant, Service, Subscription, direct, snippets,
     streams, usage,
 };
+use serde_json::json;
 
 /// What splits a request where it gets through, with what tells it.
 const INJECTED: &str = "x-injected: 1";
@@ -23,6 +24,8 @@ fn strings() -> Vec<String> {
         // Some have a low byte of a line end, which a careless cast makes of them.
         format!("a{text}{INJECTED}")
     }));
+    // What is no port, behind a host, would be refused for that alone.
+    strings.extend(["a\r\nb", "a\nb", "a\rb", "a\0b", "a\u{7f}b", "é"].map(str::to_owned));
     strings
 }
 
@@ -76,8 +79,8 @@ fn sent(text: &str) -> Vec<(&'static str, Result<Bytes, ConfigError>)> {
             followed(Subscription::direct(format!("https://api.test/{text}").as_str())),
         ),
         ("a direct filter", followed(Subscription::direct(target().jq_filter(text)))),
-        ("direct content", followed(Subscription::direct(target().body(text)))),
-        ("direct fields", followed(Subscription::direct(target().headers([("a", text)])))),
+        ("direct content", followed(Subscription::direct(target().body(json!({ text: text }))))),
+        ("direct fields", followed(Subscription::direct(target().headers(json!({ text: text }))))),
         ("a direct method", followed(Subscription::direct(target().method(text)))),
         ("a key in a URL", followed(Subscription::direct(target().api_key_in_url(text)))),
         ("a runtime URL's id", of_url(url::sse().stream_id(text).build())),
@@ -113,10 +116,59 @@ fn sent(text: &str) -> Vec<(&'static str, Result<Bytes, ConfigError>)> {
     ]
 }
 
+/// Strings that are sent whatever is in them: a URL or JSON can hold any text.
+const ALWAYS_SENT: &[&str] = &[
+    "a stream's id",
+    "a session's id",
+    "a URL's path",
+    "a URL's query",
+    "a WebSocket's URL",
+    "a cursor",
+    "a cursor over WebSocket",
+    "since",
+    "a direct URL",
+    "a direct filter",
+    "direct content",
+    "direct fields",
+    "a key in a URL",
+    "a runtime URL's id",
+    "a runtime URL's cursor",
+    "a runtime URL's since",
+    "a cursor that is set",
+    "a since that is set",
+    "a call's id",
+    "an updated id",
+    "an id to count for",
+    "a name",
+    "a URL to poll",
+    "a description",
+    "a query's name",
+    "a query's value",
+    "a dedupe key",
+    "a language",
+    "a key to check",
+    "the base URL",
+];
+
+/// Strings that are sent where no control character is in them (RFC 9110 §5.5).
+const FIELDS: &[&str] = &[
+    "a field's value",
+    "a field's value over WebSocket",
+    "a call's field's value",
+    "a client's field's value",
+    "the user agent",
+];
+
 #[test]
 fn no_string_of_the_caller_s_ends_a_line_or_begins_another_request() {
     for text in strings() {
-        for (name, sent) in sent(&text) {
+        let sent = sent(&text);
+        let fields = if text.bytes().any(|byte| byte.is_ascii_control()) { &[] } else { FIELDS };
+        for due in ALWAYS_SENT.iter().chain(fields) {
+            let found = sent.iter().find(|(name, _)| name == due);
+            assert!(matches!(found, Some((_, Ok(_)))), "{due}, {text:?}: {found:?}");
+        }
+        for (name, sent) in sent {
             let Ok(bytes) = sent else { continue };
             let end = bytes.windows(4).position(|it| it == b"\r\n\r\n").expect(name) + 4;
             let (head, content) = bytes.split_at(end);
