@@ -9,6 +9,7 @@
 //! | what comes | what happens | why |
 //! | --- | --- | --- |
 //! | to a call, a head of more than 2,000 fields, or of more than 400 KiB | `Unsupported` | hyper has memory for each field at each parse, and reads a head into one buffer |
+//! | to a call, a `content-length` of 2⁶⁴ - 2 or 2⁶⁴ - 1 | `Unsupported` | hyper takes these two numbers for content without a length |
 //! | to a call, chunk extensions of 16 KiB or more in one response (RFC 9112 §7.1.1) | `Protocol` | hyper counts them over the whole content, against a flood of them |
 //! | a transfer coding beside `chunked`, such as `gzip, chunked` (RFC 9112 §7) | to a call, [`CodingError::Transfer`](restless_proto::coding::CodingError::Transfer); else `Unsupported` | nobody asked for it: `TE` is never sent |
 //! | to a call, an interim response of HTTP/1.2 or above before the final one | `Protocol` | the version of the first head alone is put right before hyper sees it |

@@ -131,6 +131,22 @@ pub(crate) fn serving(
     address
 }
 
+/// Says this, and then that again and again for as long as anybody listens, in pieces of so many
+/// bytes, 4 KiB at the most.
+pub(crate) fn say_for_ever(
+    stream: &mut TcpStream,
+    begin: &[u8],
+    again: &[u8],
+    piece: usize,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    begin.chunks(piece).try_for_each(|piece| stream.write_all(piece))?;
+    let again = again.repeat((4 << 10) / again.len());
+    loop {
+        again.chunks(piece).try_for_each(|piece| stream.write_all(piece))?;
+    }
+}
+
 /// A head up to its empty line, of which this much has come.
 pub(crate) fn read_head(stream: &mut TcpStream, mut head: Vec<u8>) -> io::Result<String> {
     while !head.ends_with(b"\r\n\r\n") {

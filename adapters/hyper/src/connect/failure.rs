@@ -42,7 +42,10 @@ struct Explained {
 /// Tells errors apart that hyper tells apart by their text alone; a test in the suite holds each.
 fn unsupported(error: &hyper::Error) -> Option<(TransportErrorKind, String)> {
     if error.is_parse() && error.to_string().contains("head is too large") {
-        let meaning = format!("the response's head is over {MOST_FIELDS} fields or 400 KiB");
+        let meaning = format!(
+            "the response's head is over {MOST_FIELDS} fields or 400 KiB, or its content-length is \
+             2^64 - 2 bytes or more"
+        );
         return Some((TransportErrorKind::Unsupported, meaning));
     }
     if io_error(error).is_some_and(|io| io.to_string().contains("chunk extensions over limit")) {
