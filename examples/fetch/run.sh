@@ -38,6 +38,7 @@ done
 
 # Which compiler has, or can build, the standard library.
 debian=/usr/bin/rustc
+# bash before 4.4 (macOS has 3.2) takes an empty array for one that is not set.
 build=() rustc=${RUSTC:-rustc} linker=
 if [ ! -d "$("$rustc" --print target-libdir --target "$target")" ]; then
   [ -f "$("$debian" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/std/Cargo.toml" ] ||
@@ -68,7 +69,7 @@ fi
 folder=$root/target/fetch
 echo "building the page"
 RUSTC=$rustc cargo build --package restless-example-fetch --target "$target" \
-  --target-dir "$folder" "${build[@]}"
+  --target-dir "$folder" ${build[@]+"${build[@]}"}
 page=$folder/page
 "$bindgen" --target web --no-typescript --out-dir "$page" --out-name page \
   "$folder/$target/debug/restless_example_fetch.wasm"
