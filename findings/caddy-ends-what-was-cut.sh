@@ -13,7 +13,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill "${caddy:-}" "${origin:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
-apt-get download -q "caddy=${CADDY_VERSION:-2.6.2-5}" >/dev/null 2>&1
+timeout 300 apt-get download -q "caddy=${CADDY_VERSION:-2.6.2-5}" >/dev/null 2>&1
 dpkg -x caddy_*.deb .
 
 cat >origin.py <<'PY'
@@ -33,7 +33,11 @@ for _ in range(20):
 PY
 timeout 60 python3 origin.py >origin.port & origin=$!
 port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-until [ -s origin.port ]; do sleep 0.1; done
+for _ in $(seq 100); do
+    if [ -s origin.port ]; then break; fi
+    sleep 0.1
+done
+[ -s origin.port ] || { echo "the origin did not start" >&2; exit 1; }
 printf '{\nadmin off\nauto_https off\nskip_install_trust\n}\nhttp://127.0.0.1:%s {\nbind 127.0.0.1\nreverse_proxy 127.0.0.1:%s\n}\n' \
     "$port" "$(cat origin.port)" >Caddyfile
 HOME=$folder timeout 60 usr/bin/caddy run --adapter caddyfile --config Caddyfile >caddy.log 2>&1 & caddy=$!
@@ -46,6 +50,8 @@ for _ in range(200):
         break
     except OSError:
         time.sleep(0.1)
+else:
+    sys.exit("caddy did not start")
 s.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 s.settimeout(5)
 data = b""

@@ -11,11 +11,20 @@
 # the second one has no answer either.
 set -euo pipefail
 folder=$(mktemp -d)
-trap 'kill "${browser:-}" "${server:-}" 2>/dev/null || true; wait; rm -rf "$folder"' EXIT
+trap 'kill ${browser:-} ${server:-} 2>/dev/null || true; wait; rm -rf "$folder"' EXIT
 cd "$folder"
-command -v chromium >/dev/null ||
-    apt-get install -y -qq "chromium=${CHROMIUM_VERSION:-156.0.8078.108-1~deb12u1}" >/dev/null 2>&1
-chromium --version 2>/dev/null
+chromium=chromium
+if ! command -v chromium >/dev/null; then
+    # Into this folder, with the libraries that the system lacks, and not into the system.
+    mkdir -p debs/partial
+    timeout 300 apt-get install -y -qq --download-only -o Debug::NoLocking=true \
+        -o Dir::Cache::archives="$folder/debs" \
+        "chromium=${CHROMIUM_VERSION:-156.0.8078.108-1~deb12u1}" >/dev/null 2>&1
+    for package in debs/*.deb; do dpkg -x "$package" .; done
+    export LD_LIBRARY_PATH=$folder/usr/lib/$(uname -m)-linux-gnu
+    chromium=$folder/usr/lib/chromium/chromium
+fi
+"$chromium" --version 2>/dev/null
 
 cat >server.py <<'PY'
 import socket, sys, threading
@@ -63,9 +72,17 @@ print(posts, "POSTs came for 5", file=sys.stderr)
 sys.exit(0 if posts > 5 else "each came once: this has changed")
 PY
 timeout 90 python3 server.py >port & server=$!
-until [ -s port ]; do sleep 0.1; done
-timeout 90 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+for _ in $(seq 100); do
+    if [ -s port ]; then break; fi
+    sleep 0.1
+done
+[ -s port ] || { echo "the server did not start" >&2; exit 1; }
+timeout 90 "$chromium" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
     --disable-background-networking --disable-component-update --disable-sync --no-proxy-server \
     --remote-debugging-port=0 --user-data-dir="$folder/profile" "http://127.0.0.1:$(cat port)/" \
     >/dev/null 2>&1 & browser=$!
-wait "$server"
+seen=0
+wait "$server" || seen=$?
+# Its id may be another process's from here on.
+server=
+exit "$seen"

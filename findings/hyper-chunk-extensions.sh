@@ -4,7 +4,8 @@
 # extension each ends after some 200 chunks, however long it has stood. curl reads it to its end.
 #
 # Seen with hyper 1.12.0: chunks read: 204 of 400, then: error reading a body from connection: chunk
-# extensions over limit Exits with 0 while that is so.
+# extensions over limit
+# Exits with 0 while that is so.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -6,14 +6,14 @@
 # `$KV.name.>`.
 #
 # Seen with async-nats 0.46.0 and nats-server 2.9.10: "data did not match any variant of untagged
-# enum Response"; the stream is made, and the bucket in it takes a value. Exits with 0 while that is
-# so.
+# enum Response"; the stream is made, and the bucket in it takes a value.
+# Exits with 0 while that is so.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
-apt-get download -q "nats-server=${NATS_VERSION:-2.9.10-1+b3}" >/dev/null 2>&1 ||
-    apt-get download -q nats-server >/dev/null 2>&1
+timeout 300 apt-get download -q "nats-server=${NATS_VERSION:-2.9.10-1+b3}" >/dev/null 2>&1 ||
+    timeout 300 apt-get download -q nats-server >/dev/null 2>&1
 dpkg -x nats-server_*.deb .
 port=$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
 
@@ -50,7 +50,11 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 RUST
-cargo build --quiet
+timeout 300 cargo build --quiet
 timeout 60 usr/sbin/nats-server -a 127.0.0.1 -p "$port" -js -sd store >/dev/null 2>&1 & server=$!
-until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.1; done
+for _ in $(seq 100); do
+    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then break; fi
+    kill -0 "$server" 2>/dev/null || { echo "nats-server did not start" >&2; exit 1; }
+    sleep 0.1
+done
 timeout 30 target/debug/finding "$port"

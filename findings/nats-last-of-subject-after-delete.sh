@@ -16,12 +16,12 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill "$(cat "$folder/pid" 2>/dev/null)" 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
-apt-get download -q "nats-server=${NATS_VERSION:-2.9.10-1+b3}" >/dev/null 2>&1 ||
-    apt-get download -q nats-server >/dev/null 2>&1
+timeout 300 apt-get download -q "nats-server=${NATS_VERSION:-2.9.10-1+b3}" >/dev/null 2>&1 ||
+    timeout 300 apt-get download -q nats-server >/dev/null 2>&1
 dpkg -x nats-server_*.deb .
 
 timeout 60 python3 - <<'PY'
-import json, socket, subprocess, sys, time
+import json, os, socket, subprocess, sys, time
 
 port = socket.create_server(("127.0.0.1", 0)).getsockname()[1]
 command = ["usr/sbin/nats-server", "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", "store"]
@@ -81,6 +81,8 @@ for storage in ["file", "memory"]:
     print(storage, json.dumps(seen[storage]))
 server.terminate()
 server.wait()
+# The id may be another process's from here on.
+os.remove("pid")
 if seen["memory"] != {"last": 2, "counted": 2, "expecting 0": 10071}:
     sys.exit("a stream in memory answers something else: this has changed")
 if seen["file"] != {"last": 10037, "counted": 2, "expecting 0": "taken"}:

