@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use crate::coding::Coder;
+use crate::due::Heartbeat;
 use crate::fault::{End, Limit, Plan};
 use crate::feed::{Read, Subscription, Transport};
 use crate::script::Script;
@@ -51,13 +52,12 @@ impl Source {
 #[derive(Debug)]
 pub(crate) struct Live {
     subscription: Subscription,
-    heartbeat: Duration,
-    next_heartbeat: Instant,
+    heartbeat: Heartbeat,
 }
 
 impl Live {
     pub(crate) fn new(subscription: Subscription, heartbeat: Duration) -> Self {
-        Self { subscription, heartbeat, next_heartbeat: Instant::now() + heartbeat }
+        Self { subscription, heartbeat: Heartbeat::new(heartbeat) }
     }
 
     pub(crate) fn subscription(&mut self) -> &mut Subscription {
@@ -69,7 +69,7 @@ impl Live {
         loop {
             match self.subscription.read(Transport::Sse) {
                 Read::Event(frame) => {
-                    self.next_heartbeat = Instant::now() + self.heartbeat;
+                    self.heartbeat.put_off();
                     return Some(Chunk { bytes: frame, is_event: true });
                 }
                 Read::Closed => return None,
@@ -77,8 +77,7 @@ impl Live {
             }
             tokio::select! {
                 () = self.subscription.changed() => {}
-                () = tokio::time::sleep_until(self.next_heartbeat) => {
-                    self.next_heartbeat += self.heartbeat;
+                () = self.heartbeat.beats() => {
                     return Some(Chunk { bytes: sse::HEARTBEAT, is_event: false });
                 }
             }

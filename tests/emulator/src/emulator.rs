@@ -49,7 +49,7 @@ const SHUTDOWN: Duration = Duration::from_millis(100);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Emulator {
-    hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
     commands: mpsc::UnboundedSender<Command>,
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,

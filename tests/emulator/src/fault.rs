@@ -146,9 +146,9 @@ impl Fault {
     /// are set.
     ///
     /// # Panics
-    /// If `status` is not between 100 and 999.
+    /// If `status` is not between 200 and 999: an interim response (1xx) is no answer.
     pub fn status(status: u16) -> Self {
-        let status = StatusCode::from_u16(status).expect("a status has three digits");
+        let status = final_status(status).expect("a status is between 200 and 999");
         Self::new(Head::Status(status, Bytes::new()))
     }
 
@@ -375,6 +375,11 @@ impl Fault {
         self.plan.end = end;
         self
     }
+}
+
+/// Returns the status that ends an exchange, if this is one.
+pub(crate) fn final_status(status: u16) -> Option<StatusCode> {
+    StatusCode::from_u16(status).ok().filter(|status| !status.is_informational())
 }
 
 /// The faults that wait for their request.

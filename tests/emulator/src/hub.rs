@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use restless_proto::signature::Signer;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::due::Due;
 use crate::emulator::PublishError;
 use crate::fault::Faults;
 use crate::feed::{Attempt, Feed, Form, Start, Subscription};
@@ -289,7 +290,7 @@ impl Hub {
         let id = format!("sess_{:016x}", crate::random());
         let feed = self.feed(id.clone(), unsigned(&source));
         let lifetime = self.config.session_lifetime;
-        self.poll(&feed, source, Life::Until(Instant::now() + lifetime));
+        self.poll(&feed, source, Life::Until(Due::after(lifetime)));
         let session = Session {
             dedupe_key: dedupe_key.unwrap_or_else(|| id.clone()),
             expires_at_ms: time::now_ms()

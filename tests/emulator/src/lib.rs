@@ -37,6 +37,7 @@
 mod body;
 mod coding;
 pub mod command;
+mod due;
 mod emulator;
 mod fault;
 mod feed;

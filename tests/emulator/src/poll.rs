@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::Url;
 
+use crate::due::Due;
 use crate::feed::{Attempt, Feed};
 use crate::filter::Engine;
 use crate::hub::Hub;
@@ -21,8 +22,8 @@ use crate::time;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of one answer.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Longest time between two looks at whether anybody still listens.
-const LOOK: Duration = Duration::from_millis(250);
+/// Times between two looks at whether anybody still listens: the longest, and the shortest.
+const LOOK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(1));
 
 /// How long a feed is polled.
 #[derive(Debug, Clone, Copy)]
@@ -30,45 +31,44 @@ pub(crate) enum Life {
     /// A managed stream, until its task is aborted.
     UntilAborted,
     /// A session, until this time.
-    Until(Instant),
+    Until(Due),
     /// A direct stream, until nobody has listened for so long.
     WhileSubscribed(Duration),
 }
 
-/// Polls `source` into `feed` for as long as `life` says.
+/// Polls `source` into `feed` for as long as `life` says: no longer for an answer that is slow.
 pub(crate) async fn poll(hub: Arc<Hub>, feed: Arc<Feed>, source: Source, life: Life) {
-    loop {
-        once(&hub.config.engine, &feed, &source).await;
-        let seconds = u32::try_from(source.seconds_at(time::now_ms())).unwrap_or(u32::MAX);
-        let next = Instant::now() + hub.config.second.saturating_mul(seconds);
-        if !wait(&hub, &feed, life, next).await {
-            return;
+    let polling = async {
+        loop {
+            once(&hub.config.engine, &feed, &source).await;
+            let seconds = u32::try_from(source.seconds_at(time::now_ms())).unwrap_or(u32::MAX);
+            Due::after(hub.config.second.saturating_mul(seconds)).comes().await;
         }
+    };
+    tokio::select! {
+        biased;
+        () = life.over(&hub, &feed) => {}
+        () = polling => {}
     }
 }
 
-/// Waits until `next`; false when the feed's life ended first.
-async fn wait(hub: &Hub, feed: &Arc<Feed>, life: Life, next: Instant) -> bool {
-    match life {
-        Life::UntilAborted => tokio::time::sleep_until(next.into()).await,
-        Life::Until(end) => {
-            tokio::time::sleep_until(next.min(end).into()).await;
-            if end <= next {
+impl Life {
+    /// Completes when the feed's life is over, and the feed is gone.
+    async fn over(self, hub: &Hub, feed: &Arc<Feed>) {
+        match self {
+            Self::UntilAborted => std::future::pending().await,
+            Self::Until(end) => {
+                end.comes().await;
                 hub.expire(feed);
-                return false;
             }
-        }
-        Life::WhileSubscribed(linger) => {
-            while Instant::now() < next {
-                let look = Instant::now() + LOOK.min(linger);
-                tokio::time::sleep_until(next.min(look).into()).await;
+            Self::WhileSubscribed(linger) => loop {
+                tokio::time::sleep(linger.min(LOOK.0).max(LOOK.1)).await;
                 if hub.drop_idle(feed, linger) {
-                    return false;
+                    return;
                 }
-            }
+            },
         }
     }
-    true
 }
 
 /// Polls once.
@@ -183,7 +183,8 @@ fn request(source: &Source, url: &Url) -> Result<Request<Full<Bytes>>, Failure> 
     if body.is_some() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    headers.extend(source.header_fields());
+    // A field of the caller's own takes the place of one above.
+    headers.extend(HeaderMap::from_iter(source.header_fields()));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(request)
 }

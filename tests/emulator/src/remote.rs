@@ -20,6 +20,7 @@ use crate::hub::Hub;
 use crate::log::LoggedEvent;
 use crate::origin;
 use crate::reply::{Refused, Reply};
+use crate::urls;
 
 /// Whether a request is for these calls.
 pub(crate) fn is_for_us(parts: &Parts) -> bool {
@@ -34,7 +35,10 @@ pub(crate) fn respond(hub: &Arc<Hub>, parts: &Parts, body: &[u8]) -> Reply {
     if origin::of(&parts.headers).is_some_and(is_foreign) || !origin::host_is_loopback(parts) {
         return Reply::error(StatusCode::FORBIDDEN, "Only pages of this machine may do this");
     }
-    let segments: Vec<_> = parts.uri.path().split('/').skip(2).collect();
+    let Some(segments) = urls::segments(parts.uri.path()) else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8");
+    };
+    let segments: Vec<_> = segments.iter().skip(1).map(String::as_str).collect();
     let answer = match (&parts.method, segments.as_slice()) {
         (&Method::GET, ["streams"]) => Ok(Reply::json(StatusCode::OK, &Ids { ids: hub.ids() })),
         (&Method::GET, ["streams", id, "log"]) => log(hub, id),

@@ -72,7 +72,7 @@ impl<'a> Until<'a> {
     /// # Errors
     /// [`TimedOut`], naming what did not come.
     pub fn wait_for(self, patience: Duration) -> Result<(), TimedOut> {
-        let deadline = Instant::now() + patience;
+        let started = Instant::now();
         loop {
             let seen = self.signal.lock().version;
             if (self.condition)() {
@@ -80,7 +80,7 @@ impl<'a> Until<'a> {
             }
             let mut state = self.signal.lock();
             while state.version == seen {
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = patience.saturating_sub(started.elapsed());
                 if left.is_zero() {
                     return Err(TimedOut { what: self.what, patience });
                 }

@@ -55,7 +55,8 @@ fn format(ms: i64, with: &str) -> String {
 }
 
 fn at(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+    let nearest = if ms > 0 { Timestamp::MAX } else { Timestamp::UNIX_EPOCH };
+    Timestamp::from_millisecond(ms).unwrap_or(nearest)
 }
 
 #[cfg(test)]
@@ -66,6 +67,11 @@ mod tests {
     fn timestamp_has_milliseconds_and_an_offset() {
         assert_eq!(event_timestamp(1_780_793_376_562), "2026-06-07T00:49:36.562+00:00");
         assert_eq!(event_timestamp(0), "1970-01-01T00:00:00.000+00:00");
+    }
+
+    #[test]
+    fn time_that_no_calendar_has_is_the_last_one() {
+        assert_eq!(model_timestamp(i64::MAX), "9999-12-30T22:00:00.999Z");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::emulator::StartError;
+use crate::fault::final_status;
 use crate::listener::Listener;
 use crate::log::{RecordedRequest, Requests};
 use crate::signal::{Signal, Until};
@@ -83,9 +84,9 @@ impl Upstream {
     /// Sets the answer, from now on.
     ///
     /// # Panics
-    /// If `status` is not between 100 and 999.
+    /// If `status` is not between 200 and 999: an interim response (1xx) is no answer.
     pub fn answer(&self, status: u16, body: impl Into<Bytes>) {
-        let status = StatusCode::from_u16(status).expect("a status has three digits");
+        let status = final_status(status).expect("a status is between 200 and 999");
         *lock(&self.state.answer) = (status, body.into());
     }
 

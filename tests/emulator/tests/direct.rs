@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::net::TcpListener;
 use std::time::Duration;
 
-use common::websocket::HANDSHAKE;
-use common::{Ending, Wire, call, exchange, open, subscribe};
+use async_tungstenite::tungstenite::Message;
+use common::websocket::{Client, HANDSHAKE};
+use common::{Ending, Wire, call, exchange, open, quiet_stream, subscribe};
 use restless_emulator::{Builder, Emulator, Upstream};
 use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
@@ -225,6 +227,47 @@ fn session_that_expires_ends_its_subscribers_and_is_404() {
     emulator.until(|emulator| emulator.ids().is_empty()).wait().expect("expired");
     assert_eq!(wire.rest().1, Ending::Clean);
     assert_eq!(open(&emulator, &query).head().expect("a head").0, 404);
+}
+
+/// An endpoint that takes connections, and never says a word.
+fn silent() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    (listener, url)
+}
+
+/// An answer is waited for ten seconds.
+#[test]
+fn slow_upstream_keeps_neither_a_session_nor_a_direct_stream_beyond_its_time() {
+    let (span, soon) = (Duration::from_millis(200), Duration::from_secs(5));
+    let emulator = builder().session_lifetime(span).direct_linger(span).start().expect("one");
+    let (_listener, url) = silent();
+    let session = session(&emulator, &json!({"url":url}));
+    let mut wire = subscribe(&emulator, query_of(&session["sseUrl"]));
+    drop(subscribe(&emulator, &format!("url={}", encode(&url))));
+    emulator.until(|emulator| emulator.ids().is_empty()).wait_for(soon).expect("gone");
+    assert_eq!(wire.rest().1, Ending::Clean);
+}
+
+#[test]
+fn spans_without_end_are_never_over() {
+    let emulator = Emulator::builder()
+        .heartbeat(Duration::MAX)
+        .seconds_are(Duration::MAX)
+        .session_lifetime(Duration::MAX)
+        .direct_linger(Duration::MAX)
+        .start()
+        .expect("an emulator");
+    let upstream = upstream("1");
+    let session = session(&emulator, &json!({"url":upstream.url()}));
+    assert_eq!(session["expiresAt"], "9999-12-30T22:00:00.999Z");
+    let id = session["sessionId"].as_str().expect("an id");
+    assert_eq!(subscribe(&emulator, &format!("sessionId={id}&since=0")).event().data(), 1);
+    let direct = format!("url={}&since=0", encode(&upstream.url()));
+    assert_eq!(subscribe(&emulator, &direct).event().data(), 1);
+    assert_eq!(Client::connect(&emulator, &quiet_stream(&emulator)).send(Message::Close(None)), ());
+    emulator.until_connections(0).wait().expect("none");
+    assert_eq!(emulator.ids().len(), 3);
 }
 
 #[test]

@@ -29,18 +29,6 @@ fn drop_closes_every_socket_and_frees_the_port() {
 }
 
 #[test]
-fn drop_does_not_wait_for_a_filter_that_loops() {
-    let upstream = restless_emulator::Upstream::start("1").expect("an upstream");
-    let emulator = start();
-    let body = format!(r#"{{"name":"n","url":"{}","jqFilter":"last(repeat(1))"}}"#, upstream.url());
-    emulator.add_stream(&body).expect("a stream");
-    upstream.until_hits(1).wait().expect("a poll");
-    let started = std::time::Instant::now();
-    drop(emulator);
-    assert!(started.elapsed() < Duration::from_secs(20));
-}
-
-#[test]
 fn port_in_use_is_an_error_that_names_it() {
     let emulator = start();
     let port = emulator.address().port();

@@ -108,10 +108,25 @@ fn poll_is_the_request_that_the_stream_describes() {
     upstream.until_hits(1).wait().expect("a poll");
     let request = &upstream.requests()[0];
     assert_eq!(request.method, "POST");
+    assert_eq!(request.headers["accept"], "application/json");
     assert_eq!(request.headers["x-trace"], "t");
     assert_eq!(request.headers["n"], "1");
     assert_eq!(request.headers["content-type"], "application/json");
     assert_eq!(request.body, r#"{"order_id":1}"#);
+}
+
+#[test]
+fn field_of_the_stream_takes_the_place_of_a_default() {
+    let (emulator, upstream) = (start(), upstream("1"));
+    let own = [("Accept", "text/csv"), ("Content-Type", "text/plain"), ("Host", "orders.test")];
+    let fields = json!({"method":"POST","headers":Value::from_iter(own),"body":{}});
+    stream(&emulator, &upstream, fields);
+    upstream.until_hits(1).wait().expect("a poll");
+    let request = &upstream.requests()[0];
+    for (name, due) in own {
+        let sent: Vec<_> = request.headers.get_all(name).iter().collect();
+        assert_eq!(sent, [due], "{name}");
+    }
 }
 
 #[test]

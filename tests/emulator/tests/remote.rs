@@ -57,6 +57,17 @@ fn log_is_the_events_that_a_stream_keeps() {
 }
 
 #[test]
+fn id_in_a_path_may_be_encoded() {
+    let emulator = Emulator::start().expect("an emulator");
+    let body = r#"{"name":"Orders","url":"http://127.0.0.1:9/","status":"INACTIVE"}"#;
+    emulator.add_stream_as("my/own id", body).expect("a stream");
+    let target = |of: &str| format!("/emulator/streams/my%2Fown%20id/{of}");
+    assert_eq!(call(&emulator, "POST", &target("publish"), "1").status, 200);
+    assert_eq!(call(&emulator, "GET", &target("log"), "").json()[0]["data"], 1);
+    assert_eq!(call(&emulator, "GET", "/emulator/streams/%ff/log", "").status, 400);
+}
+
+#[test]
 fn faults_wait_for_their_requests_and_can_be_taken_back() {
     let (emulator, id) = start();
     let faults = r#"[{"fault":"status","status":503,"times":2},{"fault":"refuse"}]"#;

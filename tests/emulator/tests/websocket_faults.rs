@@ -209,6 +209,18 @@ fn deaf_answers_neither_ping_nor_close() {
     emulator.until_subscribers(0).wait().expect("none");
 }
 
+/// Sixteen megabytes are more than the system takes for a client that reads nothing.
+#[test]
+fn connection_that_ends_is_left_though_its_client_reads_nothing() {
+    let (emulator, id) = start(1);
+    for ending in [Fault::cut_after_events(1), Fault::close(1000, "").after_events(1)] {
+        emulator.inject(ending.padded_to(16 << 20).trickled());
+        let wire = raw(&emulator, &id);
+        emulator.until_connections(0).wait().expect("none");
+        drop(wire);
+    }
+}
+
 #[test]
 fn pings_come_before_the_event() {
     let (emulator, id) = start(2);

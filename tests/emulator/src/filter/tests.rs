@@ -347,6 +347,21 @@ fn run_ends_when_nobody_waits_for_it() {
     assert_eq!(ended, Err("the filter was stopped".to_owned()));
 }
 
+/// Left alone, the filter goes on until its time is over, and says so.
+#[test]
+fn emulator_that_is_dropped_stops_a_filter_that_loops() {
+    let emulator = crate::Emulator::start().expect("an emulator");
+    let (tell, told) = std::sync::mpsc::channel();
+    emulator.hub.runtime().spawn(on_a_thread(move |cancelled| {
+        let tell = |what| tell.send(what).map_err(|_| "nobody asks".to_owned());
+        tell(Ok(None))?;
+        tell(jaq::run("last(repeat(1))", "null", &Meter::new(u64::MAX, cancelled)))
+    }));
+    assert_eq!(told.recv(), Ok(Ok(None)), "it has begun");
+    drop(emulator);
+    assert_eq!(told.recv(), Ok(Err("the filter was stopped".to_owned())));
+}
+
 #[test]
 fn large_document_can_be_filtered() {
     let row = r#"{"id":12345,"name":"a name of some length","tags":["one","two"],"price":1.25}"#;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, final_status};
 use crate::fields::{Fields, Given, Invalid};
 use crate::recording::{Content, Piece};
 
@@ -166,9 +166,9 @@ fn pieces(fields: &mut Fields) -> Result<Vec<(Duration, Bytes)>, Invalid> {
 
 fn status(fields: &mut Fields) -> Result<u16, Invalid> {
     let status = fields.require("status", COUNT)?;
-    match StatusCode::from_u16(status) {
-        Ok(_) => Ok(status),
-        Err(_) => Err(Invalid::new("status must be a number from 100 to 999")),
+    match final_status(status) {
+        Some(_) => Ok(status),
+        None => Err(Invalid::new("status must be a number from 200 to 999")),
     }
 }
 
@@ -305,7 +305,7 @@ mod tests {
             (r#"{"fault":"cut_after"}"#, "bytes is required"),
             (r#"{"fault":"cut_after","bytes":-1}"#, "bytes must be a whole number"),
             (r#"{"fault":"refuse","bytes":1}"#, "bytes is unknown here"),
-            (r#"{"fault":"status","status":99}"#, "status must be a number from 100 to 999"),
+            (r#"{"fault":"status","status":199}"#, "status must be a number from 200 to 999"),
             (r#"{"fault":"none","on":"sse"}"#, "on must be rest or websocket"),
             (r#"{"fault":"none","then":"go"}"#, "then must be cut, reset or stall"),
             (

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::fields::{Fields, Given, Invalid};
 use crate::hub::Hub;
 use crate::reply::{Refused, Reply};
+use crate::urls;
 
 /// Answers a REST call.
 pub(crate) async fn respond(
@@ -23,8 +24,7 @@ pub(crate) async fn respond(
     query: &[(String, String)],
     body: &[u8],
 ) -> Reply {
-    let path = parts.uri.path();
-    let Some(segments) = segments(path) else {
+    let Some(segments) = urls::segments(parts.uri.path()) else {
         return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8");
     };
     let segments: Vec<_> = segments.iter().map(String::as_str).collect();
@@ -106,14 +106,4 @@ fn is_authorised(hub: &Hub, parts: &Parts) -> bool {
         .headers
         .get("x-api-key")
         .is_some_and(|key| key.as_bytes() == hub.config.api_key.as_bytes())
-}
-
-/// The path's segments, each percent-decoded by itself: an encoded slash stays in its segment.
-fn segments(path: &str) -> Option<Vec<String>> {
-    path.trim_start_matches('/')
-        .split('/')
-        .map(|segment| {
-            percent_encoding::percent_decode_str(segment).decode_utf8().ok().map(Into::into)
-        })
-        .collect()
 }

@@ -12,11 +12,12 @@ use bytes::Bytes;
 use futures_core::Stream as _;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::watch;
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use super::fault::{Form, Order, Place, Strike};
 use super::frame::{Frame, Opcode};
 use super::wire::{CLOSING, Wire};
+use crate::due::Heartbeat;
 use crate::fault::{End, Limit, Plan};
 use crate::feed::{Read, Subscription, Transport};
 use crate::script::Script;
@@ -68,7 +69,7 @@ impl Session {
             socket: socket.await,
             source: events,
             events: 0,
-            next_ping: Instant::now() + self.heartbeat,
+            heartbeat: Heartbeat::new(self.heartbeat),
             session: self,
         }
         .serve()
@@ -83,7 +84,7 @@ struct Live {
     session: Session,
     /// The number of events sent.
     events: u64,
-    next_ping: Instant,
+    heartbeat: Heartbeat,
 }
 
 /// Where the events come from.
@@ -152,7 +153,7 @@ impl Live {
                 event = next_event(&mut self.source, self.session.plan.end), if flushed => {
                     Step::Event(event)
                 }
-                () = tokio::time::sleep_until(self.next_ping), if flushed => Step::Heartbeat,
+                () = self.heartbeat.beats(), if flushed => Step::Heartbeat,
             };
             match step {
                 Step::Heard(Heard::Flushed | Heard::Message) => {}
@@ -169,13 +170,12 @@ impl Live {
                         return self.session.plan.end;
                     }
                     self.events += 1;
-                    self.next_ping = Instant::now() + self.session.heartbeat;
+                    self.heartbeat.put_off();
                 }
                 Step::Event(None) if self.is_cut_behind_last() => return self.session.plan.end,
                 Step::Event(None) => return self.close(Some((1000, String::new()))).await,
                 Step::Heartbeat => {
                     self.put(Message::Ping(Bytes::from_static(b"heartbeat"))).await;
-                    self.next_ping += self.session.heartbeat;
                 }
                 Step::Stopping => return self.close(Some((1001, String::new()))).await,
             }

@@ -4,12 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Duration, Instant};
 
 use crate::fault::{End, Limit, Plan};
 use crate::socket::Control;
@@ -78,14 +78,15 @@ impl Wire {
     /// Sends what is in line, and ends the connection like this.
     pub(crate) async fn finish(mut self, end: End) {
         // A peer that has gone, or that doesn't read, gets no more; nor does one at the limit.
-        let _ = tokio::time::timeout(CLOSING, self.flush()).await;
+        let late = Instant::now() + CLOSING;
+        let _ = tokio::time::timeout_at(late, self.flush()).await;
         match end {
             End::Clean => {
-                self.shut_down().await;
+                self.shut_down(late).await;
                 // A close with bytes of the peer's unread would be a reset.
                 let _ = tokio::time::timeout(CLOSING, self.discard()).await;
             }
-            End::Cut => self.shut_down().await,
+            End::Cut => self.shut_down(late).await,
             End::Reset => self.control.reset(),
             End::Stall => self.discard().await,
         }
@@ -95,9 +96,10 @@ impl Wire {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await
     }
 
-    async fn shut_down(&mut self) {
+    async fn shut_down(&mut self, late: Instant) {
+        let shut_down = std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx));
         // What can't be shut down is closed anyway, when it is dropped.
-        let _ = std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+        let _ = tokio::time::timeout_at(late, shut_down).await;
     }
 
     async fn discard(&mut self) {
