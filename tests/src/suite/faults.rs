@@ -11,6 +11,7 @@ use restless_hyper::proto::{Error, Subscription, Timer, TransportErrorKind, dire
 use restless_hyper::{ClientBuilder, Runtime};
 
 use super::probe::Probe;
+use super::relay::{read_head, serving};
 use super::support::{
     Either, Stage, all_of, builder, ended, failure, lost, opened, race, take, take_ids,
 };
@@ -230,16 +231,28 @@ pub async fn a_wrong_key_and_an_unknown_stream_end_the_subscription<R: Runtime>(
     assert_eq!(status.map(|status| status.as_u16()), Some(404));
 }
 
-/// A refusal whose content never ends is told all the same.
+/// A refusal whose content never ends is told all the same, over each transport, and its connection
+/// is closed.
 pub async fn a_refusal_that_goes_on_for_ever_is_told<R: Runtime>(rt: R) {
-    let stage = Stage::new(rt);
-    // Longer than what an error keeps, so its end is not waited for.
-    let fault = Fault::status(404).body(vec![b'x'; 1 << 20]);
-    stage.emulator.inject(fault);
-    let error = failure(&mut stage.subscribe(all_of("any"))).await;
-    let Error::Refused(refused) = &error else { panic!("{error:?}") };
-    assert_eq!(refused.excerpt().len(), 8 << 10);
-    stage.emulator.until_connections(0).await;
+    let server = serving(|_, mut stream| {
+        read_head(&mut stream, Vec::new())?;
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n")?;
+        let chunk = format!("{:x}\r\n{}\r\n", 4096, "x".repeat(4096));
+        loop {
+            stream.write_all(chunk.as_bytes())?;
+        }
+    });
+    let url = format!("http://{server}");
+    for subscription in [all_of("any"), all_of("any").websocket()] {
+        let probe = Probe::new(rt.clone());
+        let client = ClientBuilder::new(probe.clone()).no_proxy().stream_base_url(&url).build();
+        let mut events = client.expect("a client").subscribe(subscription).expect("one");
+        let error = failure(&mut events).await;
+        let Error::Refused(refused) = &error else { panic!("{error:?}") };
+        assert_eq!((refused.status().as_u16(), refused.excerpt().len()), (404, 8 << 10));
+        drop(events);
+        assert_eq!((probe.connects(), probe.live()), (1, 0));
+    }
 }
 
 /// As many reconnects in a row without an event as are allowed, and it is given up.

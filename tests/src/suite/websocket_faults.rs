@@ -447,9 +447,14 @@ pub async fn all_faults_of_websockets_in_a_row_lose_nothing<R: Runtime>(rt: R) {
         if received.len() <= 20 {
             stage.publish(&id, 1);
         }
+        // A message that is no event ends nothing, and the last fault wants another connection.
+        if stage.emulator.pending_faults() == 1 {
+            stage.emulator.disconnect_all();
+            stage.emulator.until_connections(0).await;
+        }
     }
     assert_eq!(received, stage.log(&id));
-    assert!(stage.emulator.pending_faults() <= 2, "{}", stage.emulator.pending_faults());
+    assert_eq!(stage.emulator.pending_faults(), 0);
 }
 
 /// `next()` is dropped every 200 microseconds, as in a `select!`, hundreds of times through a whole
