@@ -134,8 +134,15 @@ impl Open {
 
     fn write(&mut self) -> io::Result<()> {
         while !self.unsent.is_empty() {
-            let written = self.socket.write(&self.unsent)?;
-            self.unsent.drain(..written);
+            match self.socket.write(&self.unsent) {
+                Ok(written) => drop(self.unsent.drain(..written)),
+                // Some systems say so until the socket stands, and beside it why it never will.
+                Err(error) if error.kind() == ErrorKind::NotConnected => {
+                    let why = self.socket.take_error()?;
+                    return Err(why.unwrap_or_else(|| ErrorKind::WouldBlock.into()));
+                }
+                Err(error) => return Err(error),
+            }
         }
         self.unsent = Vec::new();
         self.wire.handle_connected();

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::pin::pin;
 
+use restless_tokio::subscription::Item;
 use restless_tokio::{Client, Subscription};
 
 #[tokio::main]
@@ -24,6 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         subscription = subscription.cursor(std::fs::read_to_string(&file)?);
     }
     let mut events = Client::from_env()?.subscribe(subscription)?;
+    let mut outcome = Ok(());
     let mut ending = false;
     loop {
         let item = tokio::select! {
@@ -36,8 +38,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         };
         let Some(item) = item else { break };
-        if let Some(event) = item?.event() {
-            writeln!(std::io::stdout(), "{}", event.raw())?;
+        match item.as_ref().map(Item::event) {
+            Ok(Some(event)) => writeln!(std::io::stdout(), "{}", event.raw())?,
+            // What was rejected is passed.
+            Ok(None) => {}
+            // It is the last item, and what has come before it was printed.
+            Err(_) => outcome = item.map(drop),
         }
     }
     if let Some(cursor) = events.cursor() {
@@ -46,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         std::fs::write(&new, cursor)?;
         std::fs::rename(&new, &file)?;
     }
-    Ok(())
+    Ok(outcome?)
 }
 
 /// Completes on the first signal after this function has returned.

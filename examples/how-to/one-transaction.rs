@@ -67,8 +67,11 @@ fn store(
         let insert = "INSERT INTO events (stream, cursor, event) VALUES (?1, ?2, ?3)";
         transaction.execute(insert, params![stream, cursor, event.raw()])?;
     }
-    let update = "INSERT INTO positions (stream, cursor) VALUES (?1, ?2)
-        ON CONFLICT (stream) DO UPDATE SET cursor = excluded.cursor";
-    transaction.execute(update, params![stream, cursor])?;
+    // Where nothing that came had an id, there is no position yet.
+    if let Some(cursor) = cursor {
+        let update = "INSERT INTO positions (stream, cursor) VALUES (?1, ?2)
+            ON CONFLICT (stream) DO UPDATE SET cursor = excluded.cursor";
+        transaction.execute(update, params![stream, cursor])?;
+    }
     transaction.commit()
 }

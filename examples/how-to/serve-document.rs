@@ -47,8 +47,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut document = Document::new(mode);
     while let Some(event) = events.next_event().await {
+        let was_stale = matches!(*present.borrow(), Present::Stale(_));
         match document.take_event(&event) {
-            Change::Value(paths) if !paths.is_empty() => {
+            // What took a stale document's place may say the same.
+            Change::Value(paths)
+                if !paths.is_empty() || (was_stale && document.stale().is_none()) =>
+            {
                 if let (Some(id), Some(text)) = (events.cursor(), document.text()) {
                     // An event stream has lines, so that no line end may be in an id.
                     let id = id.replace(['\r', '\n', '\0'], " ");

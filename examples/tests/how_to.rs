@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read};
+use std::time::Duration;
 
 use common::Running;
 use restless_emulator::{Emulator, Fault};
@@ -81,6 +82,24 @@ fn no_event_is_missing_in_the_database_and_none_is_there_twice() {
     assert_eq!(stored(), stage.log());
 }
 
+/// `one-transaction`: what was rejected before anything had an id leaves no position, and the next
+/// start begins where the first one did.
+#[test]
+fn what_is_rejected_first_and_has_no_id_leaves_no_position() {
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("events.db");
+    let arguments = [path.to_str().expect("a text"), &stage.id, "1"];
+    stage.emulator.inject(Fault::raw(["data: no event\n\n"]));
+    let running = stage.start("how-to-one-transaction", &arguments);
+    // It asks again once the transaction is over.
+    stage.emulator.until_requests(2).wait().expect("a second request");
+    drop(running);
+    stage.publish(1);
+    let run = stage.start("how-to-one-transaction", &arguments).end();
+    assert_eq!((run.status, &*run.err), (Some(0), ""));
+}
+
 /// The ids of the next events that a browser gets.
 fn ids(events: &mut impl Iterator<Item = String>, count: usize) -> Vec<String> {
     let ids = events.filter_map(|line| line.strip_prefix("id: ").map(str::to_owned));
@@ -89,7 +108,8 @@ fn ids(events: &mut impl Iterator<Item = String>, count: usize) -> Vec<String> {
 
 /// The lines of an event stream, as a browser with this last event gets them.
 fn browser(url: &str, last: Option<&str>) -> impl Iterator<Item = String> + use<> {
-    let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+    let agent = ureq::Agent::config_builder().proxy(None);
+    let agent = agent.timeout_global(Some(PATIENCE)).build().new_agent();
     let request = agent.get(url);
     let request = match last {
         Some(id) => request.header("last-event-id", id),
@@ -99,6 +119,9 @@ fn browser(url: &str, last: Option<&str>) -> impl Iterator<Item = String> + use<
     let reader: Box<dyn Read> = Box::new(body.into_reader());
     BufReader::new(reader).lines().map(|line| line.expect("a line"))
 }
+
+/// No test takes nearly as long; one that does waits for what never comes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `serve-on`: a browser gets the latest event and what comes; one that was away, what came
 /// meanwhile.
@@ -151,7 +174,12 @@ fn a_browser_gets_the_present_document_whole_or_hears_that_it_is_stale() {
     publish(r#"{"a":1,"b":1,"n":3}"#);
     publish(r#"{"a":1,"b":2,"n":3}"#);
     assert_eq!(data(&mut first), "a patch does not fit the document");
-    assert_eq!(data(&mut first), r#"{"a":1,"b":2,"n":3}"#);
+    let last = r#"{"a":1,"b":2,"n":3}"#;
+    assert_eq!(data(&mut first), last);
+    // What takes its place may be what it was; the word of it being stale may be overtaken.
+    stage.emulator.inject(Fault::refuse_position(410));
+    stage.emulator.disconnect_all();
+    while data(&mut first) != last {}
 }
 
 /// The data of the next event that a browser gets.
@@ -198,6 +226,25 @@ fn told_to_end_it_leaves_a_position_to_go_on_from() {
         seen += count;
         assert_eq!(std::fs::read_to_string(&file).expect("a position"), log[seen - 1]);
     }
+}
+
+/// `graceful-shutdown`: refused in the middle, it ends with the error, and its position is that of
+/// what was printed.
+#[test]
+fn refused_in_the_middle_it_leaves_a_position_too() {
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("position");
+    let arguments = [&*stage.id, file.to_str().expect("a text")];
+    let running = stage.start("how-to-graceful-shutdown", &arguments);
+    stage.publish(3);
+    (0..3).for_each(|_| drop(running.line()));
+    stage.emulator.inject(Fault::status(403));
+    stage.emulator.disconnect_all();
+    let run = running.end();
+    assert_eq!((run.status, &*run.out), (Some(1), ""));
+    assert!(run.err.contains("403"), "{}", run.err);
+    assert_eq!(std::fs::read_to_string(&file).expect("a position"), stage.log()[2]);
 }
 
 /// What the docs' page `how_to` shows of a program is in it, line by line.
