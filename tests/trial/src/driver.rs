@@ -39,6 +39,12 @@ pub trait Following {
     /// Ends the subscription, and its connection, without waiting for the peer's answer. Comes at
     /// most once; then the subscription is dropped.
     fn close(&mut self);
+
+    /// Returns what the user has been told up to the end, and no other answer says. Is asked for
+    /// once, behind [`close`](Self::close). By default that is nothing.
+    fn last_words(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// What a driver can do, and what its stack tells and leaves to it: a browser keeps to itself what

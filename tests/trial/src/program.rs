@@ -1,6 +1,7 @@
 //! A driver of any language, as a program.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::iter;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -400,9 +401,19 @@ impl Following for Running {
         drop(self.stdin.take());
         // Nobody reads on, and a full pipe must not keep the program.
         drop(self.out.take());
+        let asked = Instant::now();
         if let Some(process) = &self.process {
             process.wait(PATIENCE);
         }
+        // Its end is that of the pipe, unless what it has started still holds that.
+        let left = || PATIENCE.saturating_sub(asked.elapsed());
+        let err = self.err.take();
+        self.told
+            .extend(err.iter().flat_map(|err| iter::from_fn(|| err.recv_timeout(left()).ok())));
+    }
+
+    fn last_words(&mut self) -> Option<String> {
+        Some(self.told.join("\n"))
     }
 }
 
@@ -520,6 +531,16 @@ mod tests {
             };
             assert_eq!(ending.text, "rs_key", "{script}");
         }
+    }
+
+    #[test]
+    fn what_a_program_says_when_it_is_closed_is_heard() {
+        let event = r#"echo '{"type":"update"}'"#;
+        let script = format!("read line; {event}; read line; echo bye $RESTLESS_API_KEY >&2");
+        let mut running = shell(&script).follow(&follow());
+        assert_eq!(running.next(), Told::Event(Event::default()));
+        running.close();
+        assert_eq!(running.last_words().as_deref(), Some("bye rs_key"));
     }
 
     #[test]

@@ -114,6 +114,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Is there again.
+    pub(crate) fn listen_again(&self) -> Check {
+        self.emulator.listen_again().map_err(|error| error.to_string())
+    }
+
     /// Publishes updates, each with a number and a text that is not ASCII.
     pub(crate) fn publish(&self, count: usize) -> Check {
         (0..count).try_for_each(|n| self.publish_data(&format!(r#"{{"n":{n},"text":"é 😀"}}"#)))
@@ -206,6 +211,7 @@ impl Stage {
         }
         if story.ending.is_none() {
             running.close();
+            self.hear(&running.last_words().unwrap_or_default(), &follow.endpoint);
         }
         story
     }

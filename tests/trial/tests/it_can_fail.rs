@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use restless_blocking::{Client, ClientBuilder, Events};
-use restless_proto::{Error, streams};
+use restless_proto::subscription::{Event, LossReason, Lost};
+use restless_proto::{Error, TransportErrorKind, streams};
 use restless_trial::{
     Answer, Call, Driver, Ending, Endpoint, Failure, Follow, Following, How, Skills, Told, Trial,
 };
@@ -36,6 +37,8 @@ enum Vice {
     HidesErrors,
     StaysAtItsCursor,
     CallsEachEndGood,
+    TakesARefusedConnectionForTheEnd,
+    TellsTheKeyAtTheEnd,
 }
 
 struct Flawed(Vice);
@@ -130,6 +133,9 @@ impl Following for Running {
             let Some(event) = events.next_event() else {
                 return Told::Ended(Ending::new(How::Failed, "nothing more"));
             };
+            if self.vice == Vice::TakesARefusedConnectionForTheEnd && is_refused(&event) {
+                return Told::Ended(Ending::new(How::Failed, "nobody is there"));
+            }
             let Some(mut told) = Told::of(event, events.cursor()) else { continue };
             if let Told::Event(event) = &mut told {
                 self.count += 1;
@@ -167,11 +173,23 @@ impl Following for Running {
             events => drop(events),
         }
     }
+
+    fn last_words(&mut self) -> Option<String> {
+        (self.vice == Vice::TellsTheKeyAtTheEnd).then(|| format!("bye, {}", self.key))
+    }
+}
+
+/// Whether this tells that nobody took a connection.
+fn is_refused(event: &Event) -> bool {
+    let Event::Lost(Lost { reason: LossReason::Error(Error::Transport(why)), .. }) = event else {
+        return false;
+    };
+    why.kind() == TransportErrorKind::Connect
 }
 
 /// What is said of a subscription that was closed.
 fn gone() -> restless_proto::TransportError {
-    restless_proto::TransportErrorKind::Broken.into()
+    TransportErrorKind::Broken.into()
 }
 
 /// For a rule: one that waits for an event that was lost waits for ever. The longest that a rule
@@ -201,7 +219,7 @@ fn each_breaks(vices: &[(Vice, &[&str])], rules: &[&str], jobs: usize) {
 
 #[test]
 fn each_vice_breaks_the_rules_about_it() {
-    const RULES: [&str; 11] = [
+    const RULES: [&str; 12] = [
         "a_key_goes_in_its_field",
         "a_reply_in_pieces_is_whole",
         "a_post_without_an_answer_is_made_once",
@@ -210,18 +228,20 @@ fn each_vice_breaks_the_rules_about_it() {
         "it_begins_at_a_cursor",
         "enough_closes_the_connection",
         "a_cut_between_events_loses_nothing",
+        "a_connection_that_is_refused_is_tried_again",
         "a_late_head_is_no_failure",
         "a_refusal_ends_it_with_its_reason",
         "a_wrong_content_type_ends_it",
     ];
-    let [key, pieces, post, order, spelling, cursor, closes, cut, late, refusal, content] = RULES;
+    let [key, pieces, post, order, spelling, cursor, closes, cut, away, late, refusal, content] =
+        RULES;
     let vices = [
         (Vice::None, &[][..]),
-        (Vice::LosesTheSecondEvent, &[order, cursor, cut, late]),
-        (Vice::RepeatsTheFirstEvent, &[order, cursor, cut, late]),
+        (Vice::LosesTheSecondEvent, &[order, cursor, cut, away, late]),
+        (Vice::RepeatsTheFirstEvent, &[order, cursor, cut, away, late]),
         (Vice::RepeatsTheLastEventThatIsKept, &[order]),
-        (Vice::ReadsDataAsNumbers, &[order, spelling, closes, cut, late]),
-        (Vice::NeverAsksAgain, &[cut]),
+        (Vice::ReadsDataAsNumbers, &[order, spelling, closes, cut, away, late]),
+        (Vice::NeverAsksAgain, &[cut, away]),
         (Vice::KeepsReasonsToItself, &[refusal]),
         (Vice::TellsTheKey, &[refusal, content]),
         (Vice::StaysConnected, &[closes]),
@@ -230,6 +250,8 @@ fn each_vice_breaks_the_rules_about_it() {
         (Vice::NeverCalls, &[key, pieces, post]),
         (Vice::AnswersWithAnotherStream, &[pieces]),
         (Vice::CallsAgain, &[post]),
+        (Vice::TakesARefusedConnectionForTheEnd, &[away]),
+        (Vice::TellsTheKeyAtTheEnd, &[order, spelling, cursor, closes, cut, away, late]),
     ];
     each_breaks(&vices, &RULES, 16);
     more_vices();

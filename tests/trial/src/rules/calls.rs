@@ -72,7 +72,9 @@ fn a_stream_is_created(stage: &Stage) -> Check {
     is_of_the_stream(stage, id)?;
     let made = requests(stage).into_iter().next().ok_or("no request came")?;
     let body: Value = serde_json::from_slice(&made.body).unwrap_or_default();
-    ensure!(body.get("url").is_some_and(Value::is_string), "the content is {body}");
+    ensure!(body.get("url").is_some_and(Value::is_string), "its content has no url");
+    let key = body.get("apiKey").and_then(Value::as_str);
+    ensure!(key == Some(stage.emulator.api_key()), "its content has not the key as apiKey");
     Ok(())
 }
 

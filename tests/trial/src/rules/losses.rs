@@ -8,7 +8,7 @@ use restless_emulator::Fault;
 use super::{BOTH, CURSOR, SUBSCRIPTION, table};
 use crate::driver::{How, Transport};
 use crate::rule::{Check, Over};
-use crate::stage::{Stage, ended, ensure};
+use crate::stage::{Stage, ended, ensure, until_left};
 
 table! {
     a_cut_between_events_loses_nothing: BOTH, CURSOR;
@@ -16,6 +16,7 @@ table! {
     a_reset_loses_nothing: BOTH, SUBSCRIPTION;
     a_stream_that_ends_is_connected_again: BOTH, "WHATWG HTML §9.2.3";
     a_connection_closed_without_an_answer_is_tried_again: BOTH, SUBSCRIPTION;
+    a_connection_that_is_refused_is_tried_again: BOTH, SUBSCRIPTION;
     silence_is_a_loss: BOTH, SUBSCRIPTION;
     what_is_no_event_is_sound: BOTH, "WHATWG HTML §9.2.7, RFC 6455 §5.5.2", needs Pings;
     one_byte_at_a_time_is_read: BOTH, "WHATWG HTML §9.2.6, RFC 6455 §5";
@@ -73,6 +74,30 @@ fn a_connection_closed_without_an_answer_is_tried_again(stage: &Stage) -> Check 
     stage.fault(Fault::refuse());
     stage.publish(1)?;
     stage.take_log(1).map(drop)
+}
+
+/// Behind the first event, nobody is there for a while.
+fn a_connection_that_is_refused_is_tried_again(stage: &Stage) -> Check {
+    const AWAY: Duration = Duration::from_secs(1);
+    let away = || {
+        stage.stop_listening()?;
+        until_left(&stage.emulator)?;
+        stage.publish(1)?;
+        std::thread::sleep(AWAY);
+        stage.listen_again()
+    };
+    stage.publish(1)?;
+    std::thread::scope(|scope| {
+        let mut gone = None;
+        let story = stage.take_and(stage.follow(), 2, |count| {
+            if count == 1 {
+                gone = Some(scope.spawn(away));
+            }
+        });
+        let back = gone.map(|gone| gone.join());
+        back.unwrap_or(Ok(Ok(()))).map_err(|_| "the service panicked".to_owned())??;
+        story.is_log(&stage.log(), 2)
+    })
 }
 
 fn silence_is_a_loss(stage: &Stage) -> Check {
