@@ -99,10 +99,18 @@ fn redact(text: &str, keys: &[Key]) -> String {
         // next places look behind the last.
         let slashes = rest.bytes().take(MOST_SLASHES).take_while(|byte| *byte == b'\\').count();
         let bare = rest.get(slashes..).unwrap_or_default();
-        let secret = secret(rest, before, keys).or_else(|| {
+        let behind_slashes = || {
             let (from, to) = secret(bare, before.then('\\'), keys).filter(|_| slashes > 0)?;
             Some((slashes + from, slashes + to))
-        });
+        };
+        // And what reads as an escape may be a percent sign with a key behind it.
+        let within = || {
+            (1..unit.len).find_map(|at| {
+                let len = keys::found(rest.get(at..)?, keys)?;
+                Some((at, at + len))
+            })
+        };
+        let secret = secret(rest, before, keys).or_else(behind_slashes).or_else(within);
         let (kept, end) = secret.unwrap_or((unit.len, unit.len));
         shown.push_str(rest.get(..kept).unwrap_or_default());
         before = before.then(unit.char);

@@ -221,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_hexadecimal_digits_is_found_behind_a_percent_sign() {
+        let mut keys = Keys::default();
+        keys.add("ab12cd34");
+        for (given, due) in [
+            ("at 100%ab12cd34, no", "at 100%…, no"),
+            ("at %25ab12cd34, no", "at %25…, no"),
+            ("at %61b12cd34, no", "at …, no"),
+        ] {
+            assert_eq!(keys.redacted(given), due, "{given}");
+        }
+    }
+
+    #[test]
     fn a_key_that_goes_out_again_is_the_last_one_to_be_forgotten() {
         let mut keys = Keys::default();
         keys.add("in-use");
