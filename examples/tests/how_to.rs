@@ -121,7 +121,7 @@ fn browser(url: &str, last: Option<&str>) -> impl Iterator<Item = String> + use<
 }
 
 /// No test takes nearly as long; one that does waits for what never comes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `serve-on`: a browser gets the latest event and what comes; one that was away, what came
 /// meanwhile.

@@ -88,24 +88,25 @@ pub(crate) fn field(name: &str, debug: &str) -> String {
     kept
 }
 
-/// How many backslashes one place looks behind.
-const MOST_SLASHES: usize = 32;
+/// The longest escape behind a percent sign: one that is coded a few times over.
+const LONGEST_ESCAPE: usize = 12;
 
 fn redact(text: &str, keys: &[Key]) -> String {
     let mut shown = String::with_capacity(text.len());
     let (mut rest, mut before) = (text, Before::default());
     while let Some(unit) = Unit::first(rest) {
-        // Behind a backslash, an `r` may be a line's end or a key's beginning. Of more of them, the
-        // next places look behind the last.
-        let slashes = rest.bytes().take(MOST_SLASHES).take_while(|byte| *byte == b'\\').count();
-        let bare = rest.get(slashes..).unwrap_or_default();
+        // Behind a backslash, an `r` may be a line's end or a key's beginning. All backslashes in a
+        // row are of one unit.
+        let bare = rest.trim_start_matches('\\');
+        let slashes = rest.len() - bare.len();
         let behind_slashes = || {
             let (from, to) = secret(bare, before.then('\\'), keys).filter(|_| slashes > 0)?;
             Some((slashes + from, slashes + to))
         };
         // And what reads as an escape may be a percent sign with a key behind it.
         let within = || {
-            (1..unit.len).find_map(|at| {
+            let places = 1..unit.len.min(LONGEST_ESCAPE);
+            places.filter(|_| rest.starts_with('%')).find_map(|at| {
                 let len = keys::found(rest.get(at..)?, keys)?;
                 Some((at, at + len))
             })
@@ -289,6 +290,8 @@ mod tests {
             (r"\u{22}rs_0123abcd\u{22}", r"\u{22}rs_…\u{22}"),
             (r"\x22rs_0123abcd\x22", r"\x22rs_…\x22"),
             (r"\rs_0123abcd", r"\rs_…"),
+            (&format!("{}rs_0123abcd", r"\".repeat(33)), &format!("{}rs_…", r"\".repeat(33))),
+            (&format!("{}nrs_0123abcd", r"\".repeat(63)), &format!("{}nrs_…", r"\".repeat(63))),
             (r"\r\nrs_0123abcd", r"\r\nrs_…"),
             ("%22rs_0123abcd%22", "%22rs_…%22"),
             ("%2522rs_0123abcd%2522", "%2522rs_…%2522"),

@@ -533,7 +533,7 @@ class Box:
             time.sleep(0.05)
 
 
-EVENTS = 30
+EVENTS = 60
 
 
 class Feed:
@@ -702,20 +702,22 @@ def main():
     os.environ["PATH"] += ":/usr/sbin"
     origin = Origin()
     origin.start()
-    rows, results, threads = {}, {}, []
+    rows, results, measured, followed = {}, {}, [], []
     folder = tempfile.TemporaryDirectory()
     feed = Feed(programs, folder.name) if programs else None
     for name in names:
         if not shutil.which(BOXES[name][1][0]):
             rows[name] = f"{name}: not installed, not measured"
             continue
-        threads.append(threading.Thread(target=measure, args=(name, patient, origin.port, rows)))
+        measured.append(threading.Thread(target=measure, args=(name, patient, origin.port, rows)))
         if feed and name in HELPED:
-            threads.append(threading.Thread(target=through, args=(name, origin.port, feed, results)))
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+            followed.append(threading.Thread(target=through, args=(name, origin.port, feed, results)))
+    # One after the other: what is measured goes by seconds.
+    for threads in (measured, followed):
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
     if feed:
         feed.process.terminate()
         feed.process.wait()

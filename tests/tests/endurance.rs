@@ -16,7 +16,7 @@ fn a_little_of_it(adapter: &str) {
     assert!(run.status.success(), "{told}{error}");
     assert_eq!(told.lines().filter(|line| line.contains("in order and once")).count(), 2, "{told}");
     // The followers were killed in the middle, and found what they had written.
-    assert!(told.contains("; 10 runs went on from a part of them, 3 of which was torn"), "{told}");
+    assert!(told.contains("; 10 runs went on from a part of them, 3 of which were torn"), "{told}");
 }
 
 #[test]

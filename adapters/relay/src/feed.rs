@@ -17,8 +17,9 @@ pub struct Feed {
 impl Feed {
     /// Makes a feed of this name. The subscription's own cursor and `since` count only for a store
     /// that has nothing of the feed: `since("0")` begins with the oldest event that is kept. A
-    /// position that the service refuses ends the relay, also where the subscription
-    /// [tells continuity](Subscription::continuity) and would go on at the present.
+    /// position that the service refuses ends the relay: at once, or where the subscription
+    /// [tells continuity](Subscription::continuity) and would go on at the present, with the next
+    /// event.
     pub fn new(name: impl Into<Arc<str>>, subscription: Subscription) -> Self {
         Self { name: name.into(), subscription, options: Options::default() }
     }

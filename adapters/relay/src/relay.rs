@@ -513,7 +513,9 @@ fn read<R: Runtime>(
                     progress.tell_trouble();
                 });
                 match lost.reason {
-                    LossReason::Error(error) if says_no(&error) => gathered.refusal = Some(error),
+                    LossReason::Error(error) if may_refuse_position(&error) => {
+                        gathered.refusal = Some(error)
+                    }
                     _ => {}
                 }
             }
@@ -533,12 +535,13 @@ fn read<R: Runtime>(
     }
 }
 
-/// Whether the service said no, and not that it is busy.
-fn says_no(error: &restless_proto::Error) -> bool {
-    match error {
-        restless_proto::Error::Closed(_) => true,
-        error => error.status().is_some_and(|status| status.is_client_error()),
-    }
+/// Whether this may be the refusal of a position: 400, 410, 416 or 422, over WebSocket plus 4000.
+fn may_refuse_position(error: &restless_proto::Error) -> bool {
+    let status = match error {
+        restless_proto::Error::Closed(closed) => closed.code().get().checked_sub(4000),
+        error => error.status().map(|status| status.as_u16()),
+    };
+    matches!(status, Some(400 | 410 | 416 | 422))
 }
 
 /// Makes the same batch with a dead letter in the place of one record.

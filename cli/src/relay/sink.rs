@@ -119,12 +119,33 @@ impl Store {
     }
 }
 
+/// Whether TLS is what failed, such as a certificate: that does not pass by itself.
+#[cfg(feature = "nats")]
+fn is_of_tls(error: &async_nats::ConnectError) -> bool {
+    use tokio_rustls::rustls;
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Connects to a server of NATS, or leaves that to the client where the server is away.
 #[cfg(feature = "nats")]
 async fn connect(server: &str) -> Result<async_nats::Client, async_nats::ConnectError> {
     use async_nats::ConnectErrorKind as Kind;
     match async_nats::connect(server).await {
         Err(error) if matches!(error.kind(), Kind::Io | Kind::Dns | Kind::TimedOut) => {
+            if is_of_tls(&error) {
+                return Err(error);
+            }
+            // The client tries again by itself, and keeps to itself why that fails.
+            let causes = crate::failure::causes(&error).join(": ");
+            crate::output::note(&format!("the store is away, and waited for: {causes}"));
             let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
             options.connect(server).await
         }

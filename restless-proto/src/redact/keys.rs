@@ -23,9 +23,26 @@ use crate::query;
 #[derive(Clone, Default)]
 pub(crate) struct Keys(Vec<Box<str>>);
 
-/// Fields that say in what form content is: no secrets, and words that errors need.
-const PLAIN: [&str; 6] =
-    ["accept", "accept-encoding", "accept-language", "content-type", "user-agent", "host"];
+/// Fields that say in what form content is, or which request is which: no secrets, and words that
+/// errors need.
+const PLAIN: [&str; 11] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-type",
+    "host",
+    "request-id",
+    "traceparent",
+    "user-agent",
+    "x-request-id",
+];
+
+/// The shortest value of such a field that is taken for a secret, in bytes, and the most of them: a
+/// word like "true" stands everywhere, and the key of the service has to stay.
+const SHORTEST_VALUE: usize = 8;
+const MOST_VALUES: usize = 16;
 
 const SHORTEST_KEY: usize = 4;
 const MOST_KEYS: usize = 64;
@@ -50,12 +67,16 @@ impl Keys {
     /// texts of a JSON object.
     pub(crate) fn learn_fields(&mut self, object: &str) {
         let Ok(fields) = serde_json::from_str::<BTreeMap<String, Value>>(object) else { return };
-        for (name, value) in fields {
-            let is_plain = PLAIN.iter().any(|plain| name.eq_ignore_ascii_case(plain));
-            if let Some(text) = value.as_str().filter(|_| !is_plain) {
-                self.add(text);
-                // Behind a scheme (RFC 9110 §11.4).
-                self.add(text.split_once(' ').map_or("", |(_, key)| key));
+        let is_plain = |name: &str| PLAIN.iter().any(|plain| name.eq_ignore_ascii_case(plain));
+        let secrets = fields.iter().filter(|(name, _)| !is_plain(name));
+        let texts = secrets.filter_map(|(_, value)| value.as_str());
+        for text in texts.filter(|text| text.len() >= SHORTEST_VALUE).take(MOST_VALUES) {
+            self.add(text);
+            // Behind a scheme (RFC 9110 §11.4).
+            if let Some((_, key)) =
+                text.split_once(' ').filter(|(_, key)| key.len() >= SHORTEST_VALUE)
+            {
+                self.add(key);
             }
         }
     }
@@ -248,11 +269,11 @@ mod tests {
     fn a_field_for_the_api_behind_is_a_key_unless_it_says_a_form() {
         let mut keys = Keys::default();
         keys.learn_fields(
-            r#"{"X-Up":"tok-5521","Authorization":"Basic abcdef","n":1,
+            r#"{"X-Up":"tok-5521","Authorization":"Basic abcdefgh","X-Debug":"true","n":1,
             "Accept":"text/plain","content-type":"text/html"}"#,
         );
-        let text = "no tok-5521, no abcdef, but text/plain and text/html";
-        assert_eq!(keys.redacted(text), "no …, no …, but text/plain and text/html");
+        let text = "no tok-5521, no abcdefgh, but true, text/plain and text/html";
+        assert_eq!(keys.redacted(text), "no …, no …, but true, text/plain and text/html");
         let request = Request::get("https://s.test/?headers=%7B%22X-Up%22%3A%22tok-5521%22%7D");
         let mut keys = Keys::default();
         keys.learn(&request.body(()).unwrap());

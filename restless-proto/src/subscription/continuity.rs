@@ -78,7 +78,8 @@ impl fmt::Debug for Continuity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GapReason {
-    /// The service refused the position, and was asked again without a position.
+    /// The service refused the position that the caller or an event had named, and was asked again
+    /// without a position.
     #[error("the service refused the position")]
     Refused,
     /// The service's ids went back, to an id that is not known: its clock was set back, or its
@@ -95,8 +96,8 @@ pub enum GapReason {
     /// [a snapshot was asked for](super::SubscriptionMachine::ask_for_snapshot).
     #[error("a snapshot took the place of what lies before it")]
     Snapshot,
-    /// A position to resume at was missing: the first answer lacked a `Date`, and no event had
-    /// given a position.
+    /// A position to resume at was missing: no event had given one, and the first answer lacked a
+    /// `Date`, or the service refused the time of that answer.
     #[error("there was no position to resume at")]
     NoPosition,
 }

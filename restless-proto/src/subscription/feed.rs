@@ -107,10 +107,18 @@ impl Feed {
         }
     }
 
-    /// The user got something of what was fed. A cursor that only moves, or an event that is
-    /// dropped because it is repeated, is nothing to the user.
+    /// The user got something of what was fed. A cursor that only moves is nothing to the user.
     pub(super) fn was_of_use(&mut self) {
         if let Self::EventStream(stream) = self {
+            (stream.in_vain, stream.repeated) = (0, 0);
+        }
+    }
+
+    /// What came last was dropped, because it is repeated: a server may repeat more than anybody
+    /// may send in vain, but not without end.
+    pub(super) fn was_repeated(&mut self) {
+        if let Self::EventStream(stream) = self {
+            stream.repeated = stream.repeated.saturating_add(stream.in_vain);
             stream.in_vain = 0;
         }
     }
@@ -219,6 +227,8 @@ pub(super) struct EventStream {
     most_in_vain: usize,
     /// The bytes that were decoded since `counted_since` and brought no event.
     in_vain: usize,
+    /// The bytes among these, or before, that brought repeated events alone.
+    repeated: usize,
     /// The bytes that were decoded of the event that is being passed over.
     passed_over: usize,
     /// The beginning of the span that is counted now.
@@ -237,7 +247,8 @@ const COUNTED: Duration = Duration::from_secs(60);
 const LEAST_IN_VAIN: usize = 32 << 20;
 
 /// How many times as much may be decoded of one event that is over the limit, and is passed over to
-/// its end: the next event counts again, but the end may never come.
+/// its end, or of events that are repeated and dropped: the next event counts again, but may never
+/// come.
 const PASSED_OVER: usize = 8;
 
 impl EventStream {
@@ -247,6 +258,7 @@ impl EventStream {
             events: sse::Decoder::new(limits),
             most_in_vain: limits.line_bytes.saturating_add(limits.event_bytes).max(LEAST_IN_VAIN),
             in_vain: 0,
+            repeated: 0,
             passed_over: 0,
             counted_since: Instant::ORIGIN,
         })
@@ -257,7 +269,7 @@ impl EventStream {
             Some(coding) => {
                 if now.saturating_duration_since(self.counted_since) >= COUNTED {
                     self.counted_since = now;
-                    self.in_vain = 0;
+                    (self.in_vain, self.repeated) = (0, 0);
                 }
                 coding.feed(bytes);
             }
@@ -299,7 +311,13 @@ impl EventStream {
         } else {
             self.passed_over = 0;
             self.in_vain = self.in_vain.saturating_add(decoded);
-            ("what is decoded in a minute without an event", self.most_in_vain, self.in_vain)
+            let seen = self.repeated.saturating_add(self.in_vain);
+            let most = self.most_in_vain.saturating_mul(PASSED_OVER);
+            if seen > most {
+                ("what is decoded in a minute of repeated events", most, seen)
+            } else {
+                ("what is decoded in a minute without an event", self.most_in_vain, self.in_vain)
+            }
         };
         if seen > most { Err(LimitError::new(what, most, seen)) } else { Ok(()) }
     }

@@ -325,7 +325,12 @@ impl SubscriptionMachine {
         match self.progress.judge(item) {
             Verdict::Same(item) => Some(self.hand_out(item)),
             Verdict::News(continuity) => Some(Output::Event(Event::Continuity(continuity))),
-            Verdict::Drop => None,
+            Verdict::Drop => {
+                if let Phase::Streaming(standing) = &mut self.state {
+                    standing.was_repeated();
+                }
+                None
+            }
         }
     }
 

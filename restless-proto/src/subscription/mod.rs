@@ -401,7 +401,10 @@ impl Subscription {
 
     /// Drops an event whose id is among the last `window` ids that were handed out (at least 1),
     /// and asks for [`continuity`](Self::continuity) too. Default: every event is handed out. A
-    /// dropped event leaves the cursor and the count of reconnects alone.
+    /// dropped event leaves the cursor and the count of reconnects alone. Of a coded stream, at
+    /// most eight times a line and an event, 256 MiB at least, may be decoded in a minute to
+    /// dropped events alone: then the subscription ends with
+    /// [`Error::Limit`](crate::Error::Limit).
     ///
     /// Events that lack an id and rejected items are always handed out. The window begins anew
     /// after two kinds of gap: the service was asked without a position, or its ids went back. An

@@ -129,11 +129,12 @@ impl Progress {
 
     /// Gives the position up: the next connect names none.
     pub(super) fn give_up(&mut self, why: GapReason) {
-        let from = if why == GapReason::Refused && self.position.is_of_an_answer() {
+        let (why, from) = if why == GapReason::Refused && self.position.is_of_an_answer() {
             self.position.forget_answer();
-            None
+            // Nobody named that position.
+            (GapReason::NoPosition, None)
         } else {
-            self.position.give_up()
+            (why, self.position.give_up())
         };
         if let Some(tracker) = &mut self.tracker {
             tracker.gave_up(why, from);

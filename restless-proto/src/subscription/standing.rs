@@ -66,6 +66,11 @@ impl Standing {
         self.feed.was_of_use();
     }
 
+    /// An item was dropped, because it is repeated.
+    pub(super) fn was_repeated(&mut self) {
+        self.feed.was_repeated();
+    }
+
     pub(super) fn elapsed(&mut self, now: Instant) {
         self.feed.elapsed(now);
     }

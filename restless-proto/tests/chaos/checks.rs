@@ -105,7 +105,7 @@ impl Checks {
             return self.gives_up(GapReason::Refused);
         }
         if let Some(order) = &mut self.order {
-            order.gives_up(GapReason::Refused, false);
+            order.gives_up(GapReason::NoPosition, false);
             order.is_cut_short();
         }
         (self.answered, self.began_anew) = (None, true);

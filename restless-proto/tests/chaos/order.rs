@@ -47,7 +47,10 @@ impl Order {
     }
 
     pub(crate) fn gives_up(&mut self, why: GapReason, had_cursor: bool) {
-        if had_cursor || self.told.is_some() || why == GapReason::Refused {
+        if had_cursor
+            || self.told.is_some()
+            || matches!(why, GapReason::Refused | GapReason::NoPosition)
+        {
             self.due = vec![why];
         }
     }

@@ -135,8 +135,8 @@ pub(crate) struct Plan {
 pub(crate) enum Fate {
     /// The answer is the one that is wanted.
     Good,
-    /// The connection can't be made, or breaks before the head.
-    /// Fails, where a box on the way may ask to wait, in seconds.
+    /// The connection can't be made, or breaks before the head. A box on the way may ask to wait,
+    /// in seconds.
     Fails(TransportErrorKind, Option<u64>),
     /// The time for connecting runs out.
     ConnectTimeout,

@@ -33,7 +33,7 @@ fn lets_pass(
 }
 
 /// As much as a subscription holds, and room for the times of its connects.
-const MOST_HELD: usize = 1 << 20;
+const MOST_HELD: usize = 256 << 10;
 
 /// Lets a day pass, with these answers in turn.
 fn a_day_of(answers: &[&str], peer: Peer<SubscriptionMachine>) -> Vec<Instant> {

@@ -7,7 +7,7 @@ use restless_proto::streams;
 use super::attacks::{ATTACKS, Attack};
 use super::json;
 use super::memory;
-use super::peer::{follow, stream};
+use super::peer::{call, follow, stream};
 
 /// Tells that this is the program within.
 const WITHIN: &str = "RESTLESS_WITHIN_CALLGRIND";
@@ -84,6 +84,15 @@ fn works() -> Vec<(&'static str, Work)> {
 const TEXTS: &[(&str, json::Reading)] = &[
     ("a name full of URLs, printed", |bytes| print_a_name(&"&url=a".repeat(bytes / 6))),
     ("a name full of backslashes, printed", |bytes| print_a_name(&"\\\\".repeat(bytes / 2))),
+    ("backslashes in a reply, where another thing is due", |bytes| {
+        let mut peer = call(streams::list());
+        peer.say(b"HTTP/1.1 200 OK\r\n\r\n", usize::MAX);
+        let content = format!(r#"{{"streams":"{}"}}"#, "\\\\".repeat(bytes / 2));
+        peer.say(content.as_bytes(), usize::MAX);
+        peer.end();
+        // The error is told without the key that went out.
+        assert!(peer.told.last().is_some_and(Result::is_err), "{:?}", peer.told);
+    }),
     ("a long charset before many types", |bytes| {
         let (charset, types) = ("c".repeat(bytes / 2), ",a/b".repeat(bytes / 8));
         let mut peer = follow(stream());

@@ -239,8 +239,8 @@ fn silent() -> (TcpListener, String) {
 /// An answer is waited for ten seconds.
 #[test]
 fn slow_upstream_keeps_neither_a_session_nor_a_direct_stream_beyond_its_time() {
-    let (span, soon) = (Duration::from_millis(200), Duration::from_secs(5));
-    let emulator = builder().session_lifetime(span).direct_linger(span).start().expect("one");
+    let (span, soon) = (Duration::from_secs(1), Duration::from_secs(7));
+    let emulator = builder().session_lifetime(span).direct_linger(span / 5).start().expect("one");
     let (_listener, url) = silent();
     let session = session(&emulator, &json!({"url":url}));
     let mut wire = subscribe(&emulator, query_of(&session["sseUrl"]));

@@ -250,8 +250,8 @@ pub async fn a_refusal_that_goes_on_for_ever_is_told<R: Runtime>(rt: R) {
         let error = failure(&mut events).await;
         let Error::Refused(refused) = &error else { panic!("{error:?}") };
         assert_eq!((refused.status().as_u16(), refused.excerpt().len()), (404, 8 << 10));
-        drop(events);
         assert_eq!((probe.connects(), probe.live()), (1, 0));
+        drop(events);
     }
 }
 

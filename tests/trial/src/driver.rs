@@ -81,7 +81,8 @@ pub struct Skills {
     /// The driver gets all that has come before a connection breaks. A `ReadableStream` that fails
     /// loses what was not read by then (WHATWG Streams §4.5.4).
     pub reads_to_the_break: bool,
-    /// The driver decodes the content codings `br`, `deflate` and `gzip`.
+    /// The driver decodes the content codings that it offers, or `br`, `deflate` and `gzip` where
+    /// it offers none of these.
     pub codings: bool,
     /// The driver offers `permessage-deflate` on a WebSocket.
     pub websocket_deflate: bool,

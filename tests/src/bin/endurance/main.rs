@@ -146,7 +146,7 @@ fn endure<A: Adapter>(adapter: &str, server: &Server, plan: &Plan) {
     let killed = follower::kill_and_restart(adapter, server, plan.kills, plan.events);
     println!(
         "{adapter}: killed {} times, the file has all of {} events in order and once; {} runs went \
-         on from a part of them, {} of which was torn; {}",
+         on from a part of them, {} of which were torn; {}",
         plan.kills,
         killed.stored,
         killed.resumed,

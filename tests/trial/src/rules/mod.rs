@@ -8,10 +8,10 @@ pub(crate) mod losses;
 pub(crate) mod redirects;
 pub(crate) mod websocket;
 
-use restless_emulator::Coding;
+use restless_emulator::{Coding, RecordedRequest};
 
 use crate::rule::{Check, Need, Over, Rule};
-use crate::stage::Stage;
+use crate::stage::{Stage, field};
 
 /// The section of the service's contract about positions.
 const CURSOR: &str = "the service's contract, Cursor";
@@ -30,6 +30,15 @@ const BOTH: &[Over] = &[Over::Events, Over::WebSocket];
 /// The content codings, with the names that fields give them.
 const CODINGS: [(&str, Coding); 3] =
     [("br", Coding::Brotli), ("deflate", Coding::Deflate), ("gzip", Coding::Gzip)];
+
+/// Returns the codings that this request offers (RFC 9110 §12.5.3). A driver that offers none of
+/// them decodes them unasked, as it says by its skill.
+fn codings_for(asked: Option<&RecordedRequest>) -> Vec<(&'static str, Coding)> {
+    let offer = asked.and_then(|asked| field(asked, "accept-encoding")).unwrap_or_default();
+    let names = |name: &str| offer.split([',', ';']).any(|it| it.trim().eq_ignore_ascii_case(name));
+    let offered: Vec<_> = CODINGS.into_iter().filter(|(name, _)| names(name)).collect();
+    if offered.is_empty() { CODINGS.to_vec() } else { offered }
+}
 
 const fn rule(
     name: &'static str,
