@@ -51,6 +51,7 @@ impl Chunks {
         if !self.later.is_empty() {
             self.first = self.later.pop_front().unwrap_or_default();
             self.later_bytes -= self.first.len();
+            give_back(&mut self.later);
         }
         !self.first.is_empty()
     }
@@ -88,9 +89,28 @@ impl Chunks {
     }
 }
 
+/// Gives back what a queue took in a burst, once the queue is empty: a connection may stand for
+/// months.
+pub(crate) fn give_back(queue: &mut VecDeque<Bytes>) {
+    if queue.is_empty() && queue.capacity() > KEPT {
+        *queue = VecDeque::new();
+    }
+}
+
+/// The pieces for which an empty queue keeps its memory.
+const KEPT: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_burst_took_is_given_back() {
+        let mut chunks = Chunks::default();
+        (0..10_000).for_each(|_| chunks.push(Bytes::from_static(b"a")));
+        while chunks.leave_first() {}
+        assert!(chunks.later.capacity() <= KEPT, "{}", chunks.later.capacity());
+    }
 
     #[test]
     fn a_piece_that_is_read_to_its_end_gives_way_to_the_next() {

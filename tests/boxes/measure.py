@@ -13,15 +13,22 @@ with its default settings, and with those that the table says help. `restless ta
 each transport that passes, and the box is killed in the middle and started again: each event has to come, once. With
 the settings that help, what the table promises has to happen; of a timeout, set to 3 s, that it is the one that cuts."""
 
-import base64, json, os, re, select, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import base64, json, os, random, re, select, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 EVENT = b"data: " + b"x" * 342 + b"\n\n"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    # Below those that systems give to clients, of which there are many meanwhile.
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) and port not in given:
+                given.add(port)
+                return port
+
+
+given = set()
 
 
 class Origin(threading.Thread):

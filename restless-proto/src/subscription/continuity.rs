@@ -128,8 +128,6 @@ pub(super) struct Tracker {
     /// When the present connection was answered, by the service's clock, in Unix milliseconds.
     answered_ms: Option<i64>,
     has_stood: bool,
-    /// Whether the present connection has brought an item.
-    brought: bool,
     /// The continuity that was told last. Another one is news.
     told: Option<Continuity>,
     /// The next item, while the user is told first how the item follows.
@@ -160,7 +158,6 @@ impl Tracker {
             gap: None,
             answered_ms: None,
             has_stood: false,
-            brought: false,
             told: None,
             held: None,
         };
@@ -175,7 +172,6 @@ impl Tracker {
     pub(super) fn stands(&mut self, fields: &HeaderMap, resumes: bool) {
         let at = date::date(fields).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
         self.answered_ms = at.and_then(|at| i64::try_from(at.as_millis()).ok());
-        self.brought = false;
         if std::mem::replace(&mut self.has_stood, true) && !resumes {
             self.gap.get_or_insert((GapReason::NoPosition, None));
         }
@@ -219,7 +215,6 @@ impl Tracker {
                 continuity
             }
         };
-        self.brought = true;
         if self.drops && continuity == Continuity::Repeated {
             return Verdict::Drop;
         }
@@ -245,11 +240,6 @@ impl Tracker {
     /// Returns how the last item followed the item before it; `None` before the first.
     pub(super) fn last(&self) -> Option<&Continuity> {
         self.told.as_ref()
-    }
-
-    /// Whether the present connection has brought an item.
-    pub(super) fn has_brought(&self) -> bool {
-        self.brought
     }
 
     fn judge_event(&mut self, event: &StreamEvent, from: Option<&str>) -> Continuity {

@@ -9,6 +9,7 @@ use http::HeaderMap;
 
 use super::cursor::MOST_CURSOR_BYTES;
 use super::event::{Item, RejectReason, Rejected};
+use crate::chunks::give_back;
 use crate::error::{ContentError, Error};
 use crate::event::{self, SseId, StreamEvent};
 use crate::kinds::LimitError;
@@ -211,6 +212,7 @@ impl Messages {
         match (self.waiting.pop_front(), &self.over) {
             (Some(message), _) => {
                 self.bytes -= message.len();
+                give_back(&mut self.waiting);
                 Ok(Some(message))
             }
             (None, Some(over)) => Err(over.clone()),

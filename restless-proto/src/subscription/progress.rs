@@ -21,11 +21,14 @@ pub(super) struct Progress {
     for_snapshot: bool,
     /// Whether the request that was answered last named a position.
     resumed: bool,
+    /// Whether the present connection has brought an item.
+    brought: bool,
 }
 
 impl Progress {
     pub(super) fn new(url: Url, position: Position, tracker: Option<Tracker>) -> Self {
-        Self { url, position, tracker: tracker.map(Box::new), for_snapshot: false, resumed: false }
+        let (for_snapshot, resumed, brought) = (false, false, false);
+        Self { url, position, tracker: tracker.map(Box::new), for_snapshot, resumed, brought }
     }
 
     pub(super) fn cursor(&self) -> Option<&str> {
@@ -51,6 +54,7 @@ impl Progress {
     pub(super) fn stands(&mut self, fields: &HeaderMap, url: &Url) {
         self.position.answered(fields);
         self.resumed = cursor::is_in(url);
+        self.brought = false;
         if let Some(tracker) = &mut self.tracker {
             tracker.stands(fields, self.resumed);
         }
@@ -66,6 +70,7 @@ impl Progress {
 
     /// Judges how this item follows the item before it; the user is told first where that is news.
     pub(super) fn judge(&mut self, item: Item) -> Verdict {
+        self.brought = true;
         match &mut self.tracker {
             Some(tracker) => tracker.judge(item, self.position.cursor()),
             None => Verdict::Same(item),
@@ -112,16 +117,13 @@ impl Progress {
     /// a position: because the user is told of gaps, or because the position is one that the user
     /// never named.
     pub(super) fn is_refused_by(&self, loss: &Loss, overrides: &Overrides) -> bool {
-        let brought = match &self.tracker {
-            Some(tracker) => tracker.has_brought(),
-            // Where an event has come, the position is no longer the time of an answer.
-            None if self.position.is_of_an_answer() => false,
-            None => return false,
-        };
+        if self.tracker.is_none() && !self.position.is_of_an_answer() {
+            return false;
+        }
         // A close code is about the position only where the code is the answer to the position. The
         // next request may name the time of the answer where this one named nothing.
         let named = match loss.close {
-            Some(_) => self.resumed && !brought,
+            Some(_) => self.resumed && !self.brought,
             None => cursor::is_in(&self.url()),
         };
         named && policy::may_refuse_position(loss, overrides)
